@@ -1,0 +1,63 @@
+# Everything here runs from a fresh clone with git, make and python3 (>= 3.11) only.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := -m pip --disable-pip-version-check --quiet install --require-hashes --no-input
+PHOTOS ?= samples
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint types tests format lock clean bench-api
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/.runtime .venv-emulator/.ready ## Run the whole way once: upload PHOTOS=dir, follow to completion, save to OUT=dir
+	@$(BIN)/safelight demo $(PHOTOS) $(if $(OUT),--out $(OUT))
+
+up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
+	@$(BIN)/safelight up
+
+test: lint types tests ## Lint, types and every test
+
+lint: .venv/.dev ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev ## Check types
+	$(BIN)/mypy
+
+tests: .venv/.dev .venv-emulator/.ready ## Run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+format: .venv/.dev ## Put the code into the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
+	$(BIN)/python -m bench.api
+
+lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
+	./requirements/lock.sh
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .venv-emulator build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The build backends come first and locked, so that no wheel is built with anything unhashed.
+.venv/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Safelight needs Python 3.11 or newer; set PYTHON=")'
+	@echo "Installing Safelight into .venv (once, about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python $(PIP) -r requirements/build.txt
+	@$(BIN)/python $(PIP) --no-build-isolation -r requirements/runtime.txt
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	@echo "Installing the development tools into .venv (once, about a minute)"
+	@$(BIN)/python $(PIP) --no-build-isolation -r requirements/dev.txt
+	@touch $@
+
+.venv-emulator/.ready: requirements/emulator.txt
+	@echo "Installing the embedded AWS into .venv-emulator (once)"
+	@test -x .venv-emulator/bin/python || $(PYTHON) -m venv .venv-emulator
+	@.venv-emulator/bin/python $(PIP) -r requirements/emulator.txt
+	@touch $@

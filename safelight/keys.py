@@ -1,0 +1,80 @@
+"""Names of objects and images. Pure: the same words always make the same key.
+
+    uploads/{userId}/{imageId}                                      a source, uploads bucket
+    images/{imageId}/{revision}/{preset}-{fingerprint}.{extension}  an asset, asset bucket
+
+An asset's key never changes its meaning: a repeat overwrites itself with the same bytes, and a late
+worker cannot touch a newer revision.
+"""
+
+import re
+from hashlib import sha256
+from urllib.parse import quote, unquote
+
+from ulid import ULID
+
+UPLOADS_PREFIX = "uploads/"
+ASSETS_PREFIX = "images/"
+SEQUENCER_WIDTH = 40
+MAX_USER_ID_LENGTH = 255
+"""As OpenID Connect limits `sub`; percent-encoded it still fits S3's 1,024 bytes."""
+
+_IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def new_image_id() -> str:
+    """Make a fresh image id: a ULID, 26 characters, sortable by time."""
+    return str(ULID())
+
+
+def derived_image_id(*words: str) -> str:
+    """Make the image id that these words always give: repeating a request repeats its image."""
+    digest = sha256("\n".join(quote(word, safe="") for word in words).encode()).digest()
+    return str(ULID.from_bytes(digest[:16]))
+
+
+def is_image_id(text: str) -> bool:
+    """Tell whether the text has the form of an image id."""
+    return _IMAGE_ID.fullmatch(text) is not None
+
+
+def source_key(*, user_id: str, image_id: str) -> str:
+    """Name the source object of an image. The user id is percent-encoded, dots included."""
+    return f"{UPLOADS_PREFIX}{quote(user_id, safe='').replace('.', '%2E')}/{image_id}"
+
+
+def read_source_key(key: str) -> tuple[str, str] | None:
+    """Read (user id, image id) back from a key that `source_key` made; None from any other."""
+    prefix, _, image_id = key.removeprefix(UPLOADS_PREFIX).rpartition("/")
+    if not key.startswith(UPLOADS_PREFIX) or not prefix or not is_image_id(image_id):
+        return None
+    user_id = unquote(prefix)
+    return (user_id, image_id) if source_key(user_id=user_id, image_id=image_id) == key else None
+
+
+def asset_key(
+    *, image_id: str, revision: str, preset: str, fingerprint: str, extension: str
+) -> str:
+    """Name one variant of one revision, as made by one definition of its preset."""
+    return f"{ASSETS_PREFIX}{image_id}/{revision}/{preset}-{fingerprint}.{extension}"
+
+
+def revision_of(*, version_id: str | None, sequencer: str | None, etag: str | None) -> str:
+    """Name which version of the source an event tells of, safe to stand in a key.
+
+    The version id where the bucket is versioned, else the sequencer and the ETag.
+    """
+    if version_id and version_id != "null":
+        name = version_id
+    else:
+        name = "-".join(part.strip('"').lower() for part in (sequencer, etag) if part)
+    return quote(name or "unversioned", safe="").replace(".", "%2E").replace("%", "~")
+
+
+def padded_sequencer(sequencer: str | None) -> str:
+    """Write a sequencer so that later ones compare greater as text.
+
+    S3 documents it as hexadecimal, ordered after padding the shorter one on the right with zeros.
+    An event without one is older than any with one.
+    """
+    return (sequencer or "").upper().ljust(SEQUENCER_WIDTH, "0")

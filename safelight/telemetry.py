@@ -1,0 +1,126 @@
+"""Logs and the measurements that api and worker make the same way.
+
+One wide log event per message and per request; everything is bound to it on the way. Metrics hang on
+a registry that `__main__` makes. Nothing here may know what a picture is.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from safelight import __version__
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
+"""Buckets for anything that one picture waits for."""
+
+_SIGNED_QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']*(?:Signature|Credential)=[^\s\"']*")
+
+
+def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Cut the query off every presigned URL: whoever reads a log must not be able to use one."""
+    for name, value in event.items():
+        if isinstance(value, str) and "?" in value:
+            event[name] = _SIGNED_QUERY.sub(r"\1?[redacted]", value)
+    return event
+
+
+def configure_logging(*, log_format: str, level: str, service: str) -> None:
+    """Send structlog's and the standard library's logs to stderr in one form."""
+    console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for noisy in ("botocore", "aiobotocore", "aioboto3", "urllib3", "pyvips", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service, version=__version__)
+
+
+class ProcessMetrics:
+    """What every Safelight process measures of itself and of the services it calls."""
+
+    def __init__(self, registry: CollectorRegistry, *, service: str) -> None:
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        build = Gauge(
+            "safelight_build_info", "Version running.", ["service", "version"], registry=registry
+        )
+        build.labels(service, __version__).set(1)
+        self.loop_lag = Histogram(
+            "safelight_event_loop_lag_seconds",
+            "How late the event loop ran a timer.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+            registry=registry,
+        )
+        self.dependency_seconds = Histogram(
+            "safelight_dependency_request_seconds",
+            "Time of one call to a service, retries included.",
+            ["dependency", "operation"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.dependency_errors = Counter(
+            "safelight_dependency_errors_total",
+            "Calls to a service that failed, by kind.",
+            ["dependency", "code"],
+            registry=registry,
+        )
+
+    async def watch_loop(self, *, interval_seconds: float = 0.1) -> None:
+        """Measure the event loop's lag until cancelled."""
+        while True:
+            due = time.perf_counter() + interval_seconds
+            await asyncio.sleep(interval_seconds)
+            self.loop_lag.observe(max(0.0, time.perf_counter() - due))
+
+
+@contextlib.asynccontextmanager
+async def background(*coroutines: Any) -> AsyncIterator[None]:
+    """Run coroutines beside the block and cancel them at its end."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def timed(histogram: Histogram) -> Iterator[None]:
+    """Observe how long the block took, also when it raises."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        histogram.observe(time.perf_counter() - started)
