@@ -1,0 +1,1 @@
+"""HTTP's side: issues upload URLs and answers questions about images."""

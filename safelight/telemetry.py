@@ -1,7 +1,7 @@
 """Logs and the measurements that api and worker make the same way.
 
-One wide log event per message and per request; everything is bound to it on the way. Metrics hang on
-a registry that `__main__` makes. Nothing here may know what a picture is.
+One wide log event per message and per request; everything is bound to it on the way. Metrics hang
+on a registry that `__main__` makes. Nothing here may know what a picture is.
 """
 
 import asyncio

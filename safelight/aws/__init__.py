@@ -1,0 +1,1 @@
+"""The edge to AWS: the only place that imports aioboto3, aiobotocore and botocore."""
