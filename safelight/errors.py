@@ -2,10 +2,11 @@
 
     SafelightError
     ├── Rejection       nobody: the source itself is at fault; it is settled with its reason
+    ├── Superseded      nobody needs to: a newer revision answers for the image
     ├── Unreadable      nobody: the message makes no sense; the dead-letter queue keeps it
     ├── Unavailable     time: throttled, 5xx, timed out, not connected
     ├── Misconfigured   a person: access denied, no such queue, a clock that is wrong
-    └── LeaseLost       another worker: our hold on the message is gone
+    └── Refused         a developer: a service does not accept what we ask of it
 
 Everything else that is raised is a developer's to mend. Foreign errors are translated at the edge
 (`safelight/aws`, `safelight/imaging`), once, with `raise ... from error`.
@@ -58,6 +59,10 @@ class Rejection(SafelightError):  # noqa: N818 - the glossary's word
         return type(self), (self.reason, self.detail)
 
 
+class Superseded(SafelightError):  # noqa: N818
+    """The source was replaced meanwhile: the newer revision's own event settles the image."""
+
+
 class Unreadable(SafelightError):  # noqa: N818
     """The message is not an event that Safelight knows."""
 
@@ -78,5 +83,12 @@ class Misconfigured(SafelightError):  # noqa: N818
         self.dependency = dependency
 
 
-class LeaseLost(SafelightError):  # noqa: N818
-    """Our hold on a message is gone: whoever holds it now settles it."""
+class Refused(SafelightError):  # noqa: N818
+    """A service does not accept a request as we make it: a fault of ours that it has a word for.
+
+    Not `Misconfigured`, which stops the worker: one odd picture must not hold up all others.
+    """
+
+    def __init__(self, dependency: str, detail: str) -> None:
+        super().__init__(f"{dependency} refused: {detail}")
+        self.dependency = dependency

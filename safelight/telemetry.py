@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, MutableMapping
 from typing import Any
 
 import structlog
@@ -105,15 +105,18 @@ class ProcessMetrics:
 
 
 @contextlib.asynccontextmanager
-async def background(*coroutines: Any) -> AsyncIterator[None]:
-    """Run coroutines beside the block and cancel them at its end."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run coroutines beside the block and cancel them at its end.
+
+    One that fails ends the block too: nothing that a process needs may die unnoticed.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(coroutine) for coroutine in coroutines]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
 @contextlib.contextmanager
