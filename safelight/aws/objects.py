@@ -1,0 +1,125 @@
+"""Sources and assets, as S3 keeps them. Bytes go between S3 and files, never whole in memory."""
+
+import hashlib
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safelight.aws.dependency import Dependency, Meanings
+from safelight.errors import Reason, Rejection, Superseded, Unavailable
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+CHUNK_BYTES = 1024 * 1024
+TRANSFER_SECONDS = 60
+"""The longest that one object may take. A body that stalls fails sooner, by the read time-out."""
+CACHE_CONTROL = "public, max-age=31536000, immutable"
+"""An asset's key never changes its meaning (see `safelight.keys`)."""
+
+_gone = partial(Rejection, Reason.SOURCE_GONE)
+_FETCH_MEANINGS: Meanings = {
+    "NoSuchKey": _gone,
+    "NoSuchVersion": _gone,
+    "MethodNotAllowed": _gone,  # the version is a delete marker
+    "PreconditionFailed": Superseded,  # asked for without a version: another one stands there now
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What was fetched."""
+
+    size_bytes: int
+    sha256: str
+    """In hexadecimal."""
+
+
+class Objects:
+    """The uploads bucket to read from and the assets bucket to write to."""
+
+    def __init__(
+        self,
+        client: "S3Client",
+        dependency: Dependency,
+        *,
+        uploads_bucket: str,
+        assets_bucket: str,
+    ) -> None:
+        self._client = client
+        self._dependency = dependency
+        self._uploads_bucket = uploads_bucket
+        self._assets_bucket = assets_bucket
+
+    async def fetch(
+        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int
+    ) -> Fetched:
+        """Write one version of a source to a file.
+
+        Without a version id it is the version that the ETag tells, or `Superseded` if that no
+        longer stands. Raises `Rejection` for a source that is gone or has too many bytes.
+        """
+        which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+        if etag and not version_id:
+            which["IfMatch"] = _quoted(etag)
+        async with self._dependency.call(
+            "GetObject",
+            f"{self._uploads_bucket}/{key}",
+            seconds=TRANSFER_SECONDS,
+            meanings=_FETCH_MEANINGS,
+        ):
+            answer = await self._client.get_object(Bucket=self._uploads_bucket, Key=key, **which)
+            body = answer["Body"]
+            async with body:  # which gives the connection back, or closes it if bytes are left
+                announced = answer["ContentLength"]
+                _check_size(announced, max_bytes)
+                if etag and answer["ETag"] != _quoted(etag):
+                    raise Unavailable("s3", f"{key} has not the ETag that its event tells")
+                fetched = await _save(body, to, max_bytes)
+        if fetched.size_bytes != announced:
+            raise Unavailable("s3", f"{key} ended after {fetched.size_bytes} of {announced} bytes")
+        return fetched
+
+    async def put(self, *, key: str, path: Path, media_type: str, sha256: str) -> None:
+        """Store a file as an asset. S3 refuses it if the bytes have not this SHA-256 (in hex)."""
+        async with self._dependency.call(
+            "PutObject", f"{self._assets_bucket}/{key}", seconds=TRANSFER_SECONDS
+        ):
+            with path.open("rb") as file:
+                await self._client.put_object(
+                    Bucket=self._assets_bucket,
+                    Key=key,
+                    Body=file,
+                    ContentType=media_type,
+                    CacheControl=CACHE_CONTROL,
+                    ChecksumSHA256=b64encode(bytes.fromhex(sha256)).decode(),
+                )
+
+
+async def _save(body: Any, to: Path, max_bytes: int) -> Fetched:
+    """Write a body to a file as it comes.
+
+    Written in the loop's own thread: the page cache takes a chunk in a fraction of a millisecond,
+    less than the way to another thread and back costs a small picture.
+    """
+    digest, size = hashlib.sha256(), 0
+    with to.open("wb", buffering=0) as file:
+        async for chunk in body.iter_chunks(CHUNK_BYTES):
+            size += len(chunk)
+            _check_size(size, max_bytes)
+            digest.update(chunk)
+            file.write(chunk)
+    return Fetched(size_bytes=size, sha256=digest.hexdigest())
+
+
+def _check_size(size_bytes: int, max_bytes: int) -> None:
+    if size_bytes > max_bytes:
+        raise Rejection(
+            Reason.TOO_MANY_BYTES, f"{size_bytes} bytes or more; the limit is {max_bytes}"
+        )
+
+
+def _quoted(etag: str) -> str:
+    return '"' + etag.strip('"') + '"'

@@ -1,0 +1,163 @@
+"""The queue of S3's events, as SQS keeps it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from safelight.aws.dependency import CALL_SECONDS, Dependency
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+    from types_aiobotocore_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageTypeDef
+
+BATCH_SIZE = 10
+"""SQS's limit of messages in one request."""
+LOST = frozenset(
+    {
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "InvalidParameterValue",
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+    }
+)
+"""Entry errors that say that somebody else holds the message now, or that it is no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What SQS delivered. Its receipt is our hold on it, good until it is received again."""
+
+    message_id: str
+    receipt: str
+    body: str
+    receive_count: int
+    """How often it was received, this time included."""
+    sent_at: float
+    """Seconds since 1970, by SQS's clock."""
+    received_at: float
+    """Seconds on this process's monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One entry of a batch that SQS did not carry out."""
+
+    receipt: str
+    lost: bool
+    """Whether our hold on the message is gone: asking again is of no use."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How many messages a queue holds, about."""
+
+    visible: int
+    in_flight: int
+    delayed: int = 0
+
+
+class Queue:
+    """One SQS queue. What is received from it stays hidden for `visibility_seconds`."""
+
+    def __init__(
+        self,
+        client: "SQSClient",
+        dependency: Dependency,
+        *,
+        queue_url: str,
+        visibility_seconds: int = 60,
+    ) -> None:
+        self._client = client
+        self._dependency = dependency
+        self._queue_url = queue_url
+        self._visibility_seconds = visibility_seconds
+
+    async def receive(self, *, max_messages: int, wait_seconds: int) -> tuple[Message, ...]:
+        """Wait for messages, up to so many (at most ten); none when the wait is over."""
+        async with self._dependency.call(
+            "ReceiveMessage", self._queue_url, seconds=CALL_SECONDS + wait_seconds
+        ):
+            answer = await self._client.receive_message(
+                QueueUrl=self._queue_url,
+                MaxNumberOfMessages=max_messages,
+                WaitTimeSeconds=wait_seconds,
+                # Said here, not left to the queue: renewals rest on the same number.
+                VisibilityTimeout=self._visibility_seconds,
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            )
+        received_at = time.monotonic()
+        return tuple(_message(raw, received_at) for raw in answer.get("Messages", ()))
+
+    async def delete(self, receipts: Sequence[str]) -> tuple[Failure, ...]:
+        """Delete up to ten messages; answer what failed."""
+        async with self._dependency.call("DeleteMessageBatch", self._queue_url):
+            answer = await self._client.delete_message_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": receipt}
+                    for number, receipt in enumerate(receipts)
+                ],
+            )
+        return _failures(receipts, answer.get("Failed", ()))
+
+    async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
+        """Hide up to ten messages (by receipt) for so many seconds from now; answer what failed."""
+        receipts = tuple(changes)
+        async with self._dependency.call("ChangeMessageVisibilityBatch", self._queue_url):
+            answer = await self._client.change_message_visibility_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {
+                        "Id": str(number),
+                        "ReceiptHandle": receipt,
+                        "VisibilityTimeout": changes[receipt],
+                    }
+                    for number, receipt in enumerate(receipts)
+                ],
+            )
+        return _failures(receipts, answer.get("Failed", ()))
+
+    async def depth(self) -> Depth:
+        """Count messages, about."""
+        async with self._dependency.call("GetQueueAttributes", self._queue_url):
+            answer = await self._client.get_queue_attributes(
+                QueueUrl=self._queue_url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                    "ApproximateNumberOfMessagesDelayed",
+                ],
+            )
+        counts: Mapping[Any, str] = answer["Attributes"]
+        return Depth(
+            visible=int(counts["ApproximateNumberOfMessages"]),
+            in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+            delayed=int(counts.get("ApproximateNumberOfMessagesDelayed", 0)),
+        )
+
+
+def _message(raw: "MessageTypeDef", received_at: float) -> Message:
+    attributes = raw["Attributes"]
+    return Message(
+        message_id=raw["MessageId"],
+        receipt=raw["ReceiptHandle"],
+        body=raw["Body"],
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        sent_at=int(attributes["SentTimestamp"]) / 1000,
+        received_at=received_at,
+    )
+
+
+def _failures(
+    receipts: Sequence[str], failed: "Sequence[BatchResultErrorEntryTypeDef]"
+) -> tuple[Failure, ...]:
+    return tuple(
+        Failure(
+            receipt=receipts[int(entry["Id"])],
+            lost=entry["Code"] in LOST,
+            detail=f"{entry['Code']}: {entry.get('Message', '')}",
+        )
+        for entry in failed
+    )

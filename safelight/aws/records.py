@@ -1,0 +1,144 @@
+"""What is known of each image, as DynamoDB keeps it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from safelight.aws.dependency import Dependency
+from safelight.record import Record, Status
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+Result = Literal["written", "repeated", "superseded"]
+
+KEPT = ("userId", "uploadedAt", "originalKey", "filename", "tags", "requestHash")
+"""Facts of the upload that the pending record knows better than the event: a settlement leaves them
+as they stand. All other attributes are the settlement's own, and it replaces or removes them."""
+_SETTLED = frozenset(
+    {
+        *(field.alias for field in Record.model_fields.values() if field.alias),
+        "compressedKey",
+        "compressedSize",
+        "savingsPercent",
+        "thumbnails",
+    }
+) - {"imageId", *KEPT}
+_ABSENT = "attribute_not_exists(imageId)"
+_NEWER = (
+    f"{_ABSENT} OR (#status <> :erased AND (attribute_not_exists(#sequencer)"
+    " OR (#sequencer <= :sequencer AND #revision <> :revision)))"
+)
+"""When a settlement may be written: exactly when `Record.settles` says no of what stands."""
+NOBODY = "0" * 26
+"""An image id that stands for no image."""
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What became of a settlement, and the record that stands now."""
+
+    result: Result
+    record: Record
+
+
+class Records:
+    """The table of images."""
+
+    def __init__(self, client: "DynamoDBClient", dependency: Dependency, *, table: str) -> None:
+        self._client = client
+        self._dependency = dependency
+        self._table = table
+
+    async def get(self, image_id: str) -> Record | None:
+        """Read the record that stands, as of now."""
+        async with self._dependency.call("GetItem", self._table):
+            answer = await self._client.get_item(
+                TableName=self._table, Key={"imageId": {"S": image_id}}, ConsistentRead=True
+            )
+        return _read(answer["Item"]) if "Item" in answer else None
+
+    async def check(self) -> None:
+        """Raise unless the table answers."""
+        await self.get(NOBODY)
+
+    async def create(self, record: Record) -> Record:
+        """Write a record unless its image has one; answer the one that stands."""
+        async with self._dependency.call("PutItem", self._table):
+            try:
+                await self._client.put_item(
+                    TableName=self._table,
+                    Item=_written(record.to_item()),
+                    ConditionExpression=_ABSENT,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                return _read(_standing(error))
+        return record
+
+    async def commit(self, record: Record) -> Commit:
+        """Settle an upload in one conditional write, the only pointer to its assets.
+
+        It is written unless the image is erased or a settlement of this or a newer revision stands:
+        of two settlements of one revision the first one wins, and is the one to publish.
+        """
+        async with self._dependency.call("UpdateItem", self._table):
+            try:
+                answer = await self._client.update_item(
+                    TableName=self._table,
+                    Key={"imageId": {"S": record.image_id}},
+                    **_settlement(record),
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                return _answered(_read(_standing(error)), record)
+        return Commit(result="written", record=_read(answer["Attributes"]))
+
+
+def _standing(error: ClientError) -> Mapping[str, Any]:
+    """Take out what a failed condition met."""
+    response: Mapping[str, Any] = error.response
+    item: Mapping[str, Any] = response["Item"]
+    return item
+
+
+def _answered(standing: Record, record: Record) -> Commit:
+    """Tell how the record that stands answers for a settlement that was not written."""
+    same = standing.revision == record.revision and standing.status is not Status.ERASED
+    return Commit(result="repeated" if same else "superseded", record=standing)
+
+
+def _settlement(record: Record) -> dict[str, Any]:
+    """Write the update: keep the upload's facts, replace the settlement's, remove leftovers."""
+    item = record.model_copy(update={"expires_at": None}).to_item()
+    del item["imageId"]
+    sets = [
+        f"#{name} = if_not_exists(#{name}, :{name})" if name in KEPT else f"#{name} = :{name}"
+        for name in item
+    ]
+    leftovers = sorted(_SETTLED - item.keys())
+    return {
+        "UpdateExpression": f"SET {', '.join(sets)} REMOVE "
+        + ", ".join(f"#{name}" for name in leftovers),
+        "ConditionExpression": _NEWER,
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*item, *leftovers)},
+        "ExpressionAttributeValues": {
+            **{f":{name}": value for name, value in _written(item).items()},
+            ":erased": {"S": str(Status.ERASED)},
+        },
+    }
+
+
+def _written(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _read(item: Mapping[str, Any]) -> Record:
+    return Record.from_item({name: _deserialize(value) for name, value in item.items()})

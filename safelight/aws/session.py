@@ -1,0 +1,145 @@
+"""Opens the clients, once for the life of a process. The one factory of AWS clients.
+
+Credentials, region and endpoints come from AWS's standard chain, and from nowhere else.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+
+from safelight.aws.dependency import Dependency
+from safelight.aws.objects import Objects
+from safelight.aws.presign import Presigner
+from safelight.aws.queue import Queue
+from safelight.aws.records import Records
+from safelight.aws.topic import Topic
+from safelight.settings import AwsSettings
+from safelight.telemetry import ProcessMetrics
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 8
+"""The longest silence of a service."""
+LONG_POLL_READ_SECONDS = 28
+"""Of SQS, which says nothing for up to 20 s while it waits for messages."""
+ATTEMPTS = 3
+"""Of one call, by botocore; the only retries but the queue's own."""
+CONNECTIONS = 64
+"""To one service at most: every slot puts all its variants at once."""
+
+_REGION_VARIABLES = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+"""ECS and the other SDKs say the first; left alone, botocore reads only the second."""
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+
+
+class Aws:
+    """AWS, opened by what is asked of it: each service's client is made once, when first needed."""
+
+    def __init__(
+        self, settings: AwsSettings, opened: AsyncExitStack, metrics: ProcessMetrics | None
+    ) -> None:
+        self._settings = settings
+        self._opened = opened
+        self._dependencies = {
+            name: Dependency(name, metrics=metrics) for name in ("s3", "dynamodb", "sqs", "sns")
+        }
+        core = AioSession(session_vars={"region": ("region", _REGION_VARIABLES, None, None)})
+        self._session: Any = aioboto3.Session(botocore_session=core)
+        self._clients: dict[str, Any] = {}
+
+    async def objects(self) -> Objects:
+        """Open the buckets."""
+        return Objects(
+            await self._client("s3"),
+            self._dependencies["s3"],
+            uploads_bucket=self._settings.uploads_bucket,
+            assets_bucket=self._settings.assets_bucket,
+        )
+
+    async def presigner(self) -> Presigner:
+        """Open the signing of URLs, for the address of S3 that clients see."""
+        return Presigner(
+            await self._presign_client(),
+            self._dependencies["s3"],
+            uploads_bucket=self._settings.uploads_bucket,
+            assets_bucket=self._settings.assets_bucket,
+        )
+
+    async def records(self) -> Records:
+        """Open the table."""
+        client, dependency = await self._client("dynamodb"), self._dependencies["dynamodb"]
+        return Records(client, dependency, table=self._settings.table)
+
+    async def queue(self, queue_url: str, *, visibility_seconds: int = 60) -> Queue:
+        """Open a queue."""
+        client, dependency = await self._client("sqs"), self._dependencies["sqs"]
+        return Queue(client, dependency, queue_url=queue_url, visibility_seconds=visibility_seconds)
+
+    async def topic(self, topic_arn: str) -> Topic:
+        """Open a topic."""
+        client, dependency = await self._client("sns"), self._dependencies["sns"]
+        return Topic(client, dependency, topic_arn=topic_arn)
+
+    async def _presign_client(self) -> Any:
+        """Open a client that signs for clients' eyes.
+
+        On AWS it must be the bucket's own regional host: botocore's default is the global one,
+        which redirects, and browsers do not follow that with a form. Elsewhere the bucket is in the
+        path, since an emulator or a gateway seldom has a host for each bucket.
+        """
+        if "presign" not in self._clients:
+            public = self._settings.public_s3_endpoint_url
+            host = urlsplit(public or (await self._client("s3")).meta.endpoint_url).hostname or ""
+            addressing = "virtual" if host.endswith(_AWS_HOSTS) else "path"
+            self._clients["presign"] = await self._open(
+                "s3", endpoint_url=public, addressing=addressing
+            )
+        return self._clients["presign"]
+
+    async def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = await self._open(service)
+        return self._clients[service]
+
+    async def _open(
+        self, service: str, *, endpoint_url: str | None = None, addressing: str = "auto"
+    ) -> Any:
+        async with self._dependencies[service].call("Connect", service):
+            client = self._session.client(
+                service, endpoint_url=endpoint_url, config=_config(service, addressing)
+            )
+            return await self._opened.enter_async_context(client)
+
+
+@asynccontextmanager
+async def connect(
+    settings: AwsSettings, *, metrics: ProcessMetrics | None = None
+) -> AsyncIterator[Aws]:
+    """Open AWS for the life of a process: `objects = await aws.objects()` and so on.
+
+    Raises `Misconfigured` when the standard chain names no region or a profile that is not there.
+    """
+    async with AsyncExitStack() as opened:
+        async with Dependency("aws", metrics=metrics).call("Configure", "the standard chain"):
+            aws = Aws(settings, opened, metrics)
+        yield aws
+
+
+def _config(service: str, addressing: str) -> AioConfig:
+    return AioConfig(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=LONG_POLL_READ_SECONDS if service == "sqs" else READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        max_pool_connections=CONNECTIONS,
+        signature_version="s3v4" if service == "s3" else None,
+        s3={
+            "addressing_style": addressing,
+            "us_east_1_regional_endpoint": "regional",
+            # An asset's SHA-256 is in a signed header already; hashing it again blocks the loop.
+            "payload_signing_enabled": False,
+        },
+    )

@@ -1,0 +1,46 @@
+"""Who is told of settled images, through SNS."""
+
+import re
+from typing import TYPE_CHECKING
+
+from safelight.aws.dependency import Dependency
+from safelight.completion import Completion
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sns import SNSClient
+    from types_aiobotocore_sns.type_defs import MessageAttributeValueTypeDef
+
+_REFUSED_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What SNS and SQS do not take: all that XML 1.0 does not."""
+
+
+class Topic:
+    """One SNS topic."""
+
+    def __init__(self, client: "SNSClient", dependency: Dependency, *, topic_arn: str) -> None:
+        self._client = client
+        self._dependency = dependency
+        self._topic_arn = topic_arn
+
+    async def publish(self, completion: Completion) -> None:
+        """Publish a completion; filter policies see its `outcome` and `userId`.
+
+        A repeat has the same id: receivers drop it.
+        """
+        async with self._dependency.call("Publish", self._topic_arn):
+            await self._client.publish(
+                TopicArn=self._topic_arn,
+                Message=completion.to_json(),
+                MessageAttributes={
+                    "outcome": _attribute(completion.outcome),
+                    "userId": _attribute(completion.user_id),
+                },
+            )
+
+
+def _attribute(value: str) -> "MessageAttributeValueTypeDef":
+    """Write an attribute's value, which may be of any text but must neither be empty."""
+    return {
+        "DataType": "String",
+        "StringValue": _REFUSED_CHARACTERS.sub("\ufffd", value) or "\ufffd",
+    }

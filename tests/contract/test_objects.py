@@ -1,0 +1,198 @@
+"""What sources and assets promise, on every backend."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from safelight.aws.objects import CACHE_CONTROL
+from safelight.errors import Reason, Rejection, SafelightError, Superseded
+from tests.contract.conftest import Place
+from tests.support.fakes import FakeObjects
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NO_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class Version:
+    version_id: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class Asset:
+    body: bytes
+    media_type: str
+    cache_control: str
+
+
+class Store(Protocol):
+    """The edge, and what surrounds it."""
+
+    edge: Any
+
+    async def upload(self, key: str, body: bytes) -> Version: ...
+    async def remove(self, key: str) -> str: ...
+    async def asset(self, key: str) -> Asset: ...
+
+
+class FakeStore:
+    def __init__(self):
+        self.edge = FakeObjects()
+
+    async def upload(self, key, body):
+        version = self.edge.upload(key, body)
+        return Version(version.version_id, version.etag)
+
+    async def remove(self, key):
+        return self.edge.upload(key, None).version_id
+
+    async def asset(self, key):
+        asset = self.edge.assets[key]
+        return Asset(asset.body, asset.media_type, asset.cache_control)
+
+
+class AwsStore:
+    def __init__(self, place: Place, edge):
+        self.edge = edge
+        self._s3, self._settings = place.clients["s3"], place.settings
+
+    async def upload(self, key, body):
+        bucket = self._settings.uploads_bucket
+        answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return Version(answer["VersionId"], answer["ETag"].strip('"'))
+
+    async def remove(self, key):
+        answer = await self._s3.delete_object(Bucket=self._settings.uploads_bucket, Key=key)
+        return answer["VersionId"]
+
+    async def asset(self, key):
+        answer = await self._s3.get_object(Bucket=self._settings.assets_bucket, Key=key)
+        body = await answer["Body"].read()
+        return Asset(body, answer["ContentType"], answer["CacheControl"])
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(place) -> Store:
+    return FakeStore() if place is None else AwsStore(place, await place.as_worker.objects())
+
+
+@pytest.fixture
+def key() -> str:
+    return f"uploads/{uuid4()}/a b+\u00fc(1)&=#%25.jpg"
+
+
+@pytest.fixture
+def target(tmp_path) -> Path:
+    return tmp_path / "source"
+
+
+async def fetch(store, key, target, *, version_id=None, etag=None, max_bytes=NO_LIMIT):
+    return await store.edge.fetch(
+        key=key, version_id=version_id, etag=etag, to=target, max_bytes=max_bytes
+    )
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 3 * 1024 * 1024 + 17])
+async def test_a_fetched_source_is_written_whole_with_its_size_and_hash(store, key, target, size):
+    body = bytes(index * 31 % 251 for index in range(1000)) * (size // 1000 + 1)
+    body = body[:size]
+    version = await store.upload(key, body)
+    fetched = await fetch(store, key, target, version_id=version.version_id, etag=version.etag)
+    assert target.read_bytes() == body
+    assert fetched.size_bytes == size
+    assert fetched.sha256 == hashlib.sha256(body).hexdigest()
+
+
+async def test_an_old_version_is_fetched_after_a_new_one_came(store, key, target):
+    first = await store.upload(key, b"first")
+    await store.upload(key, b"second")
+    await fetch(store, key, target, version_id=first.version_id, etag=first.etag)
+    assert target.read_bytes() == b"first"
+
+
+async def test_without_a_version_the_etag_names_what_is_fetched(store, key, target):
+    version = await store.upload(key, b"only")
+    await fetch(store, key, target, etag=version.etag)
+    assert target.read_bytes() == b"only"
+
+
+async def test_without_version_and_etag_the_newest_is_fetched(store, key, target):
+    await store.upload(key, b"old")
+    await store.upload(key, b"new")
+    await fetch(store, key, target)
+    assert target.read_bytes() == b"new"
+
+
+async def test_a_source_that_was_replaced_meanwhile_is_superseded(store, key, target):
+    first = await store.upload(key, b"first")
+    await store.upload(key, b"second")
+    with pytest.raises(Superseded):
+        await fetch(store, key, target, etag=first.etag)
+
+
+async def test_a_source_that_never_was_is_gone(store, key, target):
+    with pytest.raises(Rejection) as caught:
+        await fetch(store, key, target)
+    assert caught.value.reason is Reason.SOURCE_GONE
+
+
+async def test_a_removed_source_is_gone(store, key, target):
+    await store.upload(key, b"x")
+    await store.remove(key)
+    with pytest.raises(Rejection) as caught:
+        await fetch(store, key, target)
+    assert caught.value.reason is Reason.SOURCE_GONE
+
+
+async def test_a_version_that_is_a_removal_is_gone(store, key, target):
+    await store.upload(key, b"x")
+    removal = await store.remove(key)
+    with pytest.raises(Rejection) as caught:
+        await fetch(store, key, target, version_id=removal)
+    assert caught.value.reason is Reason.SOURCE_GONE
+
+
+async def test_a_source_over_the_limit_is_rejected(store, key, target):
+    version = await store.upload(key, b"x" * 1001)
+    with pytest.raises(Rejection) as caught:
+        await fetch(store, key, target, version_id=version.version_id, max_bytes=1000)
+    assert caught.value.reason is Reason.TOO_MANY_BYTES
+
+
+async def test_a_source_as_large_as_the_limit_is_fetched(store, key, target):
+    version = await store.upload(key, b"x" * 1000)
+    fetched = await fetch(store, key, target, version_id=version.version_id, max_bytes=1000)
+    assert fetched.size_bytes == 1000
+
+
+@pytest.mark.parametrize("size", [1, 2 * 1024 * 1024 + 3])
+async def test_a_put_asset_has_its_bytes_and_may_be_cached_for_ever(store, tmp_path, size):
+    key, path = f"images/{uuid4()}/v1/small-abc.webp", tmp_path / "asset"
+    path.write_bytes(b"x" * size)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    await store.edge.put(key=key, path=path, media_type="image/webp", sha256=digest)
+    assert await store.asset(key) == Asset(b"x" * size, "image/webp", CACHE_CONTROL)
+
+
+async def test_putting_an_asset_again_changes_nothing(store, tmp_path):
+    key, path = f"images/{uuid4()}/v1/small-abc.webp", tmp_path / "asset"
+    path.write_bytes(b"the same")
+    digest = hashlib.sha256(b"the same").hexdigest()
+    for _ in range(2):
+        await store.edge.put(key=key, path=path, media_type="image/webp", sha256=digest)
+    assert (await store.asset(key)).body == b"the same"
+
+
+async def test_a_put_whose_bytes_are_not_what_was_said_is_refused(store, tmp_path):
+    key, path = f"images/{uuid4()}/v1/small-abc.webp", tmp_path / "asset"
+    path.write_bytes(b"damaged on the way")
+    digest = hashlib.sha256(b"as it was").hexdigest()
+    with pytest.raises(SafelightError):
+        await store.edge.put(key=key, path=path, media_type="image/webp", sha256=digest)

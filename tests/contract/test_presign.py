@@ -1,0 +1,206 @@
+"""What presigned URLs allow and refuse: used over plain HTTP, as somebody without credentials."""
+
+import hashlib
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import time_machine
+
+from safelight.keys import source_key
+from tests.support.fakes import FakePresigner
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+over_http = pytest.mark.parametrize("backend", ["ministack", "moto"], indirect=True)
+"""A fake signs nothing that anybody could check."""
+
+BODY = b"these very bytes"
+SHA256 = hashlib.sha256(BODY).hexdigest()
+CHECKSUM = b64encode(hashlib.sha256(BODY).digest()).decode()
+OTHER_CHECKSUM = b64encode(hashlib.sha256(b"others").digest()).decode()
+
+
+def wish(**changes: Any) -> dict[str, Any]:
+    """A user id with everything in it that URLs and forms have a meaning for."""
+    key = source_key(user_id="auth0|zo\u00eb a+b&c=d%/..", image_id=str(uuid4()))
+    return {
+        "key": key,
+        "content_type": "image/jpeg",
+        "size_bytes": len(BODY),
+        "sha256": SHA256,
+        "expires_seconds": 900,
+        **changes,
+    }
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def presigner(place) -> Any:
+    return FakePresigner() if place is None else await place.as_api.presigner()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http() -> Any:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def post(http, signed, body: bytes = BODY, **changes: str) -> int:
+    form = aiohttp.FormData()
+    for name, value in {**signed.fields, **changes}.items():
+        form.add_field(name, value)
+    form.add_field("file", body, filename="x.jpg")
+    async with http.post(signed.url, data=form) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def put(http, signed, body: bytes = BODY, without: str = "", **changes: str) -> int:
+    headers = {**signed.headers, **changes, "Content-Length": str(len(body))}
+    headers.pop(without, None)
+    async with http.put(signed.url, data=body, headers=headers) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def stored(place, key: str) -> tuple[bytes, str]:
+    answer = await place.clients["s3"].get_object(Bucket=place.settings.uploads_bucket, Key=key)
+    return await answer["Body"].read(), answer["ContentType"]
+
+
+async def test_a_form_says_key_and_type(presigner):
+    asked = wish()
+    signed = await presigner.post(**asked)
+    assert signed.fields["key"] == asked["key"]
+    assert signed.fields["Content-Type"] == "image/jpeg"
+    assert signed.fields["policy"]
+
+
+@pytest.mark.parametrize("sha256", [None, SHA256])
+async def test_the_headers_of_a_put_say_all_that_is_signed(presigner, sha256):
+    signed = await presigner.put(**wish(sha256=sha256))
+    checksum = {"x-amz-checksum-sha256": CHECKSUM} if sha256 else {}
+    assert signed.headers == {
+        "Content-Type": "image/jpeg",
+        "Content-Length": str(len(BODY)),
+        "If-None-Match": "*",
+        **checksum,
+    }
+
+
+@over_http
+@pytest.mark.parametrize("sha256", [None, SHA256])
+async def test_the_right_post_is_taken(presigner, place, http, sha256):
+    asked = wish(sha256=sha256)
+    assert await post(http, await presigner.post(**asked)) == 201
+    assert await stored(place, asked["key"]) == (BODY, "image/jpeg")
+
+
+@over_http
+async def test_a_shorter_post_is_taken_as_well(presigner, place, http):
+    asked = wish(sha256=None)
+    assert await post(http, await presigner.post(**asked), body=b"x") == 201
+    assert (await stored(place, asked["key"]))[0] == b"x"
+
+
+@over_http
+async def test_an_empty_source_may_be_posted_where_it_was_announced(presigner, place, http):
+    asked = wish(size_bytes=0, sha256=None)
+    assert await post(http, await presigner.post(**asked), body=b"") == 201
+    assert (await stored(place, asked["key"]))[0] == b""
+
+
+@over_http
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": "uploads/somebody/else"},
+        {"Content-Type": "text/html"},
+        {"x-amz-checksum-sha256": OTHER_CHECKSUM},
+        {"success_action_redirect": "https://elsewhere.example"},
+        {"x-amz-meta-note": "more than was agreed"},
+        {"body": BODY + b"!"},
+        {"body": b""},
+    ],
+    ids=lambda changes: next(iter(changes)) + str(len(next(iter(changes.values())))),
+)
+async def test_a_post_of_anything_else_is_refused(presigner, http, changes):
+    signed = await presigner.post(**wish())
+    assert await post(http, signed, **changes) in (400, 403)
+
+
+@over_http
+async def test_a_post_of_other_bytes_of_the_same_length_is_refused(presigner, http):
+    signed = await presigner.post(**wish())
+    assert await post(http, signed, body=b"x" * len(BODY)) == 400
+
+
+@over_http
+@pytest.mark.parametrize("sha256", [None, SHA256])
+async def test_the_right_put_is_taken(presigner, place, http, sha256):
+    asked = wish(sha256=sha256)
+    assert await put(http, await presigner.put(**asked)) == 200
+    assert await stored(place, asked["key"]) == (BODY, "image/jpeg")
+
+
+@over_http
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Content-Type": "text/html"},
+        {"body": BODY + b"!"},
+        {"body": b"x"},
+        {"body": b"x" * len(BODY)},
+        {"x-amz-checksum-sha256": OTHER_CHECKSUM},
+        {"without": "x-amz-checksum-sha256"},
+        {"without": "If-None-Match"},
+    ],
+    ids=lambda changes: next(iter(changes)) + str(len(next(iter(changes.values())))),
+)
+async def test_a_put_of_anything_else_is_refused(presigner, http, changes):
+    signed = await presigner.put(**wish())
+    assert await put(http, signed, **changes) in (400, 403)
+
+
+@over_http
+async def test_a_put_with_another_key_is_refused(presigner, http):
+    signed = await presigner.put(**wish())
+    elsewhere = type(signed)(url=signed.url.replace("/auth0", "/other"), headers=signed.headers)
+    assert await put(http, elsewhere) == 403
+
+
+@over_http
+async def test_a_put_is_good_for_once(presigner, place, http):
+    asked = wish()
+    signed = await presigner.put(**asked)
+    assert await put(http, signed) == 200
+    assert await put(http, signed) == 412
+
+
+@over_http
+@pytest.mark.parametrize("method", ["post", "put", "get"])
+async def test_an_expired_url_is_refused(presigner, http, method):
+    asked = wish()
+    with time_machine.travel(datetime.now(UTC) - timedelta(seconds=1000), tick=True):
+        if method == "get":
+            url = await presigner.get_asset(key="images/x", expires_seconds=900)
+        else:
+            signed = await getattr(presigner, method)(**asked)
+    if method == "get":
+        async with http.get(url) as answer:
+            assert answer.status == 403
+    else:
+        assert await {"post": post, "put": put}[method](http, signed) in (400, 403)
+
+
+@over_http
+async def test_an_asset_can_be_read_by_its_url(presigner, place, http):
+    key = f"images/{uuid4()}/v1~1/small-abc.webp"
+    bucket = place.settings.assets_bucket
+    await place.clients["s3"].put_object(Bucket=bucket, Key=key, Body=b"asset")
+    async with http.get(await presigner.get_asset(key=key, expires_seconds=900)) as answer:
+        assert (answer.status, await answer.read()) == (200, b"asset")

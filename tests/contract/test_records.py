@@ -1,0 +1,255 @@
+"""What the table of images promises, on every backend."""
+
+import asyncio
+from typing import Any, Protocol
+
+import pytest
+import pytest_asyncio
+from boto3.dynamodb.types import TypeSerializer
+
+from safelight import keys
+from safelight.aws.records import Commit
+from safelight.errors import Reason
+from safelight.record import Record, Status, Variant
+from tests.contract.conftest import Place
+from tests.support.fakes import FakeRecords
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Table(Protocol):
+    """The edge, and a way behind it."""
+
+    edge: Any
+    """As the worker has it, who settles images."""
+    api: Any
+    """As the api has it, who creates them."""
+
+    async def store(self, record: Record) -> None: ...
+    async def attributes(self, image_id: str) -> set[str]: ...
+
+
+class FakeTable:
+    def __init__(self):
+        self.edge = self.api = FakeRecords()
+
+    async def store(self, record):
+        self.edge.records[record.image_id] = record
+
+    async def attributes(self, image_id):
+        return set(self.edge.records[image_id].to_item())
+
+
+class AwsTable:
+    def __init__(self, place: Place, edge, api):
+        self.edge, self.api = edge, api
+        self._dynamodb, self._table = place.clients["dynamodb"], place.settings.table
+
+    async def store(self, record):
+        serialize = TypeSerializer().serialize
+        item = {name: serialize(value) for name, value in record.to_item().items()}
+        await self._dynamodb.put_item(TableName=self._table, Item=item)
+
+    async def attributes(self, image_id):
+        key = {"imageId": {"S": image_id}}
+        return set((await self._dynamodb.get_item(TableName=self._table, Key=key))["Item"])
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def table(place) -> Table:
+    if place is None:
+        return FakeTable()
+    return AwsTable(place, await place.as_worker.records(), await place.as_api.records())
+
+
+def pending(**changes: Any) -> Record:
+    record = Record(
+        image_id=keys.new_image_id(),
+        user_id="Zoë|auth0",
+        uploaded_at=1_700_000_000_000,
+        original_key="uploads/zoe/x",
+        filename="a b+\u00fc(1)&=#%.jpg",
+        tags=("holiday", "sea"),
+        media_type="image/png",
+        request_hash="f00d",
+        expires_at=1_700_090_000,
+    )
+    return record.model_copy(update=changes)
+
+
+def variant(size: int = 300) -> Variant:
+    return Variant(
+        key="images/i/v1/compressed-abc.webp",
+        media_type="image/webp",
+        width=40,
+        height=30,
+        size=size,
+        sha256="0" * 64,
+    )
+
+
+def completed(image_id: str, revision: str = "v1", sequencer: str = "10", **changes: Any) -> Record:
+    """What a worker commits: it knows the event, not the request."""
+    record = Record(
+        image_id=image_id,
+        user_id="from the key",
+        uploaded_at=1_800_000_000_000,
+        original_key="uploads/zoe/x",
+        filename="x",
+        status=Status.COMPLETED,
+        original_size=1000,
+        media_type="image/jpeg",
+        width=40,
+        height=30,
+        revision=revision,
+        sequencer=keys.padded_sequencer(sequencer),
+        variants={"compressed": variant(), "small": variant()},
+        failed_variants={"large": "too_many_pixels"},
+        processing_time_ms=12,
+        completed_at=1_800_000_001_000,
+    )
+    return record.model_copy(update=changes)
+
+
+def rejected(image_id: str, revision: str = "v1", sequencer: str = "10") -> Record:
+    return Record(
+        image_id=image_id,
+        user_id="from the key",
+        uploaded_at=1_800_000_000_000,
+        original_key="uploads/zoe/x",
+        status=Status.REJECTED,
+        reason=Reason.TRUNCATED,
+        detail="the picture ends early",
+        revision=revision,
+        sequencer=keys.padded_sequencer(sequencer),
+        completed_at=1_800_000_001_000,
+    )
+
+
+async def test_an_image_that_never_was_has_no_record(table):
+    assert await table.edge.get(keys.new_image_id()) is None
+
+
+async def test_the_table_answers_a_check(table):
+    await table.api.check()
+
+
+async def test_a_created_record_is_read_back_as_it_was(table):
+    record = pending()
+    assert await table.api.create(record) == record
+    assert await table.edge.get(record.image_id) == record
+
+
+async def test_the_second_to_create_a_record_gets_the_first_one(table):
+    first = pending()
+    second = first.model_copy(update={"filename": "another.jpg", "tags": ()})
+    await table.api.create(first)
+    assert await table.api.create(second) == first
+    assert await table.edge.get(first.image_id) == first
+
+
+async def test_an_image_nobody_announced_is_settled_as_the_event_tells(table):
+    record = completed(keys.new_image_id())
+    assert await table.edge.commit(record) == Commit(result="written", record=record)
+    assert await table.edge.get(record.image_id) == record
+
+
+async def test_settling_keeps_what_the_request_said_and_ends_its_expiry(table):
+    first = pending()
+    await table.api.create(first)
+    commit = await table.edge.commit(completed(first.image_id))
+    standing = completed(
+        first.image_id,
+        user_id=first.user_id,
+        uploaded_at=first.uploaded_at,
+        filename=first.filename,
+        tags=first.tags,
+        request_hash=first.request_hash,
+    )
+    assert commit == Commit(result="written", record=standing)
+    assert await table.edge.get(first.image_id) == standing
+    assert "expiresAt" not in await table.attributes(first.image_id)
+
+
+async def test_the_same_settlement_again_is_repeated_and_changes_nothing(table):
+    record = completed(keys.new_image_id())
+    await table.edge.commit(record)
+    again = record.model_copy(update={"completed_at": 1_900_000_000_000, "processing_time_ms": 1})
+    assert await table.edge.commit(again) == Commit(result="repeated", record=record)
+    assert await table.edge.get(record.image_id) == record
+
+
+async def test_the_first_settlement_of_a_revision_wins_over_another_outcome(table):
+    record = completed(keys.new_image_id())
+    await table.edge.commit(record)
+    commit = await table.edge.commit(rejected(record.image_id))
+    assert commit == Commit(result="repeated", record=record)
+
+
+async def test_a_newer_revision_replaces_an_older_one(table):
+    image_id = keys.new_image_id()
+    await table.edge.commit(completed(image_id, "v1", "10"))
+    newer = completed(image_id, "v2", "11", original_size=5, completed_at=1_900_000_000_000)
+    commit = await table.edge.commit(newer)
+    assert commit.result == "written"
+    assert (commit.record.revision, commit.record.original_size) == ("v2", 5)
+
+
+async def test_an_older_revision_that_comes_late_is_superseded(table):
+    image_id = keys.new_image_id()
+    newer = completed(image_id, "v2", "11")
+    await table.edge.commit(newer)
+    commit = await table.edge.commit(completed(image_id, "v1", "10"))
+    assert commit == Commit(result="superseded", record=newer)
+    assert await table.edge.get(image_id) == newer
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [("0055AED6DCD90281E5", "0055AED6DCD90281E6"), ("0055AED6", "0055AED6DC"), ("5A", "5b01")],
+)
+async def test_sequencers_of_any_length_order_revisions(table, older, newer):
+    image_id = keys.new_image_id()
+    assert (await table.edge.commit(completed(image_id, "b", newer))).result == "written"
+    assert (await table.edge.commit(completed(image_id, "a", older))).result == "superseded"
+
+
+async def test_of_two_revisions_without_an_order_the_last_one_stands(table):
+    image_id = keys.new_image_id()
+    await table.edge.commit(completed(image_id, "a", ""))
+    assert (await table.edge.commit(completed(image_id, "b", ""))).result == "written"
+
+
+async def test_an_older_settlement_leaves_nothing_behind_in_a_newer_one(table):
+    image_id = keys.new_image_id()
+    await table.edge.commit(completed(image_id, "v1", "10"))
+    await table.edge.commit(rejected(image_id, "v2", "11"))
+    left = await table.attributes(image_id)
+    assert not left & {"compressedKey", "compressedSize", "savingsPercent", "thumbnails", "width"}
+    assert (await table.edge.get(image_id)).variants == {}
+    await table.edge.commit(completed(image_id, "v3", "12"))
+    assert not await table.attributes(image_id) & {"reason", "detail"}
+
+
+async def test_an_erased_image_stays_erased(table):
+    erased = pending(status=Status.ERASED, revision="v1", expires_at=None)
+    await table.store(erased)
+    commit = await table.edge.commit(completed(erased.image_id, "v1", "99"))
+    assert commit == Commit(result="superseded", record=erased)
+    assert await table.edge.get(erased.image_id) == erased
+
+
+@pytest.mark.parametrize("backend", ["fake", "ministack"], indirect=True)  # moto: a few % two win
+async def test_of_many_that_settle_one_revision_at_once_one_wins(table):
+    image_id = keys.new_image_id()
+    settlements = [completed(image_id, processing_time_ms=number) for number in range(16)]
+    commits = await asyncio.gather(*(table.edge.commit(one) for one in settlements))
+    assert sorted(commit.result for commit in commits) == ["repeated"] * 15 + ["written"]
+    assert len({commit.record.processing_time_ms for commit in commits}) == 1
+
+
+async def test_whatever_order_revisions_are_settled_in_the_newest_stands(table):
+    image_id = keys.new_image_id()
+    for number in (3, 1, 4, 2, 4, 3):
+        await table.edge.commit(completed(image_id, f"v{number}", f"1{number}"))
+    assert (await table.edge.get(image_id)).revision == "v4"

@@ -1,0 +1,331 @@
+"""The edges in memory. They pass the same contract suites as the real ones (tests/contract).
+
+Every fake can be made to fail: `fake.fail_next["fetch"] = [None, Unavailable("s3", "slow down")]`
+lets the next fetch succeed and the one after it fail.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from base64 import b64encode
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from safelight.aws.objects import Fetched
+from safelight.aws.presign import PresignedPost, PresignedPut
+from safelight.aws.queue import Depth, Failure, Message
+from safelight.aws.records import Commit
+from safelight.completion import Completion
+from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.record import Record, Status
+
+
+class Fake:
+    """Counts calls by operation, and raises what was asked for."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.fail_next: defaultdict[str, list[Exception | None]] = defaultdict(list)
+
+    def _called(self, operation: str) -> None:
+        self.calls[operation] += 1
+        outcomes = self.fail_next[operation]
+        if outcomes and (error := outcomes.pop(0)) is not None:
+            raise error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeVersion:
+    """One version of a source; without a body it is a delete marker."""
+
+    version_id: str
+    body: bytes | None
+
+    @property
+    def etag(self) -> str:
+        return hashlib.md5(self.body or b"", usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeAsset:
+    body: bytes
+    media_type: str
+    sha256: str
+    cache_control: str = "public, max-age=31536000, immutable"
+
+
+class FakeObjects(Fake):
+    """A versioned uploads bucket and an assets bucket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: defaultdict[str, list[FakeVersion]] = defaultdict(list)
+        self.assets: dict[str, FakeAsset] = {}
+        self._numbers = count(1)
+
+    def upload(self, key: str, body: bytes | None) -> FakeVersion:
+        """Store a new version, as a client would; None deletes."""
+        version = FakeVersion(version_id=f"v{next(self._numbers)}", body=body)
+        self.sources[key].append(version)
+        return version
+
+    async def fetch(
+        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int
+    ) -> Fetched:
+        self._called("fetch")
+        version = self._version(key, version_id)
+        if version is None or version.body is None:
+            raise Rejection(Reason.SOURCE_GONE, f"{key} is gone")
+        if etag is not None and etag.strip('"') != version.etag:
+            if version_id is None:
+                raise Superseded(f"{key} was replaced")
+            raise Unavailable("s3", f"{key} has another ETag than its event")
+        if len(version.body) > max_bytes:
+            raise Rejection(Reason.TOO_MANY_BYTES, f"{len(version.body)} bytes")
+        to.write_bytes(version.body)
+        digest = hashlib.sha256(version.body).hexdigest()
+        return Fetched(size_bytes=len(version.body), sha256=digest)
+
+    def _version(self, key: str, version_id: str | None) -> FakeVersion | None:
+        versions = self.sources.get(key, [])
+        if version_id is None:
+            return versions[-1] if versions else None
+        return next((one for one in versions if one.version_id == version_id), None)
+
+    async def put(self, *, key: str, path: Path, media_type: str, sha256: str) -> None:
+        self._called("put")
+        body = path.read_bytes()
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise Unavailable("s3", f"{key} did not arrive as it was sent")
+        self.assets[key] = FakeAsset(body=body, media_type=media_type, sha256=sha256)
+
+
+class FakePresigner(Fake):
+    """Signs nothing: the URLs only say what was asked for."""
+
+    def __init__(self, *, endpoint_url: str = "https://uploads.example") -> None:
+        super().__init__()
+        self.endpoint_url = endpoint_url
+
+    async def post(
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        expires_seconds: int,
+    ) -> PresignedPost:  # fmt: skip
+        self._called("post")
+        policy = {
+            "key": key,
+            "Content-Type": content_type,
+            "content-length-range": [min(1, size_bytes), size_bytes],
+            "x-amz-checksum-sha256": sha256,
+            "expires_seconds": expires_seconds,
+        }
+        fields = {"key": key, "Content-Type": content_type, "policy": json.dumps(policy)}
+        return PresignedPost(url=self.endpoint_url, fields=fields)
+
+    async def put(
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        expires_seconds: int,
+    ) -> PresignedPut:  # fmt: skip
+        self._called("put")
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": str(size_bytes),
+            "If-None-Match": "*",
+        }
+        if sha256:
+            headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256)).decode()
+        url = f"{self.endpoint_url}/{key}?X-Amz-Expires={expires_seconds}&X-Amz-Signature=fake"
+        return PresignedPut(url=url, headers=headers)
+
+    async def get_asset(self, *, key: str, expires_seconds: int) -> str:
+        self._called("get_asset")
+        return f"{self.endpoint_url}/{key}?X-Amz-Expires={expires_seconds}&X-Amz-Signature=fake"
+
+
+KEPT = ("user_id", "uploaded_at", "original_key", "filename", "tags", "request_hash")
+"""What a settlement leaves as the standing record has it."""
+
+
+class FakeRecords(Fake):
+    """The table of images. What is stored went through `to_item` and back, as in DynamoDB."""
+
+    def __init__(self, *records: Record) -> None:
+        super().__init__()
+        self.records: dict[str, Record] = {record.image_id: record for record in records}
+
+    async def get(self, image_id: str) -> Record | None:
+        self._called("get")
+        return self.records.get(image_id)
+
+    async def check(self) -> None:
+        self._called("check")
+
+    async def create(self, record: Record) -> Record:
+        self._called("create")
+        return self.records.setdefault(record.image_id, record)
+
+    async def commit(self, record: Record) -> Commit:
+        self._called("commit")
+        standing = self.records.get(record.image_id)
+        if standing is not None and standing.settles(
+            revision=record.revision or "", sequencer=record.sequencer or ""
+        ):
+            same = standing.revision == record.revision and standing.status is not Status.ERASED
+            return Commit(result="repeated" if same else "superseded", record=standing)
+        kept = {
+            name: value
+            for name in KEPT
+            if standing is not None and (value := getattr(standing, name)) is not None
+        }
+        written = record.model_copy(update={**kept, "expires_at": None})
+        self.records[record.image_id] = Record.from_item(written.to_item())
+        return Commit(result="written", record=self.records[record.image_id])
+
+
+@dataclass(slots=True)
+class FakeEntry:
+    """One message in the fake queue."""
+
+    message_id: str
+    body: str
+    sent_at: float
+    visible_at: float
+    receipt: str | None = None
+    receive_count: int = 0
+
+
+class FakeQueue(Fake):
+    """A standard queue with visibility, receipts, receive counts and a dead-letter list.
+
+    `now` is the monotonic clock that visibility goes by; after moving an own one, call `wake`.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        visibility_seconds: int = 60,
+        max_receive_count: int = 10,
+    ) -> None:
+        super().__init__()
+        self.now = now
+        self.visibility_seconds = visibility_seconds
+        self.max_receive_count = max_receive_count
+        self.entries: list[FakeEntry] = []
+        self.dead_letters: list[str] = []
+        self.deleted: list[str] = []
+        """Ids of the messages that were deleted."""
+        self._numbers = count(1)
+        self._changed = asyncio.Event()
+
+    def send(self, body: str, *, sent_at: float | None = None) -> str:
+        """Put a message into the queue; its id."""
+        entry = FakeEntry(
+            message_id=f"message-{next(self._numbers)}",
+            body=body,
+            sent_at=time.time() if sent_at is None else sent_at,
+            visible_at=self.now(),
+        )
+        self.entries.append(entry)
+        self.wake()
+        return entry.message_id
+
+    def wake(self) -> None:
+        """Let waiting receives look again."""
+        self._changed.set()
+
+    async def receive(self, *, max_messages: int, wait_seconds: int) -> tuple[Message, ...]:
+        self._called("receive")
+        deadline = self.now() + wait_seconds
+        while not (messages := self._take(max_messages)) and self.now() < deadline:
+            soonest = min((entry.visible_at for entry in self.entries), default=deadline)
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(max(0.0, min(soonest, deadline) - self.now())):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+        return messages
+
+    def _take(self, max_messages: int) -> tuple[Message, ...]:
+        taken: list[Message] = []
+        for entry in list(self.entries):
+            if len(taken) == max_messages:
+                break
+            if entry.visible_at > self.now():
+                continue
+            if entry.receive_count >= self.max_receive_count:
+                self.entries.remove(entry)
+                self.dead_letters.append(entry.body)
+                continue
+            taken.append(self._deliver(entry))
+        return tuple(taken)
+
+    def _deliver(self, entry: FakeEntry) -> Message:
+        entry.receive_count += 1
+        entry.receipt = f"{entry.message_id}/{entry.receive_count}"
+        entry.visible_at = self.now() + self.visibility_seconds
+        return Message(
+            message_id=entry.message_id,
+            receipt=entry.receipt,
+            body=entry.body,
+            receive_count=entry.receive_count,
+            sent_at=entry.sent_at,
+            received_at=self.now(),
+        )
+
+    async def delete(self, receipts: Sequence[str]) -> tuple[Failure, ...]:
+        self._called("delete")
+        failures = []
+        for receipt in receipts:
+            entry = self._entry(receipt)
+            if entry is None:
+                continue  # deleted before: no failure
+            if entry.receipt != receipt:
+                failures.append(_lost(receipt))
+                continue
+            self.entries.remove(entry)
+            self.deleted.append(entry.message_id)
+        return tuple(failures)
+
+    async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
+        self._called("change_visibility")
+        failures = []
+        for receipt, seconds in changes.items():
+            entry = self._entry(receipt)
+            held = entry is not None and entry.receipt == receipt
+            if entry is None or not held or entry.visible_at <= self.now():
+                failures.append(_lost(receipt))
+                continue
+            entry.visible_at = self.now() + seconds
+        self.wake()
+        return tuple(failures)
+
+    async def depth(self) -> Depth:
+        self._called("depth")
+        visible = sum(entry.visible_at <= self.now() for entry in self.entries)
+        return Depth(visible=visible, in_flight=len(self.entries) - visible)
+
+    def _entry(self, receipt: str) -> FakeEntry | None:
+        message_id = receipt.partition("/")[0]
+        return next((one for one in self.entries if one.message_id == message_id), None)
+
+
+def _lost(receipt: str) -> Failure:
+    return Failure(receipt=receipt, lost=True, detail="the receipt is not current")
+
+
+class FakeTopic(Fake):
+    """Keeps what was published, repeats included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[Completion] = []
+
+    async def publish(self, completion: Completion) -> None:
+        self._called("publish")
+        self.published.append(completion)

@@ -1,0 +1,139 @@
+"""Names of objects and images, for every user id and every event."""
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from safelight import keys
+
+texts = st.text(min_size=1, max_size=keys.MAX_USER_ID_LENGTH)
+image_ids = st.builds(keys.derived_image_id, st.text())
+sequencers = st.text("0123456789ABCDEFabcdef", max_size=keys.SEQUENCER_WIDTH)
+SAFE = re.compile(r"[A-Za-z0-9_/~-]+(\.[a-z0-9]+)?")
+
+
+@given(user_id=texts, image_id=image_ids)
+def test_a_source_key_is_read_back_to_who_and_what(user_id, image_id):
+    key = keys.source_key(user_id=user_id, image_id=image_id)
+    assert keys.read_source_key(key) == (user_id, image_id)
+
+
+@given(user_id=texts, image_id=image_ids)
+def test_a_source_key_is_plain_and_has_one_folder_for_a_user(user_id, image_id):
+    key = keys.source_key(user_id=user_id, image_id=image_id)
+    assert key.isascii()
+    assert key.isprintable()
+    assert key.count("/") == 2
+    assert not {".", ".."} & set(key.split("/"))
+
+
+@given(first=texts, second=texts, image_id=image_ids)
+def test_two_users_never_share_a_source_key(first, second, image_id):
+    assume(first != second)
+    assert keys.source_key(user_id=first, image_id=image_id) != keys.source_key(
+        user_id=second, image_id=image_id
+    )
+
+
+def test_the_longest_subject_of_openid_connect_fits_into_a_key():
+    """255 ASCII characters, each written with three at most; S3 takes 1,024 bytes."""
+    user_id = "/" * keys.MAX_USER_ID_LENGTH
+    assert len(keys.source_key(user_id=user_id, image_id=keys.new_image_id())) <= 1024
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "uploads/a/b/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads//01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/a@b/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/a%2eb/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/%FF/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/a/01hf7yat00v1zyqz0v1zyqz0v1",
+        "uploads/a/photo.jpg",
+        "images/a/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/",
+        "",
+    ],
+)
+def test_a_key_that_we_did_not_make_is_nobodys(key):
+    assert keys.read_source_key(key) is None
+
+
+@given(key=st.text())
+def test_no_other_key_is_read_as_ours(key):
+    read = keys.read_source_key(key)
+    assert read is None or keys.source_key(user_id=read[0], image_id=read[1]) == key
+
+
+def test_every_new_image_id_is_another_one():
+    ids = {keys.new_image_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(keys.is_image_id(one) for one in ids)
+
+
+@given(words=st.lists(st.text(), min_size=1))
+def test_the_same_words_give_the_same_image_id(words):
+    assert keys.derived_image_id(*words) == keys.derived_image_id(*words)
+    assert keys.is_image_id(keys.derived_image_id(*words))
+
+
+@given(first=st.lists(st.text(), min_size=1), second=st.lists(st.text(), min_size=1))
+def test_other_words_give_another_image_id_however_they_are_cut(first, second):
+    assume(first != second)
+    assert keys.derived_image_id(*first) != keys.derived_image_id(*second)
+
+
+@pytest.mark.parametrize("text", ["", "8" * 26, "0" * 25, "0" * 27, "I" * 26, "0" * 26 + "\n"])
+def test_what_only_looks_like_an_image_id_is_none(text):
+    assert not keys.is_image_id(text)
+
+
+@given(
+    version_id=st.none() | st.text(),
+    sequencer=st.none() | st.text(),
+    etag=st.none() | st.text(),
+)
+def test_a_revision_of_any_event_can_stand_in_an_asset_key(version_id, sequencer, etag):
+    revision = keys.revision_of(version_id=version_id, sequencer=sequencer, etag=etag)
+    key = keys.asset_key(
+        image_id=keys.new_image_id(),
+        revision=revision,
+        preset="small",
+        fingerprint="abc123",
+        extension="webp",
+    )
+    assert key.count("/") == 3
+    assert SAFE.fullmatch(key)
+
+
+@given(first=st.text(min_size=1), second=st.text(min_size=1))
+def test_two_versions_never_share_a_revision(first, second):
+    assume(first != second)
+    assume("null" not in (first, second))
+    assert keys.revision_of(version_id=first, sequencer=None, etag=None) != keys.revision_of(
+        version_id=second, sequencer=None, etag=None
+    )
+
+
+def test_without_a_version_the_sequencer_and_the_etag_name_the_revision():
+    for version_id in (None, "", "null"):
+        revision = keys.revision_of(version_id=version_id, sequencer="0055AE", etag='"D41D8"')
+        assert revision == "0055ae-d41d8"
+
+
+@given(first=sequencers, second=sequencers)
+def test_sequencers_order_as_s3_says(first, second):
+    """Hexadecimal, the shorter one padded on the right with zeros."""
+    width = max(len(first), len(second), 1)
+    values = [int(one.ljust(width, "0"), 16) for one in (first, second)]
+    padded = [keys.padded_sequencer(one) for one in (first, second)]
+    assert (values[0] < values[1]) == (padded[0] < padded[1])
+    assert (values[0] == values[1]) == (padded[0] == padded[1])
+
+
+def test_an_event_without_a_sequencer_is_older_than_any_with_one():
+    assert keys.padded_sequencer(None) < keys.padded_sequencer("0000000001")

@@ -1,0 +1,111 @@
+"""What is stored of an image, and when it answers for an upload."""
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight.errors import Reason
+from safelight.keys import padded_sequencer
+from safelight.record import Record, Status, Variant
+
+texts = st.text(max_size=40)
+counts = st.integers(min_value=0, max_value=10**15)
+variants = st.builds(
+    Variant, key=texts, media_type=texts, width=counts, height=counts, size=counts, sha256=texts
+)
+records = st.builds(
+    Record,
+    image_id=texts,
+    user_id=texts,
+    uploaded_at=counts,
+    original_key=texts,
+    status=st.sampled_from(Status),
+    reason=st.none() | st.sampled_from(Reason),
+    detail=st.none() | texts,
+    filename=st.none() | texts,
+    tags=st.lists(texts, max_size=4).map(tuple),
+    original_size=st.none() | counts,
+    media_type=st.none() | texts,
+    width=st.none() | counts,
+    height=st.none() | counts,
+    revision=st.none() | texts,
+    sequencer=st.none() | texts,
+    variants=st.dictionaries(texts | st.just("compressed"), variants, max_size=4),
+    failed_variants=st.dictionaries(texts, texts, max_size=3),
+    processing_time_ms=st.none() | counts,
+    completed_at=st.none() | counts,
+    expires_at=st.none() | counts,
+    request_hash=st.none() | texts,
+)
+
+
+def record(**changes) -> Record:
+    facts = {"image_id": "i", "user_id": "u", "uploaded_at": 1, "original_key": "uploads/u/i"}
+    return Record(**facts | changes)
+
+
+def variant(size: int) -> Variant:
+    return Variant(
+        key="images/x", media_type="image/webp", width=4, height=3, size=size, sha256="0"
+    )
+
+
+@given(record=records)
+def test_a_record_comes_back_from_the_table_as_it_was(record):
+    stored = {name: TypeSerializer().serialize(value) for name, value in record.to_item().items()}
+    read = {name: TypeDeserializer().deserialize(value) for name, value in stored.items()}
+    assert Record.from_item(read) == record
+
+
+def test_attributes_without_a_value_are_not_stored():
+    assert "reason" not in record().to_item()
+    assert "expiresAt" not in record().to_item()
+
+
+def test_what_published_consumers_know_stands_under_its_old_names():
+    item = record(
+        status=Status.COMPLETED,
+        original_size=1000,
+        variants={"compressed": variant(300), "small": variant(10)},
+    ).to_item()
+    assert item["compressedKey"] == "images/x"
+    assert item["compressedSize"] == 300
+    assert float(item["savingsPercent"]) == 70.0
+    assert item["thumbnails"] == {"small": "images/x"}
+
+
+@pytest.mark.parametrize(
+    ("original", "compressed", "percent"), [(1000, 300, 70.0), (1000, 1500, -50.0), (3, 1, 66.7)]
+)
+def test_savings_are_told_in_percent_of_the_source(original, compressed, percent):
+    told = record(original_size=original, variants={"compressed": variant(compressed)})
+    assert told.savings_percent == percent
+
+
+@pytest.mark.parametrize("original", [None, 0])
+def test_without_a_size_there_are_no_savings_to_tell(original):
+    told = record(original_size=original, variants={"compressed": variant(1)})
+    assert told.savings_percent is None
+    assert record(original_size=1000).savings_percent is None
+
+
+def settled(revision: str, sequencer: str, status: Status = Status.COMPLETED) -> Record:
+    return record(status=status, revision=revision, sequencer=padded_sequencer(sequencer))
+
+
+@pytest.mark.parametrize(
+    ("standing", "answers"),
+    [
+        (record(), False),
+        (settled("v2", "20"), True),
+        (settled("v2", "20", Status.REJECTED), True),
+        (settled("v3", "30"), True),
+        (settled("v1", "10"), False),
+        (settled("other", "20"), False),
+        (record(status=Status.ERASED), True),
+    ],
+    ids=["pending", "the same", "rejected", "newer", "older", "no order", "erased"],
+)
+def test_a_record_answers_for_its_own_and_for_older_revisions(standing, answers):
+    assert standing.settles(revision="v2", sequencer=padded_sequencer("20")) is answers
