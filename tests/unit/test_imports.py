@@ -1,0 +1,84 @@
+"""Imports run one way, and foreign libraries stay where they belong. Read from the syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+MAY_IMPORT = {
+    "safelight": {"safelight"},
+    "safelight.imaging": {"safelight", "safelight.imaging"},
+    "safelight.aws": {"safelight", "safelight.aws"},
+    "worker": {"safelight", "safelight.imaging", "safelight.aws", "worker"},
+    "api": {"safelight", "safelight.imaging", "safelight.aws", "api"},
+    "ops": {"safelight", "safelight.imaging", "safelight.aws", "worker", "api", "ops"},
+}
+ONLY_IN = {
+    "pyvips": "safelight.imaging",
+    "pebble": "safelight.imaging",
+    "aioboto3": "safelight.aws",
+    "aiobotocore": "safelight.aws",
+    "botocore": "safelight.aws",
+    "boto3": "safelight.aws",
+}
+OPERATOR_MAY = {"aioboto3", "aiobotocore", "boto3", "botocore"}
+"""The local system plays the account's owner: it deploys the template and makes the principals."""
+
+CLEANS_THE_ENVIRONMENT = {"safelight.imaging.slot"}
+"""Render children are started without the worker's credentials, so it takes them out."""
+
+FILES = [
+    path
+    for folder in ("safelight", "worker", "api", "ops")
+    for path in (ROOT / folder).rglob("*.py")
+]
+
+
+def package_of(module: str) -> str:
+    return max((name for name in MAY_IMPORT if f"{module}.".startswith(f"{name}.")), key=len)
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides where things come from"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_run_one_way(path: Path) -> None:
+    importer = package_of(module_of(path))
+    for module in imported_by(path):
+        if module.split(".")[0] in ("safelight", "worker", "api", "ops"):
+            assert package_of(module) in MAY_IMPORT[importer], f"{importer} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_foreign_libraries_stay_at_their_edge(path: Path) -> None:
+    importer = package_of(module_of(path))
+    for module in imported_by(path):
+        library = module.split(".")[0]
+        if library in ONLY_IN and not (importer == "ops" and library in OPERATOR_MAY):
+            assert importer == ONLY_IN[library], f"{importer} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_only_main_reads_the_environment(path: Path) -> None:
+    """pydantic-settings reads it; the operator's command hands clean ones to what it starts."""
+    if package_of(module_of(path)) == "ops":
+        return
+    reads = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
+    assert not reads or module_of(path) in CLEANS_THE_ENVIRONMENT

@@ -1,0 +1,76 @@
+"""Logs that can be shown to anybody, and measurements of the process itself."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from safelight.telemetry import ProcessMetrics, background, configure_logging, redact
+
+SIGNED = (
+    "http://127.0.0.1:4566/b/uploads/alice/1?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+    "&X-Amz-Credential=AKIA%2F20261121&X-Amz-Signature=0123abc"
+)
+
+
+@pytest.mark.parametrize("text", [SIGNED, f"GET {SIGNED} failed", f'{{"url": "{SIGNED}"}}'])
+def test_no_presigned_query_reaches_a_log(text: str) -> None:
+    line = redact(None, "info", {"event": text})["event"]
+    assert "Signature" not in line
+    assert "AKIA" not in line
+    assert "/b/uploads/alice/1?[redacted]" in line
+
+
+def test_an_ordinary_query_stays() -> None:
+    event = {"event": "GET https://example.com/v1/images?status=pending"}
+    assert redact(None, "info", dict(event)) == event
+
+
+def test_our_logs_and_the_librarys_are_json_of_one_form(capsys: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs():
+        pass
+    configure_logging(log_format="json", level="info", service="test")
+    structlog.get_logger().info("ours", url=SIGNED, error=None)
+    logging.getLogger("somebody").warning("theirs %s", SIGNED)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"].split()[0] for line in lines] == ["ours", "theirs"]
+    for line in lines:
+        assert line["service"] == "test"
+        assert line["level"]
+        assert line["timestamp"].endswith("Z")
+        assert "Signature" not in json.dumps(line)
+
+
+async def test_background_work_ends_with_its_block() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with background(work()):
+        await asyncio.sleep(0)
+    assert ended.is_set()
+
+
+async def test_background_work_that_fails_ends_its_block() -> None:
+    async def work() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(ExceptionGroup):
+        async with background(work()):
+            await asyncio.Event().wait()
+
+
+async def test_the_loops_lag_is_measured() -> None:
+    registry = CollectorRegistry()
+    metrics = ProcessMetrics(registry, service="test")
+    async with background(metrics.watch_loop(interval_seconds=0.001)):
+        async with asyncio.timeout(10):
+            while not registry.get_sample_value("safelight_event_loop_lag_seconds_count"):
+                await asyncio.sleep(0.001)

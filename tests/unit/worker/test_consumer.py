@@ -1,0 +1,271 @@
+"""The worker's loop: what it takes, what it gives back, and when."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from safelight.aws.queue import Failure, Message
+from safelight.errors import Misconfigured, Unavailable, Unreadable
+from tests.support.fakes import FakeQueue
+from worker.consumer import Consumer
+from worker.lease import Leases
+from worker.metrics import WorkerMetrics
+
+Process = Callable[[Message], Awaitable[None]]
+
+
+class Work:
+    """A processor that does what it is told, and remembers what it was given."""
+
+    def __init__(self, outcome: Exception | None = None) -> None:
+        self.begun: list[str] = []
+        self.at_once = self.most_at_once = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.outcome = outcome
+        self.changed = asyncio.Condition()
+
+    async def __call__(self, message: Message) -> None:
+        self.begun.append(message.body)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        async with self.changed:
+            self.changed.notify_all()
+        try:
+            await self.gate.wait()
+            if self.outcome is not None:
+                raise self.outcome
+        finally:
+            self.at_once -= 1
+
+    async def until_begun(self, number: int) -> None:
+        async with asyncio.timeout(10), self.changed:
+            await self.changed.wait_for(lambda: len(self.begun) >= number)
+
+
+class Running:
+    def __init__(self, consumer: Consumer, registry: CollectorRegistry) -> None:
+        self.consumer = consumer
+        self.registry = registry
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"safelight_{name}", labels) or 0.0
+
+
+@asynccontextmanager
+async def running(
+    queue: FakeQueue,
+    process: Process,
+    *,
+    slots: int = 2,
+    prefetch: int = 1,
+    drain_seconds: float = 10,
+) -> AsyncIterator[Running]:
+    registry = CollectorRegistry()
+    metrics = WorkerMetrics(registry)
+    consumer = Consumer(
+        queue=queue,
+        process=process,
+        leases=Leases(queue, visibility_seconds=queue.visibility_seconds, metrics=metrics),
+        slots=slots,
+        prefetch=prefetch,
+        receive_wait_seconds=20,
+        drain_seconds=drain_seconds,
+        metrics=metrics,
+        misconfigured_pause_seconds=0.01,
+    )
+    run = asyncio.create_task(consumer.run())
+    try:
+        yield Running(consumer, registry)
+    finally:
+        consumer.drain()
+        queue.wake()
+        queue.send("the last one, that ends the long poll")
+        async with asyncio.timeout(30):
+            await run
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_settled_message_is_deleted() -> None:
+    queue, work = FakeQueue(), Work()
+    async with running(queue, work):
+        number = queue.send("one")
+        await until(lambda: queue.deleted == [number])
+
+
+async def test_it_holds_no_more_than_its_slots_and_prefetch() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    for number in range(20):
+        queue.send(str(number))
+    async with running(queue, work, slots=2, prefetch=3) as run:
+        await work.until_begun(2)
+        await until(lambda: run.value("messages_held", state="waiting") == 3)
+        depth = await queue.depth()
+        assert (depth.in_flight, depth.visible) == (5, 15)
+        assert work.most_at_once == 2
+        work.gate.set()
+        await until(lambda: len(queue.deleted) == 20)
+        assert work.most_at_once == 2
+
+
+async def test_a_free_slot_is_filled_while_another_is_still_busy() -> None:
+    queue, slow = FakeQueue(), asyncio.Event()
+    begun: list[str] = []
+
+    async def process(message: Message) -> None:
+        begun.append(message.body)
+        if message.body == "slow":
+            await slow.wait()
+
+    queue.send("slow")
+    async with running(queue, process, slots=2, prefetch=0):
+        for number in range(5):
+            queue.send(str(number))
+        await until(lambda: len(queue.deleted) == 5)
+        assert begun[0] == "slow"
+        slow.set()
+
+
+async def test_deletions_of_one_moment_are_one_request() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    for number in range(8):
+        queue.send(str(number))
+    async with running(queue, work, slots=8, prefetch=0):
+        await work.until_begun(8)
+        work.gate.set()
+        await until(lambda: len(queue.deleted) == 8)
+        assert queue.calls["delete"] == 1
+
+
+async def test_an_unreadable_message_reaches_the_dead_letter_queue() -> None:
+    queue, work = FakeQueue(max_receive_count=3), Work(Unreadable("no event"))
+    async with running(queue, work):
+        queue.send("nonsense")
+        await until(lambda: queue.dead_letters == ["nonsense"])
+    assert work.begun.count("nonsense") == 3
+
+
+async def test_an_unavailable_service_lets_the_message_come_back() -> None:
+    queue, work = FakeQueue(), Work(Unavailable("s3", "slow down"))
+    async with running(queue, work) as run:
+        queue.send("one")
+        await until(lambda: queue.calls["change_visibility"] == 1)
+        assert queue.deleted == []
+        released = run.value("messages_released_total", cause="retry")
+        assert released + run.value("messages_released_total", cause="release") == 1
+
+
+async def test_only_the_entry_that_failed_is_deleted_again() -> None:
+    class Stubborn(FakeQueue):
+        asked: list[list[str]]
+
+        async def delete(self, receipts: list[str]) -> tuple[Failure, ...]:
+            self.asked.append(list(receipts))
+            if len(self.asked) == 1:
+                first = Failure(receipt=receipts[0], lost=False, detail="internal")
+                return (*await super().delete(receipts[1:]), first)
+            return await super().delete(receipts)
+
+    queue, work = Stubborn(), Work()
+    queue.asked = []
+    work.gate.clear()
+    for number in range(4):
+        queue.send(str(number))
+    async with running(queue, work, slots=4, prefetch=0):
+        await work.until_begun(4)
+        work.gate.set()
+        await until(lambda: len(queue.deleted) == 4)
+    assert [len(asked) for asked in queue.asked[:2]] == [4, 1]
+
+
+async def test_drain_gives_back_what_was_not_started_and_finishes_what_was() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    for number in range(4):
+        queue.send(str(number))
+    async with running(queue, work, slots=1, prefetch=3) as run:
+        await work.until_begun(1)
+        await until(lambda: run.value("messages_held", state="waiting") == 3)
+        run.consumer.drain()
+        run.consumer.drain()
+        await until(lambda: run.value("messages_held", state="waiting") == 0)
+        depth = await queue.depth()
+        assert (depth.visible, depth.in_flight) == (3, 1)
+        work.gate.set()
+        await until(lambda: queue.deleted == ["message-1"])
+    assert work.begun == ["0"]
+    assert all(entry.visible_at <= queue.now() for entry in queue.entries)
+
+
+async def test_a_message_that_arrives_after_the_drain_began_is_given_back() -> None:
+    queue, work = FakeQueue(), Work()
+    async with running(queue, work) as run:
+        await until(lambda: queue.calls["receive"] == 1)
+        run.consumer.drain()
+        queue.send("late")
+        await until(lambda: queue.calls["change_visibility"] == 1)
+    assert work.begun == []
+    assert "late" in [entry.body for entry in queue.entries]
+
+
+async def test_work_that_outlasts_the_drain_is_stopped_and_given_back() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    queue.send("endless")
+    async with running(queue, work, drain_seconds=0.01):
+        await work.until_begun(1)
+    assert queue.deleted == []
+    assert [entry.visible_at <= queue.now() for entry in queue.entries] == [True] * 2
+
+
+async def test_a_lost_lease_stops_the_work_and_neither_deletes_nor_releases() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    queue.send("one")
+    async with running(queue, work, slots=1, prefetch=0) as run:
+        await work.until_begun(1)
+        queue.entries[0].receipt = "message-1/taken-by-another"
+        await run.consumer._leases.renew_all()
+        await until(lambda: run.value("messages_held", state="working") == 0)
+        await until(lambda: run.value("messages_released_total", cause="abandon") == 1)
+        assert queue.calls["change_visibility"] == 1
+        assert queue.calls["delete"] == 0
+        assert run.value("leases_lost_total") == 1
+
+
+async def test_a_misconfiguration_holds_the_message_and_its_receive_count_does_not_pay() -> None:
+    queue, work = FakeQueue(), Work(Misconfigured("s3", "access denied"))
+    async with running(queue, work, slots=1, prefetch=0):
+        queue.send("one")
+        await work.until_begun(5)
+        assert queue.entries[0].receive_count == 1
+        work.outcome = None
+        await until(lambda: queue.deleted == ["message-1"])
+
+
+@pytest.mark.parametrize(
+    "failure", [Unavailable("sqs", "503"), Misconfigured("sqs", "denied"), RuntimeError("a bug")]
+)
+async def test_no_failing_receive_ends_the_loop(failure: Exception) -> None:
+    queue, work = FakeQueue(), Work()
+    queue.fail_next["receive"] = [failure]
+    number = queue.send("one")
+    async with running(queue, work) as run:
+        await until(lambda: queue.deleted == [number])
+        assert (
+            sum(
+                run.value("receive_errors_total", code=code)
+                for code in ("Unavailable", "Misconfigured", "other")
+            )
+            == 1
+        )

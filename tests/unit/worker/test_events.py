@@ -1,0 +1,220 @@
+"""Every form of message body that the worker must understand, and what it must do with each."""
+
+import json
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight import keys
+from safelight.errors import Unreadable
+from worker.events import ADOPTED_USER, Upload, read_events
+
+BUCKET = "uploads-bucket"
+IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
+KEY = f"uploads/alice/{IMAGE}"
+
+
+def s3_record(**changes: object) -> dict:
+    source = {
+        "key": quote_plus(KEY, safe="/"),
+        "size": 1234,
+        "eTag": "abc",
+        "versionId": "v1",
+        "sequencer": "0055AED6DCD90281E5",
+    }
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventTime": "2026-11-02T03:04:05.678Z",
+        "eventName": "ObjectCreated:Post",
+        "s3": {"bucket": {"name": BUCKET}, "object": source},
+    }
+    for name, value in changes.items():
+        where = source if name in source else record
+        if value is None:
+            del where[name]
+        else:
+            where[name] = value
+    return record
+
+
+def s3_body(*records: dict) -> str:
+    return json.dumps({"Records": list(records or [s3_record()])})
+
+
+def eventbridge_body(key: str = KEY, detail_type: str = "Object Created") -> str:
+    return json.dumps(
+        {
+            "version": "0",
+            "source": "aws.s3",
+            "detail-type": detail_type,
+            "time": "2026-11-02T03:04:05Z",
+            "detail": {
+                "bucket": {"name": BUCKET},
+                "object": {
+                    "key": key,
+                    "size": 1234,
+                    "etag": "abc",
+                    "version-id": "v1",
+                    "sequencer": "0055AED6DCD90281E5",
+                },
+            },
+        }
+    )
+
+
+def sns_body(message: str) -> str:
+    return json.dumps({"Type": "Notification", "TopicArn": "arn", "Message": message})
+
+
+def read(body: str) -> tuple[Upload, ...]:
+    events = read_events(body, bucket=BUCKET)
+    assert events.faults == ()
+    return events.uploads
+
+
+@pytest.mark.parametrize(
+    "body",
+    [s3_body(), sns_body(s3_body()), eventbridge_body(), sns_body(eventbridge_body())],
+    ids=["s3", "s3 through sns", "eventbridge", "eventbridge through sns"],
+)
+def test_every_envelope_tells_the_same_upload(body: str) -> None:
+    (upload,) = read(body)
+    assert upload.key == KEY
+    assert (upload.image_id, upload.user_id) == (IMAGE, "alice")
+    assert (upload.version_id, upload.etag, upload.size_bytes) == ("v1", "abc", 1234)
+    assert upload.revision == "v1"
+    assert upload.sequencer == keys.padded_sequencer("0055AED6DCD90281E5")
+    assert int(upload.happened_at) == 1793588645
+    assert not upload.removed
+
+
+@pytest.mark.parametrize(
+    "body", [{"Service": "Amazon S3", "Event": "s3:TestEvent"}, {"Records": []}]
+)
+def test_a_greeting_or_an_empty_list_tells_of_no_upload(body: dict) -> None:
+    assert read(json.dumps(body)) == ()
+    assert read(sns_body(json.dumps(body))) == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "not json", "[]", "null", '"text"', "{}", '{"Type": "Notification"}', "[" * 100_000],
+)
+def test_a_body_that_is_no_event_is_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable):
+        read_events(body, bucket=BUCKET)
+
+
+def test_a_bad_record_does_not_hide_the_good_one_beside_it() -> None:
+    events = read_events(s3_body({"eventVersion": "2.1"}, s3_record()), bucket=BUCKET)
+    assert [upload.key for upload in events.uploads] == [KEY]
+    assert len(events.faults) == 1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        s3_record(eventVersion="3.0"),
+        s3_record(eventTime="yesterday"),
+        s3_record(eventTime=None),
+        s3_record(s3={"bucket": {"name": "other"}, "object": {"key": KEY}}),
+        s3_record(s3={"bucket": {"name": BUCKET}, "object": {"key": "elsewhere/x"}}),
+        s3_record(s3=None),
+        s3_record(key=7),
+    ],
+    ids=["version", "time", "no time", "bucket", "prefix", "no s3", "key is a number"],
+)
+def test_a_record_that_cannot_be_acted_on_is_a_fault(record: dict) -> None:
+    events = read_events(s3_body(record), bucket=BUCKET)
+    assert events.uploads == ()
+    assert len(events.faults) == 1
+
+
+@pytest.mark.parametrize("missing", ["size", "eTag", "versionId", "sequencer"])
+def test_what_s3_may_leave_out_is_not_needed(missing: str) -> None:
+    (upload,) = read(s3_body(s3_record(**{missing: None})))
+    assert upload.revision
+
+
+def test_an_event_without_sequencer_is_older_than_any_with_one() -> None:
+    (without,) = read(s3_body(s3_record(sequencer=None)))
+    (with_one,) = read(s3_body(s3_record(sequencer="01")))
+    assert without.sequencer < with_one.sequencer
+
+
+@pytest.mark.parametrize(
+    ("name", "detail_type"),
+    [
+        ("ObjectRemoved:Delete", "Object Deleted"),
+        ("ObjectRemoved:DeleteMarkerCreated", "Object Deleted"),
+    ],
+)
+def test_a_removal_is_told_as_one(name: str, detail_type: str) -> None:
+    assert read(s3_body(s3_record(eventName=name)))[0].removed
+    assert read(eventbridge_body(detail_type=detail_type))[0].removed
+
+
+def test_events_of_another_kind_tell_of_no_upload() -> None:
+    assert read(s3_body(s3_record(eventName="ObjectTagging:Put"))) == ()
+
+
+def test_a_folder_marker_is_no_upload() -> None:
+    assert read(eventbridge_body("uploads/alice/")) == ()
+
+
+def test_an_object_put_without_the_api_is_adopted_under_an_id_of_its_own() -> None:
+    (first,) = read(eventbridge_body("uploads/alice/holiday/beach 1.jpg"))
+    (again,) = read(s3_body(s3_record(key="uploads/alice/holiday/beach+1.jpg")))
+    assert first.image_id == again.image_id == keys.derived_image_id(BUCKET, first.key)
+    assert (first.user_id, first.filename) == ("alice", "beach 1.jpg")
+    (loose,) = read(eventbridge_body("uploads/beach.jpg"))
+    assert loose.user_id == ADOPTED_USER
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(
+        lambda text: not text.endswith("/")
+    )
+)
+def test_any_key_is_read_back_exactly(name: str) -> None:
+    key = f"uploads/{name}"
+    encoded = quote_plus(key, safe="/")
+    (from_s3,) = read(s3_body(s3_record(key=encoded)))
+    (from_eventbridge,) = read(eventbridge_body(key))
+    assert from_s3.key == from_eventbridge.key == key
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "Records",
+                        "s3",
+                        "object",
+                        "bucket",
+                        "key",
+                        "detail",
+                        "source",
+                        "Type",
+                        "Message",
+                        "eventVersion",
+                    ]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_no_json_makes_the_reader_fail_otherwise(document: object) -> None:
+    for body in (document, {"Records": [document]}, {"source": "aws.s3", "detail": document}):
+        try:
+            read_events(json.dumps(body), bucket=BUCKET)
+        except Unreadable:
+            continue

@@ -1,0 +1,341 @@
+"""The way of a message, and above all: that every step is harmless to repeat."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from safelight import keys
+from safelight.aws.queue import Message
+from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
+from safelight.imaging.plan import Plan
+from safelight.imaging.probe import Probe
+from safelight.imaging.render import RenderedVariant, Rendering
+from safelight.presets import load_presets
+from safelight.record import Record, Status
+from tests.support.fakes import FakeObjects, FakeRecords, FakeTopic
+from worker.admission import Admission
+from worker.metrics import WorkerMetrics
+from worker.observer import Observer
+from worker.processor import Processor
+from worker.spool import Spool
+
+BUCKET = "uploads-bucket"
+PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
+IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
+KEY = keys.source_key(user_id="alice", image_id=IMAGE)
+
+
+class FakeRenderer:
+    """Makes a file for every recipe; its bytes are the source's, so that revisions differ."""
+
+    def __init__(self) -> None:
+        self.outcome: Exception | None = None
+        self.failures: Mapping[str, str] = {}
+        self.renders = 0
+
+    async def probe(self, path: Path) -> Probe:
+        assert path.exists()
+        return Probe(format="jpeg", width=800, height=600, size_bytes=path.stat().st_size)
+
+    async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
+        self.renders += 1
+        if self.outcome is not None:
+            raise self.outcome
+        variants = tuple(
+            self._variant(recipe.preset, recipe.fingerprint, source, directory)
+            for recipe in plan.recipes
+            if recipe.preset not in self.failures
+        )
+        return Rendering(variants=variants, failures=self.failures, seconds=0.1)
+
+    def _variant(
+        self, preset: str, fingerprint: str, source: Path, directory: Path
+    ) -> RenderedVariant:
+        body = source.read_bytes() + preset.encode()
+        path = directory / preset
+        path.write_bytes(body)
+        return RenderedVariant(
+            preset=preset,
+            fingerprint=fingerprint,
+            path=path,
+            media_type="image/webp",
+            extension="webp",
+            width=8,
+            height=6,
+            size_bytes=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            seconds=0.01,
+        )
+
+
+class House:
+    """A processor among fakes."""
+
+    def __init__(self, spool: Path) -> None:
+        registry = CollectorRegistry()
+        metrics = WorkerMetrics(registry)
+        self.registry = registry
+        self.objects = FakeObjects()
+        self.records = FakeRecords()
+        self.topic = FakeTopic()
+        self.renderer = FakeRenderer()
+        self.spool = spool
+        self.processor = Processor(
+            objects=self.objects,
+            records=self.records,
+            topic=self.topic,
+            renderer=self.renderer,
+            presets=PRESETS,
+            admission=Admission(10**9, metrics=metrics),
+            spool=Spool(spool),
+            observer=Observer(metrics),
+            uploads_bucket=BUCKET,
+            max_bytes=1000,
+        )
+
+    def upload(self, body: bytes = b"A", *, sequencer: str = "01", key: str = KEY) -> dict:
+        version = self.objects.upload(key, body)
+        return {
+            "eventVersion": "2.1",
+            "eventName": "ObjectCreated:Post",
+            "eventTime": "2026-11-02T03:04:05Z",
+            "s3": {
+                "bucket": {"name": BUCKET},
+                "object": {
+                    "key": key,
+                    "size": len(body),
+                    "eTag": version.etag,
+                    "versionId": version.version_id,
+                    "sequencer": sequencer,
+                },
+            },
+        }
+
+    async def process(self, *records: dict) -> None:
+        await self.processor.process(
+            Message(
+                message_id="m",
+                receipt="r",
+                body=json.dumps({"Records": records}),
+                receive_count=1,
+                sent_at=0.0,
+                received_at=0.0,
+            )
+        )
+
+    @property
+    def record(self) -> Record:
+        return self.records.records[IMAGE]
+
+    def outcomes(self, outcome: str) -> float:
+        return sum(
+            sample.value
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if sample.name == "safelight_images_total" and sample.labels["outcome"] == outcome
+        )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "spool")
+
+
+def pending() -> Record:
+    return Record(
+        image_id=IMAGE,
+        user_id="alice",
+        uploaded_at=1,
+        original_key=KEY,
+        filename="a b.jpg",
+        tags=("holiday",),
+        expires_at=99,
+    )
+
+
+async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) -> None:
+    house.records.records[IMAGE] = pending()
+    await house.process(house.upload(b"picture"))
+    record = house.record
+    assert record.status is Status.COMPLETED
+    assert (record.filename, record.tags, record.expires_at) == ("a b.jpg", ("holiday",), None)
+    assert (record.original_size, record.media_type) == (7, "image/jpeg")
+    assert set(record.variants) == {preset.name for preset in PRESETS}
+    for variant in record.variants.values():
+        assert house.objects.assets[variant.key].sha256 == variant.sha256
+        assert len(house.objects.assets[variant.key].body) == variant.size
+    (completion,) = house.topic.published
+    assert completion.data["imageId"] == IMAGE
+    assert house.outcomes("completed") == 1
+
+
+async def test_nothing_of_a_picture_is_left_in_the_spool(house: House) -> None:
+    await house.process(house.upload())
+    house.renderer.outcome = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        await house.process(house.upload(b"B", sequencer="02"))
+    assert [path for path in house.spool.rglob("*") if path.is_file()] == []
+
+
+async def test_a_redelivered_message_only_publishes_again(house: House) -> None:
+    event = house.upload()
+    await house.process(event)
+    before = house.record
+    await house.process(event)
+    assert house.renderer.renders == house.objects.calls["fetch"] == 1
+    assert house.record == before
+    first, second = house.topic.published
+    assert first.id == second.id
+    assert house.outcomes("repeated") == 1
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"), [("01", "02"), ("0055", "0055AED6"), ("00FF", "01"), ("a9", "B0")]
+)
+async def test_an_older_upload_that_comes_late_changes_nothing(
+    house: House, older: str, newer: str
+) -> None:
+    late = house.upload(b"A", sequencer=older)
+    await house.process(house.upload(b"B", sequencer=newer))
+    settled, assets = house.record, dict(house.objects.assets)
+    await house.process(late)
+    assert house.record == settled
+    assert house.objects.assets == assets
+    assert len(house.topic.published) == 1
+    assert house.outcomes("superseded") == 1
+
+
+async def test_a_newer_upload_replaces_the_older_one(house: House) -> None:
+    await house.process(house.upload(b"A", sequencer="01"))
+    older = house.record
+    await house.process(house.upload(b"BB", sequencer="02"))
+    assert house.record.original_size == 2
+    assert older.variants["small"].key != house.record.variants["small"].key
+    assert older.variants["small"].key in house.objects.assets
+    assert len({completion.id for completion in house.topic.published}) == 2
+
+
+async def test_a_rejected_source_is_settled_and_published(house: House) -> None:
+    house.renderer.outcome = Rejection(Reason.CORRUPT, "the picture's data is damaged")
+    await house.process(house.upload())
+    assert (house.record.status, house.record.reason) == (Status.REJECTED, Reason.CORRUPT)
+    assert house.record.variants == {}
+    assert house.topic.published[0].type == "safelight.image.rejected"
+
+
+async def test_the_first_settlement_of_a_revision_stands(house: House) -> None:
+    event = house.upload()
+    standing = house.records.commit
+
+    async def another_worker_first(record: Record) -> object:
+        house.records.commit = standing  # type: ignore[method-assign] # a race, acted out
+        house.renderer.outcome = None
+        await house.process(event)
+        return await standing(record)
+
+    house.records.commit = another_worker_first  # type: ignore[method-assign,assignment]
+    house.renderer.outcome = Rejection(Reason.TIMEOUT, "slow here")
+    await house.process(event)
+    assert house.record.status is Status.COMPLETED
+    assert {completion.outcome for completion in house.topic.published} == {"completed"}
+
+
+async def test_a_source_that_is_gone_is_settled(house: House) -> None:
+    event = house.upload()
+    house.objects.sources.clear()
+    await house.process(event)
+    assert house.record.reason is Reason.SOURCE_GONE
+    assert house.outcomes("rejected") == 1
+
+
+async def test_a_source_too_large_is_rejected_before_it_is_fetched(house: House) -> None:
+    await house.process(house.upload(b"x" * 1001))
+    assert house.record.reason is Reason.TOO_MANY_BYTES
+    assert house.renderer.renders == 0
+
+
+async def test_a_removal_changes_nothing(house: House) -> None:
+    event = house.upload()
+    await house.process(event)
+    settled = house.record
+    await house.process({**event, "eventName": "ObjectRemoved:Delete"})
+    assert house.record == settled
+    assert house.outcomes("removed") == 1
+
+
+async def test_an_erased_image_is_neither_made_again_nor_published(house: House) -> None:
+    house.records.records[IMAGE] = pending().model_copy(update={"status": Status.ERASED})
+    await house.process(house.upload())
+    assert house.record.status is Status.ERASED
+    assert house.topic.published == []
+
+
+async def test_a_key_that_borrows_anothers_image_id_becomes_an_image_of_its_own(
+    house: House,
+) -> None:
+    house.records.records[IMAGE] = pending()
+    borrowed = keys.source_key(user_id="mallory", image_id=IMAGE)
+    await house.process(house.upload(key=borrowed))
+    assert house.record == pending()
+    own = keys.derived_image_id(BUCKET, borrowed)
+    assert house.records.records[own].user_id == "mallory"
+
+
+@pytest.mark.parametrize("step", ["fetch", "put", "get", "commit", "publish"])
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("aws", "503"), Misconfigured("aws", "denied")],
+    ids=lambda e: type(e).__name__,
+)
+async def test_after_a_failure_at_any_step_a_redelivery_completes_it_once(
+    house: House, step: str, error: Exception
+) -> None:
+    event = house.upload()
+    for fake in (house.objects, house.records, house.topic):
+        fake.fail_next[step] = [error]
+    with pytest.raises(type(error)):
+        await house.process(event)
+    for fake in (house.objects, house.records, house.topic):
+        fake.fail_next[step] = []
+    assert house.topic.published == []
+    await house.process(event)
+    assert house.record.status is Status.COMPLETED
+    assert len(house.topic.published) == 1
+    assert set(house.objects.assets) == {one.key for one in house.record.variants.values()}
+
+
+async def test_nothing_is_committed_before_every_asset_is_stored(house: House) -> None:
+    house.objects.fail_next["put"] = [None, None, None, Unavailable("s3", "slow down")]
+    with pytest.raises(Unavailable):
+        await house.process(house.upload())
+    assert house.records.records == {}
+
+
+async def test_one_variant_that_cannot_be_made_does_not_sink_the_others(house: House) -> None:
+    house.renderer.failures = {"small": "could not be encoded"}
+    await house.process(house.upload())
+    assert house.record.status is Status.COMPLETED
+    assert set(house.record.variants) == {"compressed", "medium", "large"}
+    assert house.record.failed_variants == {"small": "could not be encoded"}
+
+
+async def test_a_bad_record_in_a_message_does_not_keep_the_good_one_from_completing(
+    house: House,
+) -> None:
+    with pytest.raises(Unreadable):
+        await house.process({"eventVersion": "9.0"}, house.upload())
+    assert house.record.status is Status.COMPLETED
+
+
+async def test_one_failing_upload_of_a_message_does_not_keep_the_other_from_completing(
+    house: House,
+) -> None:
+    other = keys.source_key(user_id="alice", image_id=keys.derived_image_id("other"))
+    house.objects.fail_next["fetch"] = [Unavailable("s3", "slow down")]
+    with pytest.raises(Unavailable):
+        await house.process(house.upload(key=other), house.upload())
+    assert house.record.status is Status.COMPLETED

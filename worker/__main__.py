@@ -1,0 +1,133 @@
+"""Builds a worker from its settings and runs it until it has drained. Only this module builds."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from safelight import __version__
+from safelight.aws.queue import Queue
+from safelight.aws.session import Aws, connect
+from safelight.errors import Misconfigured
+from safelight.imaging.pool import RenderPool
+from safelight.presets import InvalidPresets, Preset, load_presets
+from safelight.settings import InvalidSettings
+from safelight.telemetry import ProcessMetrics, background, configure_logging
+from worker.admin import Health, make_admin_app, serve
+from worker.admission import Admission
+from worker.consumer import Consumer
+from worker.depth import watch_depth
+from worker.lease import Leases
+from worker.metrics import WorkerMetrics
+from worker.observer import Observer
+from worker.processor import Processor
+from worker.settings import WorkerSettings
+from worker.spool import Spool
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run a worker: 0 once drained, 2 when its settings or presets are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m worker", description="Renders what the queue tells of."
+    )
+    parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
+    parser.add_argument("--version", action="version", version=__version__)
+    arguments = parser.parse_args()
+    try:
+        settings = WorkerSettings.load()
+        presets = load_presets(settings.presets)
+    except (InvalidSettings, InvalidPresets) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for a person, before there is a log
+        return 2
+    if arguments.print_config:
+        print(settings.printable())  # noqa: T201 - what was asked for
+        return 0
+    configure_logging(log_format=settings.log_format, level=settings.log_level, service="worker")
+    try:
+        uvloop.run(run(settings, presets))
+    except Misconfigured as error:
+        log.error("cannot_start", error=str(error))
+        return 2
+    return 0
+
+
+async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
+    """Build the worker, run it until a signal has drained it, and take it down again."""
+    registry = CollectorRegistry()
+    metrics = WorkerMetrics(registry)
+    process_metrics = ProcessMetrics(registry, service="worker")
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            RenderPool(
+                slots=settings.slots,
+                limits=settings.limits,
+                on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
+            )
+        )
+        spool = stack.enter_context(Spool(settings.spool))
+        aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
+        processor = await build_processor(settings, presets, aws, pool, spool, metrics)
+        queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
+        consumer = build_consumer(settings, queue, processor, metrics)
+        health = Health(pool, metrics)
+        app = make_admin_app(registry=registry, health=health, consumer=consumer)
+        await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, consumer.drain)
+        url = settings.dead_letter_queue_url
+        dead_letters = await aws.queue(url) if url else None
+        async with background(
+            health.watch(), process_metrics.watch_loop(), watch_depth(queue, dead_letters, metrics)
+        ):
+            await consumer.run()
+    log.info("drained")
+
+
+async def build_processor(
+    settings: WorkerSettings,
+    presets: tuple[Preset, ...],
+    aws: Aws,
+    pool: RenderPool,
+    spool: Spool,
+    metrics: WorkerMetrics,
+) -> Processor:
+    """Put a processor and its collaborators together."""
+    return Processor(
+        objects=await aws.objects(),
+        records=await aws.records(),
+        topic=await aws.topic(settings.topic_arn),
+        renderer=pool,
+        presets=presets,
+        admission=Admission(settings.memory_budget_bytes, metrics=metrics),
+        spool=spool,
+        observer=Observer(metrics),
+        uploads_bucket=settings.uploads_bucket,
+        max_bytes=settings.max_bytes,
+    )
+
+
+def build_consumer(
+    settings: WorkerSettings, queue: Queue, processor: Processor, metrics: WorkerMetrics
+) -> Consumer:
+    """Put the loop together that feeds the processor."""
+    return Consumer(
+        queue=queue,
+        process=processor.process,
+        leases=Leases(queue, visibility_seconds=settings.visibility_seconds, metrics=metrics),
+        slots=settings.slots,
+        prefetch=settings.prefetch,
+        receive_wait_seconds=settings.receive_wait_seconds,
+        drain_seconds=settings.drain_seconds,
+        metrics=metrics,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

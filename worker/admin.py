@@ -1,0 +1,112 @@
+"""The worker's own port: health, readiness and metrics. Never reachable from outside by default."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from worker.metrics import WorkerMetrics
+
+log = structlog.get_logger()
+
+CANARY_INTERVAL_SECONDS = 15
+CANARY_FAILURES_TO_BE_UNHEALTHY = 2
+
+
+class Canary(Protocol):
+    """Something that shows whether pictures can still be rendered."""
+
+    async def canary(self) -> None:
+        """Render a tiny picture, or raise."""
+        ...
+
+
+class Health:
+    """Whether this worker can render at all: a tiny picture through a real child, now and then.
+
+    AWS is never asked: a worker is not restarted because a service is down.
+    """
+
+    def __init__(self, renderer: Canary, metrics: WorkerMetrics) -> None:
+        self._renderer = renderer
+        self._metrics = metrics
+        self._failures = 0
+
+    @property
+    def well(self) -> bool:
+        """Whether rendering works, as far as the last canaries tell."""
+        return self._failures < CANARY_FAILURES_TO_BE_UNHEALTHY
+
+    async def watch(self) -> None:
+        """Render canaries until cancelled."""
+        while True:
+            await self._check()
+            await asyncio.sleep(CANARY_INTERVAL_SECONDS)
+
+    async def _check(self) -> None:
+        started = time.monotonic()
+        try:
+            await self._renderer.canary()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no picture can be rendered
+            self._failures += 1
+            log.error("canary_failed", error=str(error), failures=self._failures)
+        else:
+            self._failures = 0
+        self._metrics.canary_success.set(self._failures == 0)
+        log.debug("canary", seconds=round(time.monotonic() - started, 3))
+
+
+class Receiving(Protocol):
+    """What readiness asks of the consumer."""
+
+    receiving_well: bool
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes nothing new."""
+        ...
+
+
+def make_admin_app(
+    *, registry: CollectorRegistry, health: Health, consumer: Receiving
+) -> web.Application:
+    """Serve `/healthz`, `/readyz` and `/metrics`."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(health.well, "cannot render")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if consumer.draining:
+            return _answer(False, "draining")
+        return _answer(consumer.receiving_well, "not receiving")
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    return app
+
+
+@asynccontextmanager
+async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    """Serve an app for the block, and log where: port 0 takes a free one."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        bound = runner.addresses[0][1]
+        log.info("listening", url=f"http://{host}:{bound}")
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _answer(well: bool, otherwise: str) -> web.Response:
+    return web.Response(status=200 if well else 503, text="ok\n" if well else f"{otherwise}\n")

@@ -1,0 +1,63 @@
+"""Sends what many tasks want sent together, so that ten messages cost one request."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from safelight.aws.queue import Failure
+
+Item = TypeVar("Item")
+BATCH_SIZE = 10
+"""SQS's limit of entries in one request."""
+
+
+class Batch(Generic[Item]):
+    """Gathers items for a moment, sends them in one call, and gives each sender its own answer.
+
+    `send` takes up to ten items by receipt and returns the failures among them.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Mapping[str, Item]], Awaitable[Sequence[Failure]]],
+        *,
+        linger_seconds: float = 0.05,
+    ) -> None:
+        self._send = send
+        self._linger_seconds = linger_seconds
+        self._waiting: dict[str, tuple[Item, asyncio.Future[Failure | None]]] = {}
+        self._flushes: set[asyncio.Future[None]] = set()
+
+    async def add(self, receipt: str, item: Item) -> Failure | None:
+        """Have one item sent; answer its failure, or raise what the whole call raised."""
+        answer: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+        self._waiting[receipt] = (item, answer)
+        if len(self._waiting) == BATCH_SIZE:
+            self._flush()
+        elif len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(self._linger_seconds, self._flush)
+        return await answer
+
+    def _flush(self) -> None:
+        if self._waiting:
+            batch, self._waiting = self._waiting, {}
+            flush = asyncio.ensure_future(self._answer(batch))
+            self._flushes.add(flush)
+            flush.add_done_callback(self._flushes.discard)
+
+    async def _answer(
+        self, batch: Mapping[str, tuple[Item, "asyncio.Future[Failure | None]"]]
+    ) -> None:
+        """Send a batch and answer each of its senders; one that was cancelled wants no answer."""
+        waiting = {receipt: answer for receipt, (_, answer) in batch.items()}
+        try:
+            failures = await self._send({receipt: item for receipt, (item, _) in batch.items()})
+        except Exception as error:  # noqa: BLE001 - every sender gets it raised
+            for answer in waiting.values():
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        failed = {failure.receipt: failure for failure in failures}
+        for receipt, answer in waiting.items():
+            if not answer.done():
+                answer.set_result(failed.get(receipt))

@@ -1,0 +1,227 @@
+"""Reads what a message's body tells of: uploads, whatever envelope they came in.
+
+Each form of body is one row of the table at the end: how to tell it, and how to read one event of
+it. What was read is checked and turned into an upload in one common step.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import unquote, unquote_plus
+
+from safelight import keys
+from safelight.errors import Unreadable
+
+ADOPTED_USER = "(adopted)"
+"""Who owns an object that was put into the bucket without the API and outside any user's folder."""
+
+_CREATED = ("ObjectCreated:", "Object Created")
+_REMOVED = ("ObjectRemoved:", "LifecycleExpiration:", "Object Deleted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One arrival (or removal) of a source object, as an event tells it."""
+
+    bucket: str
+    key: str
+    image_id: str
+    user_id: str
+    version_id: str | None = None
+    etag: str | None = None
+    sequencer: str
+    """Padded, so that it orders revisions as text."""
+    size_bytes: int | None = None
+    happened_at: float
+    """Seconds since 1970."""
+    removed: bool = False
+
+    @property
+    def revision(self) -> str:
+        """Which version of the source this is."""
+        return keys.revision_of(
+            version_id=self.version_id, sequencer=self.sequencer, etag=self.etag
+        )
+
+    @property
+    def filename(self) -> str:
+        """The key's last part: the name of an adopted object."""
+        return self.key.rpartition("/")[2]
+
+    def adopted(self) -> Self:
+        """Give it the image id that its bucket and key alone determine."""
+        return replace(self, image_id=keys.derived_image_id(self.bucket, self.key))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """What one message tells: uploads, and faults of records that tell nothing we know."""
+
+    uploads: tuple[Upload, ...] = ()
+    faults: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RawEvent:
+    """One event with its envelope taken off; the key decoded, nothing else checked."""
+
+    name: Any
+    time: Any
+    bucket: Any
+    key: str
+    size: Any = None
+    etag: Any = None
+    version_id: Any = None
+    sequencer: Any = None
+
+
+def read_events(body: str, *, bucket: str) -> Events:
+    """Read a message's body; `Unreadable` if it is no event, faults for single records."""
+    raw_events, faults = _split(_unwrapped(_parsed(body)))
+    uploads = []
+    for raw in raw_events:
+        try:
+            if upload := _read_upload(raw, bucket):
+                uploads.append(upload)
+        except Unreadable as error:
+            faults.append(error)
+    return Events(uploads=tuple(uploads), faults=tuple(faults))
+
+
+def _parsed(body: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("the body is not JSON") from error
+    if not isinstance(document, dict):
+        raise Unreadable("the body is not a JSON object")
+    return document
+
+
+def _unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take SNS's wrapping off; with raw delivery there is none."""
+    if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
+        return _parsed(document["Message"])
+    return document
+
+
+def _split(document: Mapping[str, Any]) -> tuple[list[_RawEvent], list[Unreadable]]:
+    form, singles = next(
+        ((form, found) for form in _FORMS if (found := form.singles(document)) is not None),
+        (None, ()),
+    )
+    if form is None:
+        raise Unreadable("the body is no event of S3, SNS or EventBridge")
+    events: list[_RawEvent] = []
+    faults: list[Unreadable] = []
+    for single in singles:
+        try:
+            events.append(form.read(single))
+        except (KeyError, TypeError, AttributeError) as error:
+            faults.append(Unreadable(f"an event lacks {error}"))
+    return events, faults
+
+
+def _read_upload(raw: _RawEvent, bucket: str) -> Upload | None:
+    """Check one event; None where it tells of something that is not ours to act on."""
+    removed = _one_of(raw.name, _REMOVED)
+    if not removed and not _one_of(raw.name, _CREATED):
+        return None
+    if raw.bucket != bucket or not raw.key.startswith(keys.UPLOADS_PREFIX):
+        raise Unreadable(f"the event is of {raw.bucket}/{raw.key}, not of this bucket's uploads")
+    if raw.key.endswith("/"):
+        return None
+    owner = keys.read_source_key(raw.key)
+    folder, _, rest = raw.key.removeprefix(keys.UPLOADS_PREFIX).partition("/")
+    return Upload(
+        bucket=raw.bucket,
+        key=raw.key,
+        user_id=owner[0] if owner else (unquote(folder) if folder and rest else ADOPTED_USER),
+        image_id=owner[1] if owner else keys.derived_image_id(raw.bucket, raw.key),
+        version_id=_text(raw.version_id),
+        etag=_text(raw.etag),
+        sequencer=keys.padded_sequencer(_text(raw.sequencer)),
+        size_bytes=raw.size if isinstance(raw.size, int) and raw.size >= 0 else None,
+        happened_at=_seconds(raw.time),
+        removed=removed,
+    )
+
+
+def _one_of(name: Any, prefixes: tuple[str, ...]) -> bool:
+    return isinstance(name, str) and name.removeprefix("s3:").startswith(prefixes)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (TypeError, ValueError) as error:
+        raise Unreadable(f"the event's time is {value!r}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """One form of body: how to tell it and find its single events, and how to read one of them."""
+
+    singles: Callable[[Mapping[str, Any]], Sequence[Any] | None]
+    """The single events of a body of this form; None for any other body."""
+    read: Callable[[Any], _RawEvent]
+
+
+def _read_s3_record(record: Mapping[str, Any]) -> _RawEvent:
+    """S3's own form. Keys are form-encoded, `+` is a space: decoded once."""
+    version = str(record["eventVersion"])
+    if not version.startswith("2."):
+        raise KeyError(f"a known eventVersion: {version}")
+    source = record["s3"]["object"]
+    return _RawEvent(
+        name=record["eventName"],
+        time=record["eventTime"],
+        bucket=record["s3"]["bucket"]["name"],
+        key=unquote_plus(source["key"]),
+        size=source.get("size"),
+        etag=source.get("eTag"),
+        version_id=source.get("versionId"),
+        sequencer=source.get("sequencer"),
+    )
+
+
+def _read_eventbridge(event: Mapping[str, Any]) -> _RawEvent:
+    """EventBridge's form. Keys are not encoded."""
+    source = event["detail"]["object"]
+    return _RawEvent(
+        name=event["detail-type"],
+        time=event["time"],
+        bucket=event["detail"]["bucket"]["name"],
+        key=str(source["key"]),
+        size=source.get("size"),
+        etag=source.get("etag"),
+        version_id=source.get("version-id"),
+        sequencer=source.get("sequencer"),
+    )
+
+
+def _s3_records(document: Mapping[str, Any]) -> Sequence[Any] | None:
+    records = document.get("Records")
+    return records if isinstance(records, list) else None
+
+
+def _eventbridge_event(document: Mapping[str, Any]) -> Sequence[Any] | None:
+    return [document] if document.get("source") == "aws.s3" else None
+
+
+def _test_event(document: Mapping[str, Any]) -> Sequence[Any] | None:
+    """S3's greeting when a notification is set up tells of no upload."""
+    return [] if document.get("Event") == "s3:TestEvent" else None
+
+
+_FORMS = (
+    _Form(singles=_s3_records, read=_read_s3_record),
+    _Form(singles=_eventbridge_event, read=_read_eventbridge),
+    _Form(singles=_test_event, read=_read_s3_record),
+)

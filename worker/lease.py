@@ -1,0 +1,139 @@
+"""Our hold on messages: renewed in batches while work goes on, given up when it cannot be."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Protocol
+
+import structlog
+
+from safelight.aws.queue import Failure, Message
+from safelight.errors import SafelightError
+from worker.batch import BATCH_SIZE
+from worker.metrics import WorkerMetrics
+
+log = structlog.get_logger()
+
+RENEWALS_PER_VISIBILITY = 3
+LONGEST_HOLD_SECONDS = 3600
+"""A message held longer is stuck: it is let go, so that its receive count can tell."""
+
+
+class Visibility(Protocol):
+    """What renewing needs of a queue."""
+
+    async def change_visibility(self, changes: dict[str, int]) -> tuple[Failure, ...]:
+        """Hide each receipt's message for so many seconds from now; answer the failures."""
+        ...
+
+
+class Lease:
+    """The hold on one message. Once lost it stays lost, and the work on it stops."""
+
+    def __init__(self, message: Message, *, expires_at: float, held_since: float) -> None:
+        self.message = message
+        self.expires_at = expires_at
+        self.held_since = held_since
+        self.started = False
+        """Whether a slot works on it."""
+        self.lost = False
+        self._stopped = False
+        self._work: asyncio.Task[None] | None = None
+
+    def held_by(self, work: asyncio.Task[None]) -> None:
+        """Name the task that works on the message."""
+        self._work = work
+        if self._stopped:
+            work.cancel()
+
+    def stop(self) -> None:
+        """Stop the work on the message."""
+        self._stopped = True
+        if self._work is not None:
+            self._work.cancel()
+
+    def lose(self) -> None:
+        """Stop the work for good: another worker may hold the message now."""
+        self.lost = True
+        self.stop()
+
+
+class Leases:
+    """All leases of this worker, and the loop that renews them every third of the visibility."""
+
+    def __init__(
+        self,
+        queue: Visibility,
+        *,
+        visibility_seconds: int,
+        metrics: WorkerMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._visibility_seconds = visibility_seconds
+        self._metrics = metrics
+        self._clock = clock
+        self._held: dict[str, Lease] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def take(self, message: Message) -> Lease:
+        """Begin to hold a message that was just received."""
+        lease = Lease(
+            message,
+            expires_at=message.received_at + self._visibility_seconds,
+            held_since=self._clock(),
+        )
+        self._held[message.receipt] = lease
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        """Hold it no longer: no more renewals."""
+        self._held.pop(lease.message.receipt, None)
+
+    async def renew_forever(self) -> None:
+        """Renew every held lease in time, until cancelled."""
+        interval = self._visibility_seconds / RENEWALS_PER_VISIBILITY
+        due = self._clock() + interval
+        while True:
+            await asyncio.sleep(max(0.0, due - self._clock()))
+            self._metrics.renewal_lateness.observe(max(0.0, self._clock() - due))
+            due = self._clock() + interval
+            await self.renew_all()
+
+    async def renew_all(self) -> None:
+        """Renew every held lease once, ten a request, and lose those that are past saving."""
+        held = iter(list(self._held.values()))
+        batches = iter(lambda: list(islice(held, BATCH_SIZE)), [])
+        await asyncio.gather(*(self._renew(batch) for batch in batches))
+        now = self._clock()
+        for lease in list(self._held.values()):
+            if now >= lease.expires_at or now - lease.held_since > LONGEST_HOLD_SECONDS:
+                self._lose(lease)
+
+    async def _renew(self, batch: list[Lease]) -> None:
+        asked_at = self._clock()
+        try:
+            failures = await self._queue.change_visibility(
+                {lease.message.receipt: self._visibility_seconds for lease in batch}
+            )
+        except SafelightError as error:
+            self._metrics.lease_renewals.labels("failed").inc(len(batch))
+            log.warning("renewal_failed", leases=len(batch), error=str(error))
+            return
+        failed = {failure.receipt: failure for failure in failures}
+        for lease in batch:
+            failure = failed.get(lease.message.receipt)
+            if failure is None:
+                lease.expires_at = asked_at + self._visibility_seconds
+            elif failure.lost and lease.message.receipt in self._held:
+                self._lose(lease)
+            self._metrics.lease_renewals.labels("failed" if failure else "renewed").inc()
+
+    def _lose(self, lease: Lease) -> None:
+        self.drop(lease)
+        self._metrics.leases_lost.inc()
+        log.warning("lease_lost", message_id=lease.message.message_id)
+        lease.lose()

@@ -1,0 +1,92 @@
+"""Counts and remembers what happens to uploads, in one place.
+
+Facts are bound to the message's wide log event, which the consumer writes at its end.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from structlog.contextvars import bind_contextvars
+
+from safelight.aws.records import Commit
+from safelight.imaging.render import Rendering
+from safelight.record import COMPRESSED, Record, Status
+from worker.events import Upload
+from worker.metrics import WorkerMetrics
+
+
+class Observer:
+    """The processor's witness: stages timed, outcomes counted, facts bound to the log."""
+
+    def __init__(self, metrics: WorkerMetrics) -> None:
+        self._metrics = metrics
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage of the way, also when it fails."""
+        started = time.perf_counter()
+        bind_contextvars(stage=name)
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.stages.labels(name).observe(seconds)
+            bind_contextvars(**{f"{name}_seconds": round(seconds, 4)})
+
+    def began(self, upload: Upload) -> None:
+        """Name the upload in the log from here on."""
+        bind_contextvars(image_id=upload.image_id, revision=upload.revision, key=upload.key)
+        self._metrics.event_lag.observe(max(0.0, time.time() - upload.happened_at))
+
+    def rendered(self, rendering: Rendering) -> None:
+        """Measure what a child made."""
+        self._metrics.child_rss.observe(rendering.peak_bytes)
+        for variant in rendering.variants:
+            self._metrics.renders.labels(variant.preset, variant.extension).observe(variant.seconds)
+        bind_contextvars(render_cpu_seconds=round(rendering.cpu_seconds, 4))
+
+    def removed(self) -> None:
+        """Count a source that was removed: nothing is to be done."""
+        self._outcome("removed")
+
+    def superseded(self) -> None:
+        """Count an upload that a newer revision, or erasure, answers for."""
+        self._metrics.commits.labels("superseded").inc()
+        self._outcome("superseded")
+
+    def settled(self, upload: Upload, commit: Commit) -> None:
+        """Count an upload whose record stands and whose completion was published."""
+        record = commit.record
+        self._metrics.completions.labels(record.status).inc()
+        self._metrics.commits.labels(commit.result).inc()
+        self._metrics.last_success.set_to_current_time()
+        if commit.result == "repeated":
+            return self._outcome("repeated", record)
+        self._metrics.end_to_end.observe(max(0.0, time.time() - upload.happened_at))
+        if record.status is Status.REJECTED and record.reason:
+            self._metrics.rejections.labels(record.reason).inc()
+            bind_contextvars(reason=record.reason, detail=record.detail)
+        else:
+            self._measure(record)
+        return self._outcome(record.status, record)
+
+    def _measure(self, record: Record) -> None:
+        size, pixels = record.original_size or 0, (record.width or 0) * (record.height or 0)
+        self._metrics.source_bytes.observe(size)
+        self._metrics.source_pixels.labels(_format(record)).observe(pixels)
+        for preset, variant in record.variants.items():
+            self._metrics.variant_bytes.labels(preset).observe(variant.size)
+        if COMPRESSED in record.variants:
+            self._metrics.bytes_saved.inc(max(0, size - record.variants[COMPRESSED].size))
+
+    def _outcome(self, outcome: str, record: Record | None = None) -> None:
+        self._metrics.images.labels(outcome, _format(record)).inc()
+        bind_contextvars(outcome=outcome)
+
+
+def _format(record: Record | None) -> str:
+    """Name the source's format: a closed set, since only readable formats are recorded."""
+    if record is None or record.media_type is None:
+        return "none"
+    return record.media_type.removeprefix("image/")

@@ -1,0 +1,107 @@
+"""What a worker is told by its environment. Every setting is declared here, with its meaning."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from safelight.imaging.limits import Limits
+from safelight.settings import AwsSettings
+from worker.admission import default_budget_bytes
+
+_DEFAULTS = Limits()
+
+
+def _default_slots() -> int:
+    return os.cpu_count() or 1
+
+
+class WorkerSettings(AwsSettings):
+    """Settings of `python -m worker`."""
+
+    queue_url: str = Field(min_length=1, description="The SQS queue of S3's events.")
+    dead_letter_queue_url: str | None = Field(
+        default=None, description="The dead-letter queue, measured if it is named."
+    )
+    topic_arn: str = Field(min_length=1, description="The SNS topic that completions go to.")
+    presets: Path = Field(
+        default=Path("presets.toml"), description="The file that declares the variants."
+    )
+
+    slots: int = Field(
+        default_factory=_default_slots,
+        ge=1,
+        le=256,
+        description="Pictures rendered at once, each in a child process; by default one a CPU.",
+    )
+    prefetch: int = Field(
+        default=2, ge=0, le=1000, description="Messages held beyond the slots, ready to start."
+    )
+    visibility_seconds: int = Field(
+        default=60,
+        ge=3,
+        le=43_200,
+        description="How long a message stays hidden; renewed every third of it.",
+    )
+    receive_wait_seconds: int = Field(
+        default=20, ge=0, le=20, description="How long one receive waits for messages."
+    )
+    drain_seconds: float = Field(
+        default=105,
+        gt=0,
+        le=3600,
+        description="After SIGTERM, how long started pictures may take to finish.",
+    )
+    memory_budget_bytes: int = Field(
+        default_factory=default_budget_bytes,
+        ge=64 * 1024**2,
+        description="Predicted memory of all renders at once; by default 60 % of what there is.",
+    )
+
+    max_bytes: int = Field(
+        default=_DEFAULTS.max_bytes, ge=1, description="Largest source, in bytes."
+    )
+    max_pixels: int = Field(
+        default=_DEFAULTS.max_pixels, ge=1, description="Most pixels of one frame."
+    )
+    max_total_pixels: int = Field(
+        default=_DEFAULTS.max_total_pixels, ge=1, description="Most pixels of all frames used."
+    )
+    max_frames: int = Field(default=_DEFAULTS.max_frames, ge=1, description="Most frames.")
+    max_seconds: float = Field(
+        default=_DEFAULTS.max_seconds, gt=0, description="Longest time for one picture."
+    )
+    child_memory_bytes: int = Field(
+        default=_DEFAULTS.child_memory_bytes,
+        ge=256 * 1024**2,
+        description="Address space that one render child may have.",
+    )
+
+    spool: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "safelight",
+        description="Where pictures are kept while they are worked on.",
+    )
+    admin_host: str = Field(default="127.0.0.1", description="Where health and metrics are served.")
+    admin_port: int = Field(
+        default=9464, ge=0, le=65_535, description="Its port; 0 takes a free one."
+    )
+
+    @field_validator("max_total_pixels")
+    @classmethod
+    def _not_less_than_one_frame(cls, total: int, info: ValidationInfo) -> int:
+        if total < info.data.get("max_pixels", total):
+            raise ValueError("must not be less than SAFELIGHT_MAX_PIXELS")
+        return total
+
+    @property
+    def limits(self) -> Limits:
+        """What a picture may take."""
+        return Limits(
+            max_bytes=self.max_bytes,
+            max_pixels=self.max_pixels,
+            max_total_pixels=self.max_total_pixels,
+            max_frames=self.max_frames,
+            max_seconds=self.max_seconds,
+            child_memory_bytes=self.child_memory_bytes,
+        )
