@@ -3,15 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet install --require-hashes --no-input
 PHOTOS ?= samples
+export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests format lock clean bench-api
+.PHONY: help demo up test lint types tests format docs lock clean bench-api
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/.runtime .venv-emulator/.ready ## Run the whole way once: upload PHOTOS=dir, follow to completion, save to OUT=dir
-	@$(BIN)/safelight demo $(PHOTOS) $(if $(OUT),--out $(OUT))
+	@$(BIN)/safelight demo $${OUT:+--out "$$OUT"} -- "$$PHOTOS"
 
 up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
 	@$(BIN)/safelight up
@@ -31,6 +32,9 @@ tests: .venv/.dev .venv-emulator/.ready ## Run every test
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.dev ## Write the reference pages from the declarations
+	$(BIN)/python -m tests.support.reference
 
 bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
 	$(BIN)/python -m bench.api

@@ -1,0 +1,106 @@
+"""The operator's command, `safelight`. Each command is a file; it is imported when it is run."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safelight import __version__
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="safelight",
+    help="Run, try and operate Safelight.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"safelight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def safelight(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Run, try and operate Safelight."""
+
+
+@app.command()
+def demo(
+    photos: Annotated[Path, typer.Argument(help="A folder of pictures.")] = SAMPLES,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to save variants, report.json and index.html.")
+    ] = None,
+) -> None:
+    """Run the whole way once on this machine: upload, render, follow, show."""
+    from ops.demo import Unusable, demo  # noqa: PLC0415 - --help must be instant
+
+    try:
+        _run(demo(photos, out))
+    except Unusable as unusable:
+        raise typer.BadParameter(str(unusable)) from unusable
+
+
+@app.command()
+def up() -> None:
+    """Keep the whole system running on this machine until Ctrl-C."""
+    from ops.up import up  # noqa: PLC0415 - --help must be instant
+
+    _run(up())
+
+
+@app.command()
+def upload(
+    files: Annotated[list[Path], typer.Argument(help="Pictures.", exists=True, dir_okay=False)],
+    api: Annotated[str, typer.Option(help="The API's address, such as http://127.0.0.1:8080.")],
+    key: Annotated[
+        str | None, typer.Option(help="An API key.", envvar="SAFELIGHT_API_KEY", show_envvar=True)
+    ] = None,
+) -> None:
+    """Upload pictures through an API and follow them until they are settled."""
+    from ops.upload import upload  # noqa: PLC0415 - --help must be instant
+
+    _run(upload(files, api_url=api, key=key))
+
+
+def _run(command: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its exit code. SIGTERM ends it as Ctrl-C does: everything is stopped."""
+    from ops.local.processes import ChildDied  # noqa: PLC0415 - --help must be instant
+
+    async def interruptible() -> int | None:
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - a coroutine that runs has one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await command
+
+    try:
+        code = asyncio.run(interruptible())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("Stopped.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    except ChildDied as died:
+        print(died, file=sys.stderr)
+        raise typer.Exit(1) from died
+    raise typer.Exit(code or 0)
+
+
+def main() -> None:
+    """Run `safelight`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""`safelight demo`: run the whole way once, with real pictures, and show what came of it."""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from ops import report
+from ops.client import Client
+from ops.contact_sheet import write_contact_sheet
+from ops.journey import Journey, Outcome
+from ops.local.completions import subscribe
+from ops.local.system import LocalSystem
+
+PATIENCE_SECONDS = 60
+"""How long nothing may happen before the pictures that are left count as pending."""
+PLAIN_WIDTH = 120
+"""Columns of the table where there is no terminal."""
+
+Settled = Callable[[Outcome], None]
+
+
+class Unusable(Exception):  # noqa: N818 - it names what is wrong
+    """The folders asked for cannot be used, and why."""
+
+
+def find_pictures(folder: Path, out: Path | None) -> list[Path]:
+    """List the files to upload: all of the folder's own that are not hidden, by name."""
+    if not folder.is_dir():
+        raise Unusable(f"PHOTOS: {folder} is not a folder")
+    if out is not None and out.exists() and out.samefile(folder):
+        raise Unusable("OUT: must be another folder than PHOTOS")
+    pictures = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+    if not pictures:
+        raise Unusable(f"PHOTOS: {folder} holds no files")
+    return pictures
+
+
+def make_writable(out: Path) -> None:
+    """Make the folder for the variants, and make sure that it can be written to."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise Unusable(f"OUT: cannot write into {out}: {error.strerror}") from error
+
+
+async def demo(photos: Path, out: Path | None) -> int:
+    """Run the demo and tell the exit code: 0 unless a picture was left unsettled."""
+    pictures = find_pictures(photos, out)
+    if out is not None:
+        make_writable(out)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    console.print("Starting the embedded AWS, the stack, api and worker", highlight=False)
+    started = time.perf_counter()
+    async with LocalSystem() as system:
+        seconds = time.perf_counter() - started
+        console.print(f"Up after {seconds:.1f} s; uploading to {system.api_url}", highlight=False)
+        outcomes = await _run(system, pictures, out, console)
+        if not all(outcome.settled for outcome in outcomes):
+            _explain(system, console)
+    console.print(report.table(outcomes))
+    if out is not None:
+        report.write_report(outcomes, out / "report.json")
+        write_contact_sheet(outcomes, out / "index.html")
+    return _conclude(outcomes, out, console)
+
+
+async def follow_all(
+    journey: Journey, pictures: Sequence[Path], settled: Settled, *, patience_seconds: float
+) -> list[Outcome]:
+    """Follow every picture; those that nothing was heard of are left as pending."""
+    left = {asyncio.create_task(journey.follow(picture)) for picture in pictures}
+    try:
+        while left:
+            done, left = await asyncio.wait(
+                left, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                settled(task.result())
+            if not done:
+                journey.give_up(f"no completion within {patience_seconds:g} s")
+                break
+    finally:
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+    return [journey.outcomes[picture] for picture in pictures]
+
+
+async def _run(
+    system: LocalSystem, pictures: Sequence[Path], out: Path | None, console: Console
+) -> list[Outcome]:
+    async with (
+        aiohttp.ClientSession() as http,
+        subscribe(system.account, system.stack.topic_arn) as completions,
+    ):
+        client = Client(http, system.api_url)
+        journey = Journey(client=client, completions=completions, out=out)
+        with _progress(console, len(pictures)) as settled:
+            return await system.while_up(
+                follow_all(journey, pictures, settled, patience_seconds=PATIENCE_SECONDS),
+                journey.receive(),
+            )
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Settled]:
+    """Show how far it is: a bar on a terminal, a line a picture elsewhere."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("Pictures settled", total=total)
+        count = 0
+
+        def settled(outcome: Outcome) -> None:
+            nonlocal count
+            count += 1
+            bar.advance(task)
+            if not console.is_terminal:
+                name = report.one_line(outcome.file)
+                line = f"[{count}/{total}] {name}: {outcome.status} {report.why(outcome)}"
+                console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+
+        yield settled
+
+
+def _explain(system: LocalSystem, console: Console) -> None:
+    """Show what the programs said last, while it can be read."""
+    for child in (system.api, *system.workers):
+        console.print(f"The end of what {child.name} logged:", style="red")
+        console.print(child.last_lines(), markup=False, highlight=False, soft_wrap=True)
+
+
+def _conclude(outcomes: Sequence[Outcome], out: Path | None, console: Console) -> int:
+    counts = Counter(outcome.status for outcome in outcomes)
+    summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    console.print(f"{len(outcomes)} pictures: {summary}.", highlight=False)
+    if out is None:
+        console.print("Add OUT=folder to keep the variants and a contact sheet.", highlight=False)
+    else:
+        console.print(f"Saved in {out}; look at {out / 'index.html'}", markup=False, soft_wrap=True)
+    unsettled = [outcome for outcome in outcomes if not outcome.settled]
+    for outcome in unsettled:
+        line = f"Not settled: {report.one_line(outcome.file)}: {report.why(outcome)}"
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    return 1 if unsettled else 0

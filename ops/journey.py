@@ -1,0 +1,178 @@
+"""A picture's way through Safelight as its owner sees it: uploaded, followed, saved."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+
+from ops.client import Client, ClientFailed, Refused, printable_name
+from safelight.formats import WRITABLE
+
+UPLOADS_AT_ONCE = 8
+_EXTENSIONS = {format.media_type: format.extension for format in WRITABLE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """One variant; `file` is where it was saved, relative to OUT."""
+
+    file: str | None
+    media_type: str
+    width: int
+    height: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one picture."""
+
+    source: Path
+    original_size: int
+    status: str = "pending"
+    """As in records; `failed` if it could not even be uploaded."""
+    image_id: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    variants: Mapping[str, Saved] = field(default_factory=dict)
+    failed_variants: Mapping[str, str] = field(default_factory=dict)
+    savings_percent: float | None = None
+    seconds_to_completion: float | None = None
+    renders_seconds: float | None = None
+
+    @classmethod
+    def of(cls, picture: Path) -> "Outcome":
+        """Tell that nothing is known yet."""
+        return cls(source=picture, original_size=picture.stat().st_size)
+
+    @property
+    def file(self) -> str:
+        """The picture's file name."""
+        return printable_name(self.source)
+
+    @property
+    def settled(self) -> bool:
+        """Whether Safelight said what became of it."""
+        return self.status in ("completed", "rejected")
+
+    def refused(self, refused: Refused) -> "Outcome":
+        """Add that the API did not take it."""
+        return replace(self, status="rejected", reason=refused.reason, detail=str(refused))
+
+    def told_by(self, record: Mapping[str, Any], *, seconds: float) -> "Outcome":
+        """Add what a completion says."""
+        milliseconds = record.get("processingTimeMs")
+        return replace(
+            self,
+            status=record["status"],
+            reason=record.get("reason"),
+            detail=record.get("detail"),
+            media_type=record.get("mediaType"),
+            width=record.get("width"),
+            height=record.get("height"),
+            variants={
+                preset: Saved(
+                    file=None,
+                    media_type=variant["mediaType"],
+                    width=variant["width"],
+                    height=variant["height"],
+                    size=variant["size"],
+                    sha256=variant["sha256"],
+                )
+                for preset, variant in sorted(
+                    record.get("variants", {}).items(), key=_largest_first
+                )
+            },
+            failed_variants=record.get("failedVariants", {}),
+            savings_percent=record.get("savingsPercent"),
+            seconds_to_completion=round(seconds, 3),
+            renders_seconds=None if milliseconds is None else milliseconds / 1000,
+        )
+
+
+def _largest_first(variant: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
+    preset, told = variant
+    return -told["width"] * told["height"], preset
+
+
+class Completions(Protocol):
+    """Where completions come from."""
+
+    async def receive(self) -> tuple[Mapping[str, Any], ...]:
+        """Wait a little for completions and take those that came."""
+
+
+class Journey:
+    """Uploads pictures and follows each to its completion."""
+
+    def __init__(self, *, client: Client, completions: Completions, out: Path | None) -> None:
+        """Save every variant below `out`, if there is one."""
+        self._client = client
+        self._completions = completions
+        self._out = out
+        self.outcomes: dict[Path, Outcome] = {}
+        """What is known of each picture so far."""
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._awaited: dict[str, asyncio.Future[tuple[Mapping[str, Any], float]]] = {}
+
+    async def receive(self) -> None:
+        """Hand completions to the pictures that wait for them, until cancelled."""
+        while True:
+            for completion in await self._completions.receive():
+                record = completion["data"]
+                awaited = self._awaited.get(record["imageId"])
+                if awaited is not None and not awaited.done():
+                    awaited.set_result((record, time.perf_counter()))
+
+    async def follow(self, picture: Path) -> Outcome:
+        """Upload one picture, wait for its completion, save its variants."""
+        outcome = Outcome.of(picture)
+        try:
+            async for step in self._steps(outcome):
+                outcome = step
+                self.outcomes[picture] = outcome
+        except Refused as refused:
+            outcome = outcome.refused(refused)
+        except (ClientFailed, aiohttp.ClientError, OSError) as error:
+            outcome = replace(outcome, status="failed", detail=str(error) or type(error).__name__)
+        self.outcomes[picture] = outcome
+        return outcome
+
+    def give_up(self, why: str) -> None:
+        """Say of every picture that is still pending why it is waited for no longer."""
+        for picture, outcome in self.outcomes.items():
+            if outcome.status == "pending":
+                self.outcomes[picture] = replace(outcome, detail=why)
+
+    async def _steps(self, outcome: Outcome) -> AsyncIterator[Outcome]:
+        yield outcome
+        async with self._uploads:
+            ticket = await self._client.announce(outcome.source)
+            yield (outcome := replace(outcome, image_id=ticket.image_id))
+            completion = self._awaited[ticket.image_id] = asyncio.Future()
+            await self._client.send(ticket, outcome.source)
+        accepted = time.perf_counter()
+        record, received = await completion
+        yield (outcome := outcome.told_by(record, seconds=max(0.0, received - accepted)))
+        if self._out and outcome.variants:
+            yield await self._save(outcome, self._out / outcome.source.name)
+
+    async def _save(self, outcome: Outcome, folder: Path) -> Outcome:
+        """Download every variant to OUT/<picture's file name>/<preset>.<extension>."""
+        told = await self._client.image(outcome.image_id or "")
+        folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - one local call
+        saved = {}
+        for preset, variant in outcome.variants.items():
+            to = folder / f"{preset}.{_EXTENSIONS[variant.media_type]}"
+            url = told["variants"][preset]["url"]
+            await self._client.download(url, to, sha256_hex=variant.sha256)
+            saved[preset] = replace(variant, file=f"{outcome.file}/{to.name}")
+        return replace(outcome, variants=saved)

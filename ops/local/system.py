@@ -1,0 +1,172 @@
+"""The whole of Safelight on this machine: embedded AWS, stack, one api, any number of workers.
+
+Each program is a process of its own that holds only its principal's policy, as on AWS.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from ops.local.account import Account, Principal
+from ops.local.emulator import ROOT, Emulator
+from ops.local.processes import POLL_SECONDS, Child
+from ops.local.stack import Stack, deploy
+
+T = TypeVar("T")
+
+PRESETS = ROOT / "presets.toml"
+STOP_SECONDS = 10
+LOCAL_SETTINGS = {"SAFELIGHT_LOG_FORMAT": "json"}
+LOCAL_WORKER_SETTINGS = {
+    "SAFELIGHT_ADMIN_PORT": "0",
+    "SAFELIGHT_RECEIVE_WAIT_SECONDS": "1",  # so that a drain is short
+    "SAFELIGHT_DRAIN_SECONDS": "8",
+}
+
+
+class LocalSystem:
+    """Safelight running here, from `async with` until its end; several never meet.
+
+    `api_settings` and `worker_settings` are environment variables, and win over the local ones.
+    """
+
+    emulator: Emulator
+    stack: Stack
+    api: Child
+    api_url: str
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        presets: Path = PRESETS,
+        api_settings: Mapping[str, str] | None = None,
+        worker_settings: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        """Plan it. Logs and spool files go into `directory`, or a temporary one that
+        is removed again unless something failed.
+        """
+        self.workers: list[Child] = []
+        self.worker_urls: dict[Child, str] = {}
+        self._wanted_workers = workers
+        self._presets = presets
+        self._api_settings = dict(api_settings or {})
+        self._worker_settings = dict(worker_settings or {})
+        self._temporary = directory is None
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="safelight-"))
+        """Where logs and spool files are."""
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start everything; whatever did start is stopped if something else does not."""
+        async with AsyncExitStack() as exit_stack:
+            exit_stack.push(self._tidy)
+            self.emulator = await exit_stack.enter_async_context(Emulator(directory=self.directory))
+            exit_stack.push_async_callback(self._stop_children)
+            self.stack = await deploy(self.emulator.account)
+            await self._start_children()
+            self._exit = exit_stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything: workers drain, then api, then the embedded AWS."""
+        await self._exit.__aexit__(kind, error, trace)
+
+    @property
+    def account(self) -> Account:
+        """The embedded account, as its root: `async with system.account.client("s3") as s3`."""
+        return self.emulator.account
+
+    async def start_worker(self, **settings: str) -> Child:
+        """Start one more worker and wait until it is up; `settings` are environment variables."""
+        name = f"worker-{len(self.workers) + 1}"
+        spool = self.directory / f"{name}-spool"
+        spool.mkdir()
+        child = self._start(
+            name,
+            self.stack.worker,
+            {
+                "SAFELIGHT_QUEUE_URL": self.stack.queue_url,
+                "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.stack.dead_letter_queue_url,
+                "SAFELIGHT_TOPIC_ARN": self.stack.topic_arn,
+                "SAFELIGHT_PRESETS": str(self._presets),
+                "SAFELIGHT_SPOOL": str(spool),
+                **LOCAL_WORKER_SETTINGS,
+                **self._worker_settings,
+                **settings,
+            },
+        )
+        self.workers.append(child)
+        self.worker_urls[child] = await child.listening()
+        return child
+
+    async def while_up(self, work: Coroutine[Any, Any, T], *beside: Coroutine[Any, Any, Any]) -> T:
+        """Do the work, with other things going on beside it.
+
+        Raises `ChildDied` as soon as any process is gone, and whatever ends one of the others.
+        """
+        main = asyncio.create_task(work)
+        others = [asyncio.create_task(other) for other in (self._watch(), *beside)]
+        try:
+            await asyncio.wait([main, *others], return_when=asyncio.FIRST_COMPLETED)
+            for ended in (other for other in others if other.done()):
+                ended.result()
+            return await main
+        finally:
+            for task in (main, *others):
+                task.cancel()
+            await asyncio.gather(main, *others, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            for child in (self.emulator.child, self.api, *self.workers):
+                child.check()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _start_children(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(self._start_api())
+                for _ in range(self._wanted_workers):
+                    starting.create_task(self.start_worker())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _start_api(self) -> None:
+        self.api = self._start("api", self.stack.api, {"SAFELIGHT_PORT": "0", **self._api_settings})
+        self.api_url = await self.api.listening()
+
+    def _start(self, name: str, principal: Principal, settings: Mapping[str, str]) -> Child:
+        return Child(
+            name,
+            [sys.executable, "-m", name.partition("-")[0]],
+            environment={
+                **principal.environment(self.emulator.endpoint_url),
+                **LOCAL_SETTINGS,
+                **self.stack.settings(),
+                **settings,
+            },
+            log=self.directory / f"{name}.log",
+            directory=ROOT,
+        )
+
+    def _tidy(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Remove the temporary directory, unless something failed: then its logs are wanted."""
+        if self._temporary and not (kind and issubclass(kind, Exception)):
+            shutil.rmtree(self.directory)
+
+    async def _stop_children(self) -> None:
+        children = [*self.workers, *([self.api] if hasattr(self, "api") else [])]
+        await asyncio.gather(*(child.stop(seconds=STOP_SECONDS) for child in children))

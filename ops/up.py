@@ -1,0 +1,74 @@
+"""`safelight up`: keep the whole system running on this machine until it is stopped."""
+
+import asyncio
+import json
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+from ops.client import declared_type, printable_name
+from ops.local.emulator import ROOT
+from ops.local.system import LocalSystem
+
+SAMPLE = ROOT / "samples" / "cat-451px.jpg"
+
+
+async def up() -> None:
+    """Start everything, say where it is, and stay until cancelled.
+
+    Raises `ChildDied` as soon as any of its processes ends.
+    """
+    print("Starting the embedded AWS, the stack, api and worker")
+    async with LocalSystem() as system:
+        print(describe(system), flush=True)
+        with suppress(asyncio.CancelledError):  # the way it is meant to end
+            await system.while_up(asyncio.Event().wait())
+    print("Stopped.")
+
+
+def describe(system: LocalSystem) -> str:
+    """Say where everything is and how to use it."""
+    stack, worker = system.stack, next(iter(system.worker_urls.values()))
+    sample = Path(SAMPLE).relative_to(ROOT)
+    return f"""
+api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
+worker        {worker}   (/metrics, /healthz)
+AWS           {system.emulator.endpoint_url}   (root key {system.emulator.root.access_key_id})
+uploads       s3://{stack.uploads_bucket}
+assets        s3://{stack.assets_bucket}
+queue         {stack.queue_url}
+dead letters  {stack.dead_letter_queue_url}
+topic         {stack.topic_arn}
+table         {stack.table}
+logs          {system.directory}
+
+Upload a picture and follow it:
+
+    .venv/bin/safelight upload {sample} --api {system.api_url}
+
+The same with curl, first for a presigned URL, then to it; it prints where to ask for the image:
+
+    {curl_line(system.api_url, SAMPLE, shown_as=sample)}
+
+Ctrl-C stops everything."""
+
+
+def curl_line(api_url: str, picture: Path, *, shown_as: Path) -> str:
+    """Write one line for a shell that uploads a picture and prints what the API answered."""
+    request = {
+        "filename": printable_name(picture),
+        "contentType": declared_type(picture),
+        "size": picture.stat().st_size,
+        "method": "PUT",
+    }
+    configuration = (
+        "import json, sys; told = json.load(sys.stdin); "
+        f'print("{api_url}" + told["statusUrl"], file=sys.stderr); '
+        'print("url =", json.dumps(told["url"])); '
+        '[print("header =", json.dumps(n + ": " + v)) for n, v in told["headers"].items()]'
+    )
+    return (
+        f"curl -sS {api_url}/v1/uploads -H 'Content-Type: application/json' "
+        f"-d {shlex.quote(json.dumps(request))} | python3 -c {shlex.quote(configuration)} | "
+        f"curl -sS -K - -T {shlex.quote(str(shown_as))}"
+    )
