@@ -69,7 +69,7 @@ class Outcome:
 
     def told_by(self, record: Mapping[str, Any], *, seconds: float) -> "Outcome":
         """Add what a completion says."""
-        milliseconds = record.get("processingTimeMs")
+        milliseconds = record.get("renderTimeMs")
         return replace(
             self,
             status=record["status"],

@@ -72,6 +72,9 @@ class Record(Stored):
     failed_variants: Mapping[str, str] = Field(default_factory=dict)
     """Preset -> why this one variant could not be made, while the others could."""
     processing_time_ms: int | None = None
+    """From the start of the fetch to the commit."""
+    render_time_ms: int | None = None
+    """Of that, decoding and encoding in the child."""
     completed_at: int | None = None
     expires_at: int | None = None
     request_hash: str | None = None

@@ -168,7 +168,7 @@ class Processor:
         self._observer.rendered(rendering)
         with self._observer.stage("put"):
             variants = await self._put(upload, rendering)
-        return completed(upload, fetched, probe, variants, rendering.failures)
+        return completed(upload, fetched, probe, rendering, variants)
 
     async def _put(self, upload: Upload, rendering: Rendering) -> Mapping[str, Variant]:
         """Put all assets at once; wait for every one, also when another fails."""

@@ -8,7 +8,7 @@ from safelight.aws.records import Commit
 from safelight.errors import Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.probe import Probe
-from safelight.imaging.render import RenderedVariant
+from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.keys import asset_key
 from safelight.record import Record, Status, Variant
 from worker.events import Upload
@@ -20,16 +20,15 @@ def settled_before(upload: Upload, standing: Record | None) -> Commit | None:
         revision=upload.revision, sequencer=upload.sequencer
     ):
         return None
-    same = standing.revision == upload.revision and standing.status is not Status.ERASED
-    return Commit(result="repeated" if same else "superseded", record=standing)
+    return Commit.found(standing, revision=upload.revision)
 
 
 def completed(
     upload: Upload,
     fetched: Fetched,
     probe: Probe,
+    rendering: Rendering,
     variants: Mapping[str, Variant],
-    failures: Mapping[str, str],
 ) -> Record:
     """Settle an upload as completed with these variants."""
     return _settled(upload).model_copy(
@@ -40,7 +39,8 @@ def completed(
             "width": probe.width,
             "height": probe.height,
             "variants": dict(variants),
-            "failed_variants": dict(failures),
+            "failed_variants": dict(rendering.failures),
+            "render_time_ms": round(1000 * rendering.seconds),
         }
     )
 

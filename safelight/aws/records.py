@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -46,6 +46,12 @@ class Commit:
 
     result: Result
     record: Record
+
+    @classmethod
+    def found(cls, standing: Record, *, revision: str | None) -> Self:
+        """Tell how a settled record that stands answers for an upload of this revision."""
+        same = standing.revision == revision and standing.status is not Status.ERASED
+        return cls(result="repeated" if same else "superseded", record=standing)
 
 
 class Records:
@@ -98,7 +104,7 @@ class Records:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                return _answered(_read(_standing(error)), record)
+                return Commit.found(_read(_standing(error)), revision=record.revision)
         return Commit(result="written", record=_read(answer["Attributes"]))
 
 
@@ -107,12 +113,6 @@ def _standing(error: ClientError) -> Mapping[str, Any]:
     response: Mapping[str, Any] = error.response
     item: Mapping[str, Any] = response["Item"]
     return item
-
-
-def _answered(standing: Record, record: Record) -> Commit:
-    """Tell how the record that stands answers for a settlement that was not written."""
-    same = standing.revision == record.revision and standing.status is not Status.ERASED
-    return Commit(result="repeated" if same else "superseded", record=standing)
 
 
 def _settlement(record: Record) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
-from safelight.record import Record, Status
+from safelight.record import Record
 
 
 class Fake:
@@ -174,8 +174,7 @@ class FakeRecords(Fake):
         if standing is not None and standing.settles(
             revision=record.revision or "", sequencer=record.sequencer or ""
         ):
-            same = standing.revision == record.revision and standing.status is not Status.ERASED
-            return Commit(result="repeated" if same else "superseded", record=standing)
+            return Commit.found(standing, revision=record.revision)
         kept = {
             name: value
             for name in KEPT

@@ -47,6 +47,7 @@ def completed(**changes) -> Record:
         variants={"compressed": SMALL, "small": SMALL},
         failed_variants={"large": "too large"},
         processing_time_ms=12,
+        render_time_ms=9,
         completed_at=1_700_000_001_500,
         expires_at=1,
         request_hash="secret to others",
@@ -92,6 +93,7 @@ def test_its_data_are_the_records_public_facts_and_no_others():
         "failedVariants": {"large": "too large"},
         "savingsPercent": 70.0,
         "processingTimeMs": 12,
+        "renderTimeMs": 9,
         "completedAt": 1_700_000_001_500,
     }
 

@@ -68,7 +68,8 @@ COMPLETED = {
     "height": 4,
     "variants": {"compressed": VARIANT},
     "savingsPercent": 12.5,
-    "processingTimeMs": 250,
+    "processingTimeMs": 300,
+    "renderTimeMs": 250,
 }
 
 
