@@ -1,14 +1,28 @@
 """The one table of picture formats: how each is recognised, read and written.
 
 A new format is a new row. Recognition is by content only; names and declared types are claims.
+The factors of memory are measured bytes a pixel (docs of `imaging/plan.py` say how they are used).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-HEADER_BYTES = 64
+HEADER_BYTES = 128
 """How many leading bytes `recognise` needs."""
+
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_NEUTRAL_BRANDS = frozenset({b"mif1", b"msf1", b"miaf"})
+"""Major brands of the container that leave the coding to the compatible brands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A whole-number option of an encoder: its bounds, and what it is if a preset says nothing."""
+
+    least: int
+    most: int
+    default: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +36,34 @@ class Format:
     """Whether the first `HEADER_BYTES` bytes of a file are of this format."""
     loader: str
     """The libvips operation that reads it, the only one un-blocked for it."""
+    saver: str | None = None
+    """The libvips operation that writes it; None where Safelight does not."""
     readable: bool = True
-    writable: bool = False
     keeps_alpha: bool = False
     max_side: int = 65_535
     """The longest side the encoder can write, in pixels."""
     multi_frame: bool = False
+    shrinks_on_load: bool = False
+    """Whether the decoder can give 1/2, 1/4 and 1/8 of the size for less work."""
     decoded_bytes_per_pixel: float = 3.0
     """Memory that decoding takes beyond the plan's own copies, in bytes a pixel."""
+    interlaced_bytes_per_sample: float = 0.0
+    """The same for an interlaced or progressive file, in bytes a pixel and band of 8 bits."""
+    encoded_bytes_per_pixel: float = 0.0
+    """Memory that encoding takes beyond the pixels given to it, in bytes a pixel."""
+    encoded_alpha_bytes_per_pixel: float = 0.0
+    """What alpha adds to that."""
+    quality: Scale | None = None
+    """None where the format is lossless."""
+    effort: Scale | None = None
+    """Time spent for fewer bytes; None where the encoder has no such choice worth making."""
     save_options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Encoder options that hold whatever the preset says."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether a preset may ask for it."""
+        return self.saver is not None
 
 
 def _starts(*prefixes: bytes) -> Callable[[bytes], bool]:
@@ -42,12 +74,24 @@ def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
 
+def _is_tiff(head: bytes) -> bool:
+    """Tell TIFF and BigTIFF from the camera raw files that borrow TIFF's header."""
+    return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:10] != b"CR"
+
+
 def _is_avif(head: bytes) -> bool:
-    """Read the ISO media brand: the major one, or any compatible one in the first box."""
-    if head[4:8] != b"ftyp":
+    """Read an ISO media file's brands (ISO/IEC 14496-12, 4.3: size, ftyp, major, minor, ...).
+
+    A file of another major brand, HEIC say, stays what that brand names it.
+    """
+    size = int.from_bytes(head[:4], "big")
+    if head[4:8] != b"ftyp" or size < 16 or size % 4:
         return False
-    brands = head[8:12], *(head[i : i + 4] for i in range(16, min(len(head), head[3]), 4))
-    return any(brand in (b"avif", b"avis") for brand in brands)
+    major, end = head[8:12], min(size, len(head))
+    compatible = {head[start : start + 4] for start in range(16, end, 4)}
+    return major in _AVIF_BRANDS or (
+        major in _NEUTRAL_BRANDS and not _AVIF_BRANDS.isdisjoint(compatible)
+    )
 
 
 FORMATS: tuple[Format, ...] = (
@@ -57,9 +101,13 @@ FORMATS: tuple[Format, ...] = (
         extension="jpg",
         matches=_starts(b"\xff\xd8\xff"),
         loader="jpegload",
-        writable=True,
+        saver="jpegsave",
         max_side=65_500,
+        shrinks_on_load=True,
         decoded_bytes_per_pixel=0.05,
+        interlaced_bytes_per_sample=2,
+        encoded_bytes_per_pixel=6.5,
+        quality=Scale(least=1, most=100, default=85),
         save_options=MappingProxyType({"optimize_coding": True}),
     ),
     Format(
@@ -68,9 +116,12 @@ FORMATS: tuple[Format, ...] = (
         extension="png",
         matches=_starts(b"\x89PNG\r\n\x1a\n"),
         loader="pngload",
-        writable=True,
+        saver="pngsave",
         keeps_alpha=True,
         decoded_bytes_per_pixel=0.05,
+        interlaced_bytes_per_sample=1.07,
+        encoded_bytes_per_pixel=3,
+        save_options=MappingProxyType({"compression": 6, "filter": "all"}),
     ),
     Format(
         name="webp",
@@ -78,11 +129,15 @@ FORMATS: tuple[Format, ...] = (
         extension="webp",
         matches=_is_webp,
         loader="webpload",
-        writable=True,
+        saver="webpsave",
         keeps_alpha=True,
         max_side=16_383,
         multi_frame=True,
         decoded_bytes_per_pixel=8,
+        encoded_bytes_per_pixel=6.5,
+        encoded_alpha_bytes_per_pixel=30,
+        quality=Scale(least=1, most=100, default=80),
+        effort=Scale(least=0, most=6, default=2),
     ),
     Format(
         name="gif",
@@ -91,14 +146,15 @@ FORMATS: tuple[Format, ...] = (
         matches=_starts(b"GIF87a", b"GIF89a"),
         loader="gifload",
         multi_frame=True,
-        decoded_bytes_per_pixel=4,
+        decoded_bytes_per_pixel=5.5,
     ),
     Format(
         name="tiff",
         media_type="image/tiff",
         extension="tif",
-        matches=_starts(b"II*\x00", b"MM\x00*"),
+        matches=_is_tiff,
         loader="tiffload",
+        multi_frame=True,
         decoded_bytes_per_pixel=0.05,
     ),
     Format(
@@ -107,10 +163,15 @@ FORMATS: tuple[Format, ...] = (
         extension="avif",
         matches=_is_avif,
         loader="heifload",
-        writable=True,
+        saver="heifsave",
         keeps_alpha=True,
         max_side=16_384,
         decoded_bytes_per_pixel=20,
+        encoded_bytes_per_pixel=25,
+        encoded_alpha_bytes_per_pixel=15,
+        quality=Scale(least=1, most=100, default=60),
+        effort=Scale(least=0, most=9, default=0),
+        save_options=MappingProxyType({"compression": "av1", "bitdepth": 8}),
     ),
 )
 

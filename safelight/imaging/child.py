@@ -1,0 +1,183 @@
+"""What a render child does: it takes its own limits first, then attempts one job after another.
+
+A job may end the child; then its exit status tells the parent why. Nothing here reads a message's
+text to learn what happened.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import pyvips
+
+from safelight.errors import Reason, Rejection
+from safelight.imaging.libvips import restrict
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import Plan, plan
+from safelight.imaging.probe import probe
+from safelight.imaging.render import Rendering, render
+from safelight.presets import Preset
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OUT_OF_MEMORY_EXIT = 97
+"""Exit status of a watched child whose job asked for more address space than it may have."""
+_SUSPECT_SHARE = 1 / 3
+"""Of the address space: a failure above this may be an allocation that was refused."""
+_SPARE_FACTOR = 4
+"""How much more address space a watched job gets, so that what it asks for can be seen."""
+_WATCH_SECONDS = 0.01
+_PR_SET_PDEATHSIG = 1
+
+
+class SuspectedMemory(Exception):  # noqa: N818 - it names a suspicion, not an error
+    """A job failed in a way that a refused allocation explains as well as a damaged picture."""
+
+
+def initialise(limits: Limits) -> None:
+    """Make this process a render child: its signals, its end, its limits, its loaders.
+
+    A Ctrl-C or a SIGTERM to the whole group is the parent's to answer: it drains first.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_the_parent()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _allow_address_space(limits.child_memory_bytes)
+    restrict()
+
+
+def ready() -> int:
+    """Answer with this child's process id: proof that it started."""
+    return os.getpid()
+
+
+def attempt(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a job; raise `SuspectedMemory` where its failure may come from too little memory."""
+    try:
+        result = job(*args, **kwargs)
+    except Rejection as rejection:
+        if rejection.reason is Reason.CORRUPT and _memory_is_suspect(limits):
+            raise SuspectedMemory(rejection.detail) from rejection
+        raise
+    except MemoryError as error:
+        raise SuspectedMemory("an allocation was refused") from error
+    if isinstance(result, Rendering) and result.failures and _memory_is_suspect(limits):
+        raise SuspectedMemory("a variant failed")
+    return result
+
+
+def attempt_watched(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a job with address space to spare, and end this child once it asks for too much.
+
+    Under its plain limit a decoder that is refused memory crashes like any other, or calls the
+    picture corrupt. With room to spare the asking itself shows, in the process's peak size.
+    """
+    with _watch(limits):
+        try:
+            return job(*args, **kwargs)
+        except MemoryError as error:
+            raise Rejection(Reason.OUT_OF_MEMORY, "an allocation was refused") from error
+
+
+@contextlib.contextmanager
+def _watch(limits: Limits) -> Iterator[None]:
+    done = threading.Event()
+
+    def end_when_too_large() -> None:
+        while not done.wait(_WATCH_SECONDS):
+            _exit_if_too_large(limits)
+
+    watcher = threading.Thread(target=end_when_too_large, daemon=True)
+    _allow_address_space(limits.child_memory_bytes * _SPARE_FACTOR)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        _exit_if_too_large(limits)
+        _allow_address_space(limits.child_memory_bytes)
+
+
+def render_measured(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
+    """Render, and measure this child's processor time and peak memory meanwhile."""
+    _reset_peak()
+    started = time.process_time()
+    rendering = render(plan, source, directory, limits)
+    cpu_seconds = time.process_time() - started
+    return replace(rendering, cpu_seconds=cpu_seconds, peak_bytes=_status_bytes("VmHWM"))
+
+
+def canary(limits: Limits) -> None:
+    """Make a tiny picture and render it the whole way. Raises whatever is wrong."""
+    wishes = [
+        Preset(name="full", format="webp"),
+        Preset(name="thumbnail", format="jpeg", box=(8, 8)),
+    ]
+    with tempfile.TemporaryDirectory(prefix="safelight-canary-") as name:
+        source = Path(name) / "source"
+        grey = pyvips.Image.black(32, 32, bands=3).linear(1, 128).cast("uchar")
+        source.write_bytes(grey.copy(interpretation="srgb").jpegsave_buffer())
+        rendering = render(plan(probe(source, limits), wishes), source, Path(name), limits)
+    if rendering.failures:
+        raise RuntimeError(f"the canary's variants failed: {dict(rendering.failures)}")
+
+
+def _die_with_the_parent() -> None:
+    """Ask the kernel to kill this child when the fork server ends, however that ends.
+
+    The fork server ends with the last process that holds its life line open. Children inherit the
+    line: unless they let go of it, a hung one keeps the fork server and itself alive for ever.
+    """
+    if sys.platform != "linux":
+        return
+    server = forkserver._forkserver  # noqa: SLF001 - there is no public way to the line
+    life_line = getattr(server, "_forkserver_alive_fd", None)
+    if life_line is not None:
+        os.close(life_line)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1:  # it ended before the kernel was asked
+        os._exit(1)
+
+
+def _allow_address_space(size_bytes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = size_bytes if hard == resource.RLIM_INFINITY else min(size_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _memory_is_suspect(limits: Limits) -> bool:
+    return _status_bytes("VmPeak") > limits.child_memory_bytes * _SUSPECT_SHARE
+
+
+def _exit_if_too_large(limits: Limits) -> None:
+    if _status_bytes("VmPeak") > limits.child_memory_bytes:
+        os._exit(OUT_OF_MEMORY_EXIT)
+
+
+def _reset_peak() -> None:
+    """Start the peak of resident memory anew (proc(5), clear_refs); else it is the child's."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status_bytes(field: str) -> int:
+    """Read one size of this process from proc(5); 0 where there is none."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
+    return 0

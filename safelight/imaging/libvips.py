@@ -1,0 +1,33 @@
+"""Opens a picture with exactly one loader, and nothing else.
+
+libvips must not guess what a file is: its guess may be a format that Safelight never chose to read.
+"""
+
+from pathlib import Path
+
+import pyvips
+
+from safelight.formats import READABLE, Format
+
+
+def restrict() -> None:
+    """Take from this process every loader but those of the format table, and libvips' caches."""
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for format in READABLE:
+        loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", format.loader))
+        pyvips.operation_block_set(loader, False)
+    pyvips.cache_set_max(0)
+
+
+def open_image(
+    path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1
+) -> pyvips.Image:
+    """Open the first frame for one pass from top to bottom. Raises `pyvips.Error`.
+
+    Pixels are decoded only when they are asked for; damage shows then.
+    """
+    options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
+    # "warning" is what libvips needs to see damage at all; truncation shows in any case.
+    fail_on = "truncated" if accept_damaged else "warning"
+    load = getattr(pyvips.Image, format.loader)
+    return load(str(path), access="sequential", fail_on=fail_on, **options)

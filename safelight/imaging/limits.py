@@ -1,0 +1,32 @@
+"""What one picture and one render child may take. Settings take their defaults from here."""
+
+from dataclasses import dataclass
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that a picture may ask for; beyond it the picture is rejected.
+
+    Pixels are counted over the frames that are used. Only the first frame is used for now, so a
+    long animation costs what its first frame costs; its announced frames are limited all the same,
+    because telling their number already takes time.
+    """
+
+    max_bytes: int = 64 * MIB
+    """Of the source as uploaded."""
+    max_pixels: int = 50_000_000
+    """Of one frame."""
+    max_total_pixels: int = 100_000_000
+    """Of all frames used."""
+    max_frames: int = 100
+    """That the header announces."""
+    max_seconds: float = 20
+    """For one probe or one render, from its start in a child."""
+    child_memory_bytes: int = 1024 * MIB
+    """Address space of one child (RLIMIT_AS)."""
+    tasks_per_child: int = 500
+    """Probes and renders after which a child makes room for a fresh one."""
+    accept_damaged: bool = False
+    """Take pictures whose decoder warns, such as a JPEG with damage in its scan."""

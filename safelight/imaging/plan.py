@@ -1,0 +1,234 @@
+"""Works out, from a picture's header and the presets, exactly what will be made and from what.
+
+Pure: it opens nothing. A plan says how often the source is decoded, which sizes are resampled from
+which, and what each variant is; rendering only carries it out.
+
+One decode feeds everything. Sizes come largest first, each from the smallest larger one that still
+leaves a real step down: a size made from one hardly larger would be resampled twice for nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from safelight.formats import BY_NAME, Format
+from safelight.imaging.probe import Probe
+from safelight.presets import Preset
+
+BASE_BYTES = 48 * 1024**2
+"""What a child takes for itself and for the lines in flight, however small the picture."""
+ALPHA_LINES_BYTES = 16 * 640
+"""What resampling with alpha takes more, a pixel of width: lines of four floats."""
+SPLIT_PIXELS = 30_000_000
+"""Above this, full-size variants and thumbnails decode separately: +2 % CPU, 0.69x memory."""
+CASCADE_STEP = 1.5
+"""How much larger than a size another must be to be resampled into it."""
+SHRINKS = (8, 4, 2)
+"""What a decoder may divide by on loading, the largest first."""
+SHRINK_ROOM = 2
+"""Shrinking on load averages blocks; this much is left to the resampling that follows."""
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One preset worked out for one source. Sizes in pixels, as displayed."""
+
+    preset: str
+    fingerprint: str
+    format: str
+    quality: int | None
+    effort: int | None
+    fit: str
+    scaled: Size
+    """The whole picture's size once resampled; never larger than the source."""
+    size: Size
+    """The variant's own size: `scaled`, cropped by `cover` or padded by `contain`."""
+    background: tuple[int, int, int]
+    """Red, green, blue: what stands for transparency and fills padding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One size that is resampled, and the recipes cut from it."""
+
+    size: Size
+    origin: int | None
+    """Index of the level it is made from; None for the decoded picture."""
+    recipes: tuple[Recipe, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decode:
+    """One pass over the source and all that is made in it."""
+
+    shrink: int
+    """What the decoder divides the size by."""
+    keeps_pixels: bool
+    """Whether the decoded picture is held in memory; else it streams into its one use."""
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that will be made of one source."""
+
+    probe: Probe
+    decodes: tuple[Decode, ...]
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Every recipe, in the order in which they are made."""
+        return tuple(
+            recipe for decode in self.decodes for level in decode.levels for recipe in level.recipes
+        )
+
+    @property
+    def predicted_bytes(self) -> int:
+        """Predict the peak memory of carrying this out, in bytes. Decodes run one after another."""
+        return BASE_BYTES + max(
+            (_decode_bytes(self.probe, each) for each in self.decodes), default=0
+        )
+
+
+def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
+    """Work the presets out for one source."""
+    recipes = [_recipe(probe, preset) for preset in presets]
+    if probe.pixels <= SPLIT_PIXELS:
+        groups = [recipes]
+    else:
+        full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
+        smaller = [recipe for recipe in recipes if not _is_full_size(probe, recipe)]
+        groups = [*([recipe] for recipe in full), smaller]
+    return Plan(probe=probe, decodes=tuple(_decode(probe, group) for group in groups if group))
+
+
+def _recipe(probe: Probe, preset: Preset) -> Recipe:
+    source = (probe.width, probe.height)
+    limit = BY_NAME[preset.format].max_side
+    scaled, size = _FITS[preset.fit](source, preset.box or source)
+    longest = max(size)
+    if longest > limit:  # only a preset without a box can get here: its size is the source's
+        scaled = size = _within(source, (limit, limit))
+    return Recipe(
+        preset=preset.name,
+        fingerprint=preset.fingerprint,
+        format=preset.format,
+        quality=preset.quality,
+        effort=preset.effort,
+        fit=preset.fit,
+        scaled=scaled,
+        size=size,
+        background=preset.background_rgb,
+    )
+
+
+def _inside(source: Size, box: Size) -> tuple[Size, Size]:
+    scaled = _within(source, box)
+    return scaled, scaled
+
+
+def _contain(source: Size, box: Size) -> tuple[Size, Size]:
+    return _within(source, box), box
+
+
+def _cover(source: Size, box: Size) -> tuple[Size, Size]:
+    """Fill the box; a source smaller than it fills a smaller box of the same shape."""
+    size = _within(box, source)
+    scale = max(size[0] / source[0], size[1] / source[1])
+    scaled = _scaled(source, min(scale, 1))
+    return (max(scaled[0], size[0]), max(scaled[1], size[1])), size
+
+
+_FITS = {"inside": _inside, "contain": _contain, "cover": _cover}
+
+
+def _within(source: Size, box: Size) -> Size:
+    """Shrink a size into a box, aspect kept; never enlarge it."""
+    width, height = _scaled(source, min(box[0] / source[0], box[1] / source[1], 1))
+    return min(width, box[0]), min(height, box[1])
+
+
+def _scaled(source: Size, scale: float) -> Size:
+    return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
+
+
+def _is_full_size(probe: Probe, recipe: Recipe) -> bool:
+    return recipe.scaled == (probe.width, probe.height)
+
+
+def _decode(probe: Probe, recipes: Sequence[Recipe]) -> Decode:
+    sizes = sorted(
+        {recipe.scaled for recipe in recipes}, key=lambda size: (-size[0] * size[1], size)
+    )
+    levels: list[Level] = []
+    for size in sizes:
+        mine = tuple(recipe for recipe in recipes if recipe.scaled == size)
+        levels.append(Level(size=size, origin=_origin(probe, levels, size), recipes=mine))
+    reads = sum(_reads(probe, level) for level in levels if level.origin is None)
+    return Decode(
+        shrink=_shrink(probe, sizes[0]),
+        # A stream can be read only once, and a turned picture is read out of order.
+        keeps_pixels=reads > 1 or probe.orientation > 1,
+        levels=tuple(levels),
+    )
+
+
+def _reads(probe: Probe, level: Level) -> int:
+    """Count how often a level reads the decoded picture; resampled pixels are held."""
+    return len(level.recipes) if level.size == (probe.width, probe.height) else 1
+
+
+def _origin(probe: Probe, levels: Sequence[Level], size: Size) -> int | None:
+    """Find the smallest resampled level that is a real step larger on both sides."""
+    for index in reversed(range(len(levels))):
+        larger = levels[index].size
+        if larger != (probe.width, probe.height) and _is_a_step(larger, size):
+            return index
+    return None
+
+
+def _is_a_step(larger: Size, size: Size) -> bool:
+    sides = zip(larger, size, strict=True)
+    return all(long >= CASCADE_STEP * short or long == short == 1 for long, short in sides)
+
+
+def _shrink(probe: Probe, largest: Size) -> int:
+    format = BY_NAME[probe.format]
+    if not format.shrinks_on_load:
+        return 1
+    room = min(probe.width / largest[0], probe.height / largest[1]) / SHRINK_ROOM
+    return next((shrink for shrink in SHRINKS if shrink <= room), 1)
+
+
+def _decode_bytes(probe: Probe, decode: Decode) -> int:
+    """Add up one pass: the decoder's own memory, the held pixels, and the hungriest encoder."""
+    bands = 4 if probe.alpha else 3
+    decoded = probe.pixels / decode.shrink**2
+    held = decoded * bands if decode.keeps_pixels else 0
+    # A level of full size is the decoded picture itself.
+    resampled = [level for level in decode.levels if level.size != (probe.width, probe.height)]
+    held += sum(level.size[0] * level.size[1] * bands for level in resampled)
+    lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
+    encoding = max(
+        _encoder_bytes(probe, recipe) for level in decode.levels for recipe in level.recipes
+    )
+    decoding = probe.frames_used * _decoder_bytes(probe, BY_NAME[probe.format])
+    # Where the pixels are held, the decoder is done and gone before the first encoder starts.
+    working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
+    return int(held + lines + working)
+
+
+def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
+    format = BY_NAME[recipe.format]
+    factor = format.encoded_bytes_per_pixel
+    if probe.alpha and format.keeps_alpha:
+        factor += format.encoded_alpha_bytes_per_pixel
+    return recipe.size[0] * recipe.size[1] * factor
+
+
+def _decoder_bytes(probe: Probe, format: Format) -> float:
+    if probe.interlaced and format.interlaced_bytes_per_sample:
+        samples = probe.pixels * probe.bands * max(1, probe.bits // 8)
+        return samples * format.interlaced_bytes_per_sample
+    return probe.pixels * format.decoded_bytes_per_pixel

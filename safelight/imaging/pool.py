@@ -1,0 +1,140 @@
+"""Renders in child processes, so that a crash, a hang or a bomb costs one picture only.
+
+Paths go in and paths come out. A job under which a child dies is tried once more, alone, watched;
+then the picture is rejected. It is blamed only if a picture known to be good renders meanwhile:
+an engine that is broken rejects nothing.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+import pebble
+
+from safelight.errors import Reason, Rejection, Unavailable
+from safelight.imaging import child
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import Plan
+from safelight.imaging.probe import Probe, probe
+from safelight.imaging.render import Rendering
+from safelight.imaging.slot import (
+    KILL_AFTER_SECONDS,
+    Cause,
+    ChildDied,
+    ChildMissing,
+    Slot,
+    start_forkserver,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_DEPENDENCY = "render children"
+_REASONS = MappingProxyType(
+    {
+        "signal": Reason.DECODER_CRASH,
+        "memory": Reason.OUT_OF_MEMORY,
+        "deadline": Reason.TIMEOUT,
+    }
+)
+
+
+def _ignore(_: Cause) -> None:
+    pass
+
+
+class RenderPool:
+    """A number of slots for probes and renders; use it as an async context manager.
+
+    Start it early: its children are forked from a process that is started here. Its methods may be
+    called at once as often as one likes; beyond the slots they wait their turn. Cancelling one
+    kills its child and leaves the slot to the next.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        limits: Limits | None = None,
+        on_child_exit: Callable[[Cause], None] = _ignore,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._slots = [Slot(self.limits, on_child_exit) for _ in range(slots)]
+        self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
+        self._quarantine = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Start a child in every slot. Raises `Unavailable` if one does not start."""
+        pebble.CONSTS.term_timeout = KILL_AFTER_SECONDS
+        start_forkserver()
+        try:
+            await asyncio.gather(*(slot.start() for slot in self._slots))
+        except (ChildDied, ChildMissing) as error:
+            await self._stop()
+            raise Unavailable(_DEPENDENCY, str(error)) from error
+        for slot in self._slots:
+            self._free.put_nowait(slot)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill every child, whatever it is doing."""
+        await self._stop()
+
+    async def _stop(self) -> None:
+        await asyncio.gather(*(slot.stop() for slot in self._slots))
+
+    async def probe(self, path: Path) -> Probe:
+        """Read what a file is. Raises a `Rejection` if it will not be rendered."""
+        return await self.run(probe, path, self.limits)
+
+    async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
+        """Make every variant of a plan in a directory. Raises a `Rejection`."""
+        return await self.run(child.render_measured, plan, source, directory, self.limits)
+
+    async def canary(self) -> None:
+        """Render a tiny picture through a child, or raise what is wrong. Waits for a slot."""
+        await self._attempt(child.canary, self.limits)
+
+    async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a job in a child, where importing finds it; once more, alone, if the child dies.
+
+        Raises what the job raises; a `Rejection` if the child died twice; `Unavailable` if the
+        children are at fault rather than the job.
+        """
+        with contextlib.suppress(ChildDied, ChildMissing, child.SuspectedMemory):
+            return await self._attempt(child.attempt, self.limits, job, *args, **kwargs)
+        async with self._quarantine:
+            try:
+                return await self._attempt(child.attempt_watched, self.limits, job, *args, **kwargs)
+            except ChildMissing as error:
+                raise Unavailable(_DEPENDENCY, str(error)) from error
+            except ChildDied as error:
+                await self._prove_children_well()
+                detail = f"a render child ended twice: {error}"
+                raise Rejection(_REASONS[error.cause], detail) from error
+
+    async def _attempt(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
+        async with self._slot() as slot:
+            return await slot.run(job, *args, **kwargs)
+
+    async def _prove_children_well(self) -> None:
+        try:
+            await self.canary()
+        except Exception as error:
+            raise Unavailable(_DEPENDENCY, "even the canary does not render") from error
+
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[Slot]:
+        slot = await self._free.get()
+        try:
+            yield slot
+        finally:
+            self._free.put_nowait(slot)

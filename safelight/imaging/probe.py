@@ -1,0 +1,151 @@
+"""Reads what a picture is from its first bytes and its header, and rejects what is too much.
+
+Runs in a render child: a header is as hostile as the pixels. Never decodes a pixel.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from safelight.errors import Reason, Rejection
+from safelight.formats import HEADER_BYTES, Format, recognise
+from safelight.imaging.libvips import open_image
+from safelight.imaging.limits import Limits
+from safelight.imaging.structure import is_cut_short
+
+__all__ = ["Limits", "Probe", "probe"]
+
+_BITS = {
+    "uchar": 8,
+    "char": 8,
+    "ushort": 16,
+    "short": 16,
+    "uint": 32,
+    "int": 32,
+    "float": 32,
+    "double": 64,
+}
+_MOST_BANDS = 5
+"""CMYK with alpha."""
+_SIDEWAYS = 5
+"""The first EXIF orientation that swaps width and height."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a header says of a picture. Sizes in pixels."""
+
+    format: str
+    width: int
+    """As displayed: the orientation is applied."""
+    height: int
+    size_bytes: int
+    orientation: int = 1
+    """As EXIF numbers it, 1 to 8; 1 is upright."""
+    frames: int = 1
+    """Announced by the header."""
+    frames_used: int = 1
+    """The first one only, for now."""
+    bands: int = 3
+    alpha: bool = False
+    bits: int = 8
+    """Of one band."""
+    interlaced: bool = False
+    """An interlaced PNG or a progressive JPEG: it cannot be decoded line by line."""
+    has_icc: bool = False
+
+    @property
+    def pixels(self) -> int:
+        """Of one frame."""
+        return self.width * self.height
+
+
+def probe(path: Path, limits: Limits) -> Probe:
+    """Tell what a file is, or raise a `Rejection` that says why it will not be rendered."""
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        raise Rejection(Reason.EMPTY, "the file has no bytes")
+    if size_bytes > limits.max_bytes:
+        detail = f"{size_bytes} bytes; at most {limits.max_bytes} are accepted"
+        raise Rejection(Reason.TOO_MANY_BYTES, detail)
+    format = _recognise(path)
+    found = _read_header(path, format, size_bytes, limits)
+    _refuse_excess(found, limits)
+    return found
+
+
+def _recognise(path: Path) -> Format:
+    with path.open("rb") as file:
+        format = recognise(file.read(HEADER_BYTES))
+    if format is None:
+        raise Rejection(Reason.UNSUPPORTED, "the bytes are of no format that is read here")
+    return format
+
+
+def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) -> Probe:
+    try:
+        image = open_image(path, format, accept_damaged=limits.accept_damaged)
+        return _describe(image, format, size_bytes)
+    except pyvips.Error as error:
+        raise damaged(path, format.name, "header") from error
+
+
+def damaged(path: Path, format: str, stage: str) -> Rejection:
+    """Say of a picture that a decoder refused whether it is cut short or damaged."""
+    if is_cut_short(path, format):
+        return Rejection(Reason.TRUNCATED, f"the {format} file ends before its data does")
+    return Rejection(Reason.CORRUPT, f"the {format} {stage} cannot be decoded")
+
+
+def _describe(image: pyvips.Image, format: Format, size_bytes: int) -> Probe:
+    _refuse_unreadable(image, format)
+    orientation = _whole(image, "orientation", default=1)
+    if not 1 <= orientation <= 8:
+        orientation = 1
+    width, height = image.width, image.height
+    if orientation >= _SIDEWAYS:
+        width, height = height, width
+    return Probe(
+        format=format.name,
+        width=width,
+        height=height,
+        size_bytes=size_bytes,
+        orientation=orientation,
+        frames=max(1, _whole(image, "n-pages", default=1)),
+        bands=image.bands,
+        alpha=bool(image.hasalpha()),
+        bits=_BITS[image.format],
+        interlaced=_whole(image, "interlaced", default=0) > 0,
+        has_icc=image.get_typeof("icc-profile-data") != 0,
+    )
+
+
+def _refuse_unreadable(image: pyvips.Image, format: Format) -> None:
+    """Refuse what a loader opens but Safelight cannot turn into colours."""
+    coding = "heif-compression"
+    if image.get_typeof(coding) and image.get(coding) != "av1":
+        raise Rejection(Reason.UNSUPPORTED, f"{format.name} file with another coding inside")
+    colourless = image.interpretation == "multiband"
+    if image.format not in _BITS or image.bands > _MOST_BANDS or colourless:
+        detail = f"{format.name} with {image.bands} bands of {image.format}"
+        raise Rejection(Reason.UNSUPPORTED, detail)
+
+
+def _whole(image: pyvips.Image, name: str, *, default: int) -> int:
+    value = image.get(name) if image.get_typeof(name) else default
+    return value if isinstance(value, int) else default
+
+
+def _refuse_excess(found: Probe, limits: Limits) -> None:
+    announced = f"{found.width} x {found.height}"
+    if found.frames > limits.max_frames:
+        detail = f"{found.frames} frames; at most {limits.max_frames} are accepted"
+        raise Rejection(Reason.TOO_MANY_FRAMES, detail)
+    if found.pixels > limits.max_pixels:
+        detail = f"{announced} pixels; at most {limits.max_pixels} are accepted"
+        raise Rejection(Reason.TOO_MANY_PIXELS, detail)
+    if found.pixels * found.frames_used > limits.max_total_pixels:
+        most = limits.max_total_pixels
+        detail = f"{found.frames_used} frames of {announced} pixels; at most {most} are accepted"
+        raise Rejection(Reason.TOO_MANY_PIXELS, detail)

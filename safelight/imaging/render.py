@@ -1,0 +1,223 @@
+"""Carries a plan out: a picture in, its variants out. Runs in a render child, paths only.
+
+It decides nothing: sizes, order and origins are the plan's. What is done to the decoded picture and
+then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that order.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from safelight.formats import BY_NAME
+from safelight.imaging.libvips import open_image
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import Decode, Plan, Recipe, Size
+from safelight.imaging.probe import damaged
+
+_OPAQUE = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedVariant:
+    """One variant as a file. Sizes in bytes and pixels."""
+
+    preset: str
+    fingerprint: str
+    path: Path
+    media_type: str
+    extension: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    seconds: float
+    """Since the variant before it was done: resampling and encoding, or all if it streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What became of a plan."""
+
+    variants: tuple[RenderedVariant, ...]
+    failures: Mapping[str, str]
+    """Preset -> why this one variant could not be made, while others could."""
+    seconds: float
+    cpu_seconds: float = 0.0
+    """User and system time of the child."""
+    peak_bytes: int = 0
+    """The child's resident memory at its highest while it rendered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    preset: str
+    detail: str
+
+
+def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
+    """Make every variant of a plan as `{directory}/{preset}.{extension}`.
+
+    A variant that fails does not sink the others. A source that cannot be decoded, or of which not
+    one variant could be made, raises a `Rejection`.
+    """
+    started = time.perf_counter()
+    try:
+        made = [
+            result
+            for decode in plan.decodes
+            for result in _carry_out(plan, decode, source, directory, limits)
+        ]
+    except pyvips.Error as error:
+        raise damaged(source, plan.probe.format, "picture") from error
+    variants = tuple(result for result in made if isinstance(result, RenderedVariant))
+    failures = {result.preset: result.detail for result in made if isinstance(result, _Failed)}
+    if failures and not variants:
+        raise damaged(source, plan.probe.format, "picture")
+    seconds = time.perf_counter() - started
+    return Rendering(variants=variants, failures=failures, seconds=seconds)
+
+
+def _carry_out(
+    plan: Plan, decode: Decode, source: Path, directory: Path, limits: Limits
+) -> Iterator[RenderedVariant | _Failed]:
+    decoded = open_image(
+        source,
+        BY_NAME[plan.probe.format],
+        accept_damaged=limits.accept_damaged,
+        shrink=decode.shrink,
+    )
+    for step in ON_THE_SOURCE:
+        decoded = step(decoded, decode)
+    levels: list[pyvips.Image] = []
+    for level in decode.levels:
+        started = time.perf_counter()
+        origin = decoded if level.origin is None else levels[level.origin]
+        levels.append(_resampled(origin, level.size))
+        for recipe in level.recipes:
+            yield _make(levels[-1], recipe, directory, started)
+            started = time.perf_counter()
+
+
+def _make(
+    image: pyvips.Image, recipe: Recipe, directory: Path, started: float
+) -> RenderedVariant | _Failed:
+    format = BY_NAME[recipe.format]
+    try:
+        for step in ON_EACH_VARIANT:
+            image = step(image, recipe)
+        encoded = _encoded(image, recipe)
+    except pyvips.Error:
+        return _Failed(preset=recipe.preset, detail=f"could not be encoded as {format.name}")
+    path = directory / f"{recipe.preset}.{format.extension}"
+    # Written here, not by libvips: a full disk is an OSError and never a picture's fault.
+    path.write_bytes(encoded)
+    return RenderedVariant(
+        preset=recipe.preset,
+        fingerprint=recipe.fingerprint,
+        path=path,
+        media_type=format.media_type,
+        extension=format.extension,
+        width=image.width,
+        height=image.height,
+        size_bytes=len(encoded),
+        sha256=hashlib.sha256(encoded).hexdigest(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
+    """Encode without any metadata: no EXIF, GPS, XMP, IPTC, ICC or comment leaves here."""
+    format = BY_NAME[recipe.format]
+    chosen = {"Q": recipe.quality, "effort": recipe.effort}
+    options = {name: value for name, value in chosen.items() if value is not None}
+    save = getattr(image, f"{format.saver}_buffer")
+    encoded: bytes = save(keep="none", **options, **format.save_options)
+    return encoded
+
+
+def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
+    """Resample into memory. Alpha is multiplied in, or invisible colours bleed into the edges."""
+    if (image.width, image.height) == size:
+        return image
+    across, down = size[0] / image.width, size[1] / image.height
+    if not image.hasalpha():
+        return image.resize(across, vscale=down).copy_memory()
+    resized = image.premultiply().resize(across, vscale=down).unpremultiply()
+    return resized.cast("uchar").copy_memory()
+
+
+def _in_srgb(image: pyvips.Image, _: Decode) -> pyvips.Image:
+    """Convert whatever the picture's colours are to 8-bit sRGB, alpha kept."""
+    if image.get_typeof("icc-profile-data") or image.interpretation == "cmyk":
+        image = _by_profile(image)
+    return _rgb(image)
+
+
+def _by_profile(image: pyvips.Image) -> pyvips.Image:
+    """Convert by the embedded profile; CMYK without a usable one by libvips' own CMYK profile."""
+    fallback = {"input_profile": "cmyk"} if image.interpretation == "cmyk" else {}
+    try:
+        return image.icc_transform(
+            "srgb",
+            embedded=True,
+            intent="relative",
+            black_point_compensation=True,
+            depth=8,
+            **fallback,
+        )
+    except pyvips.Error:
+        return image  # an unusable profile says nothing: the colours are taken as they are
+
+
+def _rgb(image: pyvips.Image) -> pyvips.Image:
+    if image.interpretation != "srgb" or image.format != "uchar":
+        image = image.colourspace("srgb").cast("uchar")
+    return image
+
+
+def _held(image: pyvips.Image, decode: Decode) -> pyvips.Image:
+    """Decode into memory where more than one thing reads the pixels."""
+    return image.copy_memory() if decode.keeps_pixels else image
+
+
+def _upright(image: pyvips.Image, _: Decode) -> pyvips.Image:
+    return image.autorot()
+
+
+def _cropped(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
+    """Cut the middle out, as `cover` asks."""
+    if recipe.fit != "cover" or recipe.scaled == recipe.size:
+        return image
+    width, height = recipe.size
+    return image.crop((image.width - width) // 2, (image.height - height) // 2, width, height)
+
+
+def _flattened(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
+    """Lay the picture onto the background where the format cannot carry alpha."""
+    if not image.hasalpha() or BY_NAME[recipe.format].keeps_alpha:
+        return image
+    return image.flatten(background=recipe.background)
+
+
+def _padded(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
+    """Fill up to the box with the background, as `contain` asks."""
+    if recipe.scaled == recipe.size or recipe.fit != "contain":
+        return image
+    background = [*recipe.background, _OPAQUE][: image.bands]
+    return image.gravity("centre", *recipe.size, extend="background", background=background)
+
+
+ON_THE_SOURCE: tuple[Callable[[pyvips.Image, Decode], pyvips.Image], ...] = (
+    _in_srgb,
+    _held,
+    _upright,
+)
+ON_EACH_VARIANT: tuple[Callable[[pyvips.Image, Recipe], pyvips.Image], ...] = (
+    _cropped,
+    _flattened,
+    _padded,
+)

@@ -1,0 +1,217 @@
+"""Presets: the variants that are made of every upload, declared in a TOML file.
+
+Every fault of the file is reported together, each with its line, table and key, with what is
+expected and what was found. A preset that loads can be rendered.
+"""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from safelight.formats import BY_NAME, WRITABLE
+
+ENGINE_VERSION = 1
+"""Raise it when the same preset gives other pixels than before: every asset gets a new key."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_KEY = re.compile(r"""\s*(["']?)(?P<key>[A-Za-z0-9_-]+)\1\s*[.=]""")
+_TOML_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
+_FORMATS = ", ".join(f'"{format.name}"' for format in WRITABLE)
+_MISSING = object()
+
+_EXPECTED = {
+    "name": "a lower-case letter, then up to 39 of a-z, 0-9, _ and -",
+    "box": "[width, height], two whole numbers of pixels from 1 up",
+    "fit": '"inside", "cover" or "contain"',
+    "format": f"one of {_FORMATS}",
+    "quality": "a whole number from 1 to 100",
+    "effort": "a whole number",
+    "background": 'a colour as "#rrggbb"',
+}
+
+
+class InvalidPresets(Exception):  # noqa: N818 - it names what is wrong, as the other failures do
+    """The file's faults, one a line: file, line, table, key, what is expected, what was found."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _pair(value: object) -> object:
+    """Take TOML's array as the pair that it should be."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Side = Annotated[int, Field(ge=1)]
+
+
+class Preset(BaseModel):
+    """The wish for one variant. `box` in pixels; None means the source's own size."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(pattern=f"^{_NAME.pattern}$")
+    box: Annotated[tuple[Side, Side] | None, BeforeValidator(_pair)] = None
+    fit: Literal["inside", "cover", "contain"] = "inside"
+    format: Literal["webp", "jpeg", "png", "avif"]
+    quality: int | None = None
+    effort: int | None = None
+    background: str = Field(default="#ffffff", pattern=r"^#[0-9a-fA-F]{6}$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_formats_defaults(cls, given: Any) -> Any:
+        """Write the encoder's defaults out, so that the fingerprint covers them."""
+        format = BY_NAME.get(str(given.get("format"))) if isinstance(given, dict) else None
+        if format is None:
+            return given
+        scales = {"quality": format.quality, "effort": format.effort}
+        return {key: scale.default for key, scale in scales.items() if scale} | given
+
+    @model_validator(mode="after")
+    def _makes_sense_together(self) -> Self:
+        for key, expected in _contradictions(self.model_dump()):
+            raise PydanticCustomError("preset", "{expected}", {"key": key, "expected": expected})
+        return self
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as red, green and blue of 0 to 255."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash the definition, the name left out, and the engine's version: part of asset keys."""
+        definition = self.model_dump(mode="json", exclude={"name"})
+        definition["background"] = self.background.lower()
+        text = json.dumps([ENGINE_VERSION, definition], sort_keys=True, separators=(",", ":"))
+        return sha256(text.encode()).hexdigest()[:12]
+
+
+def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find the keys that are well-formed alone but not together: (key, what is expected)."""
+    format = BY_NAME.get(str(given.get("format")))
+    box, fit = given.get("box"), given.get("fit", "inside")
+    if fit in ("cover", "contain") and box is None:
+        yield "box", f"{_EXPECTED['box']}, because fit is {_shown(fit)}"
+    if format is None or not format.writable:
+        return
+    for key, scale in (("quality", format.quality), ("effort", format.effort)):
+        value = given.get(key)
+        if scale is None and value is not None:
+            yield key, f"no {key}, because {format.name} has none"
+        elif scale and isinstance(value, int) and not scale.least <= value <= scale.most:
+            yield key, f"a whole number from {scale.least} to {scale.most} for {format.name}"
+    sides = box if isinstance(box, list | tuple) else ()
+    if any(isinstance(side, int) and side > format.max_side for side in sides):
+        yield "box", f"sides up to {format.max_side}, the most that {format.name} can have"
+
+
+def load_presets(path: Path) -> tuple[Preset, ...]:
+    """Read the presets of a file, or raise `InvalidPresets` with every fault in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidPresets([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidPresets([f"{path}: expected UTF-8 text"]) from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidPresets([_syntax_fault(path, text, str(error))]) from error
+    if not tables:
+        raise InvalidPresets([f"{path}:1: expected at least one preset, [name]; found none"])
+    return _read(path, text, tables)
+
+
+def _read(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[Preset, ...]:
+    lines = _lines(text)
+    presets: list[Preset] = []
+    faults: list[tuple[int, str]] = []
+    for name, table in tables.items():
+        found = tuple(_faults(name, table))
+        for key, message in found:
+            line = lines.get((name, key)) or lines.get((name, None)) or lines.get((None, name), 1)
+            faults.append((line, f"{path}:{line}: [{name}]{f' {key}' if key else ''}: {message}"))
+        if not found:
+            presets.append(Preset(name=name, **table))
+    if faults:
+        raise InvalidPresets([fault for _, fault in sorted(faults)])
+    return tuple(presets)
+
+
+def _faults(name: str, table: Any) -> Iterator[tuple[str | None, str]]:
+    """Find what is wrong with one table, in the file's words: (key, message), once a key."""
+    if not isinstance(table, dict):
+        yield None, f"expected a table, [{name}]; found {_shown(table)}"
+        return
+    if "name" in table:
+        yield "name", _unknown("name")
+    faults: dict[str, str] = {}
+    try:
+        Preset.model_validate({**table, "name": name})
+    except ValidationError as error:
+        for fault in error.errors():
+            key = str(fault["loc"][0]) if fault["loc"] else str(fault["ctx"]["key"])
+            faults.setdefault(key, fault["type"])
+    together = dict(_contradictions(table))
+    for key in dict.fromkeys([*faults, *together]):
+        if faults.get(key) == "extra_forbidden":
+            yield key, _unknown(key)
+        elif key == "name":
+            yield None, f"expected a name that is {_EXPECTED['name']}; found {_shown(name)}"
+        else:
+            expected = together.get(key) or _EXPECTED[key]
+            yield key, f"expected {expected}; found {_shown(table.get(key, _MISSING))}"
+
+
+def _unknown(key: str) -> str:
+    known = [name for name in Preset.model_fields if name != "name"]
+    near = difflib.get_close_matches(key, known, n=1)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    return f"expected one of the keys {', '.join(known)}; found {_shown(key)}{guess}"
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is _MISSING else json.dumps(value, default=str)[:80]
+
+
+def _syntax_fault(path: Path, text: str, message: str) -> str:
+    place = _TOML_PLACE.search(message)
+    line = int(place[1]) if place else len(text.splitlines())
+    return f"{path}:{line}: not TOML: {_TOML_PLACE.sub('', message)}"
+
+
+def _lines(text: str) -> Mapping[tuple[str | None, str | None], int]:
+    """Find the line of every (table, key) and of every table's header, (table, None).
+
+    tomllib tells no places. This reads line by line, so a key inside a string of several lines
+    may be taken for one; only a message's line number hangs on it.
+    """
+    places: dict[tuple[str | None, str | None], int] = {}
+    table: str | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("["):
+            table = _header(line) or table
+            places.setdefault((table, None), number)
+        elif key := _KEY.match(line):
+            places.setdefault((table, key["key"]), number)
+    return places
+
+
+def _header(line: str) -> str | None:
+    """Read a header's first name; None if the line only looks like one (an array's next line)."""
+    try:
+        return next(iter(tomllib.loads(line)), None)
+    except tomllib.TOMLDecodeError:
+        return None

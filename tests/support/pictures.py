@@ -1,0 +1,153 @@
+"""Pictures for tests, generated: whole, odd, damaged and hostile ones. None of them is in git."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from PIL import Image, ImageCms
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 40), (30, 60, 220), (230, 220, 30)
+
+
+def quarters(width: int = 80, height: int = 48) -> Image.Image:
+    """Red, green over blue, yellow: every turn and flip of it is told by its corners."""
+    picture = Image.new("RGB", (width, height))
+    half = (width // 2, height // 2)
+    for at, colour in (
+        ((0, 0), RED),
+        ((half[0], 0), GREEN),
+        ((0, half[1]), BLUE),
+        (half, YELLOW),
+    ):
+        picture.paste(colour, (*at, at[0] + half[0], at[1] + half[1]))
+    return picture
+
+
+def noise(width: int, height: int, seed: int = 1) -> Image.Image:
+    """Something that no encoder can shrink to nothing."""
+    values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def encoded(picture: Image.Image, format: str, **options: object) -> bytes:
+    into = io.BytesIO()
+    picture.save(into, format, **options)
+    return into.getvalue()
+
+
+def turned(orientation: int) -> bytes:
+    """The quarters, stored so that applying the orientation shows them upright, with GPS."""
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    picture = quarters()
+    if orientation in undo:
+        picture = picture.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "SECRETMAKER"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (11.0, 34.0, 0.0)})
+    return encoded(picture, "JPEG", quality=95, subsampling=0, exif=exif)
+
+
+def deep_png() -> bytes:
+    """RGB with 16 bits a band: the left half mid-red, the right half mid-green."""
+    pixels = np.zeros((20, 40, 3), dtype=np.uint16)
+    pixels[:, :20, 0] = 0x8000
+    pixels[:, 20:, 1] = 0xFFFF
+    image = pyvips.Image.new_from_memory(pixels.tobytes(), 40, 20, 3, "ushort")
+    return bytes(image.copy(interpretation="rgb16").pngsave_buffer(bitdepth=16))
+
+
+def palette_png() -> bytes:
+    """A palette whose second half is transparent."""
+    picture = Image.new("P", (40, 20), 0)
+    picture.putpalette([*RED, *GREEN])
+    picture.paste(1, (20, 0, 40, 20))
+    return encoded(picture, "PNG", transparency=1)
+
+
+def grey_alpha_png() -> bytes:
+    picture = Image.new("LA", (40, 20), (90, 255))
+    picture.paste((90, 0), (20, 0, 40, 20))
+    return encoded(picture, "PNG")
+
+
+def translucent_png(width: int = 40, height: int = 20) -> bytes:
+    """Opaque red beside green that is invisible."""
+    picture = Image.new("RGBA", (width, height), (*RED, 255))
+    picture.paste((0, 255, 0, 0), (width // 2, 0, width, height))
+    return encoded(picture, "PNG")
+
+
+def interlaced_png() -> bytes:
+    image = pyvips.Image.new_from_memory(quarters().tobytes(), 80, 48, 3, "uchar")
+    return bytes(image.copy(interpretation="srgb").pngsave_buffer(interlace=True))
+
+
+def wide_gamut_jpeg() -> bytes:
+    """A red of Display P3, which sRGB shows as a stronger red."""
+    profile = bytes(pyvips.Image.profile_load("p3"))
+    picture = Image.new("RGB", (40, 20), (200, 60, 60))
+    return encoded(picture, "JPEG", quality=95, icc_profile=profile)
+
+
+def cmyk_jpeg() -> bytes:
+    """CMYK as Pillow writes it: Adobe's marker, inverted values, no profile."""
+    picture = Image.new("CMYK", (40, 20), (0, 255, 255, 0))
+    picture.paste((255, 0, 255, 0), (20, 0, 40, 20))
+    return encoded(picture, "JPEG", quality=95)
+
+
+def animated(format: str, frames: int = 3, **options: object) -> bytes:
+    colours = [RED, GREEN, BLUE]
+    first, *rest = (
+        Image.new("RGB", (40, 20), (*colours[n % 3][:2], (colours[n % 3][2] + n) % 256))
+        for n in range(frames)
+    )
+    return encoded(first, format, save_all=True, append_images=rest, **options)
+
+
+def srgb_profile() -> bytes:
+    return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+
+
+def png_bomb(width: int, height: int, *, bits: int, colour: int) -> bytes:
+    """A PNG whose header announces what its data does not hold."""
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    data = zlib.compress(bytes(10_000))
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            _chunk(b"IHDR", header),
+            _chunk(b"IDAT", data),
+            _chunk(b"IEND", b""),
+        )
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def gif_of_many_frames(frames: int) -> bytes:
+    """A GIF of empty frames, a few bytes each."""
+    frame = b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
+    return b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + frame * frames + b";"
+
+
+def corrupt_scan(jpeg: bytes) -> bytes:
+    """Cut a piece out of a JPEG's last scan; its markers stay whole."""
+    start = jpeg.rindex(b"\xff\xda") + 2000
+    return jpeg[:start] + bytes(400) + jpeg[start + 1000 :]

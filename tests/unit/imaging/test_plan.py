@@ -1,0 +1,211 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight.formats import BY_NAME, FORMATS
+from safelight.imaging.plan import BASE_BYTES, CASCADE_STEP, SPLIT_PIXELS, plan
+from safelight.imaging.probe import Probe
+from safelight.presets import Preset
+
+side = st.integers(1, 65_500)
+boxes = st.tuples(st.integers(1, 16_383), st.integers(1, 16_383))
+
+
+@st.composite
+def probes(draw):
+    width = draw(side)
+    return Probe(
+        format=draw(st.sampled_from([format.name for format in FORMATS])),
+        width=width,
+        height=draw(st.integers(1, max(1, min(65_500, 50_000_000 // width)))),
+        size_bytes=1,
+        orientation=draw(st.integers(1, 8)),
+        alpha=draw(st.booleans()),
+        interlaced=draw(st.booleans()),
+    )
+
+
+@st.composite
+def presets(draw, name="a"):
+    box = draw(st.none() | boxes)
+    fits = ["inside", "cover", "contain"] if box else ["inside"]
+    return Preset(
+        name=name,
+        box=box,
+        fit=draw(st.sampled_from(fits)),
+        format=draw(st.sampled_from(["webp", "jpeg", "png", "avif"])),
+    )
+
+
+def only(probe, preset):
+    (recipe,) = plan(probe, [preset]).recipes
+    return recipe
+
+
+@given(probes(), presets())
+def test_a_picture_is_never_enlarged_and_never_vanishes(probe, preset):
+    recipe = only(probe, preset)
+    assert 1 <= recipe.scaled[0] <= probe.width
+    assert 1 <= recipe.scaled[1] <= probe.height
+    assert min(recipe.size) >= 1
+    if preset.fit != "contain":
+        assert recipe.size[0] <= probe.width
+        assert recipe.size[1] <= probe.height
+
+
+@given(probes(), presets())
+def test_a_variant_fits_its_box_and_its_format(probe, preset):
+    recipe = only(probe, preset)
+    assert max(recipe.size) <= BY_NAME[preset.format].max_side
+    if preset.box:
+        assert recipe.size[0] <= preset.box[0]
+        assert recipe.size[1] <= preset.box[1]
+
+
+@given(probes(), presets())
+def test_the_aspect_is_kept_within_a_pixel(probe, preset):
+    width, height = only(probe, preset).scaled
+    if preset.fit == "cover":
+        scale = max(width / probe.width, height / probe.height)
+    else:
+        scale = min(width / probe.width, height / probe.height)
+    # One of the sides decided the scale; the other is within a pixel of it.
+    assert abs(width - probe.width * scale) <= 1 + 0.5 / max(1, min(width, height)) * width
+    by_width, by_height = probe.height * width / probe.width, probe.width * height / probe.height
+    assert abs(height - by_width) <= 1 or abs(width - by_height) <= 1
+
+
+@given(probes(), boxes)
+def test_inside_touches_the_box_or_keeps_the_size(probe, box):
+    recipe = only(probe, Preset(name="a", box=box, format="png"))
+    assert recipe.scaled == recipe.size
+    touches = recipe.size[0] == box[0] or recipe.size[1] == box[1]
+    assert touches or recipe.size == (probe.width, probe.height)
+
+
+@given(probes(), boxes)
+def test_contain_is_as_large_as_its_box(probe, box):
+    preset = Preset(name="a", box=box, fit="contain", format="png")
+    assert only(probe, preset).size == box
+
+
+@given(probes(), boxes)
+def test_cover_is_cut_from_inside_the_scaled_picture(probe, box):
+    recipe = only(probe, Preset(name="a", box=box, fit="cover", format="png"))
+    assert recipe.size[0] <= recipe.scaled[0]
+    assert recipe.size[1] <= recipe.scaled[1]
+    if probe.width >= box[0] and probe.height >= box[1]:
+        assert recipe.size == box
+
+
+@pytest.mark.parametrize(
+    ("fit", "source", "box", "scaled", "size"),
+    [
+        ("inside", (3264, 2176), (600, 600), (600, 400), (600, 400)),
+        ("inside", (100, 50), (600, 600), (100, 50), (100, 50)),
+        ("inside", (1, 4000), (150, 150), (1, 150), (1, 150)),
+        ("cover", (3000, 2000), (300, 300), (450, 300), (300, 300)),
+        ("cover", (1000, 100), (300, 300), (1000, 100), (100, 100)),
+        ("contain", (3000, 2000), (300, 300), (300, 200), (300, 300)),
+        ("contain", (100, 50), (300, 300), (100, 50), (300, 300)),
+    ],
+)
+def test_sizes_worked_out_by_hand(fit, source, box, scaled, size):
+    probe = Probe(format="png", width=source[0], height=source[1], size_bytes=1)
+    recipe = only(probe, Preset(name="a", box=box, fit=fit, format="png"))
+    assert (recipe.scaled, recipe.size) == (scaled, size)
+
+
+def test_a_source_wider_than_the_format_can_be_is_shrunk_to_it():
+    probe = Probe(format="png", width=32_766, height=1000, size_bytes=1)
+    assert only(probe, Preset(name="a", format="webp")).size == (16_383, 500)
+    assert only(probe, Preset(name="a", format="png")).size == (32_766, 1000)
+
+
+@given(probes(), st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1), st.data())
+def test_every_preset_is_planned_once_and_each_size_comes_from_a_larger_one(probe, names, data):
+    wishes = [data.draw(presets(name)) for name in names]
+    made = plan(probe, wishes)
+    assert sorted(recipe.preset for recipe in made.recipes) == sorted(names)
+    for decode in made.decodes:
+        for index, level in enumerate(decode.levels):
+            assert {recipe.scaled for recipe in level.recipes} == {level.size}
+            if level.origin is not None:
+                assert level.origin < index
+                for larger, smaller in zip(
+                    decode.levels[level.origin].size, level.size, strict=True
+                ):
+                    assert larger >= CASCADE_STEP * smaller or larger == smaller == 1
+
+
+@given(probes(), st.lists(presets(), min_size=1, max_size=3))
+def test_the_prediction_covers_the_base_and_every_kept_pixel(probe, wishes):
+    made = plan(probe, wishes)
+    kept = max(
+        (probe.pixels // decode.shrink**2) * 3 * decode.keeps_pixels for decode in made.decodes
+    )
+    assert made.predicted_bytes >= BASE_BYTES + kept
+
+
+DEFAULTS = [
+    Preset(name="compressed", format="webp"),
+    *(Preset(name=f"fit{n}", box=(n, n), format="jpeg") for n in (150, 300, 600)),
+]
+
+
+def test_one_decode_feeds_a_cascade_of_sizes_largest_first():
+    (decode,) = plan(Probe(format="jpeg", width=3264, height=2176, size_bytes=1), DEFAULTS).decodes
+    assert [level.size for level in decode.levels] == [
+        (3264, 2176),
+        (600, 400),
+        (300, 200),
+        (150, 100),
+    ]
+    assert [level.origin for level in decode.levels] == [None, None, 1, 2]
+    assert (decode.shrink, decode.keeps_pixels) == (1, True)
+
+
+def test_a_size_that_is_hardly_smaller_is_made_from_the_source():
+    wishes = [Preset(name=f"fit{n}", box=(n, n), format="jpeg") for n in (600, 580)]
+    probe = Probe(format="jpeg", width=3000, height=3000, size_bytes=1)
+    (decode,) = plan(probe, wishes).decodes
+    assert [level.origin for level in decode.levels] == [None, None]
+
+
+def test_thumbnails_alone_stream_from_a_decoder_that_shrinks():
+    probe = Probe(format="jpeg", width=6000, height=4000, size_bytes=1)
+    (decode,) = plan(probe, DEFAULTS[1:]).decodes
+    assert (decode.shrink, decode.keeps_pixels) == (4, False)
+    png = Probe(format="png", width=6000, height=4000, size_bytes=1)
+    (decode,) = plan(png, DEFAULTS[1:]).decodes
+    assert (decode.shrink, decode.keeps_pixels) == (1, False)
+
+
+def test_a_turned_picture_is_held_because_it_is_read_out_of_order():
+    probe = Probe(format="jpeg", width=600, height=400, size_bytes=1, orientation=6)
+    (decode,) = plan(probe, [DEFAULTS[0]]).decodes
+    assert decode.keeps_pixels
+
+
+def test_a_very_large_picture_is_decoded_twice_rather_than_held():
+    large = Probe(format="jpeg", width=7000, height=5000, size_bytes=1)
+    assert large.pixels > SPLIT_PIXELS
+    full, thumbnails = plan(large, DEFAULTS).decodes
+    assert not full.keeps_pixels
+    assert not thumbnails.keeps_pixels
+    assert thumbnails.shrink == 4
+
+
+def test_a_progressive_or_interlaced_picture_is_predicted_to_take_more():
+    def predicted(**facts):
+        probe = Probe(width=3000, height=2000, size_bytes=1, **facts)
+        return plan(probe, DEFAULTS[1:]).predicted_bytes
+
+    for format in ("jpeg", "png"):
+        assert predicted(format=format, interlaced=True) > predicted(format=format) + 15_000_000
+
+
+def test_no_presets_make_an_empty_plan():
+    made = plan(Probe(format="png", width=3, height=2, size_bytes=1), [])
+    assert made.recipes == ()
+    assert made.predicted_bytes == BASE_BYTES

@@ -1,0 +1,277 @@
+"""Real children, really killed. Jobs that misbehave stand in for decoders that do."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from safelight.errors import Reason, Rejection, Unavailable
+from safelight.imaging.limits import MIB, Limits
+from safelight.imaging.plan import plan
+from safelight.imaging.pool import RenderPool
+from safelight.presets import Preset
+from tests.support import jobs, pictures
+
+BRIEF = Limits(max_seconds=1)
+ROOT = Path(__file__).parents[3]
+
+
+@asynccontextmanager
+async def pool_of(slots: int, limits: Limits | None = None):
+    exits: list[str] = []
+    async with RenderPool(slots=slots, limits=limits, on_child_exit=exits.append) as pool:
+        pool.exits = exits
+        yield pool
+
+
+@pytest.fixture
+async def pool():
+    async with pool_of(2) as pool:
+        yield pool
+
+
+async def reason_of(awaitable) -> Reason:
+    with pytest.raises(Rejection) as caught:
+        await awaitable
+    return caught.value.reason
+
+
+async def appeared(path: Path) -> str:
+    """Wait until a child has written its file; the test's own time limit bounds it."""
+    while not (path.exists() and (text := path.read_text())):
+        await asyncio.sleep(0.01)
+    return text
+
+
+def ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+async def until_ended(pid: int) -> None:
+    while not ended(pid):
+        await asyncio.sleep(0.01)
+
+
+async def test_a_picture_is_probed_planned_and_rendered_in_a_child(pool, file, tmp_path):
+    source = file(pictures.encoded(pictures.quarters(), "PNG"))
+    probe = await pool.probe(source)
+    presets = [Preset(name="full", format="webp"), Preset(name="t", format="jpeg", box=(9, 9))]
+    rendering = await pool.render(plan(probe, presets), source, tmp_path)
+    assert [variant.path.name for variant in rendering.variants] == ["full.webp", "t.jpg"]
+    assert all(variant.path.stat().st_size == variant.size_bytes for variant in rendering.variants)
+    assert rendering.cpu_seconds > 0
+    assert 10 * MIB < rendering.peak_bytes < 300 * MIB
+
+
+async def test_a_rejection_comes_back_whole_and_costs_no_child(pool, file):
+    before = await pool.run(jobs.own_pid), await pool.run(jobs.own_pid)
+    assert await reason_of(pool.probe(file(b"words"))) is Reason.UNSUPPORTED
+    assert await pool.run(jobs.own_pid) in before
+    assert pool.exits == []
+
+
+async def test_what_a_job_raises_is_raised(pool):
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        await pool.run(jobs.raise_it, ZeroDivisionError("mine"))
+
+
+async def test_the_canary_renders(pool):
+    await pool.canary()
+
+
+async def test_children_see_no_credentials(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-test")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/secret-of-the-test")
+    code = (
+        "import asyncio\n"
+        "from safelight.imaging.pool import RenderPool\n"
+        "from tests.support import jobs\n"
+        "async def main():\n"
+        "    async with RenderPool(slots=1) as pool:\n"
+        "        print(await pool.run(jobs.own_environment))\n"
+        "asyncio.run(main())\n"
+    )
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    output, _ = await command.communicate()
+    assert command.returncode == 0
+    assert b"secret-of-the-test" not in output
+    assert b"VIPS_CONCURRENCY=1" in output
+    assert b"MALLOC_ARENA_MAX=2" in output
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-of-the-test"
+
+
+async def test_a_child_that_crashes_once_is_replaced_and_the_job_done(pool, tmp_path):
+    assert await pool.run(jobs.die_unless_marked, tmp_path / "mark") == "alive"
+    assert pool.exits == ["signal"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGTRAP, signal.SIGBUS])
+async def test_a_job_that_crashes_twice_is_a_decoder_crash(pool, number):
+    assert await reason_of(pool.run(jobs.die_by, number)) is Reason.DECODER_CRASH
+    assert pool.exits == ["signal", "signal"]
+    assert await pool.run(jobs.own_pid)
+
+
+async def test_a_child_that_the_kernel_kills_was_out_of_memory(pool):
+    assert await reason_of(pool.run(jobs.die_by, signal.SIGKILL)) is Reason.OUT_OF_MEMORY
+    assert pool.exits == ["memory", "memory"]
+
+
+async def test_a_crash_for_want_of_memory_is_told_from_any_other():
+    async with pool_of(1, Limits(child_memory_bytes=512 * MIB)) as pool:
+        assert await pool.run(jobs.crash_unless_given, 100 * MIB) == 100 * MIB
+        asked = pool.run(jobs.crash_unless_given, 700 * MIB)
+        assert await reason_of(asked) is Reason.OUT_OF_MEMORY
+        assert pool.exits == ["signal", "memory"]
+
+
+async def test_a_picture_that_needs_more_memory_than_a_child_has_is_out_of_memory(file, tmp_path):
+    source = file(pictures.encoded(pictures.noise(4000, 4000), "PNG", compress_level=1))
+    presets = [Preset(name="a", format="avif"), Preset(name="b", format="webp")]
+    async with pool_of(1, Limits(child_memory_bytes=256 * MIB, max_seconds=60)) as pool:
+        made = plan(await pool.probe(source), presets)
+        assert await reason_of(pool.render(made, source, tmp_path)) is Reason.OUT_OF_MEMORY
+        await pool.canary()
+
+
+@pytest.mark.parametrize("hang", [jobs.hang, jobs.hang_stopped])
+async def test_a_job_that_hangs_is_killed_and_times_out(tmp_path, hang):
+    async with pool_of(1, BRIEF) as pool:
+        mark = tmp_path / "started"
+        assert await reason_of(pool.run(hang, mark)) is Reason.TIMEOUT
+        assert pool.exits == ["deadline", "deadline"]
+        assert ended(int(mark.read_text()))
+        assert await pool.run(jobs.own_pid)
+
+
+async def test_a_crash_leaves_its_neighbours_at_work(pool, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    neighbour = asyncio.create_task(pool.run(jobs.wait_for, fifo))
+    assert await reason_of(pool.run(jobs.die_by, signal.SIGSEGV)) is Reason.DECODER_CRASH
+    assert not neighbour.done()
+    await asyncio.to_thread(fifo.write_bytes, b"go")
+    assert await neighbour
+
+
+async def test_cancelling_kills_the_child_and_frees_the_slot(tmp_path):
+    async with pool_of(1) as pool:
+        mark = tmp_path / "started"
+        job = asyncio.create_task(pool.run(jobs.hang, mark))
+        pid = int(await appeared(mark))
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        assert await pool.run(jobs.own_pid) != pid
+        assert ended(pid)
+        assert pool.exits == ["deadline"]
+
+
+async def test_a_job_that_is_cancelled_while_it_waits_harms_nobody(tmp_path):
+    async with pool_of(1) as pool:
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        first = asyncio.create_task(pool.run(jobs.wait_for, fifo))
+        waiting = asyncio.create_task(pool.run(jobs.own_pid))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.to_thread(fifo.write_bytes, b"go")
+        assert await first == await pool.run(jobs.own_pid)
+        assert pool.exits == []
+
+
+async def test_a_child_killed_while_idle_costs_no_picture(pool):
+    for _ in range(3):
+        pid = await pool.run(jobs.own_pid)
+        os.kill(pid, signal.SIGKILL)
+        await until_ended(pid)
+        assert await pool.run(jobs.own_pid) != pid
+
+
+async def test_a_child_makes_room_for_a_fresh_one_after_its_share_of_tasks():
+    async with pool_of(1, Limits(tasks_per_child=3)) as pool:
+        pids = [await pool.run(jobs.own_pid) for _ in range(7)]
+        assert len(set(pids)) == 3
+        assert pool.exits == ["recycle", "recycle"]
+
+
+async def test_signals_to_the_whole_group_are_the_parents_to_answer(pool, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    pid = await pool.run(jobs.own_pid)
+    job = asyncio.create_task(pool.run(jobs.wait_for, fifo))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+        os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, number)
+    await asyncio.to_thread(fifo.write_bytes, b"go")
+    assert await job
+    assert pool.exits == []
+
+
+async def test_stopping_kills_what_is_running(tmp_path):
+    mark = tmp_path / "started"
+    async with pool_of(2) as pool:
+        job = asyncio.create_task(pool.run(jobs.hang_stopped, mark))
+        pid = int(await appeared(mark))
+    assert ended(pid)
+    with pytest.raises(Unavailable):
+        await job
+
+
+async def test_a_stopped_pool_starts_no_child_again():
+    async with pool_of(1) as pool:
+        pass
+    with pytest.raises(Unavailable):
+        await pool.run(jobs.own_pid)
+
+
+async def test_children_that_cannot_start_are_told_at_once():
+    with pytest.raises(Unavailable, match="render children"):
+        async with pool_of(1, Limits(child_memory_bytes=2**70)):
+            pass
+
+
+async def test_no_picture_is_blamed_while_even_the_canary_fails():
+    async with pool_of(1, Limits(max_pixels=1)) as pool:  # of which the canary has more
+        with pytest.raises(Unavailable, match="canary"):
+            await pool.run(jobs.die_by, signal.SIGSEGV)
+
+
+ORPHANS = """
+import asyncio, pathlib, sys
+from safelight.imaging.pool import RenderPool
+from tests.support import jobs
+
+async def main():
+    async with RenderPool(slots=2) as pool:
+        places = [pathlib.Path(place) for place in sys.argv[1:]]
+        await asyncio.gather(*(
+            pool.run(job, place)
+            for job, place in zip((jobs.hang, jobs.hang_stopped), places, strict=True)
+        ))
+
+asyncio.run(main())
+"""
+
+
+async def test_no_child_outlives_a_parent_that_is_killed(tmp_path):
+    marks = [tmp_path / "looping", tmp_path / "stopped"]
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHANS, *map(str, marks), cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    children = [int(await appeared(mark)) for mark in marks]
+    parent.kill()
+    await parent.wait()
+    for pid in children:
+        await until_ended(pid)

@@ -1,0 +1,117 @@
+import pytest
+import pyvips
+
+from safelight.errors import Reason, Rejection
+from safelight.imaging.limits import Limits
+from safelight.imaging.probe import probe
+from tests.support import pictures
+
+LIMITS = Limits()
+
+
+def reason(path, limits=LIMITS) -> Reason:
+    with pytest.raises(Rejection) as caught:
+        probe(path, limits)
+    assert caught.value.detail
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "gif", "tiff", "avif"])
+def test_every_readable_format_is_probed_by_content_whatever_its_name(file, format):
+    found = probe(file(pictures.encoded(pictures.quarters(), format.upper()), "x.txt"), LIMITS)
+    assert (found.format, found.width, found.height) == (format, 80, 48)
+    assert (found.frames, found.bits) == (1, 8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_width_and_height_are_as_displayed(file, orientation):
+    found = probe(file(pictures.turned(orientation)), LIMITS)
+    assert (found.width, found.height, found.orientation) == (80, 48, orientation)
+
+
+def test_alpha_bits_interlacing_and_profiles_are_told(file):
+    assert probe(file(pictures.grey_alpha_png()), LIMITS).alpha
+    assert probe(file(pictures.palette_png()), LIMITS).alpha
+    assert probe(file(pictures.deep_png()), LIMITS).bits == 16
+    assert probe(file(pictures.interlaced_png()), LIMITS).interlaced
+    jpeg = pictures.encoded(pictures.quarters(), "JPEG", progressive=True)
+    assert probe(file(jpeg), LIMITS).interlaced
+    assert probe(file(pictures.wide_gamut_jpeg()), LIMITS).has_icc
+    assert probe(file(pictures.cmyk_jpeg()), LIMITS).bands == 4
+
+
+def test_an_animation_tells_its_frames_and_uses_the_first(file):
+    found = probe(file(pictures.animated("GIF", 5)), LIMITS)
+    assert (found.frames, found.frames_used) == (5, 1)
+    assert probe(file(pictures.animated("WEBP", 4)), LIMITS).frames == 4
+
+
+def test_a_file_without_bytes_is_empty(file):
+    assert reason(file(b"")) is Reason.EMPTY
+
+
+def test_a_file_over_the_limit_has_too_many_bytes(file):
+    assert reason(file(b"x" * 11), Limits(max_bytes=10)) is Reason.TOO_MANY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("text.jpg", b"These are words, not a picture. " * 20),
+        ("drawing.png", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+        ("page.pdf", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"),
+        ("script.mvg", b"push graphic-context\nviewbox 0 0 640 480\n"),
+        ("print.ps", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
+        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)),
+        ("bitmap.bmp", b"BM" + bytes(60)),
+    ],
+)
+def test_what_is_no_readable_picture_is_unsupported_whatever_its_name(file, name, data):
+    assert reason(file(data, name)) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize(("bits", "colour"), [(8, 2), (1, 0)])
+def test_a_huge_png_is_rejected_from_its_header(file, bits, colour):
+    bomb = pictures.png_bomb(50_000, 50_000, bits=bits, colour=colour)
+    assert reason(file(bomb)) is Reason.TOO_MANY_PIXELS
+
+
+def test_the_pixels_of_a_frame_are_limited_to_the_pixel(file):
+    path = file(pictures.encoded(pictures.quarters(80, 48), "PNG"))
+    assert probe(path, Limits(max_pixels=80 * 48)).pixels == 80 * 48
+    assert reason(path, Limits(max_pixels=80 * 48 - 1)) is Reason.TOO_MANY_PIXELS
+    assert reason(path, Limits(max_total_pixels=80 * 48 - 1)) is Reason.TOO_MANY_PIXELS
+
+
+def test_pixels_are_counted_over_the_frames_used_and_only_those(file):
+    path = file(pictures.animated("GIF", 5))
+    assert probe(path, Limits(max_total_pixels=40 * 20)).frames == 5
+
+
+@pytest.mark.parametrize(("frames", "accepted"), [(100, True), (101, False), (10_000, False)])
+def test_announced_frames_are_limited(file, frames, accepted):
+    path = file(pictures.gif_of_many_frames(frames))
+    if accepted:
+        assert probe(path, LIMITS).frames == frames
+    else:
+        assert reason(path) is Reason.TOO_MANY_FRAMES
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
+def test_a_header_that_is_cut_off_is_truncated(file, format):
+    whole = pictures.encoded(pictures.noise(90, 60), format)
+    assert reason(file(whole[:40])) is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_header_that_is_damaged_is_corrupt(file, format):
+    whole = bytearray(pictures.encoded(pictures.noise(90, 60), format))
+    at = {"JPEG": whole.find(b"\xff\xc0") + 5, "PNG": 16, "WEBP": 20}[format]
+    whole[at : at + 8] = bytes(8)
+    assert reason(file(bytes(whole))) is Reason.CORRUPT
+
+
+def test_loaders_outside_the_format_table_are_blocked(file):
+    path = file(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "a.svg")
+    with pytest.raises(pyvips.Error):
+        pyvips.Image.new_from_file(str(path))

@@ -1,0 +1,366 @@
+import hashlib
+import io
+from dataclasses import replace
+
+import pytest
+import pyvips
+from PIL import Image
+
+from safelight.errors import Reason, Rejection
+from safelight.formats import BY_NAME
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import SPLIT_PIXELS, plan
+from safelight.imaging.probe import probe
+from safelight.imaging.render import render
+from safelight.presets import Preset
+from tests.support import pictures
+from tests.support.pictures import BLUE, GREEN, RED, SAMPLES, YELLOW
+
+LIMITS = Limits()
+FULL = [Preset(name=format, format=format) for format in ("webp", "jpeg", "png", "avif")]
+WEBP = Preset(name="full", format="webp", quality=95)
+PNG = Preset(name="full", format="png")
+SMALL = [Preset(name=f"fit{n}", box=(n, n), format="jpeg") for n in (16, 32)]
+
+
+@pytest.fixture
+def rendered(file, tmp_path):
+    """Render bytes and open every variant in another decoder."""
+
+    def rendered(data: bytes, *presets: Preset, limits: Limits = LIMITS):
+        source = file(data)
+        result = render(plan(probe(source, limits), presets), source, tmp_path, limits)
+        assert result.failures == {}
+        return {variant.preset: opened(variant) for variant in result.variants}
+
+    return rendered
+
+
+def opened(variant) -> Image.Image:
+    """Open a variant in Pillow and hold it to what is said of it."""
+    data = variant.path.read_bytes()
+    picture = Image.open(io.BytesIO(data))
+    assert Image.MIME[picture.format] == variant.media_type
+    assert picture.size == (variant.width, variant.height)
+    assert len(data) == variant.size_bytes
+    assert hashlib.sha256(data).hexdigest() == variant.sha256
+    assert variant.path.name == f"{variant.preset}.{variant.extension}"
+    picture.load()
+    return picture
+
+
+def near(found, expected, within=14) -> bool:
+    return all(abs(a - b) <= within for a, b in zip(found, expected, strict=True))
+
+
+def corners(picture: Image.Image) -> list[tuple[int, int, int]]:
+    rgb = picture.convert("RGB")
+    width, height = rgb.size
+    places = ((0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8))
+    return [rgb.getpixel((int(width * x), int(height * y))) for x, y in places]
+
+
+def assert_upright(picture: Image.Image) -> None:
+    for found, expected in zip(corners(picture), (RED, GREEN, BLUE, YELLOW), strict=True):
+        assert near(found, expected)
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_every_readable_format_becomes_every_writable_one(rendered, source):
+    data = pictures.encoded(pictures.quarters(), source)
+    for picture in rendered(data, *FULL).values():
+        assert picture.size == (80, 48)
+        assert_upright(picture)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_applied_full_size_and_scaled(rendered, orientation):
+    presets = (WEBP, *SMALL, Preset(name="cut", box=(20, 20), fit="cover", format="png"))
+    made = rendered(pictures.turned(orientation), *presets)
+    assert [made[name].size for name in ("full", "fit32", "fit16")] == [
+        (80, 48),
+        (32, 19),
+        (16, 10),
+    ]
+    for picture in made.values():
+        assert_upright(picture)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_nothing_of_the_metadata_leaves(rendered, tmp_path, orientation):
+    for picture in rendered(pictures.turned(orientation), *FULL, *SMALL).values():
+        assert not picture.getexif()
+        assert {"exif", "icc_profile", "xmp", "photoshop"}.isdisjoint(picture.info)
+    for path in tmp_path.iterdir():
+        if path.name != "source":
+            assert b"SECRETMAKER" not in path.read_bytes()
+
+
+def test_alpha_is_kept_where_the_format_carries_it_and_flattened_elsewhere(rendered):
+    made = rendered(pictures.translucent_png(), *FULL)
+    for name in ("webp", "png", "avif"):
+        assert made[name].mode == "RGBA"
+        assert made[name].getpixel((5, 10))[3] == 255
+        assert made[name].getpixel((35, 10))[3] == 0
+    assert made["jpeg"].mode == "RGB"
+    assert near(made["jpeg"].getpixel((35, 10)), (255, 255, 255), 6)
+
+
+def test_transparency_is_laid_onto_the_presets_background(rendered):
+    blue = Preset(name="blue", format="jpeg", background="#0000ff", quality=95)
+    assert near(rendered(pictures.translucent_png(), blue)["blue"].getpixel((35, 10)), (0, 0, 255))
+
+
+def test_invisible_colours_do_not_bleed_into_the_edge(rendered):
+    thumbnail = Preset(name="a", box=(11, 11), format="png")
+    picture = rendered(pictures.translucent_png(1000, 500), thumbnail)["a"]
+    for x in range(picture.width):
+        red, green, _, alpha = picture.getpixel((x, 2))
+        if alpha > 40:
+            assert green < 60 < red
+
+
+@pytest.mark.parametrize(
+    ("data", "left", "right"),
+    [
+        (pictures.palette_png(), (*RED, 255), (*GREEN, 0)),
+        (pictures.grey_alpha_png(), (90, 90, 90, 255), (90, 90, 90, 0)),
+        (pictures.deep_png(), (128, 0, 0), (0, 255, 0)),
+    ],
+    ids=["palette with alpha", "grey with alpha", "16 bits"],
+)
+def test_unusual_pngs_become_8_bit_srgb(rendered, data, left, right):
+    picture = rendered(data, PNG)["full"]
+    assert near(picture.getpixel((5, 10)), left, 1)
+    found = picture.getpixel((35, 10))
+    assert found[-1] == right[-1] == 0 or near(found, right, 1)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_grey_stays_grey(rendered, format):
+    data = pictures.encoded(Image.new("L", (40, 20), 100), format)
+    for picture in rendered(data, *FULL, *SMALL).values():
+        assert near(picture.convert("RGB").getpixel((10, 5)), (100, 100, 100), 3)
+
+
+def test_16_bit_grey_becomes_8_bit(rendered):
+    data = pictures.encoded(Image.new("I;16", (40, 20), 0x6464), "PNG")
+    assert near(rendered(data, PNG)["full"].convert("RGB").getpixel((9, 9)), (100,) * 3, 1)
+
+
+def test_cmyk_without_a_profile_has_the_right_colours(rendered):
+    picture = rendered(pictures.cmyk_jpeg(), PNG)["full"]
+    red, green = picture.getpixel((5, 10)), picture.getpixel((35, 10))
+    assert red[0] > 180
+    assert max(red[1:]) < 80
+    assert green[1] > 120
+    assert max(green[0], green[2]) < 110
+
+
+def test_a_wide_gamut_profile_is_converted_to_srgb(rendered):
+    red, green, blue = rendered(pictures.wide_gamut_jpeg(), PNG)["full"].getpixel((10, 10))
+    assert red > 208
+    assert green < 55
+    assert blue < 58
+
+
+def test_an_srgb_profile_changes_no_colour(rendered):
+    data = pictures.encoded(pictures.quarters(), "PNG", icc_profile=pictures.srgb_profile())
+    assert near(rendered(data, PNG)["full"].getpixel((5, 5)), RED, 2)
+
+
+def test_a_profile_that_makes_no_sense_is_passed_over(rendered):
+    data = pictures.encoded(pictures.quarters(), "JPEG", quality=95, icc_profile=b"nonsense" * 40)
+    assert_upright(rendered(data, PNG)["full"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pictures.interlaced_png(),
+        pictures.encoded(pictures.quarters(), "JPEG", quality=95, progressive=True),
+        pictures.encoded(pictures.quarters(), "TIFF", compression="tiff_lzw"),
+        pictures.encoded(pictures.quarters(), "TIFF", compression="jpeg", quality=95),
+    ],
+    ids=["interlaced PNG", "progressive JPEG", "LZW TIFF", "JPEG TIFF"],
+)
+def test_interlaced_progressive_and_packed_files_are_read(rendered, data):
+    for picture in rendered(data, WEBP, *SMALL).values():
+        assert_upright(picture)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_of_an_animation_the_first_frame_is_used(rendered, format):
+    picture = rendered(pictures.animated(format, 3), *FULL)["png"]
+    assert getattr(picture, "n_frames", 1) == 1
+    assert near(picture.convert("RGB").getpixel((10, 10)), RED)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (3, 2)])
+def test_the_smallest_and_thinnest_pictures_are_rendered(rendered, size):
+    made = rendered(pictures.encoded(Image.new("RGB", size, RED), "PNG"), *FULL, *SMALL)
+    assert {picture.size for name, picture in made.items() if name in BY_NAME} == {size}
+    assert made["fit16"].size == (min(size[0], 16), min(size[1], 16))
+
+
+def test_cover_cuts_the_middle_and_contain_pads_with_the_background(rendered):
+    cover = Preset(name="cover", box=(20, 20), fit="cover", format="png")
+    contain = Preset(
+        name="contain", box=(40, 40), fit="contain", format="png", background="#0a141e"
+    )
+    made = rendered(pictures.encoded(pictures.quarters(), "PNG"), cover, contain)
+    assert made["cover"].size == (20, 20)
+    assert_upright(made["cover"])
+    assert made["contain"].size == (40, 40)
+    assert made["contain"].getpixel((20, 1)) == (10, 20, 30)
+    assert near(made["contain"].getpixel((5, 20 - 6)), RED, 3)
+
+
+def test_padding_is_opaque_beside_transparency(rendered):
+    contain = Preset(name="a", box=(40, 40), fit="contain", format="webp", quality=100)
+    picture = rendered(pictures.translucent_png(), contain)["a"]
+    assert near(picture.getpixel((20, 2)), (255, 255, 255, 255), 3)
+    assert picture.getpixel((35, 20))[3] == 0
+
+
+def test_thumbnails_are_the_same_whether_or_not_the_decoder_shrank(rendered, tmp_path):
+    data = (SAMPLES / "astronaut-800px.jpg").read_bytes()
+    thumbnail = Preset(name="a", box=(64, 64), format="png")
+    shrunk = rendered(data, thumbnail)["a"].tobytes()
+    whole = rendered(data, thumbnail, WEBP)["a"].tobytes()
+    differences = [abs(a - b) for a, b in zip(shrunk, whole, strict=True)]
+    assert sum(differences) / len(differences) < 3
+
+
+def test_a_picture_that_is_decoded_twice_gives_the_same_sizes(rendered):
+    side = 5600
+    assert side * side > SPLIT_PIXELS
+    data = pictures.encoded(Image.new("RGB", (side, side), RED), "JPEG")
+    made = rendered(data, Preset(name="full", format="jpeg"), *SMALL)
+    assert [made[name].size for name in ("full", "fit32", "fit16")] == [
+        (side, side),
+        (32, 32),
+        (16, 16),
+    ]
+
+
+@pytest.mark.parametrize("name", ["cat-451px.jpg", "astronaut-800px.jpg"])
+def test_a_photograph_gives_every_variant_in_proportion(rendered, name):
+    data = (SAMPLES / name).read_bytes()
+    width, height = Image.open(io.BytesIO(data)).size
+    for variant in rendered(data, *FULL, *SMALL).values():
+        assert abs(variant.width * height - variant.height * width) <= max(width, height)
+
+
+def refused(file, tmp_path, data, limits=LIMITS, presets=(WEBP, *SMALL)) -> Reason:
+    source = file(data)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(Rejection) as caught:
+        render(plan(probe(source, limits), presets), source, tmp_path, limits)
+    assert set(tmp_path.iterdir()) == before
+    return caught.value.reason
+
+
+PHOTOGRAPH = (SAMPLES / "cat-451px.jpg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [PHOTOGRAPH[: len(PHOTOGRAPH) // 2], PHOTOGRAPH[:-2], PHOTOGRAPH[:200]],
+    ids=["half", "two bytes less", "200 bytes"],
+)
+@pytest.mark.parametrize("accept_damaged", [False, True])
+@pytest.mark.parametrize("presets", [(WEBP, *SMALL), (WEBP,), tuple(SMALL)])
+def test_a_truncated_jpeg_is_rejected_and_leaves_no_file(
+    file, tmp_path, data, accept_damaged, presets
+):
+    limits = Limits(accept_damaged=accept_damaged)
+    assert refused(file, tmp_path, data, limits, presets) is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_half_a_picture_of_any_format_is_truncated(file, tmp_path, format):
+    whole = pictures.encoded(pictures.noise(300, 200), format)
+    assert refused(file, tmp_path, whole[: len(whole) // 2]) is Reason.TRUNCATED
+
+
+def test_a_corrupt_scan_is_rejected_by_default(file, tmp_path):
+    assert refused(file, tmp_path, pictures.corrupt_scan(PHOTOGRAPH)) is Reason.CORRUPT
+
+
+def test_a_corrupt_scan_is_rendered_if_the_limits_accept_it(rendered):
+    limits = Limits(accept_damaged=True)
+    made = rendered(pictures.corrupt_scan(PHOTOGRAPH), WEBP, limits=limits)
+    assert made["full"].size == (451, 300)
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_damaged_pixels_are_corrupt(file, tmp_path, format):
+    data = bytearray(pictures.encoded(pictures.noise(300, 200), format))
+    middle = len(data) // 2
+    data[middle : middle + 60] = bytes(byte ^ 0x5A for byte in data[middle : middle + 60])
+    assert refused(file, tmp_path, bytes(data)) is Reason.CORRUPT
+
+
+def test_a_png_of_fewer_rows_than_announced_is_refused(file, tmp_path):
+    bomb = pictures.png_bomb(3000, 3000, bits=8, colour=2)
+    assert refused(file, tmp_path, bomb) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("tail", [b"PK\x03\x04" + b"zipped" * 50, b"<script>alert(1)</script>"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_a_tail_behind_the_picture_reaches_no_variant(rendered, tmp_path, format, tail):
+    rendered(pictures.encoded(pictures.quarters(), format) + tail, *FULL)
+    for path in tmp_path.iterdir():
+        assert path.name == "source" or tail[:12] not in path.read_bytes()
+
+
+def test_one_variant_that_fails_does_not_sink_the_others(file, tmp_path):
+    source = file(pictures.encoded(pictures.quarters(), "PNG"))
+    made = plan(probe(source, LIMITS), [PNG, Preset(name="bad", format="webp")])
+    result = render(broken(made, "bad"), source, tmp_path, LIMITS)
+    assert [variant.preset for variant in result.variants] == ["full"]
+    assert result.failures == {"bad": "could not be encoded as webp"}
+
+
+def broken(made, preset):
+    """Give one recipe a size that its encoder refuses."""
+
+    def mend(recipe):
+        too_wide = replace(recipe, fit="contain", size=(20_000, 48))
+        return too_wide if recipe.preset == preset else recipe
+
+    decodes = tuple(
+        replace(
+            decode,
+            levels=tuple(
+                replace(level, recipes=tuple(map(mend, level.recipes))) for level in decode.levels
+            ),
+        )
+        for decode in made.decodes
+    )
+    return replace(made, decodes=decodes)
+
+
+def test_if_no_variant_can_be_made_the_source_is_rejected(file, tmp_path):
+    source = file(pictures.encoded(pictures.quarters(), "PNG"))
+    made = broken(plan(probe(source, LIMITS), [WEBP]), "full")
+    with pytest.raises(Rejection):
+        render(made, source, tmp_path, LIMITS)
+
+
+def test_a_place_that_cannot_be_written_is_not_the_pictures_fault(file, tmp_path):
+    source = file(pictures.encoded(pictures.quarters(), "PNG"))
+    with pytest.raises(OSError, match="absent"):
+        render(plan(probe(source, LIMITS), [WEBP]), source, tmp_path / "absent", LIMITS)
+
+
+def test_rendering_twice_gives_the_same_bytes(file, tmp_path):
+    source = file(PHOTOGRAPH)
+    made = plan(probe(source, LIMITS), [*FULL, *SMALL])
+    first, second = (render(made, source, tmp_path, LIMITS) for _ in range(2))
+    assert [v.sha256 for v in first.variants] == [v.sha256 for v in second.variants]
+
+
+def test_libvips_keeps_no_operation_between_pictures():
+    assert pyvips.cache_get_max() == 0

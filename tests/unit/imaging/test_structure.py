@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight.formats import FORMATS
+from safelight.imaging.structure import is_cut_short
+from tests.support import pictures
+
+WHOLE = {
+    "jpeg": pictures.encoded(pictures.noise(64, 48), "JPEG"),
+    "progressive jpeg": pictures.encoded(pictures.noise(64, 48), "JPEG", progressive=True),
+    "png": pictures.encoded(pictures.noise(64, 48), "PNG"),
+    "webp": pictures.encoded(pictures.noise(64, 48), "WEBP"),
+    "gif": pictures.animated("GIF", 3),
+    "tiff": pictures.encoded(pictures.noise(64, 48), "TIFF"),
+    "lzw tiff": pictures.encoded(pictures.noise(64, 48), "TIFF", compression="tiff_lzw"),
+    "big tiff": pictures.encoded(pictures.noise(64, 48), "TIFF", big_tiff=True),
+    "avif": pictures.encoded(pictures.noise(64, 48), "AVIF"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_file_is_not_cut_short_even_with_a_tail(file, name):
+    for tail in (b"", b"PK\x03\x04" * 40, b"<html>"):
+        if name == "avif" and tail:
+            continue  # a tail there is read as one more box
+        assert not is_cut_short(file(WHOLE[name] + tail), name.split()[-1])
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_part_of_a_file_is_cut_short(file, name, share):
+    part = WHOLE[name][: int(len(WHOLE[name]) * share)]
+    assert is_cut_short(file(part), name.split()[-1])
+
+
+@pytest.mark.parametrize("name", ["jpeg", "progressive jpeg", "png", "webp", "avif"])
+def test_two_missing_bytes_are_enough(file, name):
+    assert is_cut_short(file(WHOLE[name][:-2]), name.split()[-1])
+
+
+@given(
+    format=st.sampled_from([format.name for format in FORMATS]),
+    start=st.sampled_from([data[:60] for data in WHOLE.values()]),
+    rest=st.binary(max_size=400),
+)
+def test_no_bytes_make_the_walk_fail_or_stay(tmp_path_factory, format, start, rest):
+    path = tmp_path_factory.mktemp("walk") / "source"
+    path.write_bytes(start + rest)
+    assert is_cut_short(path, format) in (True, False)
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\0", b"\xff\xd8", b"\xff\xfe\0\2"])
+def test_a_long_file_of_one_filling_is_walked_in_one_pass(file, filling):
+    data = b"\xff\xd8" + filling * (2_000_000 // len(filling))
+    assert is_cut_short(file(data), "jpeg")

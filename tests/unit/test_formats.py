@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight.formats import FORMATS, HEADER_BYTES, WRITABLE, recognise
+
+
+def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
+    body = b"ftyp" + major + b"\0\0\0\0" + b"".join(compatible)
+    return (size if size is not None else len(body) + 4).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\xff\xd8\xff\xe0", "jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "webp"),
+        (b"GIF87a", "gif"),
+        (b"GIF89a", "gif"),
+        (b"II*\0\x08\0\0\0", "tiff"),
+        (b"MM\0*\0\0\0\x08", "tiff"),
+        (b"II+\0\x08\0\0\0", "tiff"),
+        (ftyp(b"avif"), "avif"),
+        (ftyp(b"avis", b"avif"), "avif"),
+        (ftyp(b"mif1", b"miaf", b"avif"), "avif"),
+    ],
+)
+def test_a_format_is_recognised_by_its_first_bytes(head, name):
+    format = recognise(head)
+    assert format is not None
+    assert format.name == name
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"hello, world",
+        b'<svg xmlns="http://www.w3.org/2000/svg">',
+        b'<?xml version="1.0"?><svg/>',
+        b"%PDF-1.7",
+        b"%!PS-Adobe-3.0",
+        b"push graphic-context",
+        b"RIFF\x10\0\0\0WAVE",
+        b"BM\0\0",
+        b"II*\0\x10\0\0\0CR\x02\0",
+        ftyp(b"heic", b"mif1", b"heic"),
+        ftyp(b"heic", b"mif1", b"avif"),
+        ftyp(b"mif1", b"heic"),
+        ftyp(b"mp42", b"isom"),
+        ftyp(b"avif", size=8),
+        ftyp(b"avif", size=1),
+        ftyp(b"mif1", size=16) + b"avif",
+    ],
+)
+def test_anything_else_is_not_recognised(head):
+    assert recognise(head) is None
+
+
+@given(st.binary(max_size=2 * HEADER_BYTES))
+def test_recognising_never_fails(head):
+    assert recognise(head) in (None, *FORMATS)
+
+
+@given(st.binary(max_size=HEADER_BYTES))
+def test_recognising_stays_within_a_damaged_media_header(rest):
+    assert recognise(b"\xff\xff\xff\xfcftyp" + rest) in (None, *FORMATS)
+
+
+def test_what_is_written_is_webp_jpeg_png_and_avif():
+    assert {format.name for format in WRITABLE} == {"webp", "jpeg", "png", "avif"}
+
+
+def test_no_two_formats_share_a_name_a_type_or_an_extension():
+    for attribute in ("name", "media_type", "extension"):
+        assert len({getattr(format, attribute) for format in FORMATS}) == len(FORMATS)

@@ -1,0 +1,224 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from safelight import presets as module
+from safelight.formats import BY_NAME, WRITABLE
+from safelight.presets import InvalidPresets, Preset, load_presets
+
+DEFAULT_FILE = Path(__file__).parents[2] / "presets.toml"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "presets.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def faults(path: Path) -> list[str]:
+    with pytest.raises(InvalidPresets) as caught:
+        load_presets(path)
+    return [fault.removeprefix(f"{path}:") for fault in caught.value.faults]
+
+
+def test_the_default_file_declares_compressed_and_three_thumbnails():
+    presets = {preset.name: preset for preset in load_presets(DEFAULT_FILE)}
+    assert list(presets) == ["compressed", "small", "medium", "large"]
+    assert presets["compressed"].format == "webp"
+    assert (presets["compressed"].quality, presets["compressed"].box) == (80, None)
+    assert [presets[name].box for name in ("small", "medium", "large")] == [
+        (150, 150),
+        (300, 300),
+        (600, 600),
+    ]
+
+
+def test_what_a_preset_leaves_out_is_the_formats_default(write):
+    webp, avif, png, jpeg = load_presets(
+        write('[a]\nformat="webp"\n[b]\nformat="avif"\n[c]\nformat="png"\n[d]\nformat="jpeg"')
+    )
+    assert (webp.quality, webp.effort, webp.fit, webp.background) == (80, 2, "inside", "#ffffff")
+    assert (avif.quality, avif.effort) == (60, 0)
+    assert (png.quality, png.effort) == (None, None)
+    assert (jpeg.quality, jpeg.effort) == (85, None)
+
+
+JPEG, PNG, WEBP = ('[a]\nformat = "jpeg"\n', '[a]\nformat = "png"\n', '[a]\nformat = "webp"\n')
+WHOLE = "expected a whole number from"
+NAME = "expected a name that is a lower-case letter"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            '[a]\nformat = "bmp"',
+            '2: [a] format: expected one of "jpeg", "png", "webp", "avif"; fou',
+        ),
+        ("[a]\nbox = [1, 1]", "1: [a] format: expected one of"),
+        (JPEG + "quality = 0", f"3: [a] quality: {WHOLE} 1 to 100 for jpeg; found 0"),
+        (JPEG + "quality = true", f"3: [a] quality: {WHOLE} 1 to 100; found true"),
+        (JPEG + 'quality = "85"', f'3: [a] quality: {WHOLE} 1 to 100; found "85"'),
+        (WEBP + "effort = 7", f"3: [a] effort: {WHOLE} 0 to 6 for webp; found 7"),
+        (JPEG + "effort = 1", "3: [a] effort: expected no effort, because jpeg has none; found 1"),
+        (PNG + "quality = 9", "3: [a] quality: expected no quality, because png has none; found 9"),
+        (JPEG + 'fit = "cover"', "1: [a] box: expected [width, height], two whole numbers"),
+        (JPEG + 'fit = "cover"', 'because fit is "cover"; found nothing'),
+        (
+            JPEG + 'fit = "fill"',
+            '3: [a] fit: expected "inside", "cover" or "contain"; found "fill"',
+        ),
+        (JPEG + "box = [0, 5]", "3: [a] box: expected [width, height]"),
+        (JPEG + "box = [5]", "3: [a] box: expected [width, height]"),
+        (WEBP + "box = [20000, 5]", "3: [a] box: expected sides up to 16383"),
+        (JPEG + 'background = "white"', '3: [a] background: expected a colour as "#rrggbb"; fou'),
+        (JPEG + "qualty = 3", "3: [a] qualty: expected one of the keys box, fit, format, quality"),
+        (JPEG + "qualty = 3", 'found "qualty"; did you mean quality?'),
+        (JPEG + 'name = "b"', "3: [a] name: expected one of the keys"),
+        ('[A]\nformat = "jpeg"', f"1: [A]: {NAME}"),
+        ('["../a"]\nformat = "jpeg"', f"1: [../a]: {NAME}"),
+        ('["a\\n"]\nformat = "jpeg"', NAME),
+        ("x = 1", "1: [x]: expected a table, [x]; found 1"),
+        ('[[a]]\nformat = "jpeg"', "1: [a]: expected a table, [a]"),
+        ("[a]\nformat = ", "2: not TOML: "),
+        (JPEG + JPEG, "3: not TOML: "),
+        ("", "1: expected at least one preset, [name]; found none"),
+        ("# nothing\n", "1: expected at least one preset, [name]; found none"),
+    ],
+)
+def test_a_fault_names_its_line_table_key_and_what_is_expected(write, text, fault):
+    (found,) = faults(write(text))
+    assert fault in found
+
+
+def test_every_fault_is_reported_together_in_the_files_order(write):
+    text = """
+[a]
+format = "webp"
+quality = 101
+effort = 9
+[b]
+colour = "red"
+background = 3
+[c]
+box = [
+  1,
+  2, 3]
+fit = "cover"
+format = "jpeg"
+"""
+    lines = [fault.partition(": ")[0] for fault in faults(write(text))]
+    assert lines == ["4", "5", "6", "7", "8", "10"]
+
+
+def test_a_file_that_is_missing_or_not_text_is_a_fault(tmp_path, write):
+    missing = tmp_path / "absent.toml"
+    with pytest.raises(InvalidPresets, match=r"absent\.toml: cannot be read: No such file"):
+        load_presets(missing)
+    with pytest.raises(InvalidPresets, match="expected UTF-8 text"):
+        load_presets(write(b"\xff\xfe\x00"))
+    with pytest.raises(InvalidPresets, match="cannot be read"):
+        load_presets(tmp_path)
+
+
+def test_the_fingerprint_changes_with_the_definition_and_not_with_the_name():
+    one = Preset(name="a", format="jpeg")
+    assert one.fingerprint == Preset(name="b", format="jpeg", quality=85).fingerprint
+    others = [
+        Preset(name="a", format="webp"),
+        Preset(name="a", format="jpeg", quality=84),
+        Preset(name="a", format="jpeg", box=(10, 20)),
+        Preset(name="a", format="jpeg", box=(20, 10)),
+        Preset(name="a", format="jpeg", box=(10, 20), fit="cover"),
+        Preset(name="a", format="jpeg", background="#fffffe"),
+    ]
+    assert len({preset.fingerprint for preset in (one, *others)}) == 7
+
+
+def test_the_fingerprint_changes_with_the_engine(monkeypatch):
+    before = Preset(name="a", format="jpeg").fingerprint
+    monkeypatch.setattr(module, "ENGINE_VERSION", module.ENGINE_VERSION + 1)
+    assert Preset(name="a", format="jpeg").fingerprint != before
+
+
+@st.composite
+def definitions(draw):
+    format = draw(st.sampled_from(WRITABLE))
+    table = {"format": format.name}
+    for key, scale in (("quality", format.quality), ("effort", format.effort)):
+        if scale and draw(st.booleans()):
+            table[key] = draw(st.integers(scale.least, scale.most))
+    if draw(st.booleans()):
+        side = st.integers(1, format.max_side)
+        table["box"] = [draw(side), draw(side)]
+        table["fit"] = draw(st.sampled_from(["inside", "cover", "contain"]))
+    if draw(st.booleans()):
+        table["background"] = draw(st.from_regex(r"#[0-9a-fA-F]{6}", fullmatch=True))
+    return table
+
+
+names = st.from_regex(r"[a-z][a-z0-9_-]{0,39}", fullmatch=True)
+
+
+@given(st.dictionaries(names, definitions(), min_size=1, max_size=5))
+def test_every_sensible_file_is_read_back_as_it_was_written(tmp_path_factory, tables):
+    path = tmp_path_factory.mktemp("presets") / "presets.toml"
+    lines = []
+    for name, table in tables.items():
+        lines += [
+            f"[{name}]",
+            *(f"{key} = {value!r}".replace("'", '"') for key, value in table.items()),
+        ]
+    path.write_text("\n".join(lines))
+    presets = load_presets(path)
+    assert [preset.name for preset in presets] == list(tables)
+    for preset, table in zip(presets, tables.values(), strict=True):
+        assert preset.box == (tuple(table["box"]) if "box" in table else None)
+        assert preset.quality == table.get(
+            "quality", getattr(BY_NAME[preset.format].quality, "default", None)
+        )
+        assert len(preset.fingerprint) == 12
+
+
+@given(st.text(max_size=300))
+def test_no_text_does_anything_but_load_or_be_refused(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("presets") / "presets.toml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(InvalidPresets, match=r"presets\.toml"):
+        load_presets(path)
+
+
+toml_values = st.recursive(
+    st.booleans() | st.integers(-10, 200) | st.text("ab#'", max_size=8),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Preset.model_fields, "other"]), toml_values))
+def test_no_table_makes_the_loader_fail_otherwise(tmp_path_factory, table):
+    path = tmp_path_factory.mktemp("presets") / "presets.toml"
+    shown = (f"{key} = {toml(value)}" for key, value in table.items())
+    path.write_text("\n".join(["[a]", *shown]))
+    with pytest.raises(InvalidPresets):
+        load_presets(path)
+
+
+def toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def test_a_preset_made_in_code_is_held_to_the_same_rules():
+    with pytest.raises(ValidationError):
+        Preset(name="a", format="png", effort=2)
