@@ -1,0 +1,245 @@
+"""The main job through HTTP, real processes and real photographs, policies enforced."""
+
+import asyncio
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from ops.local.completions import Completions
+from ops.local.system import LocalSystem
+from tests.support import pictures
+from tests.support.person import Person
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("main job")]
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
+CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
+CAMERA = (ROOT / "samples" / "camera-10mp-5mb.jpg").read_bytes()
+BOXES = {"small": 150, "medium": 300, "large": 600}
+PILLOWS_NAMES = {"image/webp": "WEBP", "image/jpeg": "JPEG"}
+
+
+async def until_completed(
+    completions: Completions, image_id: str, *, tellings: int = 1
+) -> list[dict[str, Any]]:
+    """Wait for an image's completions; others that come meanwhile are theirs who asked."""
+    told: list[dict[str, Any]] = []
+    async with asyncio.timeout(60):
+        while len(told) < tellings:
+            told += [dict(one) for one in await completions.receive() if one["subject"] == image_id]
+    return told
+
+
+async def depth(system: LocalSystem, url: str) -> dict[str, int]:
+    async with system.account.client("sqs") as sqs:
+        answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    return {
+        "visible": int(answer["Attributes"]["ApproximateNumberOfMessages"]),
+        "in_flight": int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"]),
+    }
+
+
+async def until_empty(system: LocalSystem) -> None:
+    async with asyncio.timeout(30):
+        while any((await depth(system, system.stack.queue_url)).values()):
+            await asyncio.sleep(0.05)
+
+
+# The camera's file is one frame of a two-frame MPO, and says so.
+@pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO file")
+@pytest.mark.parametrize("photograph", SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_photograph_becomes_its_variants(
+    alice: Person, photograph: Path, method: str
+) -> None:
+    body = photograph.read_bytes()
+    source = Image.open(io.BytesIO(body))
+    told = await alice.settled(await alice.upload(body, filename=photograph.name, method=method))
+    assert told["status"] == "completed"
+    assert (told["width"], told["height"]) == source.size
+    assert (told["mediaType"], told["originalSize"]) == ("image/jpeg", len(body))
+    assert set(told["variants"]) == {"compressed", *BOXES}
+    for preset, variant in told["variants"].items():
+        media_type, variant_body = await alice.download(variant["url"])
+        assert media_type == variant["mediaType"]
+        assert len(variant_body) == variant["size"]
+        assert hashlib.sha256(variant_body).hexdigest() == variant["sha256"]
+        with Image.open(io.BytesIO(variant_body)) as picture:
+            picture.load()
+            assert picture.format == PILLOWS_NAMES[media_type]
+            assert picture.size == (variant["width"], variant["height"])
+            assert max(picture.size) == min(BOXES.get(preset, 10**6), max(source.size))
+            assert not picture.getexif()
+    saved = 100 * (1 - told["variants"]["compressed"]["size"] / len(body))
+    assert told["savingsPercent"] == pytest.approx(saved, abs=0.051)
+
+
+async def test_an_image_is_pending_until_its_source_has_arrived(alice: Person) -> None:
+    ticket = await alice.ask(CAT)
+    status, told = await alice.image(ticket["imageId"])
+    assert (status, told["status"]) == (200, "pending")
+    await alice.send(ticket, CAT)
+    assert (await alice.settled(ticket["imageId"]))["status"] == "completed"
+
+
+async def test_a_completion_says_what_the_record_says(
+    alice: Person, completions: Completions
+) -> None:
+    image_id = await alice.upload(CAT, tags=["cat"])
+    (completion,) = await until_completed(completions, image_id)
+    told = await alice.settled(image_id)
+    assert completion["type"] == "safelight.image.completed"
+    assert completion["data"]["tags"] == ["cat"]
+    for preset, variant in completion["data"]["variants"].items():
+        assert variant["sha256"] == told["variants"][preset]["sha256"]
+
+
+async def test_two_people_who_upload_the_same_name_at_once_have_two_images(
+    alice: Person, bob: Person
+) -> None:
+    first, second = await asyncio.gather(
+        alice.upload(CAT, filename="photo.jpg"), bob.upload(CAMERA, filename="photo.jpg")
+    )
+    assert (await alice.settled(first))["width"] == 451
+    assert (await bob.settled(second))["width"] == 3648
+    assert (await bob.image(first))[0] == (await alice.image(second))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "filename", ["a b+ü(1)&=#%.jpg", "../../etc/passwd", "日本.jpg", "x" * 255]
+)
+async def test_any_file_name_works_and_is_remembered(alice: Person, filename: str) -> None:
+    told = await alice.settled(await alice.upload(CAT, filename=filename))
+    assert (told["status"], told["filename"]) == ("completed", filename)
+
+
+async def test_pictures_at_fault_are_rejected_with_their_reasons_and_harm_nobody(
+    alice: Person, system: LocalSystem, completions: Completions
+) -> None:
+    sources = {
+        "unsupported": b"this is no picture\n" * 100,
+        "empty": b"",
+        "truncated": CAMERA[: len(CAMERA) // 2],
+        "too_many_pixels": pictures.png_bomb(50_000, 50_000, bits=8, colour=2),
+    }
+    images = {reason: await alice.upload(body) for reason, body in sources.items()}
+    good = await alice.upload(CAT)
+    for reason, image_id in images.items():
+        told = await alice.settled(image_id)
+        assert (told["status"], told["reason"]) == ("rejected", reason), told
+        assert told["detail"]
+        assert not told.get("variants")
+    assert (await alice.settled(good))["status"] == "completed"
+    await until_empty(system)
+    dead_letters = await depth(system, system.stack.dead_letter_queue_url)
+    assert dead_letters == {"visible": 0, "in_flight": 0}
+
+
+async def test_an_object_put_without_the_api_is_adopted(
+    system: LocalSystem, completions: Completions
+) -> None:
+    key = "uploads/alice/holiday/a b+ü(1)&=#%.jpg"
+    async with system.account.client("s3") as s3:
+        await s3.put_object(Bucket=system.stack.uploads_bucket, Key=key, Body=CAT)
+    async with asyncio.timeout(60):
+        while True:
+            for completion in await completions.receive():
+                if completion["data"].get("originalKey") == key:
+                    assert completion["data"]["status"] == "completed"
+                    assert completion["data"]["userId"] == "alice"
+                    return
+
+
+async def test_a_second_upload_to_the_same_url_replaces_the_first(
+    alice: Person, completions: Completions
+) -> None:
+    ticket = await alice.ask(b"x" * 60_000)
+    first, second = CAT, pictures.encoded(pictures.noise(40, 30), "JPEG")
+    await alice.send(ticket, first)
+    assert (await alice.settled(ticket["imageId"]))["width"] == 451
+    await alice.send(ticket, second)
+    await until_completed(completions, ticket["imageId"], tellings=2)
+    assert (await alice.image(ticket["imageId"]))[1]["width"] == 40
+
+
+async def test_a_put_cannot_replace_what_is_there(alice: Person) -> None:
+    ticket = await alice.ask(CAT, method="PUT")
+    assert await alice.send(ticket, CAT) == 200
+    assert await alice.send(ticket, CAT) == 412
+
+
+async def test_storage_takes_nothing_longer_than_was_announced(alice: Person) -> None:
+    for method in ("POST", "PUT"):
+        ticket = await alice.ask(CAT, method=method)
+        assert await alice.send(ticket, CAT + b"x") in (400, 403)
+
+
+async def test_a_picture_whose_worker_was_killed_is_completed_once(
+    alice: Person, system: LocalSystem, completions: Completions
+) -> None:
+    await until_empty(system)
+    worker = system.workers[-1]
+    ticket = await alice.ask(CAMERA)
+    await alice.send(ticket, CAMERA)
+    spool = system.directory / f"{worker.name}-spool"
+    async with asyncio.timeout(30):
+        while not any(path.stat().st_size == len(CAMERA) for path in spool.rglob("source")):
+            await asyncio.sleep(0.005)
+    worker.kill()
+    assert (await alice.image(ticket["imageId"]))[1]["status"] == "pending"
+    await system.start_worker()
+    (completion,) = await until_completed(completions, ticket["imageId"])
+    assert completion["data"]["status"] == "completed"
+    await until_empty(system)
+    again = [one for one in await completions.receive() if one["subject"] == ticket["imageId"]]
+    assert {one["id"] for one in again} <= {completion["id"]}
+
+
+async def test_a_worker_told_to_stop_finishes_what_it_began_and_exits_cleanly(
+    alice: Person, system: LocalSystem
+) -> None:
+    images = [await alice.upload(CAMERA) for _ in range(4)]
+    worker = system.workers[-1]
+    worker.terminate()
+    worker.terminate()
+    assert await worker.wait() == 0
+    assert (await depth(system, system.stack.queue_url))["in_flight"] == 0
+    await system.start_worker()
+    for image_id in images:
+        assert (await alice.settled(image_id))["status"] == "completed"
+
+
+async def test_logs_tell_every_message_once_and_no_signature(system: LocalSystem) -> None:
+    lines = [
+        line for log in system.directory.glob("*.log") if "emulator" not in log.name
+        for line in log.read_text().splitlines()
+    ]  # fmt: skip
+    events = [json.loads(line) for line in lines]
+    settled = [event for event in events if event["event"] == "message"]
+    assert settled
+    for event in settled:
+        assert {"message_id", "verdict", "receive_count"} <= event.keys()
+    assert not [line for line in lines if "X-Amz-Signature" in line or "sl_alice" in line]
+
+
+async def test_what_is_measured_is_documented(system: LocalSystem, http: Any) -> None:
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+    for url in (system.api_url, *(system.worker_urls[one] for one in system.workers[-1:])):
+        async with http.get(f"{url}/metrics") as answer:
+            page = await answer.text()
+        names = {
+            line.split()[2] for line in page.splitlines() if line.startswith("# TYPE safelight_")
+        }
+        assert names
+        for name in names - {"safelight_build_info"}:
+            assert f"`{name}`" in documented or name.endswith("_created"), name
+        async with http.get(f"{url}/healthz") as answer:
+            assert answer.status == 200
+        async with http.get(f"{url}/readyz") as answer:
+            assert answer.status == 200

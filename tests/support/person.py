@@ -1,0 +1,81 @@
+"""Somebody outside who uses Safelight over HTTP alone."""
+
+import asyncio
+import io
+from typing import Any
+
+import aiohttp
+
+SETTLED_SECONDS = 60
+
+
+class Person:
+    """A user with an API key. Everything goes through the API and the URLs it hands out."""
+
+    def __init__(self, http: aiohttp.ClientSession, api_url: str, key: str) -> None:
+        self._http = http
+        self._api_url = api_url
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def ask(
+        self, body: bytes, *, filename: str = "photo.jpg", content_type: str = "image/jpeg",
+        method: str = "POST", **more: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Ask for a presigned upload of this many bytes."""
+        request = {
+            "filename": filename,
+            "contentType": content_type,
+            "size": len(body),
+            "method": method,
+            **more,
+        }
+        url = f"{self._api_url}/v1/uploads"
+        async with self._http.post(url, json=request, headers=self._headers) as answer:
+            assert answer.status == 201, await answer.text()
+            told: dict[str, Any] = await answer.json()
+            return told
+
+    async def send(self, ticket: dict[str, Any], body: bytes) -> int:
+        """Send the bytes where the ticket says; the status that storage answers."""
+        if ticket["method"] == "PUT":
+            # The length is the client library's to say, and must be what was signed.
+            headers = {k: v for k, v in ticket["headers"].items() if k != "Content-Length"}
+            async with self._http.put(
+                ticket["url"], data=io.BytesIO(body), headers=headers
+            ) as answer:
+                return answer.status
+        form = aiohttp.FormData(quote_fields=False)
+        for name, value in ticket["fields"].items():
+            form.add_field(name, value)
+        form.add_field("file", io.BytesIO(body), filename="file")
+        async with self._http.post(ticket["url"], data=form) as answer:
+            return answer.status
+
+    async def upload(self, body: bytes, **request: Any) -> str:
+        """Upload a picture; its image id."""
+        ticket = await self.ask(body, **request)
+        status = await self.send(ticket, body)
+        assert status in (200, 201, 204), status
+        return str(ticket["imageId"])
+
+    async def image(self, image_id: str) -> tuple[int, dict[str, Any]]:
+        """Ask what is known of an image: status and body."""
+        url = f"{self._api_url}/v1/images/{image_id}"
+        async with self._http.get(url, headers=self._headers) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def settled(self, image_id: str) -> dict[str, Any]:
+        """Ask until the image is settled, as a client would."""
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while True:
+                status, told = await self.image(image_id)
+                assert status == 200, told
+                if told["status"] != "pending":
+                    return told
+                await asyncio.sleep(0.05)
+
+    async def download(self, url: str) -> tuple[str, bytes]:
+        """Fetch a delivered variant: its media type and bytes."""
+        async with self._http.get(url) as answer:
+            assert answer.status == 200, await answer.text()
+            return answer.content_type, await answer.read()
