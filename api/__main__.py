@@ -1,0 +1,153 @@
+"""Builds the api from its settings and serves it until SIGTERM. Only this module builds."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import aiohttp
+import structlog
+import uvloop
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import CollectorRegistry
+
+from api.apikeys import digest_of, is_user_id, new_key
+from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.auth import Authentication
+from api.jwks import Issuer, SigningKeys
+from api.settings import ApiSettings, is_safe_url
+from api.tokens import Tokens
+from safelight import __version__
+from safelight.aws.session import connect
+from safelight.errors import Misconfigured, Unavailable
+from safelight.settings import InvalidSettings
+from safelight.telemetry import ProcessMetrics, background, configure_logging
+
+log = structlog.get_logger()
+
+SHUTDOWN_SECONDS = 10
+"""How long requests under way may take after SIGTERM."""
+
+
+def main() -> int:
+    """Run the api; 0 once stopped, 1 when it cannot start, 2 when it is set up wrongly."""
+    arguments = _arguments()
+    if arguments.new_key is not None:
+        return _print_new_key(arguments.new_key)
+    try:
+        settings = ApiSettings.load()
+    except InvalidSettings as error:
+        print(error, file=sys.stderr)  # noqa: T201 - before logging is set up, for a person
+        return 2
+    if arguments.print_config:
+        print(settings.printable())  # noqa: T201 - what was asked for
+        return 0
+    configure_logging(log_format=settings.log_format, level=settings.log_level, service="api")
+    logging.getLogger("aiohttp.server").addFilter(without_request_bytes)
+    try:
+        uvloop.run(run(settings))
+    except (OSError, Unavailable, Misconfigured) as error:
+        log.error("not_started", error=str(error))
+        return 2 if isinstance(error, Misconfigured) else 1
+    return 0
+
+
+async def run(settings: ApiSettings) -> None:
+    """Build the api, serve it until SIGTERM or SIGINT, finish what was asked, take it down."""
+    registry = CollectorRegistry()
+    process_metrics = ProcessMetrics(registry, service="api")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
+        app = make_app(
+            records=await aws.records(),
+            presigner=await aws.presigner(),
+            authentication=await stack.enter_async_context(make_authentication(settings)),
+            limits=Limits(
+                max_upload_bytes=settings.max_upload_bytes,
+                url_seconds=settings.url_seconds,
+                delivery_url=settings.delivery_url,
+                cors_origins=settings.cors_origins,
+            ),
+            registry=registry,
+        )
+        url = await stack.enter_async_context(_served(app, settings))
+        await stack.enter_async_context(background(process_metrics.watch_loop()))
+        log.info("listening", url=url)
+        await stop.wait()
+        log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def make_authentication(settings: ApiSettings) -> AsyncIterator[Authentication]:
+    """Build what tells users apart, with its own HTTP client if an issuer is named."""
+    if settings.oidc_issuer is None:
+        yield Authentication(tokens=None, keys=settings.keys, anonymous=settings.anonymous)
+        return
+    async with aiohttp.ClientSession() as session:
+        issuer = Issuer(
+            session,
+            issuer=settings.oidc_issuer,
+            jwks_url=settings.oidc_jwks_url,
+            acceptable=is_safe_url,
+        )
+        tokens = Tokens(
+            SigningKeys(issuer), issuer=settings.oidc_issuer, audience=settings.oidc_audience
+        )
+        yield Authentication(tokens=tokens, keys=settings.keys, anonymous=False)
+
+
+@contextlib.asynccontextmanager
+async def _served(app: web.Application, settings: ApiSettings) -> AsyncIterator[str]:
+    """Listen; tell where. On leaving, take no new requests and finish those under way."""
+    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS, **RUNNER_OPTIONS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+def without_request_bytes(record: logging.LogRecord) -> bool:
+    """Strip what aiohttp logs of bytes that are no HTTP request: they may hold credentials."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "not_http", ()
+        record.exc_info = None
+    return True
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m api", description="Serve Safelight's HTTP API. Settings: docs/api.md."
+    )
+    parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
+    parser.add_argument("--new-key", metavar="USER", help="print a new API key for a user and exit")
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser.parse_args()
+
+
+def _print_new_key(user_id: str) -> int:
+    """Print a key, which is shown this once, and what the setting must say for it."""
+    if not is_user_id(user_id) or "," in user_id or user_id != user_id.strip():
+        print(  # noqa: T201 - for a person
+            "USER must be 1 to 255 printable ASCII characters, without commas", file=sys.stderr
+        )
+        return 2
+    key = new_key()
+    print(f"key (shown only now): {key}")  # noqa: T201 - what was asked for
+    print(f"add to SAFELIGHT_API_KEYS: {user_id}:{digest_of(key)}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""The application: what answers which path, and what happens around it. Builds, opens nothing."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from api import images, openapi, problems, uploads
+from api.auth import Authentication
+from api.bodies import MAX_BODY_BYTES
+from api.cors import cross_origin
+from api.health import Checked, Health
+from api.metrics import ApiMetrics
+from api.middlewares import authenticated, observed, with_problems
+
+RUNNER_OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "access_log": None,  # the middleware logs each request, once and without its query
+        "auto_decompress": False,  # nothing compressed is read
+        "keepalive_timeout": 75,  # seconds; longer than a load balancer's usual 60
+        "lingering_time": 1,  # second to take in what is left of a body that is not read
+        "max_field_size": 24 * 1024,  # bytes of one header: long tokens get a true answer
+    }
+)
+"""How the application is to be served, here as in tests."""
+
+
+class Records(uploads.Records, images.Records, Checked, Protocol):
+    """The table of images, as far as the api uses it."""
+
+
+class Presigner(uploads.Presigner, images.Presigner, Protocol):
+    """What signs URLs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the api is set to."""
+
+    max_upload_bytes: int
+    url_seconds: int
+    delivery_url: str | None = None
+    cors_origins: Collection[str] = ()
+
+
+def make_app(
+    *,
+    records: Records,
+    presigner: Presigner,
+    authentication: Authentication,
+    limits: Limits,
+    registry: CollectorRegistry,
+) -> web.Application:
+    """Put the application together from its collaborators."""
+    metrics = ApiMetrics(registry)
+    middlewares = [observed(metrics), with_problems, authenticated(authentication)]
+    if limits.cors_origins:
+        middlewares.insert(1, cross_origin(limits.cors_origins))
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    upload = uploads.Uploads(
+        records=records,
+        presigner=presigner,
+        metrics=metrics,
+        max_upload_bytes=limits.max_upload_bytes,
+        url_seconds=limits.url_seconds,
+    )
+    image = images.Images(
+        records=records,
+        presigner=presigner,
+        delivery_url=limits.delivery_url,
+        url_seconds=limits.url_seconds,
+    )
+    health = Health(records)
+    document = openapi.document(
+        max_upload_bytes=limits.max_upload_bytes, anonymous=authentication.anonymous
+    )
+    app.router.add_post("/v1/uploads", upload.create)
+    app.router.add_get("/v1/images/{imageId}", image.get)
+    app.router.add_get("/healthz", health.healthz)
+    app.router.add_get("/readyz", health.readyz)
+    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/openapi.json", _serve(document))
+    app.router.add_get("/problems/{problem}", problems.explain)
+    return app
+
+
+def _serve(document: openapi.Schema) -> Any:
+    async def serve(_: web.Request) -> web.Response:
+        return web.json_response(document)
+
+    return serve

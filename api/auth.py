@@ -1,0 +1,80 @@
+"""Who is asking: a token's subject, an API key's user, or, on loopback only, nobody special."""
+
+from typing import Protocol
+
+from aiohttp import web
+
+from api.apikeys import PREFIX, ApiKeys
+from api.problems import Problem, Refusal
+from api.tokens import InvalidToken
+
+ANONYMOUS = "anonymous"
+"""The user of everybody, where no authentication is set up."""
+CHALLENGE = 'Bearer realm="safelight"'
+
+USER = web.RequestKey("user", str)
+
+
+class Tokens(Protocol):
+    """What verifies bearer tokens."""
+
+    async def user_of(self, token: str) -> str:
+        """Name the user a token speaks for; raise `InvalidToken`."""
+        ...
+
+
+class Authentication:
+    """Tells who sent a request, or refuses it."""
+
+    def __init__(self, *, tokens: Tokens | None, keys: ApiKeys, anonymous: bool) -> None:
+        self._tokens = tokens
+        self._keys = keys
+        self.anonymous = anonymous
+        """Whether nobody has to say who they are."""
+
+    async def user_of(self, request: web.Request) -> str:
+        """Name the user, a word of 1 to 255 printable ASCII characters."""
+        if self.anonymous:
+            return ANONYMOUS
+        credential = _credential(request)
+        if credential.startswith(PREFIX):
+            return self._user_of_key(credential)
+        if self._tokens is None:
+            raise _refused("API keys are accepted here, and begin with sl_; tokens are not.")
+        try:
+            return await self._tokens.user_of(credential)
+        except InvalidToken as error:
+            raise _refused(str(error)) from error
+
+    def _user_of_key(self, key: str) -> str:
+        user_id = self._keys.user_of(key)
+        if user_id is None:
+            raise _refused("The API key is not known here.")
+        return user_id
+
+
+def _credential(request: web.Request) -> str:
+    """Read the one credential of a request: a bearer token or an API key."""
+    authorizations = request.headers.getall("Authorization", [])
+    keys = request.headers.getall("X-Api-Key", [])
+    if not authorizations and not keys:
+        raise Refusal(
+            Problem.UNAUTHENTICATED,
+            "The request carries neither an Authorization nor an X-Api-Key header.",
+            headers={"WWW-Authenticate": CHALLENGE},
+        )
+    if len(authorizations) + len(keys) > 1:
+        raise _refused("The request carries more than one credential.")
+    if keys:
+        if not keys[0].startswith(PREFIX):
+            raise _refused("X-Api-Key is for API keys, which begin with sl_.")
+        return keys[0]
+    scheme, _, credential = authorizations[0].partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise _refused("The Authorization header is not of the form: Bearer CREDENTIAL.")
+    return credential.strip()
+
+
+def _refused(why: str) -> Refusal:
+    challenge = f'{CHALLENGE}, error="invalid_token", error_description="{why}"'
+    return Refusal(Problem.INVALID_CREDENTIALS, why, headers={"WWW-Authenticate": challenge})

@@ -1,0 +1,102 @@
+"""Reads JSON bodies. Nothing a client sends may cost more than the limits here, or raise else."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, ValidationError
+
+from api.problems import Fault, Problem, Refusal
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 10
+MAX_FAULTS = 20
+"""More are not listed: the client has understood by then."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_json(
+    request: web.Request, model: type[Model], *, context: Mapping[str, Any]
+) -> Model:
+    """Read a body as the model, or refuse it with every fault named.
+
+    Of members given twice, the last counts, as in most JSON readers.
+    """
+    _check_media_type(request)
+    return parse(await _read(request), model, context=context)
+
+
+def parse(body: bytes, model: type[Model], *, context: Mapping[str, Any]) -> Model:
+    """Read JSON as the model, or refuse it."""
+    try:
+        return model.model_validate_json(body, context=dict(context))
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def _check_media_type(request: web.Request) -> None:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    charset = _charset(request)
+    if request.content_type != "application/json":
+        found = "none" if "Content-Type" not in request.headers else "another"
+        detail = f"The body must be application/json; the request declares {found}."
+    elif charset not in {"utf-8", "utf8", "us-ascii"}:
+        detail = "The body must be in UTF-8; the request declares another charset."
+    elif encoding != "identity":  # a compressed body is unpacked nowhere, so it cannot be a bomb
+        detail = "The body must not be compressed."
+    else:
+        return
+    raise Refusal(Problem.UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept": "application/json"})
+
+
+def _charset(request: web.Request) -> str:
+    return (request.charset or "utf-8").strip().lower()
+
+
+async def _read(request: web.Request) -> bytes:
+    """Read the body; the limit on its size is the application's (`client_max_size`)."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, request.content_length or 0)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        raise Refusal(
+            Problem.BODY_TIMEOUT, f"The body took longer than {BODY_SECONDS} seconds."
+        ) from error
+    except (HttpProcessingError, web.RequestPayloadError, OSError) as error:
+        raise Refusal(
+            Problem.MALFORMED_REQUEST, "The body is not as its headers announce."
+        ) from error
+
+
+def _refusal(error: ValidationError) -> Refusal:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        message = faults[0]["msg"].removeprefix("Invalid JSON: ")
+        return Refusal(Problem.MALFORMED_JSON, f"The body is not JSON: {message}.")
+    shown = [
+        Fault(pointer=_pointer(fault["loc"]), detail=_sentence(fault["type"], fault["msg"]))
+        for fault in faults[:MAX_FAULTS]
+    ]
+    return Refusal(Problem.INVALID_REQUEST, _summary(len(faults)), errors=shown)
+
+
+def _summary(count: int) -> str:
+    more = f"; the first {MAX_FAULTS} are listed" if count > MAX_FAULTS else ""
+    return f"{count} member{'s are' if count > 1 else ' is'} not valid{more}."
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "There is no member of this name."
+    return message.removeprefix("Value error, ").rstrip(".") + "."
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "#" + "".join("/" + quote(part, safe="!$&'()*+,;=:@~") for part in parts)

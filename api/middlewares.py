@@ -1,0 +1,168 @@
+"""Around every request: its id, its log line, its measurement, its user, its problems."""
+
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from structlog.contextvars import bound_contextvars
+from ulid import ULID
+
+from api.auth import USER, Authentication
+from api.metrics import ApiMetrics
+from api.problems import Problem, Refusal
+from safelight.errors import Misconfigured, Unavailable
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 5
+"""When to try again what is temporarily unavailable."""
+CLIENT_GONE = 499
+"""The status in logs and metrics of a request that nobody waited for the answer of."""
+NOTES = web.RequestKey("notes", dict[str, Any])
+"""What the request's log line will say."""
+REQUEST_ID = web.RequestKey("request_id", str)
+
+PUBLIC_ROUTES = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
+)
+"""The only routes that are answered to anybody."""
+QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked for all the time by machines: logged only when something is wrong."""
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_OF_STATUS = {
+    404: Problem.UNKNOWN_PATH,
+    405: Problem.METHOD_NOT_ALLOWED,
+    413: Problem.BODY_TOO_LARGE,
+}
+
+
+def note(request: web.Request, **words: Any) -> None:
+    """Add words to the request's log line."""
+    request[NOTES].update(words)
+
+
+def observed(metrics: ApiMetrics) -> Middleware:
+    """Give every request its id, one log line and one measurement."""
+
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        request[NOTES] = {}
+        request[REQUEST_ID] = _request_id(request)
+        with bound_contextvars(request_id=request[REQUEST_ID]):
+            status = CLIENT_GONE
+            try:
+                response = await handler(request)
+                _mark(response, request_id=request[REQUEST_ID])
+                status = response.status
+            finally:
+                seconds = time.perf_counter() - started
+                metrics.observe(
+                    route=route_of(request), method=request.method, status=status, seconds=seconds
+                )
+                _log(request, status=status, seconds=seconds)
+        return response
+
+    return observe
+
+
+@web.middleware
+async def with_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer whatever is raised inside with its problem."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        refusal = _of_http(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        refusal = _of_failure(request, error)
+    note(request, problem=refusal.problem.slug, detail=refusal.detail)
+    return refusal.answer(instance=request.rel_url.raw_path, request_id=request[REQUEST_ID])
+
+
+def authenticated(authentication: Authentication) -> Middleware:
+    """Let nobody past who has not said who they are, but to the public routes."""
+
+    @web.middleware
+    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = route_of(request)
+        if route is not None and route not in PUBLIC_ROUTES:
+            request[USER] = await authentication.user_of(request)
+            note(request, user_id=request[USER])
+        return await handler(request)
+
+    return authenticate
+
+
+def route_of(request: web.Request) -> str | None:
+    """Name the route's template; None where no route answers the request."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else None
+
+
+def _request_id(request: web.Request) -> str:
+    """Keep the client's id if it is a sane one, else make one."""
+    given = request.headers.getall("X-Request-Id", [])
+    if len(given) == 1 and _SANE_REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return str(ULID())
+
+
+def _mark(response: web.StreamResponse, *, request_id: str) -> None:
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "safelight"
+
+
+def _log(request: web.Request, *, status: int, seconds: float) -> None:
+    route = route_of(request)
+    write: Callable[..., Any] = log.info
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        write = log.error
+    elif route in QUIET_ROUTES:
+        write = log.debug
+    write(
+        "request",
+        method=request.method,
+        route=route or "unmatched",
+        status=status,
+        seconds=round(seconds, 6),
+        **request[NOTES],
+    )
+
+
+def _of_http(error: web.HTTPException) -> Refusal:
+    """Say in our form what aiohttp says in its own."""
+    problem = _OF_STATUS.get(error.status, Problem.MALFORMED_REQUEST)
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return Refusal(problem, problem.remedy, headers=headers)
+
+
+def _of_failure(request: web.Request, error: Exception) -> Refusal:
+    """Tell the client what it may know; the log gets the whole cause."""
+    match error:
+        case Refusal():
+            return error
+        case Unavailable():
+            note(request, error=str(error), dependency=error.dependency)
+            return Refusal(
+                Problem.UNAVAILABLE,
+                "A service that Safelight needs does not answer. The same request may succeed "
+                f"in {RETRY_SECONDS} seconds.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        case Misconfigured():
+            note(request, error=str(error), dependency=error.dependency, exc_info=error)
+            return Refusal(
+                Problem.MISCONFIGURED,
+                "Safelight may not use a service that it needs, or cannot find it. "
+                "Only its operator can mend this.",
+            )
+    note(request, error=str(error), exc_info=error)
+    return Refusal(Problem.INTERNAL, "Something went wrong that should not.")

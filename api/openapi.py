@@ -1,0 +1,252 @@
+"""The OpenAPI 3.1 document, made from the same models and problems that the handlers use.
+
+A new route is a row in `OPERATIONS`; a test holds the table against the application's routes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.images import Image
+from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
+from api.uploads import UploadIssued, UploadRequest
+from safelight import __version__
+
+Schema = dict[str, Any]
+
+_REF = "#/components/schemas/{model}"
+_HEADERS: Mapping[str, str] = {
+    "Location": "Where to ask for the image.",
+    "Idempotent-Replayed": "`true` if this image was there before the request.",
+    "Retry-After": "Seconds to wait before asking again.",
+    "ETag": "For If-None-Match. Absent if the answer has URLs that expire.",
+    "Allow": "The methods there are.",
+    "WWW-Authenticate": "What to authenticate with, and what is wrong with what was sent.",
+}
+_OF_STATUS: Mapping[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    503: ("Retry-After",),
+}
+"""Headers that problems of a status carry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One way in which an operation succeeds, or the plain words of a probe."""
+
+    description: str
+    model: type[BaseModel] | None = None
+    media_type: str | None = None
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, Answer]
+    problems: tuple[Problem, ...] = ()
+    request: type[BaseModel] | None = None
+    headers: tuple[Schema, ...] = ()
+    public: bool = False
+
+
+_PROTECTED = (
+    Problem.UNAUTHENTICATED,
+    Problem.INVALID_CREDENTIALS,
+    Problem.INTERNAL,
+    Problem.MISCONFIGURED,
+    Problem.UNAVAILABLE,
+)
+_BODY = (
+    Problem.MALFORMED_REQUEST,
+    Problem.MALFORMED_JSON,
+    Problem.BODY_TIMEOUT,
+    Problem.BODY_TOO_LARGE,
+    Problem.UNSUPPORTED_MEDIA_TYPE,
+    Problem.INVALID_REQUEST,
+)
+_IMAGE_ID = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+_PARAMETERS: Mapping[str, Schema] = {
+    "imageId": _IMAGE_ID,
+    "problem": {"type": "string", "enum": [problem.slug for problem in Problem]},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and request always mean the same image.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+_TEXT = Answer(description="Yes.", media_type="text/plain")
+_IMAGE_HEADERS = ("ETag", "Retry-After")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        method="post",
+        path="/v1/uploads",
+        summary="Issue a presigned URL for one upload",
+        request=UploadRequest,
+        headers=(_IDEMPOTENCY_KEY,),
+        answers={
+            201: Answer(
+                description="Upload here.",
+                model=UploadIssued,
+                headers=("Location", "Idempotent-Replayed"),
+            )
+        },
+        problems=(
+            *_PROTECTED,
+            *_BODY,
+            Problem.INVALID_IDEMPOTENCY_KEY,
+            Problem.IDEMPOTENCY_KEY_REUSED,
+            Problem.IMAGE_ERASED,
+        ),
+    ),
+    Operation(
+        method="get",
+        path="/v1/images/{imageId}",
+        summary="Tell how far an image is, and where its variants are",
+        answers={
+            200: Answer(description="The image.", model=Image, headers=_IMAGE_HEADERS),
+            304: Answer(description="It is as the ETag says.", headers=_IMAGE_HEADERS),
+        },
+        problems=(*_PROTECTED, Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED),
+    ),
+    Operation(
+        method="get",
+        path="/healthz",
+        summary="Is the process alive?",
+        answers={200: _TEXT},
+        public=True,
+    ),
+    Operation(
+        method="get",
+        path="/readyz",
+        summary="Can images be looked up now?",
+        answers={200: _TEXT, 503: Answer(description="No.", media_type="text/plain")},
+        public=True,
+    ),
+    Operation(
+        method="get",
+        path="/metrics",
+        summary="Measurements for Prometheus",
+        answers={200: Answer(description="The text format.", media_type="text/plain")},
+        public=True,
+    ),
+    Operation(
+        method="get",
+        path="/openapi.json",
+        summary="This document",
+        answers={200: Answer(description="OpenAPI 3.1.", media_type="application/json")},
+        public=True,
+    ),
+    Operation(
+        method="get",
+        path="/problems/{problem}",
+        summary="Explain a problem's type",
+        answers={200: Answer(description="The problem.", model=ProblemExplanation)},
+        problems=(Problem.UNKNOWN_PATH,),
+        public=True,
+    ),
+)
+
+
+def document(*, max_upload_bytes: int, anonymous: bool) -> Schema:
+    """Make the document. `anonymous` leaves out the credentials that nobody asks for."""
+    schemes: Schema = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A JWT, or an API key."},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    }
+    paths = {
+        path: {row.method: _operation(row, anonymous=anonymous) for row in rows}
+        for path, rows in groupby(OPERATIONS, key=lambda row: row.path)
+    }
+    schemas = _schemas()
+    schemas["UploadRequest"]["properties"]["size"]["maximum"] = max_upload_bytes
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Safelight",
+            "version": __version__,
+            "description": "Issues upload URLs and answers questions about images.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": schemas} | ({} if anonymous else {"securitySchemes": schemes}),
+    }
+
+
+def _operation(row: Operation, *, anonymous: bool) -> Schema:
+    names = [part.strip("{}") for part in row.path.split("/") if part.startswith("{")]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
+        for name in names
+    ]
+    described: Schema = {
+        "summary": row.summary,
+        "operationId": row.method + "".join(word.title() for word in _words(row.path)),
+        "parameters": [*parameters, *row.headers],
+        "responses": {
+            **{str(status): _response(answer) for status, answer in row.answers.items()},
+            **_problems(row.problems),
+        },
+        "security": [] if row.public or anonymous else [{"bearer": []}, {"apiKey": []}],
+    }
+    if row.request is not None:
+        content = {"application/json": {"schema": _reference(row.request)}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _words(path: str) -> Iterable[str]:
+    return "".join(c if c.isalnum() else " " for c in path).split()
+
+
+def _reference(model: type[BaseModel]) -> Schema:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _response(answer: Answer) -> Schema:
+    response: Schema = {"description": answer.description}
+    if answer.model is not None:
+        response["content"] = {"application/json": {"schema": _reference(answer.model)}}
+    elif answer.media_type is not None:
+        response["content"] = {answer.media_type: {}}
+    if answer.headers:
+        response["headers"] = _described(answer.headers)
+    return response
+
+
+def _problems(problems: Iterable[Problem]) -> Schema:
+    """Describe problems by status, several of which may share one."""
+    by_status = sorted(problems, key=lambda problem: problem.status)
+    return {
+        str(status): {
+            "description": "; ".join(f"`{problem.slug}`: {problem.title}" for problem in group),
+            "content": {MEDIA_TYPE: {"schema": _reference(ProblemDocument)}},
+            **({"headers": _described(_OF_STATUS[status])} if status in _OF_STATUS else {}),
+        }
+        for status, group in groupby(by_status, key=lambda problem: problem.status)
+    }
+
+
+def _described(headers: Iterable[str]) -> Schema:
+    return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in headers}
+
+
+def _schemas() -> Schema:
+    """Describe every model: requests as they are read, answers as they are written."""
+    _, requests = models_json_schema([(UploadRequest, "validation")], ref_template=_REF)
+    answers = (UploadIssued, Image, ProblemDocument, ProblemExplanation)
+    _, written = models_json_schema(
+        [(model, "serialization") for model in answers], ref_template=_REF
+    )
+    return {**requests["$defs"], **written["$defs"]}

@@ -1,0 +1,174 @@
+"""Every problem that a client can be answered with: one table, and RFC 9457's form of it."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "/problems/"
+"""Served by the api itself: a problem's type is a link to its explanation."""
+
+
+class Problem(Enum):
+    """A kind of problem: its status, its title, and what a client can do about it."""
+
+    MALFORMED_REQUEST = 400, "Malformed request", "Send a complete HTTP request."
+    MALFORMED_JSON = 400, "Malformed JSON", "Send one JSON object in UTF-8."
+    INVALID_IDEMPOTENCY_KEY = (
+        400,
+        "Invalid Idempotency-Key",
+        "Send the header once, with 1 to 255 printable ASCII characters.",
+    )
+    UNAUTHENTICATED = (
+        401,
+        "Authentication is required",
+        "Send `Authorization: Bearer` with a token or an API key, or `X-Api-Key`.",
+    )
+    INVALID_CREDENTIALS = (
+        401,
+        "The credentials are not accepted",
+        "The detail says why. Get a fresh token, or a key that is set up here.",
+    )
+    UNKNOWN_PATH = 404, "There is nothing here", "Compare the path with /openapi.json."
+    UNKNOWN_IMAGE = (
+        404,
+        "No such image",
+        "No image of yours has this id. An upload that never arrived is forgotten after a day.",
+    )
+    METHOD_NOT_ALLOWED = 405, "Method not allowed", "Use one that the Allow header names."
+    BODY_TIMEOUT = 408, "The body did not arrive in time", "Send the body without pauses."
+    IMAGE_ERASED = 410, "The image was erased", "It does not come back. Upload a new image."
+    BODY_TOO_LARGE = (
+        413,
+        "The body is too large",
+        "Send at most 65536 bytes. Pictures go to the presigned URL, not here.",
+    )
+    UNSUPPORTED_MEDIA_TYPE = (
+        415,
+        "Unsupported media type",
+        "Send `Content-Type: application/json`, in UTF-8 and without a content encoding.",
+    )
+    INVALID_REQUEST = 422, "The request is not valid", "`errors` names every member at fault."
+    IDEMPOTENCY_KEY_REUSED = (
+        422,
+        "The Idempotency-Key belongs to another request",
+        "Use a new key for a new request.",
+    )
+    INTERNAL = 500, "Internal error", "The fault is Safelight's. Report the request id."
+    MISCONFIGURED = (
+        500,
+        "Safelight is not set up correctly",
+        "Trying again does not help until the operator, whose log has the cause, has acted.",
+    )
+    UNAVAILABLE = 503, "Temporarily unavailable", "Try again after Retry-After seconds."
+
+    def __init__(self, status: int, title: str, remedy: str) -> None:
+        self.status = status
+        self.title = title
+        self.remedy = remedy
+
+    @property
+    def slug(self) -> str:
+        """Its stable name."""
+        return self.name.lower()
+
+    @property
+    def type(self) -> str:
+        """Its stable URI reference."""
+        return TYPE_PREFIX + self.slug
+
+
+class Document(BaseModel):
+    """A frozen answer whose members' names are camel case."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Fault(Document):
+    """One member of a request that is at fault."""
+
+    pointer: str = Field(description="Where it is: a JSON pointer as a URI fragment (RFC 6901).")
+    detail: str = Field(description="What is expected there.")
+
+
+class ProblemDocument(Document):
+    """A problem as RFC 9457 writes it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="The path that was asked for.")
+    request_id: str
+    errors: tuple[Fault, ...] | None = None
+
+
+class ProblemExplanation(Document):
+    """One row of the table of problems."""
+
+    type: str
+    status: int
+    title: str
+    remedy: str
+
+
+class Refusal(Exception):  # noqa: N818 - it refuses, and is no fault of the api
+    """A request that is answered with a problem."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Fault] = (),
+    ) -> None:
+        super().__init__(f"{problem.slug}: {detail}")
+        self.problem = problem
+        self.detail = detail
+        self.headers = headers or {}
+        self.errors = tuple(errors)
+
+    def answer(self, *, instance: str, request_id: str) -> web.Response:
+        """Write the answer."""
+        document = ProblemDocument(
+            type=self.problem.type,
+            title=self.problem.title,
+            status=self.problem.status,
+            detail=self.detail,
+            instance=instance,
+            request_id=request_id,
+            errors=self.errors or None,
+        )
+        return web.Response(
+            status=self.problem.status,
+            body=document.model_dump_json(by_alias=True, exclude_none=True).encode(),
+            headers={"Content-Type": MEDIA_TYPE, **self.headers},
+        )
+
+
+def json_answer(
+    document: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer with a document; members without a value are left out."""
+    return web.Response(
+        status=status,
+        body=document.model_dump_json(by_alias=True, exclude_none=True).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+
+
+async def explain(request: web.Request) -> web.Response:
+    """Explain one problem: where the types of problems lead to."""
+    slug = request.match_info["problem"]
+    problem = next((problem for problem in Problem if problem.slug == slug), None)
+    if problem is None:
+        raise Refusal(Problem.UNKNOWN_PATH, "There is no problem of this name.")
+    return json_answer(
+        ProblemExplanation(
+            type=problem.type, status=problem.status, title=problem.title, remedy=problem.remedy
+        )
+    )

@@ -1,0 +1,160 @@
+"""What the api is told by its environment. Every setting is declared here, with its meaning."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from api.apikeys import ApiKeys
+from safelight.settings import AwsSettings, CommaSeparated
+
+S3_MAX_UPLOAD_BYTES = 5 * 1024**3
+"""The largest object that one POST or PUT may make."""
+
+
+class ApiSettings(AwsSettings):
+    """Settings of `python -m api`."""
+
+    oidc_audience: CommaSeparated = Field(
+        default=(),
+        description="Who tokens must be meant for: `aud`, or Cognito's client id; "
+        "several are separated by commas.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="The OpenID Connect issuer whose tokens are accepted."
+    )
+    oidc_jwks_url: str | None = Field(
+        default=None, description="The issuer's signing keys; by default as the issuer announces."
+    )
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="API keys as `user:sha256` pairs separated by commas; "
+        "`python -m api --new-key USER` makes one.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address to listen on. Beyond loopback, authentication must be set up.",
+    )
+    port: int = Field(default=8080, ge=0, le=65_535, description="The port; 0 takes a free one.")
+    max_upload_bytes: int = Field(
+        default=64 * 1024**2,
+        ge=1,
+        le=S3_MAX_UPLOAD_BYTES,
+        description="The largest source that an upload URL is issued for.",
+    )
+    url_seconds: int = Field(
+        default=900, ge=60, le=43_200, description="How long presigned URLs are valid."
+    )
+    delivery_url: str | None = Field(
+        default=None,
+        description="Where variants are delivered from, such as a CloudFront distribution; "
+        "by default they are presigned.",
+    )
+    cors_origins: CommaSeparated = Field(
+        default=(),
+        description="Web origins whose pages may call the api, exact, separated by commas; "
+        "none by default.",
+    )
+
+    @field_validator("oidc_audience", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        return tuple(word.strip() for word in text.split(",") if word.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or f"{parts.scheme}://{parts.netloc}" != origin
+            ):
+                raise ValueError("must be exact origins such as https://app.example.com")
+        return origins
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _secure(cls, url: str | None) -> str | None:
+        if url is not None and not is_safe_url(url):
+            raise ValueError("must be an https:// URL (http:// only for a loopback address)")
+        return url
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _has_audience(cls, issuer: str | None, info: ValidationInfo) -> str | None:
+        if issuer and not info.data.get("oidc_audience", True):
+            raise ValueError(
+                "needs SAFELIGHT_OIDC_AUDIENCE too, or every token of the issuer, "
+                "meant for whomever, would be accepted"
+            )
+        return issuer
+
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def _has_issuer(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url and not info.data.get("oidc_issuer", True):
+            raise ValueError("needs SAFELIGHT_OIDC_ISSUER too")
+        return url
+
+    @field_validator("api_keys")
+    @classmethod
+    def _readable_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None and not ApiKeys.read(keys.get_secret_value()).hashes:
+            raise ValueError("names no key; leave it unset to have none")
+        return keys
+
+    @field_validator("host")
+    @classmethod
+    def _safe(cls, host: str, info: ValidationInfo) -> str:
+        # A setting that is itself at fault is missing from the data, and was meant to be set.
+        if is_loopback(host) or any(
+            info.data.get(name, True) for name in ("oidc_issuer", "api_keys")
+        ):
+            return host
+        raise ValueError(
+            "without authentication only a loopback address such as 127.0.0.1 may be listened on; "
+            "set SAFELIGHT_OIDC_ISSUER and SAFELIGHT_OIDC_AUDIENCE, or SAFELIGHT_API_KEYS"
+        )
+
+    @field_validator("delivery_url")
+    @classmethod
+    def _delivery(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://unset")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError("must be an http:// or https:// URL without a query")
+        return url.rstrip("/") if url else url
+
+    @property
+    def keys(self) -> ApiKeys:
+        """The API keys that are accepted."""
+        return ApiKeys.read(self.api_keys.get_secret_value() if self.api_keys else "")
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody has to say who they are."""
+        return self.oidc_issuer is None and self.api_keys is None
+
+
+def is_safe_url(url: str) -> bool:
+    """Tell whether what is fetched from a URL can be trusted to come from there."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,107 @@
+"""Verifies bearer tokens: JWTs of one OpenID Connect issuer, Cognito's included."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+import jwt
+
+from api.apikeys import is_user_id
+from api.jwks import ALGORITHMS
+
+LEEWAY_SECONDS = 30
+"""How far the issuer's clock and ours may be apart."""
+MAX_TOKEN_CHARACTERS = 16 * 1024
+
+_COGNITO_USES = ("id", "access")
+_REASONS: Mapping[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "The token has expired.",
+    jwt.ImmatureSignatureError: "The token is not valid yet.",
+    jwt.InvalidIssuerError: "The token is of another issuer.",
+    jwt.InvalidSignatureError: "The token's signature is wrong.",
+    jwt.InvalidAlgorithmError: "The token is signed in a way that is not accepted.",
+    jwt.InvalidKeyError: "The token's signing key is too weak.",
+}
+
+
+class InvalidToken(Exception):  # noqa: N818 - it names what is wrong
+    """A token that is not accepted; the message says why, and may be told to whoever sent it."""
+
+
+class Keys(Protocol):
+    """The issuer's signing keys."""
+
+    async def find(self, key_id: str | None) -> jwt.PyJWK | None:
+        """Find a key by its id, or the only one there is."""
+        ...
+
+
+class Tokens:
+    """What is asked of a token: whose it is, whom it is for, that it is valid now."""
+
+    def __init__(self, keys: Keys, *, issuer: str, audience: Collection[str]) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = frozenset(audience)
+
+    async def user_of(self, token: str) -> str:
+        """Name the user a token speaks for.
+
+        Raises `InvalidToken`, and `Unavailable` while the issuer's keys are out of reach.
+        """
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise InvalidToken(f"The token is longer than {MAX_TOKEN_CHARACTERS} characters.")
+        key = await self._keys.find(_key_id(token))
+        if key is None:
+            raise InvalidToken("The token is signed with a key that the issuer does not publish.")
+        claims = self._verified(token, key)
+        self._check_audience(claims)
+        if not is_user_id(claims["sub"]):
+            raise InvalidToken("The token's sub is not 1 to 255 printable ASCII characters.")
+        return str(claims["sub"])
+
+    def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={
+                    "require": ["exp", "iss", "sub"],
+                    "verify_aud": False,  # ours knows Cognito's access tokens, see below
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except jwt.MissingRequiredClaimError as error:
+            raise InvalidToken(f"The token has no {error.claim}.") from error
+        except _MALFORMED as error:
+            raise InvalidToken(_REASONS.get(type(error), _NO_JWT)) from error
+
+    def _check_audience(self, claims: Mapping[str, Any]) -> None:
+        """Find ourselves in `aud`; Cognito's access tokens name the `client_id` instead."""
+        use = claims.get("token_use", "id")
+        if use not in _COGNITO_USES:
+            raise InvalidToken("The token is neither an id token nor an access token.")
+        audience = claims.get("aud", claims.get("client_id") if use == "access" else None)
+        named = audience if isinstance(audience, list) else [audience]
+        if not any(isinstance(name, str) and name in self._audience for name in named):
+            raise InvalidToken("The token is meant for another audience.")
+
+
+_NO_JWT = "The token is not a well-formed JWT."
+# PyJWT's own errors, and what json raises on hostile input.
+_MALFORMED = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+
+
+def _key_id(token: str) -> str | None:
+    """Read which key a token claims to be signed with. Nothing in it is believed yet."""
+    try:
+        header = jwt.get_unverified_header(token)
+    except _MALFORMED as error:
+        raise InvalidToken(_NO_JWT) from error
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise InvalidToken(_REASONS[jwt.InvalidAlgorithmError])
+    key_id = header.get("kid")
+    return key_id if isinstance(key_id, str) else None

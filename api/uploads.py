@@ -1,0 +1,243 @@
+"""Issues upload URLs: checks the wish, writes the pending record, signs one exact upload."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, Literal, Protocol, Self
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.alias_generators import to_camel
+
+from api.auth import USER
+from api.bodies import read_json
+from api.metrics import ApiMetrics
+from api.middlewares import note
+from api.problems import Document, Problem, Refusal, json_answer
+from safelight import keys
+from safelight.aws.presign import PresignedPost, PresignedPut
+from safelight.formats import READABLE
+from safelight.record import Record, Status
+
+UNKNOWN_TYPE = "application/octet-stream"
+"""For clients that do not know: the picture's content decides, as it always does."""
+CONTENT_TYPES = (*(format.media_type for format in READABLE), UNKNOWN_TYPE)
+
+PENDING_SECONDS = 24 * 3600
+"""How long an upload that never arrives is remembered."""
+
+# No control characters: C0, DEL and C1.
+_TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_IDEMPOTENCY_KEY_MAX = 255
+
+
+def _known(content_type: str) -> str:
+    if content_type not in CONTENT_TYPES:
+        raise ValueError(f"must be one of {', '.join(CONTENT_TYPES)}")
+    return content_type
+
+
+class UploadRequest(BaseModel):
+    """What a client wishes to upload."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
+
+    filename: str = Field(
+        min_length=1, max_length=255, pattern=_TEXT, description="Only remembered, never a key."
+    )
+    content_type: Annotated[str, AfterValidator(_known)] = Field(
+        description="The media type that the upload will declare; the content decides what it is.",
+        json_schema_extra={"enum": list(CONTENT_TYPES)},
+    )
+    size: int = Field(ge=0, description="The exact size in bytes.")
+    sha256: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-fA-F]{64}$",
+        description="The content's SHA-256 in hex; S3 then refuses any other content.",
+    )
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=64, pattern=_TEXT)], ...] = Field(
+        default=(), max_length=10, description="Words of yours; given twice, kept once."
+    )
+    method: Literal["POST", "PUT"] = Field(
+        default="POST", description="A form upload (POST), or a plain one (PUT)."
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _not_too_large(cls, size: int, info: ValidationInfo) -> int:
+        limit = (info.context or {}).get("max_upload_bytes", size)
+        if size > limit:
+            raise ValueError(f"must be at most {limit}")
+        return size
+
+    @property
+    def hash(self) -> str:
+        """What two requests have in common only if they ask for the same."""
+        return sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class UploadIssued(Document):
+    """An image id, and the one upload that makes its source."""
+
+    image_id: str
+    method: Literal["POST", "PUT"]
+    url: str
+    fields: Mapping[str, str] | None = Field(
+        default=None, description="POST: the form's fields, in this order, before `file`."
+    )
+    headers: Mapping[str, str] | None = Field(
+        default=None, description="PUT: the headers to send, exactly."
+    )
+    key: str
+    expires_at: datetime = Field(description="Until when the upload may begin.")
+    status_url: str = Field(description="Where to ask for the image, relative to this api.")
+
+    @classmethod
+    def of(
+        cls, record: Record, signed: PresignedPost | PresignedPut, *, expires_at: datetime
+    ) -> Self:
+        """Tell a client how to upload this image's source."""
+        post = isinstance(signed, PresignedPost)
+        return cls(
+            image_id=record.image_id,
+            method="POST" if post else "PUT",
+            url=signed.url,
+            fields=signed.fields if isinstance(signed, PresignedPost) else None,
+            headers=signed.headers if isinstance(signed, PresignedPut) else None,
+            key=record.original_key,
+            expires_at=expires_at,
+            status_url=f"/v1/images/{record.image_id}",
+        )
+
+
+class Records(Protocol):
+    """Where pending images are written."""
+
+    async def create(self, record: Record) -> Record:
+        """Write a record and return it; if its image has one, return that instead."""
+        ...
+
+
+class Presigner(Protocol):
+    """What signs uploads."""
+
+    async def post(
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        expires_seconds: int,
+    ) -> PresignedPost:  # fmt: skip
+        """Sign a form."""
+        ...
+
+    async def put(
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        expires_seconds: int,
+    ) -> PresignedPut:  # fmt: skip
+        """Sign a PUT."""
+        ...
+
+
+class Uploads:
+    """`POST /v1/uploads`."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        presigner: Presigner,
+        metrics: ApiMetrics,
+        max_upload_bytes: int,
+        url_seconds: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._records = records
+        self._presigner = presigner
+        self._presigned = metrics.uploads_presigned
+        self._max_upload_bytes = max_upload_bytes
+        self._url_seconds = url_seconds
+        self._now = now
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Issue an upload URL, and count what became of the request."""
+        try:
+            answer, replayed = await self._issue(request)
+        except (Refusal, web.HTTPException):
+            self._presigned.labels("refused").inc()
+            raise
+        except Exception:
+            self._presigned.labels("failed").inc()
+            raise
+        self._presigned.labels("replayed" if replayed else "issued").inc()
+        headers = {"Location": answer.status_url, "Cache-Control": "no-store"}
+        if replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return json_answer(answer, status=201, headers=headers)
+
+    async def _issue(self, request: web.Request) -> tuple[UploadIssued, bool]:
+        """Make the answer, and tell whether its image was there before."""
+        idempotency_key = read_idempotency_key(request)
+        limits = {"max_upload_bytes": self._max_upload_bytes}
+        wish = await read_json(request, UploadRequest, context=limits)
+        pending = self._pending(wish, user_id=request[USER], idempotency_key=idempotency_key)
+        note(request, image_id=pending.image_id)
+        standing = await self._records.create(pending)
+        _check_same(standing, pending)
+        expires_at = datetime.fromtimestamp(int(self._now()) + self._url_seconds, UTC)
+        signed = await self._sign(standing, wish)
+        return UploadIssued.of(standing, signed, expires_at=expires_at), standing is not pending
+
+    def _pending(self, wish: UploadRequest, *, user_id: str, idempotency_key: str | None) -> Record:
+        """Make the record of an image that is to come. With a key its id is always the same."""
+        image_id = (
+            keys.new_image_id()
+            if idempotency_key is None
+            else keys.derived_image_id("idempotency-key", user_id, idempotency_key)
+        )
+        now = self._now()
+        return Record(
+            image_id=image_id,
+            user_id=user_id,
+            uploaded_at=int(now * 1000),
+            original_key=keys.source_key(user_id=user_id, image_id=image_id),
+            filename=wish.filename,
+            tags=tuple(dict.fromkeys(wish.tags)),
+            original_size=wish.size,
+            media_type=wish.content_type,
+            expires_at=int(now) + PENDING_SECONDS,
+            request_hash=wish.hash,
+        )
+
+    async def _sign(self, record: Record, wish: UploadRequest) -> PresignedPost | PresignedPut:
+        sign = self._presigner.post if wish.method == "POST" else self._presigner.put
+        return await sign(
+            key=record.original_key,
+            content_type=wish.content_type,
+            size_bytes=wish.size,
+            sha256=wish.sha256.lower() if wish.sha256 else None,
+            expires_seconds=self._url_seconds,
+        )
+
+
+def read_idempotency_key(request: web.Request) -> str | None:
+    """Read the Idempotency-Key header, if there is one."""
+    values = request.headers.getall("Idempotency-Key", [])
+    if not values:
+        return None
+    key = values[0]
+    printable = key.isascii() and key.isprintable()
+    if len(values) > 1 or not 1 <= len(key) <= _IDEMPOTENCY_KEY_MAX or not printable:
+        raise Refusal(
+            Problem.INVALID_IDEMPOTENCY_KEY,
+            "Idempotency-Key must be given once, as 1 to 255 printable ASCII characters.",
+        )
+    return key
+
+
+def _check_same(standing: Record, pending: Record) -> None:
+    if standing.status is Status.ERASED:
+        raise Refusal(Problem.IMAGE_ERASED, "The image of this Idempotency-Key was erased.")
+    if standing.request_hash != pending.request_hash:
+        raise Refusal(
+            Problem.IDEMPOTENCY_KEY_REUSED,
+            "This Idempotency-Key was used for a request that asked for something else.",
+        )

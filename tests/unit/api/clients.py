@@ -1,0 +1,69 @@
+"""The application as clients meet it, and the fakes behind it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from prometheus_client import CollectorRegistry
+
+from api.apikeys import ApiKeys, digest_of
+from tests.support.fakes import FakePresigner, FakeRecords
+
+MAX_UPLOAD_BYTES = 1_000_000
+KEYS = {"alice": "sl_alices-key", "bob": "sl_bobs-key"}
+ALICE = {"X-Api-Key": KEYS["alice"]}
+BOB = {"X-Api-Key": KEYS["bob"]}
+
+
+@dataclass
+class Api:
+    """The application as clients meet it, and the fakes behind it."""
+
+    client: TestClient[web.Request, web.Application]
+    records: FakeRecords
+    presigner: FakePresigner
+    registry: CollectorRegistry
+
+    async def ask(self, method: str, path: str, **more: Any) -> tuple[aiohttp.ClientResponse, Any]:
+        async with self.client.request(method, path, **more) as answer:
+            body = await answer.read()
+            is_json = "json" in answer.content_type and body
+            return answer, json.loads(body) if is_json else body
+
+    async def post(self, wish: dict[str, Any], **headers: str) -> tuple[Any, Any]:
+        return await self.ask("POST", "/v1/uploads", json=wish, headers=ALICE | headers)
+
+    async def get(self, image_id: str, **headers: str) -> tuple[Any, Any]:
+        return await self.ask("GET", f"/v1/images/{image_id}", headers=ALICE | headers)
+
+    async def send(self, request: bytes, *, keep_open: bool = True) -> bytes:
+        """Send raw bytes, and read until the api closes."""
+        reader, writer = await asyncio.open_connection(
+            self.client.server.host, self.client.server.port
+        )
+        writer.write(request)
+        if not keep_open:
+            writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0
+
+
+def wish(**changes: Any) -> dict[str, Any]:
+    return {"filename": "cat.jpg", "contentType": "image/jpeg", "size": 1234} | changes
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in wish().items() if key != name}
+
+
+ALL_KEYS = ApiKeys(tuple((digest_of(key), user) for user, key in KEYS.items()))
+Start = Callable[..., Awaitable[Api]]

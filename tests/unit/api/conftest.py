@@ -1,0 +1,60 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import stamina
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.auth import Authentication
+from tests.support.fakes import FakePresigner, FakeRecords
+from tests.unit.api.clients import ALL_KEYS, MAX_UPLOAD_BYTES, Api, Start
+from tests.unit.api.issuer import OidcIssuer
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start the application, with other limits or authentication than usual if asked."""
+    clients: list[TestClient[web.Request, web.Application]] = []
+
+    async def start(
+        *, authentication: Authentication | None = None, anonymous: bool = False, **limits: Any
+    ) -> Api:
+        records, presigner, registry = FakeRecords(), FakePresigner(), CollectorRegistry()
+        app = make_app(
+            records=records,
+            presigner=presigner,
+            authentication=authentication
+            or Authentication(tokens=None, keys=ALL_KEYS, anonymous=anonymous),
+            limits=Limits(**{"max_upload_bytes": MAX_UPLOAD_BYTES, "url_seconds": 900} | limits),
+            registry=registry,
+        )
+        server = TestServer(app)
+        await server.start_server(**RUNNER_OPTIONS)
+        client = TestClient(server)
+        clients.append(client)
+        return Api(client=client, records=records, presigner=presigner, registry=registry)
+
+    yield start
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def api(start: Start) -> Api:
+    return await start()
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[OidcIssuer]:
+    issuer = OidcIssuer()
+    issuer.answering.set()
+    app = web.Application()
+    app.router.add_get("/.well-known/openid-configuration", issuer.configuration)
+    app.router.add_get("/keys", issuer.keys)
+    async with TestServer(app) as server:
+        issuer.url = f"http://{server.host}:{server.port}"
+        with stamina.set_testing(True, attempts=2, cap=True):
+            yield issuer

@@ -1,0 +1,57 @@
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.apikeys import ApiKeys
+
+ROOT = Path(__file__).parents[3]
+NEEDED = {
+    "SAFELIGHT_UPLOADS_BUCKET": "uploads",
+    "SAFELIGHT_ASSETS_BUCKET": "assets",
+    "SAFELIGHT_TABLE": "images",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "api", *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_new_key_is_printed_with_what_the_setting_must_say() -> None:
+    told = run("--new-key", "auth0|12:3").stdout
+    (key,) = re.findall(r"sl_[\w-]{43}", told)
+    (pair,) = re.findall(r"SAFELIGHT_API_KEYS: (.*)", told)
+    assert ApiKeys.read(pair).user_of(key) == "auth0|12:3"
+    assert key not in pair
+
+
+@pytest.mark.parametrize("user", ["", "zoë", "a,b", " a", "x" * 256])
+def test_a_key_for_nobody_is_refused(user: str) -> None:
+    result = run("--new-key", user)
+    assert result.returncode == 2
+    assert "sl_" not in result.stdout
+
+
+def test_a_port_that_is_taken_is_told_without_a_trace() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run(**NEEDED, AWS_REGION="eu-central-1", SAFELIGHT_PORT=str(port))
+    assert result.returncode == 1
+    assert str(port) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_region_is_told_without_a_trace() -> None:
+    result = run(**NEEDED, HOME="/nonexistent", AWS_CONFIG_FILE="/dev/null", SAFELIGHT_PORT="0")
+    assert result.returncode == 2
+    assert "region" in result.stderr.lower()
+    assert "Traceback" not in result.stderr

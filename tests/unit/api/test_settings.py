@@ -1,0 +1,111 @@
+import pytest
+
+from api.settings import ApiSettings, is_loopback
+from safelight.settings import InvalidSettings
+
+NEEDED = {
+    "SAFELIGHT_UPLOADS_BUCKET": "uploads",
+    "SAFELIGHT_ASSETS_BUCKET": "assets",
+    "SAFELIGHT_TABLE": "images",
+}
+KEYS = {"SAFELIGHT_API_KEYS": f"alice:{'a' * 64}"}
+ISSUER = {
+    "SAFELIGHT_OIDC_ISSUER": "https://issuer.example",
+    "SAFELIGHT_OIDC_AUDIENCE": "web, mobile",
+}
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ApiSettings.model_fields:
+        monkeypatch.delenv(f"SAFELIGHT_{name.upper()}", raising=False)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> ApiSettings:
+    for name, value in (NEEDED | environment).items():
+        monkeypatch.setenv(name, value)
+    return ApiSettings.load()
+
+
+def test_the_usual_settings_are_for_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch)
+    assert (settings.host, settings.port, settings.anonymous) == ("127.0.0.1", 8080, True)
+    assert settings.max_upload_bytes == 64 * 1024**2
+    assert settings.url_seconds == 15 * 60
+
+
+@pytest.mark.parametrize("authentication", [KEYS, ISSUER])
+def test_with_authentication_it_may_listen_anywhere(
+    monkeypatch: pytest.MonkeyPatch, authentication: dict[str, str]
+) -> None:
+    settings = load(monkeypatch, SAFELIGHT_HOST="0.0.0.0", **authentication)  # noqa: S104 - meant
+    assert not settings.anonymous
+
+
+def test_several_audiences_and_origins_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(
+        monkeypatch, SAFELIGHT_CORS_ORIGINS="https://a.example,http://localhost:3000", **ISSUER
+    )
+    assert settings.oidc_audience == ("web", "mobile")
+    assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
+
+
+def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, SAFELIGHT_DELIVERY_URL="https://cdn.example/pictures/")
+    assert settings.delivery_url == "https://cdn.example/pictures"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SAFELIGHT_PORT", "65536", "65536"),
+        ("SAFELIGHT_PORT", "http", "integer"),
+        ("SAFELIGHT_HOST", "0.0.0.0", "SAFELIGHT_API_KEYS"),  # noqa: S104 - refused
+        ("SAFELIGHT_HOST", "", "loopback"),
+        ("SAFELIGHT_HOST", "::", "loopback"),
+        ("SAFELIGHT_OIDC_ISSUER", "https://issuer.example", "SAFELIGHT_OIDC_AUDIENCE"),
+        ("SAFELIGHT_OIDC_ISSUER", "http://issuer.example", "https://"),
+        ("SAFELIGHT_OIDC_ISSUER", "issuer.example", "https://"),
+        ("SAFELIGHT_OIDC_ISSUER", "", "https://"),
+        ("SAFELIGHT_OIDC_JWKS_URL", "https://issuer.example/keys", "SAFELIGHT_OIDC_ISSUER"),
+        ("SAFELIGHT_API_KEYS", "", "names no key"),
+        ("SAFELIGHT_API_KEYS", "alice:short", "user:sha256"),
+        ("SAFELIGHT_MAX_UPLOAD_BYTES", "0", "1"),
+        ("SAFELIGHT_MAX_UPLOAD_BYTES", str(5 * 1024**3 + 1), "5368709120"),
+        ("SAFELIGHT_URL_SECONDS", "5", "60"),
+        ("SAFELIGHT_DELIVERY_URL", "cdn.example", "http"),
+        ("SAFELIGHT_DELIVERY_URL", "https://cdn.example?x", "without a query"),
+        ("SAFELIGHT_CORS_ORIGINS", "*", "exact origins"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://a.example/", "exact origins"),
+        ("SAFELIGHT_CORS_ORIGINS", "a.example", "exact origins"),
+    ],
+)
+def test_a_setting_at_fault_is_named_with_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load(monkeypatch, **{name: value})
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"{name}: ")
+    assert told in fault
+
+
+def test_a_wrong_key_setting_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load(monkeypatch, SAFELIGHT_HOST="0.0.0.0", SAFELIGHT_API_KEYS="alice:oops")  # noqa: S104 - meant
+    (fault,) = caught.value.faults
+    assert fault.startswith("SAFELIGHT_API_KEYS: ")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("localhost", True),
+        ("0.0.0.0", False), ("::", False), ("", False), ("10.0.0.1", False),  # noqa: S104 - told apart
+        ("example.com", False), ("localhost.evil.example", False), ("127.0.0.1.evil", False),
+    ],
+)  # fmt: skip
+def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback

@@ -1,0 +1,341 @@
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.bodies import parse
+from api.problems import Problem, Refusal
+from api.uploads import UploadRequest
+from safelight import keys
+from safelight.errors import Misconfigured, Unavailable
+from safelight.formats import READABLE
+from safelight.record import Record, Status
+from tests.unit.api.clients import ALICE, BOB, MAX_UPLOAD_BYTES, Api, wish, without
+
+
+async def test_an_upload_is_issued_as_a_form_by_default(api: Api) -> None:
+    answer, told = await api.post(wish())
+    assert answer.status == 201
+    assert told["method"] == "POST"
+    assert told["key"] == f"uploads/alice/{told['imageId']}"
+    policy = json.loads(told["fields"]["policy"])
+    assert policy["key"] == told["key"]
+    assert policy["Content-Type"] == "image/jpeg"
+    assert policy["content-length-range"] == [1, 1234]
+    assert policy["expires_seconds"] == 900
+    assert "headers" not in told
+
+
+async def test_a_put_is_signed_for_the_exact_length_once(api: Api) -> None:
+    _, told = await api.post(wish(method="PUT"))
+    assert told["method"] == "PUT"
+    assert told["headers"] == {
+        "Content-Type": "image/jpeg",
+        "Content-Length": "1234",
+        "If-None-Match": "*",
+    }
+    assert "fields" not in told
+
+
+async def test_an_upload_expires_after_fifteen_minutes(api: Api) -> None:
+    before = datetime.now(UTC)
+    _, told = await api.post(wish())
+    expires_at = datetime.fromisoformat(told["expiresAt"])
+    assert timedelta(0) <= expires_at - before + timedelta(seconds=1) - timedelta(minutes=15)
+    assert expires_at <= datetime.now(UTC) + timedelta(minutes=15)
+
+
+async def test_the_answer_leads_to_the_image_and_is_stored_nowhere(api: Api) -> None:
+    answer, told = await api.post(wish())
+    assert answer.headers["Location"] == told["statusUrl"] == f"/v1/images/{told['imageId']}"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    image, _ = await api.ask("GET", told["statusUrl"], headers=ALICE)
+    assert image.status == 200
+
+
+async def test_a_pending_record_is_written_that_expires_in_a_day(api: Api) -> None:
+    _, told = await api.post(wish(tags=["a", "b", "a"]))
+    record = api.records.records[told["imageId"]]
+    assert record.status is Status.PENDING
+    assert (record.user_id, record.original_key) == ("alice", told["key"])
+    assert (record.filename, record.media_type) == ("cat.jpg", "image/jpeg")
+    assert record.tags == ("a", "b")
+    assert record.expires_at == record.uploaded_at // 1000 + 24 * 3600
+
+
+async def test_two_uploads_of_one_name_are_two_images(api: Api) -> None:
+    (_, one), (_, other) = await asyncio.gather(api.post(wish()), api.post(wish()))
+    assert one["imageId"] != other["imageId"]
+    assert one["key"] != other["key"]
+
+
+async def test_a_checksum_is_signed_in_lower_case(api: Api) -> None:
+    _, told = await api.post(wish(sha256="AB" * 32))
+    assert json.loads(told["fields"]["policy"])["x-amz-checksum-sha256"] == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "media_type", [*(format.media_type for format in READABLE), "application/octet-stream"]
+)
+async def test_every_readable_format_may_be_declared(api: Api, media_type: str) -> None:
+    answer, _ = await api.post(wish(contentType=media_type))
+    assert answer.status == 201
+
+
+@pytest.mark.parametrize("size", [0, 1, MAX_UPLOAD_BYTES])
+async def test_every_size_up_to_the_limit_is_accepted(api: Api, size: int) -> None:
+    answer, _ = await api.post(wish(size=size))
+    assert answer.status == 201
+
+
+@pytest.mark.parametrize(
+    "filename", ["a b+ü(1)&=#%.jpg", "../../etc/passwd", "猫🐈.png", "x" * 255]
+)
+async def test_any_file_name_is_remembered_and_is_part_of_no_key(api: Api, filename: str) -> None:
+    _, told = await api.post(wish(filename=filename))
+    assert api.records.records[told["imageId"]].filename == filename
+    assert told["key"] == f"uploads/alice/{told['imageId']}"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (without("filename"), "#/filename"),
+        (without("contentType"), "#/contentType"),
+        (without("size"), "#/size"),
+        (wish(filename=""), "#/filename"),
+        (wish(filename="x" * 256), "#/filename"),
+        (wish(filename="a\0b"), "#/filename"),
+        (wish(filename="a\nb"), "#/filename"),
+        (wish(filename="a\x85b"), "#/filename"),
+        (wish(filename=5), "#/filename"),
+        (wish(contentType="image/svg+xml"), "#/contentType"),
+        (wish(contentType="image/jpg"), "#/contentType"),
+        (wish(contentType="image/jpeg; x=y"), "#/contentType"),
+        (wish(size=-1), "#/size"),
+        (wish(size=MAX_UPLOAD_BYTES + 1), "#/size"),
+        (wish(size=10**400), "#/size"),
+        (wish(size="1234"), "#/size"),
+        (wish(size=True), "#/size"),
+        (wish(size=1.5), "#/size"),
+        (wish(size=None), "#/size"),
+        (wish(sha256="ab" * 31), "#/sha256"),
+        (wish(sha256="xy" * 32), "#/sha256"),
+        (wish(sha256="ab" * 32 + "\n"), "#/sha256"),
+        (wish(tags=["t"] * 11), "#/tags"),
+        (wish(tags=["ok", ""]), "#/tags/1"),
+        (wish(tags=["t" * 65]), "#/tags/0"),
+        (wish(tags=["a\tb"]), "#/tags/0"),
+        (wish(tags="cat"), "#/tags"),
+        (wish(method="post"), "#/method"),
+        (wish(method="DELETE"), "#/method"),
+        (wish(**{"a/b~é": 1}), "#/a~1b~0%C3%A9"),
+        (wish(image_id="x"), "#/image_id"),
+        ([], "#"),
+        ("text", "#"),
+    ],
+)
+async def test_a_member_at_fault_is_named(api: Api, body: Any, pointer: str) -> None:
+    answer, problem = await api.ask("POST", "/v1/uploads", json=body, headers=ALICE)
+    assert answer.status == 422
+    assert answer.content_type == "application/problem+json"
+    assert problem["type"] == "/problems/invalid_request"
+    assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
+    assert api.records.records == {}
+
+
+async def test_all_faults_are_named_at_once_up_to_a_limit(api: Api) -> None:
+    _, few = await api.post(wish(size=-1, filename="", tags=[""]))
+    assert {fault["pointer"] for fault in few["errors"]} == {"#/size", "#/filename", "#/tags/0"}
+    _, many = await api.post(wish(**{f"unknown{number}": 1 for number in range(1000)}))
+    assert len(many["errors"]) == 20
+    assert "1000 members" in many["detail"]
+
+
+async def test_the_largest_size_is_told(api: Api) -> None:
+    _, problem = await api.post(wish(size=MAX_UPLOAD_BYTES + 1))
+    assert problem["errors"][0]["detail"] == f"must be at most {MAX_UPLOAD_BYTES}."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"filename": "\xff"}',
+        b'{"filename": "\\ud800", "contentType": "image/jpeg", "size": 1}',
+        b'{"filename": "a\0b"}',
+        b"[" * 30_000,
+        b'{"a":' * 10_000,
+        b'{"size": 1' + b"0" * 60_000 + b"}",
+        b"\xef\xbb\xbf{}x",
+        json.dumps(wish()).encode("utf-16"),
+    ],
+)
+async def test_what_is_no_json_is_told_so(api: Api, body: bytes) -> None:
+    headers = ALICE | {"Content-Type": "application/json"}
+    answer, problem = await api.ask("POST", "/v1/uploads", data=body, headers=headers)
+    assert answer.status == 400
+    assert problem["type"] == "/problems/malformed_json"
+
+
+WORDS = st.sampled_from([*wish(), "tags", "sha256", "method", "x"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner),
+).map(lambda value: json.dumps(value).encode())
+
+
+@given(body=st.binary(max_size=400) | JSON)
+def test_whatever_a_body_is_it_is_read_or_refused(body: bytes) -> None:
+    try:
+        read = parse(body, UploadRequest, context={"max_upload_bytes": 9})
+    except Refusal as refusal:
+        assert refusal.problem in {Problem.MALFORMED_JSON, Problem.INVALID_REQUEST}  # noqa: PT017 - or it is read
+    else:
+        assert read.size <= 9
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        {"Content-Type": "application/json", "Content-Encoding": "br, gzip"},
+    ],
+)
+async def test_another_media_type_or_encoding_is_unsupported(
+    api: Api, headers: dict[str, str]
+) -> None:
+    body = json.dumps(wish()).encode()
+    answer, problem = await api.ask("POST", "/v1/uploads", data=body, headers=ALICE | headers)
+    assert answer.status == 415
+    assert problem["type"] == "/problems/unsupported_media_type"
+    assert answer.headers["Accept"] == "application/json"
+
+
+async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
+    answer, problem = await api.post(wish(filename="x" * 70_000))
+    assert answer.status == 413
+    assert problem["type"] == "/problems/body_too_large"
+
+
+async def test_a_body_that_never_ends_is_refused(api: Api) -> None:
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 10_000
+
+    headers = ALICE | {"Content-Type": "application/json"}
+    answer, _ = await api.ask("POST", "/v1/uploads", data=endless(), headers=headers)
+    assert answer.status == 413
+
+
+KEY = {"Idempotency-Key": "order-17"}
+
+
+async def test_the_same_key_and_request_mean_the_same_image_with_a_fresh_url(api: Api) -> None:
+    first, one = await api.post(wish(), **KEY)
+    second, other = await api.post(wish(), **KEY)
+    assert (first.status, second.status) == (201, 201)
+    assert one["imageId"] == other["imageId"]
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert len(api.records.records) == 1
+    assert api.presigner.calls["post"] == 2
+
+
+async def test_the_same_key_for_another_request_is_refused(api: Api) -> None:
+    await api.post(wish(), **KEY)
+    answer, problem = await api.post(wish(size=99), **KEY)
+    assert answer.status == 422
+    assert problem["type"] == "/problems/idempotency_key_reused"
+    assert api.presigner.calls["post"] == 1
+
+
+async def test_two_requests_with_one_key_at_once_make_one_image(api: Api) -> None:
+    answers = await asyncio.gather(*(api.post(wish(), **KEY) for _ in range(10)))
+    assert len({told["imageId"] for _, told in answers}) == 1
+    assert len(api.records.records) == 1
+
+
+async def test_two_users_with_one_key_have_two_images(api: Api) -> None:
+    _, alices = await api.post(wish(), **KEY)
+    _, bobs = await api.post(wish(), **KEY, **BOB)
+    assert alices["imageId"] != bobs["imageId"]
+
+
+async def test_a_key_is_remembered_once_the_image_is_completed(api: Api) -> None:
+    _, told = await api.post(wish(), **KEY)
+    pending = api.records.records[told["imageId"]]
+    settled = pending.model_copy(
+        update={"status": Status.COMPLETED, "revision": "r", "sequencer": "1"}
+    )
+    await api.records.commit(settled)
+    answer, again = await api.post(wish(), **KEY)
+    assert answer.status == 201
+    assert again["imageId"] == told["imageId"]
+
+
+async def test_a_key_whose_image_was_erased_is_gone(api: Api) -> None:
+    _, told = await api.post(wish(), **KEY)
+    api.records.records[told["imageId"]] = Record(
+        image_id=told["imageId"], user_id="alice", uploaded_at=0, original_key=told["key"],
+        status=Status.ERASED,
+    )  # fmt: skip
+    answer, problem = await api.post(wish(), **KEY)
+    assert answer.status == 410
+    assert problem["type"] == "/problems/image_erased"
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "naïve", "", "a\tb"])
+async def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
+    answer, problem = await api.post(wish(), **{"Idempotency-Key": key})
+    assert answer.status == 400
+    assert problem["type"] == "/problems/invalid_idempotency_key"
+
+
+async def test_two_keys_are_refused(api: Api) -> None:
+    headers = [*ALICE.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    _, problem = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
+    assert problem["type"] == "/problems/invalid_idempotency_key"
+
+
+async def test_an_idempotent_id_never_meets_an_adopted_one(api: Api) -> None:
+    _, told = await api.post(wish(), **{"Idempotency-Key": "uploads/x"})
+    assert told["imageId"] != keys.derived_image_id("alice", "uploads/x")
+
+
+async def test_a_table_that_is_out_of_reach_is_temporary(api: Api) -> None:
+    api.records.fail_next["create"] = [Unavailable("dynamodb", "10.0.0.1 refused")]
+    answer, problem = await api.post(wish())
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert problem["type"] == "/problems/unavailable"
+    assert "10.0.0.1" not in json.dumps(problem)
+
+
+async def test_missing_permissions_are_told_as_such_without_their_details(api: Api) -> None:
+    api.presigner.fail_next["post"] = [Misconfigured("s3", "arn:aws:iam::1:role/x is denied")]
+    answer, problem = await api.post(wish())
+    assert answer.status == 500
+    assert problem["type"] == "/problems/misconfigured"
+    assert "arn:" not in json.dumps(problem)
+
+
+async def test_outcomes_are_counted(api: Api) -> None:
+    name = "safelight_uploads_presigned_total"
+    await api.post(wish(), **KEY)
+    await api.post(wish(), **KEY)
+    await api.post(wish(size=-1))
+    api.records.fail_next["create"] = [RuntimeError("a bug")]
+    await api.post(wish())
+    counted = {o: api.value(name, outcome=o) for o in ("issued", "replayed", "refused", "failed")}
+    assert counted == {"issued": 1, "replayed": 1, "refused": 1, "failed": 1}
