@@ -77,6 +77,15 @@ class WorkerSettings(AwsSettings):
         ge=256 * 1024**2,
         description="Address space that one render child may have.",
     )
+    tasks_per_child: int = Field(
+        default=_DEFAULTS.tasks_per_child,
+        ge=1,
+        description="Probes and renders after which a child makes room for a fresh one.",
+    )
+    accept_damaged: bool = Field(
+        default=_DEFAULTS.accept_damaged,
+        description="Whether a picture with damage in its data is rendered as far as it goes.",
+    )
 
     spool: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "safelight",
@@ -104,4 +113,6 @@ class WorkerSettings(AwsSettings):
             max_frames=self.max_frames,
             max_seconds=self.max_seconds,
             child_memory_bytes=self.child_memory_bytes,
+            tasks_per_child=self.tasks_per_child,
+            accept_damaged=self.accept_damaged,
         )

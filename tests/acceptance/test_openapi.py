@@ -64,6 +64,7 @@ def url() -> Iterator[str]:
 @settings(
     max_examples=100,
     deadline=None,
+    derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

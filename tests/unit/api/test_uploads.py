@@ -87,7 +87,7 @@ async def test_every_readable_format_may_be_declared(api: Api, media_type: str) 
     assert answer.status == 201
 
 
-@pytest.mark.parametrize("size", [0, 1, MAX_UPLOAD_BYTES])
+@pytest.mark.parametrize("size", [0, 1, MAX_UPLOAD_BYTES, 5.0])
 async def test_every_size_up_to_the_limit_is_accepted(api: Api, size: int) -> None:
     answer, _ = await api.post(wish(size=size))
     assert answer.status == 201
@@ -295,7 +295,7 @@ async def test_a_key_whose_image_was_erased_is_gone(api: Api) -> None:
     assert problem["type"] == "/problems/image_erased"
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "naïve", "", "a\tb"])
+@pytest.mark.parametrize("key", ["x" * 256, "naïve", "", "a b", "a\tb"])
 async def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
     answer, problem = await api.post(wish(), **{"Idempotency-Key": key})
     assert answer.status == 400
