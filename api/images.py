@@ -56,7 +56,10 @@ class Image(Document):
         default=None, description="Until when the variants' URLs work; absent if for good."
     )
     savings_percent: float | None = None
-    processing_time_ms: int | None = None
+    processing_time_ms: int | None = Field(
+        default=None, description="From the start of the fetch to the commit."
+    )
+    render_time_ms: int | None = Field(default=None, description="Of that, decoding and encoding.")
 
     @classmethod
     def of(
@@ -84,6 +87,7 @@ class Image(Document):
             urls_expire_at=urls_expire_at,
             savings_percent=record.savings_percent,
             processing_time_ms=record.processing_time_ms,
+            render_time_ms=record.render_time_ms,
         )
 
 

@@ -20,7 +20,7 @@ class Problem(Enum):
     INVALID_IDEMPOTENCY_KEY = (
         400,
         "Invalid Idempotency-Key",
-        "Send the header once, with 1 to 255 printable ASCII characters.",
+        "Send the header once, with 1 to 255 visible ASCII characters.",
     )
     UNAUTHENTICATED = (
         401,

@@ -1,5 +1,6 @@
 """Issues upload URLs: checks the wish, writes the pending record, signs one exact upload."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -7,7 +8,15 @@ from hashlib import sha256
 from typing import Annotated, Literal, Protocol, Self
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from api.auth import USER
@@ -29,13 +38,18 @@ PENDING_SECONDS = 24 * 3600
 
 # No control characters: C0, DEL and C1.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
-_IDEMPOTENCY_KEY_MAX = 255
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def _known(content_type: str) -> str:
     if content_type not in CONTENT_TYPES:
         raise ValueError(f"must be one of {', '.join(CONTENT_TYPES)}")
     return content_type
+
+
+def _whole(number: object) -> object:
+    """Read 5.0 as 5: to JSON Schema both are integers, and some languages write them so."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class UploadRequest(BaseModel):
@@ -50,7 +64,9 @@ class UploadRequest(BaseModel):
         description="The media type that the upload will declare; the content decides what it is.",
         json_schema_extra={"enum": list(CONTENT_TYPES)},
     )
-    size: int = Field(ge=0, description="The exact size in bytes.")
+    size: Annotated[int, BeforeValidator(_whole)] = Field(
+        ge=0, description="The exact size in bytes."
+    )
     sha256: str | None = Field(
         default=None,
         pattern=r"^[0-9a-fA-F]{64}$",
@@ -223,14 +239,12 @@ def read_idempotency_key(request: web.Request) -> str | None:
     values = request.headers.getall("Idempotency-Key", [])
     if not values:
         return None
-    key = values[0]
-    printable = key.isascii() and key.isprintable()
-    if len(values) > 1 or not 1 <= len(key) <= _IDEMPOTENCY_KEY_MAX or not printable:
+    if len(values) > 1 or not _IDEMPOTENCY_KEY.fullmatch(values[0]):
         raise Refusal(
             Problem.INVALID_IDEMPOTENCY_KEY,
-            "Idempotency-Key must be given once, as 1 to 255 printable ASCII characters.",
+            "Idempotency-Key must be given once, as 1 to 255 visible ASCII characters.",
         )
-    return key
+    return values[0]
 
 
 def _check_same(standing: Record, pending: Record) -> None:
