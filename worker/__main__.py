@@ -20,6 +20,7 @@ from safelight.settings import InvalidSettings
 from safelight.telemetry import ProcessMetrics, background, configure_logging
 from worker.admin import Health, make_admin_app, serve
 from worker.admission import Admission
+from worker.breaker import Breaker
 from worker.consumer import Consumer
 from worker.depth import watch_depth
 from worker.lease import Leases
@@ -126,6 +127,7 @@ def build_consumer(
         receive_wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
         metrics=metrics,
+        breaker=Breaker(metrics),
     )
 
 

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import structlog
 
 from safelight.aws.queue import Failure, Message
-from safelight.errors import Misconfigured, SafelightError
+from safelight.errors import Misconfigured, SafelightError, Unavailable
 from safelight.telemetry import background
 from worker.batch import BATCH_SIZE, Batch
+from worker.breaker import Breaker
 from worker.lease import Lease, Leases
 from worker.metrics import WorkerMetrics
 from worker.verdict import RELEASE, Abandon, Done, Retry, Verdict, verdict_on
@@ -58,7 +59,8 @@ class Consumer:
         receive_wait_seconds: int,
         drain_seconds: float,
         metrics: WorkerMetrics,
-        misconfigured_pause_seconds: float = 5,
+        breaker: Breaker,
+        hopeless_pause_seconds: float = 5,
     ) -> None:
         self._queue = queue
         self._process = process
@@ -68,7 +70,8 @@ class Consumer:
         self._receive_wait_seconds = receive_wait_seconds
         self._drain_seconds = drain_seconds
         self._metrics = metrics
-        self._misconfigured_pause_seconds = misconfigured_pause_seconds
+        self._breaker = breaker
+        self._hopeless_pause_seconds = hopeless_pause_seconds
         self._deletes: Batch[None] = Batch(lambda items: queue.delete(list(items)))
         self._releases: Batch[int] = Batch(queue.change_visibility)
         self._handlers: dict[asyncio.Task[None], Lease] = {}
@@ -119,7 +122,7 @@ class Consumer:
         while await self._has_room():
             try:
                 messages = await self._queue.receive(
-                    max_messages=min(BATCH_SIZE, self._capacity - len(self._handlers)),
+                    max_messages=min(BATCH_SIZE, self._vacancies()),
                     wait_seconds=self._receive_wait_seconds,
                 )
             except Exception as error:  # noqa: BLE001 - whatever happens, the loop goes on
@@ -138,19 +141,27 @@ class Consumer:
             pause = self._paused_until - time.monotonic()
             if pause > 0:
                 await self._sleep(pause)
-            elif len(self._handlers) < self._capacity:
+            elif self._vacancies() > 0:
                 return True
             else:
                 self._room.clear()
                 await self._room.wait()
         return False
 
+    def _vacancies(self) -> int:
+        """Count what may be received now; while the breaker is open, one message at most is held.
+
+        One it must be: somebody has to find out when the service is back.
+        """
+        capacity = 1 if self._breaker.open else self._capacity
+        return capacity - len(self._handlers)
+
     def _pause_after(self, error: Exception, failures: int) -> None:
         """Stop receiving for a while: longer with every failure, jittered."""
         longest = min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(failures, 10))
         seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         if isinstance(error, Misconfigured):
-            seconds = self._misconfigured_pause_seconds
+            seconds = self._hopeless_pause_seconds
         self.receiving_well = False
         self._paused_until = time.monotonic() + seconds
         code = type(error).__name__ if isinstance(error, SafelightError) else "other"
@@ -194,24 +205,29 @@ class Consumer:
             self._working += 1
             self._metrics.queue_dwell.observe(max(0.0, time.time() - lease.message.sent_at))
             try:
-                await self._process_when_configured(lease.message)
+                await self._process_in_better_times(lease.message)
             finally:
                 self._working -= 1
 
-    async def _process_when_configured(self, message: Message) -> None:
-        """Process, and as long as only a person can help, hold on and try again.
+    async def _process_in_better_times(self, message: Message) -> None:
+        """Process; while it is hopeless for reasons of others, hold the message and try again.
 
         The message is no more at fault than the others, so its receive count must not pay.
         """
         while True:
             try:
-                return await self._process(message)
-            except Misconfigured as error:
-                if self._draining.is_set():
+                await self._process(message)
+            except (Unavailable, Misconfigured) as error:
+                self._breaker.failed(error)
+                held = self._breaker.holds(error, receive_count=message.receive_count)
+                if self._draining.is_set() or not held:
                     raise
-                self._paused_until = time.monotonic() + self._misconfigured_pause_seconds
-                log.error("misconfigured", error=str(error), message_id=message.message_id)
-                await self._sleep(self._misconfigured_pause_seconds)
+                log.error("held", error=str(error), message_id=message.message_id)
+                await self._sleep(self._hopeless_pause_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            else:
+                self._breaker.succeeded()
+                self._room.set()
+                return
 
     def _decide(self, lease: Lease, work: asyncio.Task[None]) -> Verdict:
         if lease.lost:

@@ -81,6 +81,9 @@ class WorkerMetrics:
             "render_child_rss_bytes", "Peak memory of a child's render.", buckets=_BYTES
         )
         self.completions = counter("completions_total", "Completions published.", "result")
+        self.breaker_open = gauge(
+            "breaker_open", "Whether a service fails for every message.", "dependency"
+        )
         self.canary_success = gauge("canary_success", "Whether the last canary render succeeded.")
         self.draining = gauge("draining", "Whether the worker is draining.")
         self.last_success = gauge(

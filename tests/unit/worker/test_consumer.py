@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from safelight.aws.queue import Failure, Message
 from safelight.errors import Misconfigured, Unavailable, Unreadable
 from tests.support.fakes import FakeQueue
+from worker.breaker import FAILURES_TO_OPEN, PATIENT_RECEIVES, Breaker
 from worker.consumer import Consumer
 from worker.lease import Leases
 from worker.metrics import WorkerMetrics
@@ -75,7 +76,8 @@ async def running(
         receive_wait_seconds=20,
         drain_seconds=drain_seconds,
         metrics=metrics,
-        misconfigured_pause_seconds=0.01,
+        breaker=Breaker(metrics),
+        hopeless_pause_seconds=0.01,
     )
     run = asyncio.create_task(consumer.run())
     try:
@@ -269,3 +271,47 @@ async def test_no_failing_receive_ends_the_loop(failure: Exception) -> None:
             )
             == 1
         )
+
+
+async def test_while_a_service_is_down_receiving_stops_and_no_receive_count_pays() -> None:
+    queue, work = FakeQueue(), Work(Unavailable("s3", "503"))
+    for number in range(40):
+        queue.send(str(number))
+    async with running(queue, work, slots=2, prefetch=2) as run:
+        await until(lambda: run.value("breaker_open", dependency="s3") == 1)
+        tried = len(work.begun)
+        await work.until_begun(tried + 20)
+        assert max(entry.receive_count for entry in queue.entries) <= 3
+        assert sum(entry.receive_count for entry in queue.entries) <= FAILURES_TO_OPEN + 4
+        work.outcome = None
+        await until(lambda: len(queue.deleted) == 40)
+        assert run.value("breaker_open", dependency="s3") == 0
+
+
+async def test_a_worker_that_holds_nothing_still_finds_out_when_a_service_is_back() -> None:
+    queue, work = FakeQueue(), Work(Unavailable("s3", "503"))
+    async with running(queue, work, slots=1, prefetch=0) as run:
+        for _ in range(FAILURES_TO_OPEN):
+            run.consumer._breaker.failed(Unavailable("s3", "503"))
+        work.outcome = None
+        number = queue.send("one")
+        await until(lambda: queue.deleted == [number])
+
+
+async def test_a_topic_that_is_down_does_not_stop_the_rendering_of_others() -> None:
+    queue, work = FakeQueue(), Work(Unavailable("sns", "503"))
+    for number in range(20):
+        queue.send(str(number))
+    async with running(queue, work, slots=2, prefetch=2):
+        await until(lambda: set(work.begun) == {str(number) for number in range(20)})
+
+
+async def test_a_message_with_few_receives_left_is_held_while_a_service_is_down() -> None:
+    queue, work = FakeQueue(), Work(Unavailable("sns", "503"))
+    queue.send("one")
+    queue.entries[0].receive_count = PATIENT_RECEIVES - 1
+    async with running(queue, work, slots=1, prefetch=0):
+        await work.until_begun(5)
+        assert queue.entries[0].receive_count == PATIENT_RECEIVES
+        work.outcome = None
+        await until(lambda: queue.deleted == ["message-1"])

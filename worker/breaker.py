@@ -1,0 +1,50 @@
+"""Tells when work is hopeless for now, so that the worker stops receiving and keeps what it has.
+
+A message that fails because a service is down is no more at fault than the next one: returning each
+of them would burn receive counts until good pictures were dead letters.
+"""
+
+from safelight.errors import Misconfigured, Unavailable
+from worker.metrics import WorkerMetrics
+
+FAILURES_TO_OPEN = 5
+"""In a row, without one success: retries inside a call have failed before these count."""
+PATIENT_RECEIVES = 5
+"""A message received this often is held while a service is down: half its receives are left."""
+DISPENSABLE = frozenset({"sns"})
+"""Without these a picture can still be settled: only its telling waits."""
+
+
+class Breaker:
+    """Open while a service fails for every message; closed by the first success."""
+
+    def __init__(self, metrics: WorkerMetrics) -> None:
+        self._metrics = metrics
+        self._failures: dict[str, int] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing new should be received."""
+        return any(
+            count >= FAILURES_TO_OPEN and dependency not in DISPENSABLE
+            for dependency, count in self._failures.items()
+        )
+
+    def failed(self, error: Unavailable | Misconfigured) -> None:
+        """Count a failure. What only a person can put right opens the breaker at once."""
+        weight = FAILURES_TO_OPEN if isinstance(error, Misconfigured) else 1
+        count = self._failures.get(error.dependency, 0) + weight
+        self._failures[error.dependency] = count
+        self._metrics.breaker_open.labels(error.dependency).set(count >= FAILURES_TO_OPEN)
+
+    def succeeded(self) -> None:
+        """Close it: a message went all its way."""
+        for dependency in self._failures:
+            self._metrics.breaker_open.labels(dependency).set(0)
+        self._failures.clear()
+
+    def holds(self, error: Unavailable | Misconfigured, *, receive_count: int) -> bool:
+        """Tell whether a message that failed so is held and tried again, not returned."""
+        if isinstance(error, Misconfigured):
+            return True
+        return self.open or receive_count >= PATIENT_RECEIVES
