@@ -76,14 +76,14 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
         processor = await build_processor(settings, presets, aws, pool, spool, metrics)
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
-        consumer = build_consumer(settings, queue, processor, metrics)
+        url = settings.dead_letter_queue_url
+        dead_letters = await aws.queue(url) if url else None
+        consumer = build_consumer(settings, queue, dead_letters, processor, metrics)
         health = Health(pool, metrics)
         app = make_admin_app(registry=registry, health=health, consumer=consumer)
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, consumer.drain)
-        url = settings.dead_letter_queue_url
-        dead_letters = await aws.queue(url) if url else None
         async with background(
             health.watch(), process_metrics.watch_loop(), watch_depth(queue, dead_letters, metrics)
         ):
@@ -115,7 +115,11 @@ async def build_processor(
 
 
 def build_consumer(
-    settings: WorkerSettings, queue: Queue, processor: Processor, metrics: WorkerMetrics
+    settings: WorkerSettings,
+    queue: Queue,
+    dead_letters: Queue | None,
+    processor: Processor,
+    metrics: WorkerMetrics,
 ) -> Consumer:
     """Put the loop together that feeds the processor."""
     return Consumer(
@@ -128,6 +132,8 @@ def build_consumer(
         drain_seconds=settings.drain_seconds,
         metrics=metrics,
         breaker=Breaker(metrics),
+        dead_letters=dead_letters,
+        max_receives=settings.max_receives,
     )
 
 

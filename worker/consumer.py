@@ -8,12 +8,16 @@ import asyncio
 import contextlib
 import contextvars
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
+from structlog.contextvars import get_contextvars
 
+from safelight import __version__
 from safelight.aws.queue import Failure, Message
 from safelight.errors import Misconfigured, SafelightError, Unavailable
 from safelight.telemetry import background
@@ -21,7 +25,7 @@ from worker.batch import BATCH_SIZE, Batch
 from worker.breaker import Breaker
 from worker.lease import Lease, Leases
 from worker.metrics import WorkerMetrics
-from worker.verdict import RELEASE, Abandon, Done, Retry, Verdict, verdict_on
+from worker.verdict import RELEASE, Abandon, DeadLetter, Done, Retry, Verdict, verdict_on
 
 log = structlog.get_logger()
 
@@ -45,6 +49,14 @@ class Queue(Protocol):
         ...
 
 
+class DeadLetters(Protocol):
+    """Where messages go that nothing could be done with."""
+
+    async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
+        """Keep a message, with words on it."""
+        ...
+
+
 class Consumer:
     """The worker's loop. `run` returns when it has drained."""
 
@@ -60,6 +72,8 @@ class Consumer:
         drain_seconds: float,
         metrics: WorkerMetrics,
         breaker: Breaker,
+        dead_letters: DeadLetters | None = None,
+        max_receives: int = 10,
         hopeless_pause_seconds: float = 5,
     ) -> None:
         self._queue = queue
@@ -71,6 +85,8 @@ class Consumer:
         self._drain_seconds = drain_seconds
         self._metrics = metrics
         self._breaker = breaker
+        self._dead_letters = dead_letters
+        self._max_receives = max_receives if dead_letters else sys.maxsize
         self._hopeless_pause_seconds = hopeless_pause_seconds
         self._deletes: Batch[None] = Batch(lambda items: queue.delete(list(items)))
         self._releases: Batch[int] = Batch(queue.change_visibility)
@@ -196,6 +212,8 @@ class Consumer:
         lease.held_by(work)
         await asyncio.wait([work])
         verdict = self._decide(lease, work)
+        if isinstance(verdict, DeadLetter):
+            verdict = await self._bury(lease, work, verdict, context.run(get_contextvars))
         context.run(self._tell, lease, work, verdict)
         await self._carry_out(verdict, lease)
 
@@ -237,12 +255,43 @@ class Consumer:
         match work.exception():
             case None:
                 return Done()
-            case Misconfigured():
-                return RELEASE
             case Exception() as error:
-                return verdict_on(error, receive_count=lease.message.receive_count)
+                return verdict_on(
+                    error,
+                    receive_count=lease.message.receive_count,
+                    max_receives=self._max_receives,
+                )
             case error:
                 raise error
+
+    async def _bury(
+        self,
+        lease: Lease,
+        work: asyncio.Task[None],
+        verdict: DeadLetter,
+        known: Mapping[str, Any],
+    ) -> Verdict:
+        """Send the message to the dead-letter queue, with all that is known of its death on it.
+
+        If that fails it is released: the redrive policy then moves it, without a word.
+        """
+        message = lease.message
+        attributes = {
+            "reason": verdict.reason,
+            "stage": str(known.get("stage", "read")),
+            "exceptionType": type(work.exception()).__name__,
+            "imageId": str(known.get("image_id", "")),
+            "receiveCount": str(message.receive_count),
+            "version": __version__,
+            "firstSeen": datetime.fromtimestamp(message.sent_at, UTC).isoformat(),
+        }
+        try:
+            assert self._dead_letters  # noqa: S101 - without one no verdict is a dead letter
+            await self._dead_letters.send(message.body, attributes=attributes)
+        except SafelightError as error:
+            log.error("not_buried", error=str(error), message_id=message.message_id)
+            return RELEASE
+        return verdict
 
     def _tell(self, lease: Lease, work: asyncio.Task[None], verdict: Verdict) -> None:
         """Write the message's one wide event."""
@@ -268,6 +317,9 @@ class Consumer:
                 cause = "retry" if after_seconds else "release"
                 self._metrics.messages_released.labels(cause).inc()
                 await self._settle(self._releases, receipt, after_seconds)
+            case DeadLetter(reason):
+                self._metrics.messages_buried.labels(reason).inc()
+                await self._settle(self._deletes, receipt, None)
             case Abandon():
                 self._metrics.messages_released.labels("abandon").inc()
 

@@ -70,6 +70,9 @@ class WorkerMetrics:
         self.messages_released = counter(
             "messages_released_total", "Messages given back undone, by cause.", "cause"
         )
+        self.messages_buried = counter(
+            "messages_buried_total", "Messages sent to the dead-letter queue, by reason.", "reason"
+        )
         self.renewal_lateness = histogram(
             "renewal_lateness_seconds", "How late the renewal loop woke."
         )

@@ -22,7 +22,15 @@ class WorkerSettings(AwsSettings):
 
     queue_url: str = Field(min_length=1, description="The SQS queue of S3's events.")
     dead_letter_queue_url: str | None = Field(
-        default=None, description="The dead-letter queue, measured if it is named."
+        default=None,
+        description="The dead-letter queue. If it is named it is measured, and a message on its "
+        "last attempt is sent there with the reason on it.",
+    )
+    max_receives: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="The maxReceiveCount of the queue's redrive policy.",
     )
     topic_arn: str = Field(min_length=1, description="The SNS topic that completions go to.")
     presets: Path = Field(

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from safelight.errors import Unavailable, Unreadable
+from safelight.errors import Misconfigured, Unavailable, Unreadable
 
 UNKNOWN_RETRY_SECONDS = 30
 FIRST_RETRY_SECONDS = 5
@@ -27,27 +27,53 @@ class Abandon:
     """The lease was lost, somebody else may hold it: write nothing, delete nothing."""
 
 
-Verdict = Done | Retry | Abandon
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """No attempt is left: move it to the dead-letter queue, with the reason on it."""
+
+    reason: str
+
+
+Verdict = Done | Retry | Abandon | DeadLetter
 
 RELEASE = Retry(0)
 """Give it back at once, untouched."""
 
 
-def verdict_on(error: Exception, *, receive_count: int) -> Verdict:
+def verdict_on(error: Exception, *, receive_count: int, max_receives: int) -> Verdict:
     """Decide what becomes of a message whose processing raised this error.
 
-    `Misconfigured` is not here: it is no message's affair (see `Consumer`).
+    The queue's redrive policy would move it after the last receive, but silently.
     """
+    if receive_count >= max_receives:
+        return DeadLetter(reason_of(error))
     match error:
-        case Unavailable():
-            return Retry(backoff_seconds(receive_count))
+        case Unavailable() | Misconfigured():
+            return Retry(backoff_seconds(receive_count, first=FIRST_RETRY_SECONDS))
         case Unreadable():
             return RELEASE
         case _:
-            return Retry(UNKNOWN_RETRY_SECONDS)
+            return Retry(growing_seconds(receive_count, first=UNKNOWN_RETRY_SECONDS))
 
 
-def backoff_seconds(receive_count: int) -> int:
-    """Full jitter: uniform up to 5 s x 2^n for the n-th retry, at most 900 s."""
-    longest = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(receive_count - 1, 16))
-    return random.randint(0, longest)  # noqa: S311 - jitter, not a secret
+def reason_of(error: Exception) -> str:
+    """Name why a message is a dead letter: a closed list."""
+    match error:
+        case Unreadable():
+            return "unreadable"
+        case Unavailable():
+            return "unavailable"
+        case Misconfigured():
+            return "misconfigured"
+        case _:
+            return "unknown"
+
+
+def growing_seconds(receive_count: int, *, first: int) -> int:
+    """Double the first delay with every receive, up to 900 s."""
+    return min(LONGEST_RETRY_SECONDS, first << min(receive_count - 1, 16))
+
+
+def backoff_seconds(receive_count: int, *, first: int) -> int:
+    """Full jitter: uniform up to the growing delay, so that a fleet does not come back as one."""
+    return random.randint(0, growing_seconds(receive_count, first=first))  # noqa: S311 - jitter

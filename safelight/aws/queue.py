@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safelight.aws.dependency import CALL_SECONDS, Dependency
@@ -37,6 +37,8 @@ class Message:
     """Seconds since 1970, by SQS's clock."""
     received_at: float
     """Seconds on this process's monotonic clock."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What its sender wrote on it; a dead letter says there why it is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class Queue:
                 # Said here, not left to the queue: renewals rest on the same number.
                 VisibilityTimeout=self._visibility_seconds,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                MessageAttributeNames=["All"],
             )
         received_at = time.monotonic()
         return tuple(_message(raw, received_at) for raw in answer.get("Messages", ()))
@@ -119,6 +122,19 @@ class Queue:
             )
         return _failures(receipts, answer.get("Failed", ()))
 
+    async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
+        """Put a message into the queue, with at most ten attributes; empty ones are left out."""
+        async with self._dependency.call("SendMessage", self._queue_url):
+            await self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value}
+                    for name, value in attributes.items()
+                    if value
+                },
+            )
+
     async def depth(self) -> Depth:
         """Count messages, about."""
         async with self._dependency.call("GetQueueAttributes", self._queue_url):
@@ -147,6 +163,10 @@ def _message(raw: "MessageTypeDef", received_at: float) -> Message:
         receive_count=int(attributes["ApproximateReceiveCount"]),
         sent_at=int(attributes["SentTimestamp"]) / 1000,
         received_at=received_at,
+        attributes={
+            name: attribute.get("StringValue", "")
+            for name, attribute in raw.get("MessageAttributes", {}).items()
+        },
     )
 
 

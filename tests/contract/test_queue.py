@@ -22,6 +22,7 @@ class Box(Protocol):
     edge: Any
 
     async def send(self, body: str) -> str: ...
+    async def send_explained(self, body: str, attributes: dict[str, str]) -> None: ...
     async def reopen(self, *, visibility_seconds: int) -> None: ...
     async def dead(self) -> int: ...
 
@@ -32,6 +33,9 @@ class FakeBox:
 
     async def send(self, body):
         return self.edge.send(body)
+
+    async def send_explained(self, body, attributes):
+        self.edge.send(body, attributes=attributes)
 
     async def reopen(self, *, visibility_seconds):
         self.edge.visibility_seconds = visibility_seconds
@@ -49,6 +53,9 @@ class AwsBox:
     async def send(self, body):
         answer = await self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
         return answer["MessageId"]
+
+    async def send_explained(self, body, attributes):
+        await self.edge.send(body, attributes=attributes)
 
     async def reopen(self, *, visibility_seconds):
         self.edge = await self._aws.queue(self._url, visibility_seconds=visibility_seconds)
@@ -93,6 +100,12 @@ async def test_a_message_comes_as_it_was_sent(box):
     assert (message.message_id, message.body, message.receive_count) == (message_id, body, 1)
     assert abs(message.sent_at - sent_after) < 60
     assert message.received_at <= time.monotonic()
+
+
+async def test_what_is_written_on_a_message_comes_with_it(box):
+    await box.send_explained("x", {"reason": "unknown", "stage": "render", "imageId": ""})
+    (message,) = await receive(box, wait_seconds=5)
+    assert message.attributes == {"reason": "unknown", "stage": "render"}
 
 
 async def test_a_received_message_is_hidden_from_others(box):

@@ -64,6 +64,7 @@ def arguments_of(operation: str, stack: Stack) -> dict[str, Any]:
         "sqs send": {"QueueUrl": stack.queue_url, "MessageBody": "x"},
         "sqs depth": {"QueueUrl": stack.queue_url, "AttributeNames": ["All"]},
         "sqs purge": {"QueueUrl": stack.queue_url},
+        "sqs dead send": {"QueueUrl": stack.dead_letter_queue_url, "MessageBody": "x"},
         "sqs dead receive": {"QueueUrl": stack.dead_letter_queue_url},
         "sqs dead depth": {"QueueUrl": stack.dead_letter_queue_url, "AttributeNames": ["All"]},
         "sns publish": {"TopicArn": stack.topic_arn, "Message": "x"},
@@ -94,6 +95,7 @@ MAY = {
         "dynamodb update",
         "sqs receive",
         "sqs depth",
+        "sqs dead send",
         "sqs dead depth",
         "sns publish",
     },
@@ -102,7 +104,8 @@ ALL = [
     "s3 put upload", "s3 put elsewhere", "s3 put asset", "s3 put other asset", "s3 get upload",
     "s3 get asset", "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
     "dynamodb get", "dynamodb put", "dynamodb update", "dynamodb delete", "dynamodb scan",
-    "dynamodb query", "sqs receive", "sqs send", "sqs depth", "sqs purge", "sqs dead receive",
+    "dynamodb query", "sqs receive", "sqs send", "sqs depth", "sqs purge", "sqs dead send",
+    "sqs dead receive",
     "sqs dead depth", "sns publish",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ import time
 from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -193,6 +193,7 @@ class FakeEntry:
     body: str
     sent_at: float
     visible_at: float
+    attributes: Mapping[str, str] = field(default_factory=dict)
     receipt: str | None = None
     receive_count: int = 0
 
@@ -221,13 +222,20 @@ class FakeQueue(Fake):
         self._numbers = count(1)
         self._changed = asyncio.Event()
 
-    def send(self, body: str, *, sent_at: float | None = None) -> str:
+    def send(
+        self,
+        body: str,
+        *,
+        sent_at: float | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> str:
         """Put a message into the queue; its id."""
         entry = FakeEntry(
             message_id=f"message-{next(self._numbers)}",
             body=body,
             sent_at=time.time() if sent_at is None else sent_at,
             visible_at=self.now(),
+            attributes={name: text for name, text in (attributes or {}).items() if text},
         )
         self.entries.append(entry)
         self.wake()
@@ -275,6 +283,7 @@ class FakeQueue(Fake):
             receive_count=entry.receive_count,
             sent_at=entry.sent_at,
             received_at=self.now(),
+            attributes=entry.attributes,
         )
 
     async def delete(self, receipts: Sequence[str]) -> tuple[Failure, ...]:
@@ -316,6 +325,25 @@ class FakeQueue(Fake):
 
 def _lost(receipt: str) -> Failure:
     return Failure(receipt=receipt, lost=True, detail="the receipt is not current")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeDeadLetter:
+    body: str
+    attributes: Mapping[str, str]
+
+
+class FakeDeadLetters(Fake):
+    """A queue that is only sent to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.letters: list[FakeDeadLetter] = []
+
+    async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
+        self._called("send")
+        kept = {name: value for name, value in attributes.items() if value}
+        self.letters.append(FakeDeadLetter(body=body, attributes=kept))
 
 
 class FakeTopic(Fake):

@@ -51,6 +51,7 @@ WORKER = {
     "sqs:DeleteMessage": "Queue.Arn",
     "sqs:ChangeMessageVisibility": "Queue.Arn",
     "sqs:GetQueueAttributes": "Queue.Arn DeadLetterQueue.Arn",
+    "sqs:SendMessage": "DeadLetterQueue.Arn",
     "s3:GetObject": "${UploadsBucket.Arn}/uploads/*",
     "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
     "s3:ListBucket": "UploadsBucket.Arn",
