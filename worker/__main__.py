@@ -23,6 +23,8 @@ from worker.admission import Admission
 from worker.breaker import Breaker
 from worker.consumer import Consumer
 from worker.depth import watch_depth
+from worker.disposal import Disposal
+from worker.handler import Handler
 from worker.lease import Leases
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
@@ -122,18 +124,28 @@ def build_consumer(
     metrics: WorkerMetrics,
 ) -> Consumer:
     """Put the loop together that feeds the processor."""
+    breaker = Breaker(metrics)
+    handler = Handler(
+        process=processor.process,
+        slots=settings.slots,
+        breaker=breaker,
+        disposal=Disposal(
+            queue,
+            dead_letters=dead_letters,
+            max_receives=settings.max_receives,
+            metrics=metrics,
+        ),
+        metrics=metrics,
+    )
     return Consumer(
         queue=queue,
-        process=processor.process,
+        handler=handler,
         leases=Leases(queue, visibility_seconds=settings.visibility_seconds, metrics=metrics),
-        slots=settings.slots,
-        prefetch=settings.prefetch,
+        breaker=breaker,
+        capacity=settings.slots + settings.prefetch,
         receive_wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
         metrics=metrics,
-        breaker=Breaker(metrics),
-        dead_letters=dead_letters,
-        max_receives=settings.max_receives,
     )
 
 

@@ -40,15 +40,17 @@ RELEASE = Retry(0)
 """Give it back at once, untouched."""
 
 
-def verdict_on(error: Exception, *, receive_count: int, max_receives: int) -> Verdict:
+def verdict_on(error: Exception, *, receive_count: int, last_chance: bool = False) -> Verdict:
     """Decide what becomes of a message whose processing raised this error.
 
-    The queue's redrive policy would move it after the last receive, but silently.
+    On its last chance it is buried: the queue's redrive policy would do that too, but silently.
     """
-    if receive_count >= max_receives:
+    if isinstance(error, Misconfigured):
+        return RELEASE
+    if last_chance:
         return DeadLetter(reason_of(error))
     match error:
-        case Unavailable() | Misconfigured():
+        case Unavailable():
             return Retry(backoff_seconds(receive_count, first=FIRST_RETRY_SECONDS))
         case Unreadable():
             return RELEASE
@@ -63,8 +65,6 @@ def reason_of(error: Exception) -> str:
             return "unreadable"
         case Unavailable():
             return "unavailable"
-        case Misconfigured():
-            return "misconfigured"
         case _:
             return "unknown"
 

@@ -9,13 +9,13 @@ from worker.verdict import RELEASE, DeadLetter, Retry, backoff_seconds, verdict_
 
 
 def test_an_unreadable_message_comes_back_at_once_so_that_redrive_moves_it() -> None:
-    assert verdict_on(Unreadable("x"), receive_count=1, max_receives=10) == RELEASE
+    assert verdict_on(Unreadable("x"), receive_count=1) == RELEASE
 
 
 @given(st.integers(1, 1000))
 def test_an_unavailable_service_is_retried_with_full_jitter_up_to_the_cap(count: int) -> None:
     longest = min(900, 5 * 2 ** min(count - 1, 20))
-    verdict = verdict_on(Unavailable("s3", "slow down"), receive_count=count, max_receives=10**9)
+    verdict = verdict_on(Unavailable("s3", "slow down"), receive_count=count)
     assert isinstance(verdict, Retry)
     assert 0 <= verdict.after_seconds <= longest
 
@@ -27,7 +27,7 @@ def test_jitter_uses_its_whole_range() -> None:
 
 def test_an_unknown_error_is_tried_again_after_growing_delays() -> None:
     error = RuntimeError("x")
-    delays = [verdict_on(error, receive_count=n, max_receives=10) for n in range(1, 10)]
+    delays = [verdict_on(error, receive_count=n) for n in range(1, 10)]
     assert delays == [Retry(seconds) for seconds in (30, 60, 120, 240, 480, 900, 900, 900, 900)]
 
 
@@ -36,11 +36,15 @@ def test_an_unknown_error_is_tried_again_after_growing_delays() -> None:
     [
         (Unreadable("x"), "unreadable"),
         (Unavailable("s3", "x"), "unavailable"),
-        (Misconfigured("s3", "x"), "misconfigured"),
         (KeyError("x"), "unknown"),
     ],
 )
 def test_on_its_last_attempt_a_message_is_a_dead_letter_with_a_reason(
     error: Exception, reason: str
 ) -> None:
-    assert verdict_on(error, receive_count=10, max_receives=10) == DeadLetter(reason)
+    assert verdict_on(error, receive_count=10, last_chance=True) == DeadLetter(reason)
+
+
+def test_a_misconfiguration_is_no_reason_to_bury_a_message() -> None:
+    error = Misconfigured("s3", "access denied")
+    assert verdict_on(error, receive_count=10, last_chance=True) == RELEASE

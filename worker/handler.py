@@ -1,0 +1,124 @@
+"""Sees one message through: work on it in a slot, decide, tell, carry out."""
+
+import asyncio
+import contextvars
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from structlog.contextvars import get_contextvars
+
+from safelight.aws.queue import Message
+from safelight.errors import Misconfigured, SafelightError, Unavailable
+from worker.breaker import Breaker
+from worker.disposal import Disposal
+from worker.lease import Lease
+from worker.metrics import WorkerMetrics
+from worker.verdict import RELEASE, Abandon, Done, Retry, Verdict, verdict_on
+
+log = structlog.get_logger()
+
+HOPELESS_PAUSE_SECONDS = 5
+
+
+class Handler:
+    """Works on messages, as many at once as there are slots; the others wait their turn."""
+
+    def __init__(
+        self,
+        *,
+        process: Callable[[Message], Awaitable[None]],
+        slots: int,
+        breaker: Breaker,
+        disposal: Disposal,
+        metrics: WorkerMetrics,
+        hopeless_pause_seconds: float = HOPELESS_PAUSE_SECONDS,
+    ) -> None:
+        self._process = process
+        self._slots = asyncio.Semaphore(slots)
+        self._breaker = breaker
+        self._disposal = disposal
+        self._metrics = metrics
+        self._hopeless_pause_seconds = hopeless_pause_seconds
+        self.working = 0
+        """Slots that are busy."""
+        metrics.slots.set(slots)
+        metrics.slots_busy.set_function(lambda: self.working)
+
+    async def handle(self, lease: Lease) -> None:
+        """Bring a message to its end. Stopping the lease's work releases it."""
+        context = contextvars.copy_context()
+        work = asyncio.create_task(self._work(lease), context=context)
+        lease.held_by(work)
+        await asyncio.wait([work])
+        verdict = self._decide(lease, work)
+        context.run(self._tell, lease, work, verdict)
+        facts = context.run(get_contextvars)
+        await self._disposal.carry_out(verdict, lease.message, facts=facts)
+
+    async def _work(self, lease: Lease) -> None:
+        async with self._slots:
+            self.working += 1
+            self._metrics.queue_dwell.observe(max(0.0, time.time() - lease.message.sent_at))
+            try:
+                while not await self._attempt(lease):
+                    await self._better_times()
+            finally:
+                self.working -= 1
+
+    async def _attempt(self, lease: Lease) -> bool:
+        """Process once; False if it was hopeless for reasons of others, and may be tried again.
+
+        Such a message is no more at fault than the next one: it is held, and its receive count
+        does not pay. While it waits it counts as not started, so that a drain releases it.
+        """
+        lease.started = True
+        try:
+            await self._process(lease.message)
+        except (Unavailable, Misconfigured) as error:
+            lease.started = False
+            self._breaker.failed(error)
+            if not self._breaker.holds(error, receive_count=lease.message.receive_count):
+                raise
+            log.error("held", error=str(error), message_id=lease.message.message_id)
+            return False
+        self._breaker.succeeded()
+        return True
+
+    async def _better_times(self) -> None:
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+        await asyncio.sleep(self._hopeless_pause_seconds * jitter)
+
+    def _decide(self, lease: Lease, work: asyncio.Task[None]) -> Verdict:
+        if lease.lost:
+            return Abandon()
+        if work.cancelled():
+            return RELEASE
+        match work.exception():
+            case None:
+                return Done()
+            case Exception() as error:
+                return verdict_on(
+                    error,
+                    receive_count=lease.message.receive_count,
+                    last_chance=self._disposal.is_last_chance(lease.message),
+                )
+            case error:
+                raise error
+
+    def _tell(self, lease: Lease, work: asyncio.Task[None], verdict: Verdict) -> None:
+        """Write the message's one wide event, and note what a dead letter should say."""
+        error = None if work.cancelled() else work.exception()
+        known = isinstance(error, SafelightError)
+        if error:
+            structlog.contextvars.bind_contextvars(exception_type=type(error).__name__)
+        (log.info if error is None else log.warning if known else log.error)(
+            "message",
+            message_id=lease.message.message_id,
+            receive_count=lease.message.receive_count,
+            verdict=type(verdict).__name__.lower(),
+            retry_seconds=verdict.after_seconds if isinstance(verdict, Retry) else None,
+            error=str(error) if error else None,
+            exc_info=error if error and not known else None,
+        )
