@@ -13,7 +13,6 @@ import structlog
 import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import CollectorRegistry
 
 from api.apikeys import digest_of, is_user_id, new_key
 from api.app import RUNNER_OPTIONS, Limits, make_app
@@ -25,7 +24,7 @@ from safelight import __version__
 from safelight.aws.session import connect
 from safelight.errors import Misconfigured, Unavailable
 from safelight.settings import InvalidSettings
-from safelight.telemetry import ProcessMetrics, background, configure_logging
+from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
 
 log = structlog.get_logger()
 
@@ -58,7 +57,7 @@ def main() -> int:
 
 async def run(settings: ApiSettings) -> None:
     """Build the api, serve it until SIGTERM or SIGINT, finish what was asked, take it down."""
-    registry = CollectorRegistry()
+    registry = make_registry()
     process_metrics = ProcessMetrics(registry, service="api")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

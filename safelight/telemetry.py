@@ -14,7 +14,13 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, MutableMapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -66,6 +72,12 @@ def configure_logging(*, log_format: str, level: str, service: str) -> None:
     structlog.contextvars.bind_contextvars(service=service, version=__version__)
 
 
+def make_registry() -> CollectorRegistry:
+    """Make the registry of a process, without a second series for each metric's creation."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's one bare function
+    return CollectorRegistry()
+
+
 class ProcessMetrics:
     """What every Safelight process measures of itself and of the services it calls."""
 
@@ -86,7 +98,7 @@ class ProcessMetrics:
             "safelight_dependency_request_seconds",
             "Time of one call to a service, retries included.",
             ["dependency", "operation"],
-            buckets=SECONDS,
+            buckets=(0.025, 0.1, 0.5, 2.5, 20),
             registry=registry,
         )
         self.dependency_errors = Counter(

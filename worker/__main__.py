@@ -8,16 +8,15 @@ from contextlib import AsyncExitStack
 
 import structlog
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from safelight import __version__
 from safelight.aws.queue import Queue
 from safelight.aws.session import Aws, connect
-from safelight.errors import Misconfigured
+from safelight.errors import Misconfigured, SafelightError
 from safelight.imaging.pool import RenderPool
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
-from safelight.telemetry import ProcessMetrics, background, configure_logging
+from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
 from worker.admin import Health, make_admin_app, serve
 from worker.admission import Admission
 from worker.breaker import Breaker
@@ -36,7 +35,7 @@ log = structlog.get_logger()
 
 
 def main() -> int:
-    """Run a worker: 0 once drained, 2 when its settings or presets are wrong."""
+    """Run a worker: 0 once drained, 1 when it cannot start, 2 when it is set up wrongly."""
     parser = argparse.ArgumentParser(
         prog="python -m worker", description="Renders what the queue tells of."
     )
@@ -56,14 +55,17 @@ def main() -> int:
     try:
         uvloop.run(run(settings, presets))
     except Misconfigured as error:
-        log.error("cannot_start", error=str(error))
+        log.error("not_started", error=str(error))
         return 2
+    except (SafelightError, OSError) as error:
+        log.error("not_started", error=str(error))
+        return 1
     return 0
 
 
 async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
     """Build the worker, run it until a signal has drained it, and take it down again."""
-    registry = CollectorRegistry()
+    registry = make_registry()
     metrics = WorkerMetrics(registry)
     process_metrics = ProcessMetrics(registry, service="worker")
     async with AsyncExitStack() as stack:
@@ -124,7 +126,8 @@ def build_consumer(
     metrics: WorkerMetrics,
 ) -> Consumer:
     """Put the loop together that feeds the processor."""
-    breaker = Breaker(metrics)
+    capacity = settings.slots + settings.prefetch
+    breaker = Breaker(metrics, most_held=capacity)
     handler = Handler(
         process=processor.process,
         slots=settings.slots,
@@ -142,7 +145,7 @@ def build_consumer(
         handler=handler,
         leases=Leases(queue, visibility_seconds=settings.visibility_seconds, metrics=metrics),
         breaker=breaker,
-        capacity=settings.slots + settings.prefetch,
+        capacity=capacity,
         receive_wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
         metrics=metrics,

@@ -16,15 +16,21 @@ DISPENSABLE = frozenset({"sns"})
 
 
 class Breaker:
-    """Open while a service fails for every message; closed by the first success."""
+    """Open while a service fails for every message; closed by the first success.
 
-    def __init__(self, metrics: WorkerMetrics) -> None:
+    It also counts the messages that are held for better times, at most `most_held`: they must not
+    take the room of others, or one message that always fails would stop the worker.
+    """
+
+    def __init__(self, metrics: WorkerMetrics, *, most_held: int) -> None:
         self._metrics = metrics
+        self._most_held = most_held
         self._failures: dict[str, int] = {}
+        self.held = 0
 
     @property
     def open(self) -> bool:
-        """Whether nothing new should be received."""
+        """Whether receiving is of no use, but to find out when that changes."""
         return any(
             count >= FAILURES_TO_OPEN and dependency not in DISPENSABLE
             for dependency, count in self._failures.items()
@@ -45,6 +51,5 @@ class Breaker:
 
     def holds(self, error: Unavailable | Misconfigured, *, receive_count: int) -> bool:
         """Tell whether a message that failed so is held and tried again, not returned."""
-        if isinstance(error, Misconfigured):
-            return True
-        return self.open or receive_count >= PATIENT_RECEIVES
+        hopeless = isinstance(error, Misconfigured) or self.open
+        return (hopeless or receive_count >= PATIENT_RECEIVES) and self.held < self._most_held

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -24,7 +24,10 @@ from worker.metrics import WorkerMetrics
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE_SECONDS = 30
+LONGEST_PAUSE_SECONDS = 8
+"""After failing receives: a queue that is back is found within that."""
+SHORTEST_EMPTY_SECONDS = 1
+"""Between receives that bring nothing: past its limit of messages in flight SQS answers at once."""
 
 
 class Queue(Protocol):
@@ -49,6 +52,7 @@ class Consumer:
         receive_wait_seconds: int,
         drain_seconds: float,
         metrics: WorkerMetrics,
+        hopeless_pause_seconds: float = HOPELESS_PAUSE_SECONDS,
     ) -> None:
         self._queue = queue
         self._handler = handler
@@ -57,13 +61,14 @@ class Consumer:
         self._capacity = capacity
         self._receive_wait_seconds = receive_wait_seconds
         self._drain_seconds = drain_seconds
+        self._hopeless_pause_seconds = hopeless_pause_seconds
         self._metrics = metrics
         self._handling: dict[asyncio.Task[None], Lease] = {}
         self._paused_until = 0.0
+        self._probed_at = 0.0
         self._room = asyncio.Event()
         self._draining = asyncio.Event()
-        self.receiving_well = False
-        """Whether the last receive answered."""
+        self._receiving_well = False
         metrics.messages_held.labels("working").set_function(lambda: handler.working)
         metrics.messages_held.labels("waiting").set_function(
             lambda: len(self._handling) - handler.working
@@ -78,6 +83,11 @@ class Consumer:
         self._room.set()
 
     @property
+    def ready(self) -> bool:
+        """Whether messages are being received, as far as is known."""
+        return self._receiving_well and not self._breaker.open and not self.draining
+
+    @property
     def draining(self) -> bool:
         """Whether it was told to drain."""
         return self._draining.is_set()
@@ -88,64 +98,71 @@ class Consumer:
             receiving = asyncio.create_task(self._receive_forever())
             receiving.add_done_callback(lambda _: self.drain())
             await self._draining.wait()
-            self._stop_work(lambda lease: not lease.started)
+            for lease in self._handling.values():
+                lease.recall()
             await asyncio.wait([receiving, *self._handling], timeout=self._drain_seconds)
-            self._stop_work(lambda _: True)
+            for lease in self._handling.values():
+                lease.stop()
             await receiving
             await asyncio.gather(*self._handling)
-
-    def _stop_work(self, which: Callable[[Lease], bool]) -> None:
-        for lease in self._handling.values():
-            if which(lease):
-                lease.stop()
 
     async def _receive_forever(self) -> None:
         failures = 0
         while await self._has_room():
             try:
-                messages = await self._queue.receive(
-                    max_messages=min(BATCH_SIZE, self._vacancies()),
-                    wait_seconds=self._receive_wait_seconds,
-                )
+                await self._receive()
+                failures = 0
             except Exception as error:  # noqa: BLE001 - whatever happens, the loop goes on
                 failures += 1
                 self._pause_after(error, failures)
-            else:
-                failures = 0
-                self.receiving_well = True
-                self._count_received(messages)
-                for message in messages:
-                    self._hold(message)
+
+    async def _receive(self) -> None:
+        asked_at = time.monotonic()
+        messages = await self._queue.receive(
+            max_messages=min(BATCH_SIZE, self._vacancies()),
+            wait_seconds=self._receive_wait_seconds,
+        )
+        for message in messages:
+            self._hold(message)
+        self._receiving_well = True
+        if self._breaker.open:  # what comes now is only to find out
+            self._probed_at = asked_at
+        if not messages:
+            self._paused_until = asked_at + SHORTEST_EMPTY_SECONDS
+        self._count_received(messages)
 
     async def _has_room(self) -> bool:
         """Wait until something may be received; False when that will not be, for draining."""
         while not self._draining.is_set():
-            pause = self._paused_until - time.monotonic()
-            if pause > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._draining.wait(), pause)
-            elif self._vacancies() > 0:
+            pause = self._pause_seconds()
+            if pause <= 0 and self._vacancies() > 0:
                 return True
-            else:
-                self._room.clear()
-                await self._room.wait()
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), pause if pause > 0 else None)
         return False
 
-    def _vacancies(self) -> int:
-        """Count what may be received now; while the breaker is open, one message at most is held.
+    def _pause_seconds(self) -> float:
+        until = self._paused_until
+        if self._breaker.open:
+            until = max(until, self._probed_at + self._hopeless_pause_seconds)
+        return until - time.monotonic()
 
-        One it must be: somebody has to find out when the service is back.
+    def _vacancies(self) -> int:
+        """Count what may be received now: while the breaker is open, one message at a time.
+
+        Those that are held for better times take nobody's room.
         """
         capacity = 1 if self._breaker.open else self._capacity
-        return capacity - len(self._handling)
+        return capacity - (len(self._handling) - self._breaker.held)
 
     def _pause_after(self, error: Exception, failures: int) -> None:
         """Stop receiving for a while: longer with every failure, jittered."""
         longest = min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(failures, 10))
         seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         if isinstance(error, Misconfigured):
-            seconds = HOPELESS_PAUSE_SECONDS
-        self.receiving_well = False
+            seconds = self._hopeless_pause_seconds
+        self._receiving_well = False
         self._paused_until = time.monotonic() + seconds
         code = type(error).__name__ if isinstance(error, SafelightError) else "other"
         self._metrics.receive_errors.labels(code).inc()
@@ -166,7 +183,7 @@ class Consumer:
         self._handling[handling] = lease
         handling.add_done_callback(self._let_go)
         if self._draining.is_set():
-            lease.stop()
+            lease.recall()
 
     def _let_go(self, handling: asyncio.Task[None]) -> None:
         self._leases.drop(self._handling.pop(handling))

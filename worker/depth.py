@@ -1,6 +1,7 @@
 """Measures how much waits in the queue, every 15 seconds. All workers see the same number."""
 
 import asyncio
+import math
 from typing import Protocol
 
 import structlog
@@ -35,4 +36,6 @@ async def watch_depth(
                 metrics.dead_letters.set((await dead_letters.depth()).visible)
         except SafelightError as error:
             log.warning("depth_unknown", error=str(error))
+            for gauge in (metrics.queue_visible, metrics.queue_in_flight, metrics.dead_letters):
+                gauge.set(math.nan)
         await asyncio.sleep(INTERVAL_SECONDS)

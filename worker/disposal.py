@@ -1,5 +1,6 @@
 """Carries out what becomes of messages: deletes, releases or buries them, ten a request."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -8,14 +9,17 @@ import structlog
 
 from safelight import __version__
 from safelight.aws.queue import Failure, Message
-from safelight.errors import SafelightError
+from safelight.errors import SafelightError, Unavailable
+from safelight.telemetry import timed
 from worker.batch import Batch
 from worker.metrics import WorkerMetrics
-from worker.verdict import UNKNOWN_RETRY_SECONDS, Abandon, DeadLetter, Done, Retry, Verdict
+from worker.verdict import NOT_BURIED, Abandon, Cause, DeadLetter, Done, Retry, Verdict
 
 log = structlog.get_logger()
 
-TRIES = 3
+TRIES = 4
+FIRST_PAUSE_SECONDS = 0.2
+"""Before the second try; doubled before each next one."""
 
 
 class Queue(Protocol):
@@ -39,7 +43,7 @@ class DeadLetters(Protocol):
 
 
 class Disposal:
-    """Does what verdicts say. Where that fails, the lease runs out: harmless."""
+    """Does what verdicts say."""
 
     def __init__(
         self,
@@ -62,27 +66,30 @@ class Disposal:
     async def carry_out(
         self, verdict: Verdict, message: Message, *, facts: Mapping[str, Any]
     ) -> None:
-        """Delete the message, let it come back, or bury it with these facts of its end."""
+        """Delete the message, let it come back, or bury it with these facts of its end.
+
+        Raises `Unavailable` or `Misconfigured` when the queue takes none of it. Nothing is lost by
+        that: the message comes back when its lease has run out.
+        """
         match verdict:
             case Done():
-                await self._send(self._deletes, message, None)
-            case Retry(after_seconds):
-                cause = "retry" if after_seconds else "release"
+                with timed(self._metrics.stages.labels("delete")):
+                    await self._send(self._deletes, message, None)
+            case Retry(after_seconds, cause):
                 self._metrics.messages_released.labels(cause).inc()
                 await self._send(self._releases, message, after_seconds)
-            case DeadLetter(reason):
-                if await self._bury(message, {"reason": reason, **facts}):
-                    self._metrics.messages_buried.labels(reason).inc()
-                    await self._send(self._deletes, message, None)
-                else:  # the redrive policy moves it, without a word
-                    await self.carry_out(Retry(UNKNOWN_RETRY_SECONDS), message, facts=facts)
+            case DeadLetter(cause) if await self._bury(message, cause, facts):
+                self._metrics.messages_buried.labels(cause).inc()
+                await self._send(self._deletes, message, None)
+            case DeadLetter():
+                await self.carry_out(NOT_BURIED, message, facts=facts)
             case Abandon():
-                self._metrics.messages_released.labels("abandon").inc()
+                pass
 
-    async def _bury(self, message: Message, facts: Mapping[str, Any]) -> bool:
+    async def _bury(self, message: Message, cause: Cause, facts: Mapping[str, Any]) -> bool:
         """Send a message to the dead-letter queue; tell whether it is there."""
         attributes = {
-            "reason": facts["reason"],
+            "reason": cause,
             "stage": facts.get("stage", "read"),
             "exceptionType": facts.get("exception_type", ""),
             "imageId": facts.get("image_id", ""),
@@ -100,12 +107,17 @@ class Disposal:
         return True
 
     async def _send(self, batch: Batch[Any], message: Message, item: int | None) -> None:
-        """Send one entry; try only it again while it fails for a passing cause."""
+        """Send one entry; try it again, and only it, after growing pauses."""
+        detail = ""
         for attempt in range(TRIES):
             try:
                 failure = await batch.add(message.receipt, item)
-            except SafelightError as error:
-                failure = Failure(receipt=message.receipt, lost=False, detail=str(error))
-            if failure is None or failure.lost:
-                return
-            log.warning("not_disposed", detail=failure.detail, attempt=attempt + 1)
+            except Unavailable as error:
+                detail = str(error)
+            else:
+                if failure is None or failure.lost:
+                    return
+                detail = failure.detail
+            log.warning("not_yet_disposed", detail=detail, attempt=attempt + 1)
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
+        raise Unavailable("sqs", f"the queue did not take it in {TRIES} tries: {detail}")

@@ -84,7 +84,11 @@ def read_events(body: str, *, bucket: str) -> Events:
     for raw in raw_events:
         try:
             if upload := _read_upload(raw, bucket):
+                upload.revision.encode()
+                upload.key.encode()
                 uploads.append(upload)
+        except UnicodeEncodeError:
+            faults.append(Unreadable("an event names what is no text"))
         except Unreadable as error:
             faults.append(error)
     return Events(uploads=tuple(uploads), faults=tuple(faults))
@@ -223,5 +227,5 @@ def _test_event(document: Mapping[str, Any]) -> Sequence[Any] | None:
 _FORMS = (
     _Form(singles=_s3_records, read=_read_s3_record),
     _Form(singles=_eventbridge_event, read=_read_eventbridge),
-    _Form(singles=_test_event, read=_read_s3_record),
+    _Form(singles=_test_event, read=_read_s3_record),  # there are none to read
 )

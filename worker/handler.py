@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from safelight.aws.queue import Message
 from safelight.errors import Misconfigured, SafelightError, Unavailable
@@ -15,7 +15,7 @@ from worker.breaker import Breaker
 from worker.disposal import Disposal
 from worker.lease import Lease
 from worker.metrics import WorkerMetrics
-from worker.verdict import RELEASE, Abandon, Done, Retry, Verdict, verdict_on
+from worker.verdict import DRAINED, Abandon, Done, Retry, Verdict, verdict_on
 
 log = structlog.get_logger()
 
@@ -52,49 +52,57 @@ class Handler:
         work = asyncio.create_task(self._work(lease), context=context)
         lease.held_by(work)
         await asyncio.wait([work])
+        lease.ended = True
         verdict = self._decide(lease, work)
         context.run(self._tell, lease, work, verdict)
         facts = context.run(get_contextvars)
-        await self._disposal.carry_out(verdict, lease.message, facts=facts)
+        try:
+            await self._disposal.carry_out(verdict, lease.message, facts=facts)
+        except (Unavailable, Misconfigured) as error:  # its lease runs out, and it comes back
+            self._breaker.failed(error)
+            log.error("not_disposed", error=str(error), message_id=lease.message.message_id)
+        else:
+            if isinstance(verdict, Done):
+                self._breaker.succeeded()
 
     async def _work(self, lease: Lease) -> None:
-        async with self._slots:
-            self.working += 1
-            self._metrics.queue_dwell.observe(max(0.0, time.time() - lease.message.sent_at))
+        """Process in a slot, again and again while it is hopeless for reasons of others.
+
+        Such a message is no more at fault than the next one: it is held, its receive count does
+        not pay, and while it waits it takes no slot and a drain releases it.
+        """
+        while not await self._attempt(lease):
+            self._breaker.held += 1
             try:
-                while not await self._attempt(lease):
-                    await self._better_times()
+                jitter = random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+                await asyncio.sleep(self._hopeless_pause_seconds * jitter)
             finally:
-                self.working -= 1
+                self._breaker.held -= 1
 
     async def _attempt(self, lease: Lease) -> bool:
-        """Process once; False if it was hopeless for reasons of others, and may be tried again.
-
-        Such a message is no more at fault than the next one: it is held, and its receive count
-        does not pay. While it waits it counts as not started, so that a drain releases it.
-        """
-        lease.started = True
-        try:
-            await self._process(lease.message)
-        except (Unavailable, Misconfigured) as error:
-            lease.started = False
-            self._breaker.failed(error)
-            if not self._breaker.holds(error, receive_count=lease.message.receive_count):
-                raise
-            log.error("held", error=str(error), message_id=lease.message.message_id)
-            return False
-        self._breaker.succeeded()
+        """Process once; False if the message is to be held and tried again."""
+        async with self._slots:
+            self._metrics.queue_dwell.observe(max(0.0, time.time() - lease.message.sent_at))
+            self.working += 1
+            lease.begin()
+            try:
+                await self._process(lease.message)
+            except (Unavailable, Misconfigured) as error:
+                self._breaker.failed(error)
+                if not self._breaker.holds(error, receive_count=lease.message.receive_count):
+                    raise
+                log.error("held", error=str(error), message_id=lease.message.message_id)
+                lease.rest()
+                return False
+            finally:
+                self.working -= 1
         return True
-
-    async def _better_times(self) -> None:
-        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
-        await asyncio.sleep(self._hopeless_pause_seconds * jitter)
 
     def _decide(self, lease: Lease, work: asyncio.Task[None]) -> Verdict:
         if lease.lost:
             return Abandon()
         if work.cancelled():
-            return RELEASE
+            return DRAINED
         match work.exception():
             case None:
                 return Done()
@@ -112,7 +120,7 @@ class Handler:
         error = None if work.cancelled() else work.exception()
         known = isinstance(error, SafelightError)
         if error:
-            structlog.contextvars.bind_contextvars(exception_type=type(error).__name__)
+            bind_contextvars(exception_type=type(error).__name__)
         (log.info if error is None else log.warning if known else log.error)(
             "message",
             message_id=lease.message.message_id,

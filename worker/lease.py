@@ -9,7 +9,6 @@ from typing import Protocol
 import structlog
 
 from safelight.aws.queue import Failure, Message
-from safelight.errors import SafelightError
 from worker.batch import BATCH_SIZE
 from worker.metrics import WorkerMetrics
 
@@ -36,9 +35,12 @@ class Lease:
         self.expires_at = expires_at
         self.held_since = held_since
         self.started = False
-        """Whether a slot works on it."""
+        """Whether it is being worked on, not only waiting."""
         self.lost = False
+        self.ended = False
+        """Whether what becomes of the message is decided: it is renewed no more."""
         self._stopped = False
+        self._recalled = False
         self._work: asyncio.Task[None] | None = None
 
     def held_by(self, work: asyncio.Task[None]) -> None:
@@ -46,6 +48,22 @@ class Lease:
         self._work = work
         if self._stopped:
             work.cancel()
+
+    def begin(self) -> None:
+        """Say that work on the message goes on now."""
+        self.started = True
+
+    def rest(self) -> None:
+        """Say that the message waits; one that was recalled meanwhile waits no longer."""
+        self.started = False
+        if self._recalled:
+            self.stop()
+
+    def recall(self) -> None:
+        """Ask for the message back: at once if it waits, else when its work ends."""
+        self._recalled = True
+        if not self.started:
+            self.stop()
 
     def stop(self) -> None:
         """Stop the work on the message."""
@@ -72,12 +90,10 @@ class Leases:
     ) -> None:
         self._queue = queue
         self._visibility_seconds = visibility_seconds
+        self._interval_seconds = visibility_seconds / RENEWALS_PER_VISIBILITY
         self._metrics = metrics
         self._clock = clock
         self._held: dict[str, Lease] = {}
-
-    def __len__(self) -> int:
-        return len(self._held)
 
     def take(self, message: Message) -> Lease:
         """Begin to hold a message that was just received."""
@@ -95,40 +111,40 @@ class Leases:
 
     async def renew_forever(self) -> None:
         """Renew every held lease in time, until cancelled."""
-        interval = self._visibility_seconds / RENEWALS_PER_VISIBILITY
-        due = self._clock() + interval
+        due = self._clock() + self._interval_seconds
         while True:
             await asyncio.sleep(max(0.0, due - self._clock()))
             self._metrics.renewal_lateness.observe(max(0.0, self._clock() - due))
-            due = self._clock() + interval
+            due = self._clock() + self._interval_seconds
             await self.renew_all()
 
     async def renew_all(self) -> None:
         """Renew every held lease once, ten a request, and lose those that are past saving."""
-        held = iter(list(self._held.values()))
+        held = iter([lease for lease in self._held.values() if not lease.ended])
         batches = iter(lambda: list(islice(held, BATCH_SIZE)), [])
         await asyncio.gather(*(self._renew(batch) for batch in batches))
         now = self._clock()
         for lease in list(self._held.values()):
-            if now >= lease.expires_at or now - lease.held_since > LONGEST_HOLD_SECONDS:
+            out = now >= lease.expires_at or now - lease.held_since > LONGEST_HOLD_SECONDS
+            if out and not lease.ended:
                 self._lose(lease)
 
     async def _renew(self, batch: list[Lease]) -> None:
         asked_at = self._clock()
+        changes = {lease.message.receipt: self._visibility_seconds for lease in batch}
         try:
-            failures = await self._queue.change_visibility(
-                {lease.message.receipt: self._visibility_seconds for lease in batch}
-            )
-        except SafelightError as error:
+            async with asyncio.timeout(self._interval_seconds):  # the next round must not be late
+                failures = await self._queue.change_visibility(changes)
+        except Exception as error:  # noqa: BLE001 - no error may end the renewals of the others
             self._metrics.lease_renewals.labels("failed").inc(len(batch))
-            log.warning("renewal_failed", leases=len(batch), error=str(error))
+            log.warning("renewal_failed", leases=len(batch), error=repr(error))
             return
         failed = {failure.receipt: failure for failure in failures}
         for lease in batch:
             failure = failed.get(lease.message.receipt)
             if failure is None:
                 lease.expires_at = asked_at + self._visibility_seconds
-            elif failure.lost and lease.message.receipt in self._held:
+            elif failure.lost and not lease.ended and lease.message.receipt in self._held:
                 self._lose(lease)
             self._metrics.lease_renewals.labels("failed" if failure else "renewed").inc()
 

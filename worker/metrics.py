@@ -1,12 +1,15 @@
 """What the worker measures. Names, labels and buckets are public: dashboards rest on them."""
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from safelight.telemetry import SECONDS
 
-_WAITS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
-_BYTES = tuple(1024 * 4**power for power in range(1, 9))
-_PIXELS = tuple(10_000 * 4**power for power in range(8))
+_WORK = (0.025, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_WAITS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
+_BYTES = tuple(4096 * 8**power for power in range(6))
+_PIXELS = (100_000, 1_000_000, 4_000_000, 8_000_000, 16_000_000, 50_000_000)
 
 
 class WorkerMetrics:
@@ -32,14 +35,20 @@ class WorkerMetrics:
             "image_end_to_end_seconds", "From the event's time to settled.", buckets=_WAITS
         )
         self.event_lag = histogram(
-            "event_lag_seconds", "From the event's time to received.", buckets=_WAITS
+            "event_lag_seconds", "From the event's time to the work on it.", buckets=_WAITS
         )
         self.queue_dwell = histogram(
             "queue_dwell_seconds", "From sent to the queue to started.", buckets=_WAITS
         )
-        self.stages = histogram("stage_duration_seconds", "Time of one stage.", "stage")
+        self.stages = histogram(
+            "stage_duration_seconds", "Time of one stage.", "stage", buckets=_WORK
+        )
         self.renders = histogram(
-            "render_duration_seconds", "Time to make one variant.", "preset", "format"
+            "render_duration_seconds",
+            "Time to make one variant.",
+            "preset",
+            "format",
+            buckets=_WORK,
         )
         self.source_bytes = histogram("source_bytes", "Sizes of sources.", buckets=_BYTES)
         self.source_pixels = histogram(
@@ -66,15 +75,15 @@ class WorkerMetrics:
             buckets=(1, 2, 3, 4, 5, 7, 10),
         )
         self.lease_renewals = counter("lease_renewals_total", "Renewals of leases.", "result")
-        self.leases_lost = counter("leases_lost_total", "Leases lost while work went on.")
+        self.leases_lost = counter("leases_lost_total", "Leases lost before the work was done.")
         self.messages_released = counter(
-            "messages_released_total", "Messages given back undone, by cause.", "cause"
+            "messages_released_total", "Messages given back unsettled, by cause.", "cause"
         )
         self.messages_buried = counter(
-            "messages_buried_total", "Messages sent to the dead-letter queue, by reason.", "reason"
+            "messages_buried_total", "Messages sent to the dead-letter queue, by cause.", "cause"
         )
         self.renewal_lateness = histogram(
-            "renewal_lateness_seconds", "How late the renewal loop woke."
+            "renewal_lateness_seconds", "How late the renewal loop woke.", buckets=_WORK
         )
         self.commits = counter("commits_total", "Commits of records.", "result")
         self.child_exits = counter(
@@ -92,6 +101,9 @@ class WorkerMetrics:
         self.last_success = gauge(
             "last_success_timestamp_seconds", "When an upload was last settled."
         )
+        # What is not known is no number.
         self.queue_visible = gauge("queue_visible", "Messages waiting, as the queue says.")
         self.queue_in_flight = gauge("queue_in_flight", "Messages leased, as the queue says.")
         self.dead_letters = gauge("dead_letters", "Messages in the dead-letter queue.")
+        for unknown in (self.queue_visible, self.queue_in_flight, self.dead_letters):
+            unknown.set(math.nan)

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from safelight.aws.records import Commit
 from safelight.imaging.render import Rendering
@@ -35,7 +35,8 @@ class Observer:
             bind_contextvars(**{f"{name}_seconds": round(seconds, 4)})
 
     def began(self, upload: Upload) -> None:
-        """Name the upload in the log from here on."""
+        """Name the upload in the log from here on, and forget what was said of another."""
+        unbind_contextvars("outcome", "reason", "detail", "render_cpu_seconds", "stage")
         bind_contextvars(image_id=upload.image_id, revision=upload.revision, key=upload.key)
         self._metrics.event_lag.observe(max(0.0, time.time() - upload.happened_at))
 
@@ -50,19 +51,13 @@ class Observer:
         """Count a source that was removed: nothing is to be done."""
         self._outcome("removed")
 
-    def superseded(self) -> None:
-        """Count an upload that a newer revision, or erasure, answers for."""
-        self._metrics.commits.labels("superseded").inc()
-        self._outcome("superseded")
-
-    def settled(self, upload: Upload, commit: Commit) -> None:
-        """Count an upload whose record stands and whose completion was published."""
+    def settled(self, upload: Upload, commit: Commit | None) -> None:
+        """Count how an upload stands now; None where its source was replaced meanwhile."""
+        result = commit.result if commit else "superseded"
+        self._metrics.commits.labels(result).inc()
+        if commit is None or result != "written":
+            return self._outcome(result, commit.record if commit else None)
         record = commit.record
-        self._metrics.completions.labels(record.status).inc()
-        self._metrics.commits.labels(commit.result).inc()
-        self._metrics.last_success.set_to_current_time()
-        if commit.result == "repeated":
-            return self._outcome("repeated", record)
         self._metrics.end_to_end.observe(max(0.0, time.time() - upload.happened_at))
         if record.status is Status.REJECTED and record.reason:
             self._metrics.rejections.labels(record.reason).inc()
@@ -70,6 +65,11 @@ class Observer:
         else:
             self._measure(record)
         return self._outcome(record.status, record)
+
+    def published(self, record: Record) -> None:
+        """Count a completion that the topic took."""
+        self._metrics.completions.labels(record.status).inc()
+        self._metrics.last_success.set_to_current_time()
 
     def _measure(self, record: Record) -> None:
         size, pixels = record.original_size or 0, (record.width or 0) * (record.height or 0)

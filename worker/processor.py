@@ -15,7 +15,7 @@ from safelight.aws.objects import Fetched
 from safelight.aws.queue import Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
-from safelight.errors import Rejection, SafelightError, Superseded
+from safelight.errors import Rejection, Superseded, Unavailable
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import Rendering
@@ -26,6 +26,7 @@ from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
 from worker.spool import Spool
+from worker.verdict import most_hopeful
 
 
 class Objects(Protocol):
@@ -103,16 +104,16 @@ class Processor:
         self._max_bytes = max_bytes
 
     async def process(self, message: Message) -> None:
-        """Settle every upload that a message tells of; then raise the first failure, if any."""
+        """Settle every upload that a message tells of; then raise what kept one from it, if any."""
         events = read_events(message.body, bucket=self._uploads_bucket)
-        failures: list[SafelightError] = list(events.faults)
+        failures: list[Exception] = list(events.faults)
         for upload in events.uploads:
             try:
                 await self._settle(upload)
-            except SafelightError as error:
+            except Exception as error:  # noqa: BLE001 - raised below, after the others' turn
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise most_hopeful(failures)
 
     async def _settle(self, upload: Upload) -> None:
         """Bring one upload to its end; where that was reached before, only publish it again."""
@@ -121,11 +122,12 @@ class Processor:
         upload, standing = await self._identify(upload)
         self._observer.began(upload)
         commit = settled_before(upload, standing) or await self._work_out(upload)
-        if commit is None or commit.result == "superseded":
-            return self._observer.superseded()
-        with self._observer.stage("publish"):
-            await self._topic.publish(Completion.of(commit.record))
-        return self._observer.settled(upload, commit)
+        self._observer.settled(upload, commit)
+        if commit is not None and commit.result != "superseded":
+            with self._observer.stage("publish"):
+                await self._topic.publish(Completion.of(commit.record))
+            self._observer.published(commit.record)
+        return None
 
     async def _identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image that an upload is of. A key that borrows another image's id is adopted."""
@@ -146,7 +148,10 @@ class Processor:
         except Superseded:
             return None
         with self._observer.stage("commit"):
-            return await self._records.commit(stamped(settlement, started))
+            commit = await self._records.commit(stamped(settlement, started))
+        if commit.record.original_key != upload.key:
+            raise Unavailable("dynamodb", f"image id {upload.image_id} was taken meanwhile")
+        return commit
 
     async def _make(self, upload: Upload, directory: Path) -> Record:
         """Fetch, probe, plan, admit, render, put."""

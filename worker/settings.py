@@ -1,5 +1,7 @@
 """What a worker is told by its environment. Every setting is declared here, with its meaning."""
 
+import contextlib
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -14,7 +16,12 @@ _DEFAULTS = Limits()
 
 
 def _default_slots() -> int:
-    return os.cpu_count() or 1
+    """Count the CPUs that this process may use: by affinity, and by the container's quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count or 1, math.ceil(int(quota) / int(period)))
+    return max(1, count or 1)
 
 
 class WorkerSettings(AwsSettings):

@@ -1,13 +1,18 @@
 """What becomes of a message, decided from what happened to it. One table, no side effects."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from safelight.errors import Misconfigured, Unavailable, Unreadable
 
 UNKNOWN_RETRY_SECONDS = 30
 FIRST_RETRY_SECONDS = 5
 LONGEST_RETRY_SECONDS = 900
+
+Cause = Literal["misconfigured", "unavailable", "unknown", "unreadable", "drained", "not_buried"]
+"""Why a message was not settled: a closed list, for metrics and dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Retry:
     """Let it come back after some seconds; the redrive policy counts."""
 
     after_seconds: int
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +35,17 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """No attempt is left: move it to the dead-letter queue, with the reason on it."""
+    """No attempt is left: move it to the dead-letter queue, with the cause on it."""
 
-    reason: str
+    cause: Cause
 
 
 Verdict = Done | Retry | Abandon | DeadLetter
 
-RELEASE = Retry(0)
+DRAINED = Retry(0, "drained")
 """Give it back at once, untouched."""
+NOT_BURIED = Retry(UNKNOWN_RETRY_SECONDS, "not_buried")
+"""The dead-letter queue did not take it: the redrive policy will move it, without a word."""
 
 
 def verdict_on(error: Exception, *, receive_count: int, last_chance: bool = False) -> Verdict:
@@ -45,28 +53,40 @@ def verdict_on(error: Exception, *, receive_count: int, last_chance: bool = Fals
 
     On its last chance it is buried: the queue's redrive policy would do that too, but silently.
     """
-    if isinstance(error, Misconfigured):
-        return RELEASE
-    if last_chance:
-        return DeadLetter(reason_of(error))
-    match error:
-        case Unavailable():
-            return Retry(backoff_seconds(receive_count, first=FIRST_RETRY_SECONDS))
-        case Unreadable():
-            return RELEASE
+    cause = cause_of(error)
+    if last_chance and cause != "misconfigured":
+        return DeadLetter(cause)
+    match cause:
+        case "unavailable":
+            return Retry(backoff_seconds(receive_count), cause)
+        case "unknown":
+            return Retry(growing_seconds(receive_count, first=UNKNOWN_RETRY_SECONDS), cause)
         case _:
-            return Retry(growing_seconds(receive_count, first=UNKNOWN_RETRY_SECONDS))
+            return Retry(0, cause)
 
 
-def reason_of(error: Exception) -> str:
-    """Name why a message is a dead letter: a closed list."""
+def cause_of(error: Exception) -> Cause:
+    """Name what an error means for its message."""
     match error:
-        case Unreadable():
-            return "unreadable"
+        case Misconfigured():
+            return "misconfigured"
         case Unavailable():
             return "unavailable"
+        case Unreadable():
+            return "unreadable"
         case _:
             return "unknown"
+
+
+_BY_HOPE: tuple[Cause, ...] = ("misconfigured", "unavailable", "unknown", "unreadable")
+
+
+def most_hopeful(errors: Sequence[Exception]) -> Exception:
+    """Choose, of several failures in one message, the one that trying again helps most.
+
+    A record that cannot be read must not bury the upload beside it, which a service only delays.
+    """
+    return min(errors, key=lambda error: _BY_HOPE.index(cause_of(error)))
 
 
 def growing_seconds(receive_count: int, *, first: int) -> int:
@@ -74,6 +94,7 @@ def growing_seconds(receive_count: int, *, first: int) -> int:
     return min(LONGEST_RETRY_SECONDS, first << min(receive_count - 1, 16))
 
 
-def backoff_seconds(receive_count: int, *, first: int) -> int:
-    """Full jitter: uniform up to the growing delay, so that a fleet does not come back as one."""
-    return random.randint(0, growing_seconds(receive_count, first=first))  # noqa: S311 - jitter
+def backoff_seconds(receive_count: int) -> int:
+    """Full jitter: uniform up to 5 s x 2^n, at most 900 s, so that a fleet does not come as one."""
+    longest = growing_seconds(receive_count, first=FIRST_RETRY_SECONDS)
+    return random.randint(0, longest)  # noqa: S311 - jitter, not a secret

@@ -29,10 +29,12 @@ _SETTLED = frozenset(
 ) - {"imageId", *KEPT}
 _ABSENT = "attribute_not_exists(imageId)"
 _NEWER = (
-    f"{_ABSENT} OR (#status <> :erased AND (attribute_not_exists(#sequencer)"
+    f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND"
+    " (attribute_not_exists(#sequencer)"
     " OR (#sequencer <= :sequencer AND #revision <> :revision)))"
 )
-"""When a settlement may be written: exactly when `Record.settles` says no of what stands."""
+"""When a settlement may be written: the image is of the same source object, and of what stands
+`Record.settles` says no."""
 NOBODY = "0" * 26
 """An image id that stands for no image."""
 

@@ -237,6 +237,8 @@ async def test_what_is_measured_is_documented(system: LocalSystem, http: Any) ->
             line.split()[2] for line in page.splitlines() if line.startswith("# TYPE safelight_")
         }
         assert names
+        series = [line for line in page.splitlines() if line.startswith("safelight_")]
+        assert len(series) <= 400
         for name in names - {"safelight_build_info"}:
             assert f"`{name}`" in documented or name.endswith("_created"), name
         async with http.get(f"{url}/healthz") as answer:

@@ -171,8 +171,9 @@ class FakeRecords(Fake):
     async def commit(self, record: Record) -> Commit:
         self._called("commit")
         standing = self.records.get(record.image_id)
-        if standing is not None and standing.settles(
-            revision=record.revision or "", sequencer=record.sequencer or ""
+        if standing is not None and (
+            standing.original_key != record.original_key
+            or standing.settles(revision=record.revision or "", sequencer=record.sequencer or "")
         ):
             return Commit.found(standing, revision=record.revision)
         kept = {

@@ -218,3 +218,11 @@ def test_no_json_makes_the_reader_fail_otherwise(document: object) -> None:
             read_events(json.dumps(body), bucket=BUCKET)
         except Unreadable:
             continue
+
+
+def test_what_is_no_text_is_a_fault_of_its_record_alone() -> None:
+    broken = json.loads(s3_body(s3_record(versionId="\ud800")))["Records"][0]
+    events = read_events(s3_body(broken, s3_record()), bucket=BUCKET)
+    assert (len(events.uploads), len(events.faults)) == (1, 1)
+    events = read_events(eventbridge_body("uploads/\ud800/x.jpg"), bucket=BUCKET)
+    assert (len(events.uploads), len(events.faults)) == (0, 1)

@@ -98,7 +98,8 @@ async def test_a_lease_that_the_queue_refuses_is_lost_alone(
     await leases.renew_all()
     await asyncio.wait([work])
     assert (refused.lost, kept.lost, work.cancelled()) == (True, False, True)
-    assert len(leases) == 1
+    await leases.renew_all()
+    assert list(queue.calls[-1]) == ["r2"]
 
 
 async def test_a_failing_renewal_loses_the_lease_only_when_it_has_run_out(
@@ -142,3 +143,33 @@ async def test_work_that_begins_on_a_lost_lease_is_stopped(
     work = await held(lease)
     await asyncio.wait([work])
     assert work.cancelled()
+
+
+async def test_a_renewal_that_hangs_does_not_delay_the_next_round(clock: Clock) -> None:
+    class Hanging(Visibility):
+        async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
+            await super().change_visibility(changes)
+            await asyncio.Event().wait()
+            return ()
+
+    queue = Hanging()
+    metrics = WorkerMetrics(CollectorRegistry())
+    leases = Leases(queue, visibility_seconds=3, metrics=metrics, clock=clock)
+    lease = leases.take(message())
+    async with asyncio.timeout(10):
+        await leases.renew_all()
+    assert not lease.lost
+    clock.now += 3
+    async with asyncio.timeout(10):
+        await leases.renew_all()
+    assert lease.lost
+
+
+async def test_a_lease_that_ended_is_neither_renewed_nor_lost(
+    leases: Leases, queue: Visibility, clock: Clock
+) -> None:
+    lease = leases.take(message())
+    lease.ended = True
+    clock.now += 10 * VISIBILITY
+    await leases.renew_all()
+    assert (lease.lost, queue.calls) == (False, [])

@@ -339,3 +339,57 @@ async def test_one_failing_upload_of_a_message_does_not_keep_the_other_from_comp
     with pytest.raises(Unavailable):
         await house.process(house.upload(key=other), house.upload())
     assert house.record.status is Status.COMPLETED
+
+
+async def test_a_record_that_cannot_be_read_does_not_bury_an_upload_that_is_only_delayed(
+    house: House,
+) -> None:
+    house.objects.fail_next["fetch"] = [Unavailable("s3", "slow down")]
+    with pytest.raises(Unavailable):
+        await house.process({"eventVersion": "9.0"}, house.upload())
+
+
+async def test_a_bug_met_by_one_upload_does_not_keep_the_other_from_completing(
+    house: House,
+) -> None:
+    other = keys.source_key(user_id="alice", image_id=keys.derived_image_id("other"))
+    house.objects.fail_next["fetch"] = [RuntimeError("a bug")]
+    with pytest.raises(RuntimeError):
+        await house.process(house.upload(key=other), house.upload())
+    assert house.record.status is Status.COMPLETED
+
+
+async def test_a_picture_is_counted_though_its_completion_had_to_wait(house: House) -> None:
+    event = house.upload()
+    house.topic.fail_next["publish"] = [Unavailable("sns", "503")]
+    with pytest.raises(Unavailable):
+        await house.process(event)
+    assert (house.outcomes("completed"), house.outcomes("repeated")) == (1, 0)
+    await house.process(event)
+    assert (house.outcomes("completed"), house.outcomes("repeated")) == (1, 1)
+
+
+async def test_a_full_disk_is_no_pictures_fault(house: House) -> None:
+    house.objects.fail_next["fetch"] = [OSError(28, "No space left on device")]
+    with pytest.raises(Misconfigured, match="No space left"):
+        await house.process(house.upload())
+    assert house.records.records == {}
+
+
+async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settled(
+    house: House,
+) -> None:
+    borrowed = keys.source_key(user_id="mallory", image_id=IMAGE)
+    event, render = house.upload(key=borrowed), house.renderer.render
+
+    async def meanwhile(*arguments: object) -> Rendering:
+        house.records.records.setdefault(IMAGE, pending())
+        return await render(*arguments)  # type: ignore[arg-type] # handed on as they came
+
+    house.renderer.render = meanwhile  # type: ignore[method-assign] # a race, acted out
+    with pytest.raises(Unavailable):
+        await house.process(event)
+    assert house.record == pending()
+    await house.process(event)
+    assert house.record == pending()
+    assert house.records.records[keys.derived_image_id(BUCKET, borrowed)].user_id == "mallory"

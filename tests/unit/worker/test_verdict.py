@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.errors import Misconfigured, Unavailable, Unreadable
-from worker.verdict import RELEASE, DeadLetter, Retry, backoff_seconds, verdict_on
+from worker.verdict import DeadLetter, Retry, backoff_seconds, verdict_on
 
 
 def test_an_unreadable_message_comes_back_at_once_so_that_redrive_moves_it() -> None:
-    assert verdict_on(Unreadable("x"), receive_count=1) == RELEASE
+    assert verdict_on(Unreadable("x"), receive_count=1) == Retry(0, "unreadable")
 
 
 @given(st.integers(1, 1000))
@@ -21,14 +21,16 @@ def test_an_unavailable_service_is_retried_with_full_jitter_up_to_the_cap(count:
 
 
 def test_jitter_uses_its_whole_range() -> None:
-    drawn = {backoff_seconds(3, first=5) for _ in range(2000)}
+    drawn = {backoff_seconds(3) for _ in range(2000)}
     assert drawn == set(range(21))
 
 
 def test_an_unknown_error_is_tried_again_after_growing_delays() -> None:
     error = RuntimeError("x")
     delays = [verdict_on(error, receive_count=n) for n in range(1, 10)]
-    assert delays == [Retry(seconds) for seconds in (30, 60, 120, 240, 480, 900, 900, 900, 900)]
+    assert delays == [
+        Retry(seconds, "unknown") for seconds in (30, 60, 120, 240, 480, 900, 900, 900, 900)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,4 +49,4 @@ def test_on_its_last_attempt_a_message_is_a_dead_letter_with_a_reason(
 
 def test_a_misconfiguration_is_no_reason_to_bury_a_message() -> None:
     error = Misconfigured("s3", "access denied")
-    assert verdict_on(error, receive_count=10, last_chance=True) == RELEASE
+    assert verdict_on(error, receive_count=10, last_chance=True) == Retry(0, "misconfigured")
