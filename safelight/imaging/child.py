@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 OUT_OF_MEMORY_EXIT = 97
 """Exit status of a watched child whose job asked for more address space than it may have."""
+CREDENTIALS_EXIT = 96
+"""Exit status of a child that found in its environment what no child may have."""
+_SECRET_PREFIXES = ("AWS_", "SAFELIGHT_")
 _SUSPECT_SHARE = 1 / 3
 """Of the address space: a failure above this may be an allocation that was refused."""
 _SPARE_FACTOR = 4
@@ -49,8 +52,12 @@ class SuspectedMemory(Exception):  # noqa: N818 - it names a suspicion, not an e
 def initialise(limits: Limits) -> None:
     """Make this process a render child: its signals, its end, its limits, its loaders.
 
-    A Ctrl-C or a SIGTERM to the whole group is the parent's to answer: it drains first.
+    A Ctrl-C or a SIGTERM to the whole group is the parent's to answer: it drains first. A fork
+    server that was killed is started again by multiprocessing with the parent's whole environment;
+    a child of such a one ends before it has seen a picture, and the worker shows as unhealthy.
     """
+    if any(name.startswith(_SECRET_PREFIXES) for name in os.environ):
+        os._exit(CREDENTIALS_EXIT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_the_parent()

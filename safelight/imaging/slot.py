@@ -23,7 +23,7 @@ from safelight.imaging.limits import Limits
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Cause = Literal["recycle", "signal", "memory", "deadline"]
+Cause = Literal["recycle", "signal", "memory", "deadline", "cancelled"]
 
 _KEPT_VARIABLES = frozenset(
     {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}
@@ -90,7 +90,7 @@ class Slot:
             raise
         except (ChildDied, asyncio.CancelledError) as error:
             self._jobs_of_child = 0
-            self._on_child_exit(error.cause if isinstance(error, ChildDied) else "deadline")
+            self._on_child_exit(error.cause if isinstance(error, ChildDied) else "cancelled")
             raise
         finally:
             if self._jobs_of_child == self._limits.tasks_per_child:

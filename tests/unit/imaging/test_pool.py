@@ -111,6 +111,35 @@ async def test_children_see_no_credentials(monkeypatch):
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-of-the-test"
 
 
+async def test_children_of_a_fork_server_that_was_killed_see_no_picture(monkeypatch):
+    """multiprocessing starts it again with the parent's whole environment."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-test")
+    code = (
+        "import asyncio, os, signal\n"
+        "from multiprocessing import forkserver\n"
+        "from safelight.errors import Unavailable\n"
+        "from safelight.imaging.pool import RenderPool\n"
+        "from tests.support import jobs\n"
+        "async def main():\n"
+        "    async with RenderPool(slots=1) as pool:\n"
+        "        child = await pool.run(jobs.own_pid)\n"
+        "        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)\n"
+        "        os.kill(child, signal.SIGKILL)\n"
+        "        while os.path.exists(f'/proc/{child}'):\n"
+        "            await asyncio.sleep(0.01)\n"
+        "        try:\n"
+        "            print(await pool.run(jobs.own_environment))\n"
+        "        except Unavailable:\n"
+        "            print('no child')\n"
+        "asyncio.run(main())\n"
+    )
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    output, _ = await command.communicate()
+    assert (command.returncode, output) == (0, b"no child\n")
+
+
 async def test_a_child_that_crashes_once_is_replaced_and_the_job_done(pool, tmp_path):
     assert await pool.run(jobs.die_unless_marked, tmp_path / "mark") == "alive"
     assert pool.exits == ["signal"]
@@ -175,7 +204,7 @@ async def test_cancelling_kills_the_child_and_frees_the_slot(tmp_path):
             await job
         assert await pool.run(jobs.own_pid) != pid
         assert ended(pid)
-        assert pool.exits == ["deadline"]
+        assert pool.exits == ["cancelled"]
 
 
 async def test_a_job_that_is_cancelled_while_it_waits_harms_nobody(tmp_path):
