@@ -12,7 +12,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/.runtime .venv-emulator/.ready ## Run the whole way once: upload PHOTOS=dir, follow to completion, save to OUT=dir
-	@$(BIN)/safelight demo $${OUT:+--out "$$OUT"} -- "$$PHOTOS"
+	@$(BIN)/safelight demo $${OUT:+--out "$$OUT"} -- "$${PHOTOS:-samples}"
 
 up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
 	@$(BIN)/safelight up

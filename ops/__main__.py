@@ -49,7 +49,7 @@ def demo(
     from ops.demo import Unusable, demo  # noqa: PLC0415 - --help must be instant
 
     try:
-        _run(demo(photos, out))
+        _run(demo(photos.expanduser(), out.expanduser() if out else None))
     except Unusable as unusable:
         raise typer.BadParameter(str(unusable)) from unusable
 
@@ -77,13 +77,14 @@ def upload(
 
 
 def _run(command: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its exit code. SIGTERM ends it as Ctrl-C does: everything is stopped."""
+    """Run a command to its exit code. SIGTERM or a closed terminal end it as Ctrl-C does."""
     from ops.local.processes import ChildDied  # noqa: PLC0415 - --help must be instant
 
     async def interruptible() -> int | None:
         task = asyncio.current_task()
         assert task  # noqa: S101 - a coroutine that runs has one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await command
 
     try:

@@ -10,7 +10,7 @@ from ops.journey import Outcome, Saved
 from ops.report import dimensions, size, why
 
 _SHOWN_BY_BROWSERS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
-_LARGE_SIDE = 620
+_LARGE_SIDE = 480
 """Pictures wider than this are shown smaller; thumbnails at their own size."""
 
 _STYLE = """

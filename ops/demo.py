@@ -28,6 +28,8 @@ from ops.local.system import LocalSystem
 
 PATIENCE_SECONDS = 60
 """How long nothing may happen before the pictures that are left count as pending."""
+OWN_FILES = frozenset({"report.json", "index.html"})
+"""What is written into OUT beside a folder for each picture."""
 PLAIN_WIDTH = 120
 """Columns of the table where there is no terminal."""
 
@@ -47,6 +49,8 @@ def find_pictures(folder: Path, out: Path | None) -> list[Path]:
     pictures = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
     if not pictures:
         raise Unusable(f"PHOTOS: {folder} holds no files")
+    if out is not None and (clash := next((p for p in pictures if p.name in OWN_FILES), None)):
+        raise Unusable(f"PHOTOS: {clash.name} would be in the way of OUT's own file of that name")
     return pictures
 
 

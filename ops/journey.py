@@ -35,7 +35,7 @@ class Outcome:
     source: Path
     original_size: int
     status: str = "pending"
-    """As in records; `failed` if it could not even be uploaded."""
+    """As in records; `failed` if it could not be uploaded, or its variants not be saved."""
     image_id: str | None = None
     reason: str | None = None
     detail: str | None = None

@@ -29,11 +29,13 @@ async def up() -> None:
 def describe(system: LocalSystem) -> str:
     """Say where everything is and how to use it."""
     stack, worker = system.stack, next(iter(system.worker_urls.values()))
+    root = system.emulator.root
     sample = Path(SAMPLE).relative_to(ROOT)
     return f"""
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 worker        {worker}   (/metrics, /healthz)
-AWS           {system.emulator.endpoint_url}   (root key {system.emulator.root.access_key_id})
+AWS           {system.emulator.endpoint_url}
+  as root     AWS_ACCESS_KEY_ID={root.access_key_id} AWS_SECRET_ACCESS_KEY={root.secret_access_key}
 uploads       s3://{stack.uploads_bucket}
 assets        s3://{stack.assets_bucket}
 queue         {stack.queue_url}

@@ -7,8 +7,9 @@ declared here. Every fault is reported together.
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -85,6 +86,14 @@ class AwsSettings(Settings):
         description="S3's address as clients see it, for presigned URLs only; "
         "by default the address that Safelight itself uses.",
     )
+
+    @field_validator("public_s3_endpoint_url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://unset")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http:// or https:// URL")
+        return url
 
     OWN_STANDARD: ClassVar[tuple[str, ...]] = (
         "AWS_REGION",

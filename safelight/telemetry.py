@@ -35,9 +35,19 @@ _SIGNED_QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']*(?:Signature|Creden
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Cut the query off every presigned URL: whoever reads a log must not be able to use one."""
     for name, value in event.items():
-        if isinstance(value, str) and "?" in value:
-            event[name] = _SIGNED_QUERY.sub(r"\1?[redacted]", value)
+        event[name] = _redacted(value)
     return event
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str() if "?" in value:
+            return _SIGNED_QUERY.sub(r"\1?[redacted]", value)
+        case dict():
+            return {name: _redacted(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_redacted(inner) for inner in value]
+    return value
 
 
 def configure_logging(*, log_format: str, level: str, service: str) -> None:

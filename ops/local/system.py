@@ -155,6 +155,7 @@ class LocalSystem:
             environment={
                 **principal.environment(self.emulator.endpoint_url),
                 **LOCAL_SETTINGS,
+                "TMPDIR": str(self.directory),  # what a killed one leaves goes with the rest
                 **self.stack.settings(),
                 **settings,
             },

@@ -24,6 +24,11 @@ def test_no_presigned_query_reaches_a_log(text: str) -> None:
     assert "/b/uploads/alice/1?[redacted]" in line
 
 
+def test_no_presigned_query_hides_inside_other_values() -> None:
+    line = redact(None, "info", {"event": "x", "headers": {"urls": [SIGNED]}})
+    assert "Signature" not in str(line)
+
+
 def test_an_ordinary_query_stays() -> None:
     event = {"event": "GET https://example.com/v1/images?status=pending"}
     assert redact(None, "info", dict(event)) == event

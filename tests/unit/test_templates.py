@@ -55,6 +55,7 @@ WORKER = {
     "s3:GetObject": "${UploadsBucket.Arn}/uploads/*",
     "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
     "s3:ListBucket": "UploadsBucket.Arn",
+    "s3:ListBucketVersions": "UploadsBucket.Arn",
     "s3:PutObject": "${AssetsBucket.Arn}/images/*",
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:UpdateItem": "Table.Arn",
@@ -116,7 +117,7 @@ def test_a_bucket_is_private_encrypted_and_kept(resources, bucket):
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert "BucketEncryption" in properties
-    assert resources[bucket]["DeletionPolicy"] == "Retain"
+    assert resources[bucket]["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 @pytest.mark.parametrize("bucket", ["UploadsBucket", "AssetsBucket"])

@@ -106,7 +106,7 @@ def test_the_contact_sheet_links_to_the_source_and_to_every_variant():
 def test_the_contact_sheet_shows_thumbnails_at_their_own_size_and_no_picture_wider_than_a_row():
     page = contact_sheet([completed()], folder=FOLDER)
     assert 'width="150" height="75"' in page
-    assert 'width="620" height="310"' in page
+    assert 'width="480" height="240"' in page
 
 
 def test_the_contact_sheet_escapes_what_came_from_outside():
