@@ -18,6 +18,7 @@ from safelight.aws.presign import Presigner
 from safelight.aws.queue import Queue
 from safelight.aws.records import Records
 from safelight.aws.topic import Topic
+from safelight.errors import Misconfigured
 from safelight.settings import AwsSettings
 from safelight.telemetry import ProcessMetrics
 
@@ -112,7 +113,10 @@ class Aws:
             client = self._session.client(
                 service, endpoint_url=endpoint_url, config=_config(service, addressing)
             )
-            return await self._opened.enter_async_context(client)
+            try:
+                return await self._opened.enter_async_context(client)
+            except ValueError as error:  # so says botocore of an endpoint that is no URL
+                raise Misconfigured(service, str(error)) from error
 
 
 @asynccontextmanager

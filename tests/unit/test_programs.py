@@ -105,3 +105,16 @@ def test_a_program_without_a_region_says_so() -> None:
 @pytest.mark.parametrize("program", ["api", "worker"])
 def test_a_program_tells_its_version(program: str) -> None:
     assert run(program, "--version").stdout.strip().endswith("0.1.0")
+
+
+@pytest.mark.parametrize(("program", "environment"), [("api", BOTH), ("worker", WORKER)])
+def test_an_endpoint_that_is_no_url_is_told_without_a_traceback(
+    program: str, environment: dict[str, str]
+) -> None:
+    result = run(program, **environment, AWS_ENDPOINT_URL="nowhere", SAFELIGHT_PORT="0")
+    assert result.returncode in (1, 2)
+    assert "Invalid endpoint: nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+    result = run(program, **environment, SAFELIGHT_PUBLIC_S3_ENDPOINT_URL="nowhere")
+    assert result.returncode == 2
+    assert "SAFELIGHT_PUBLIC_S3_ENDPOINT_URL" in result.stderr
