@@ -76,6 +76,30 @@ def upload(
     _run(upload(files, api_url=api, key=key))
 
 
+@app.command()
+def redrive(
+    reason: Annotated[
+        str | None, typer.Argument(help="Send those of this reason back; `all` for every one.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="At most so many a second.", min=0.1)] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+) -> None:
+    """Tell why messages are dead letters, and give them another chance.
+
+    Reads SAFELIGHT_QUEUE_URL, SAFELIGHT_DEAD_LETTER_QUEUE_URL and the other settings of a worker.
+    """
+    from ops.redrive import redrive  # noqa: PLC0415 - --help must be instant
+    from safelight.errors import SafelightError  # noqa: PLC0415
+    from safelight.settings import InvalidSettings  # noqa: PLC0415
+
+    try:
+        _run(redrive(reason, rate=rate, dry_run=dry_run, as_json=as_json))
+    except (InvalidSettings, SafelightError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, InvalidSettings) else 1) from error
+
+
 def _run(command: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its exit code. SIGTERM or a closed terminal end it as Ctrl-C does."""
     from ops.local.processes import ChildDied  # noqa: PLC0415 - --help must be instant
