@@ -47,8 +47,10 @@ class Format:
     """Whether the decoder can give 1/2, 1/4 and 1/8 of the size for less work."""
     decoded_bytes_per_pixel: float = 3.0
     """Memory that decoding takes beyond the plan's own copies, in bytes a pixel."""
+    decoded_bytes_per_sample: float = 0.0
+    """The same in bytes a pixel and band of 8 bits; it counts instead where it is given."""
     interlaced_bytes_per_sample: float = 0.0
-    """The same for an interlaced or progressive file, in bytes a pixel and band of 8 bits."""
+    """The same for an interlaced or progressive file."""
     encoded_bytes_per_pixel: float = 0.0
     """Memory that encoding takes beyond the pixels given to it, in bytes a pixel."""
     encoded_alpha_bytes_per_pixel: float = 0.0
@@ -155,7 +157,8 @@ FORMATS: tuple[Format, ...] = (
         matches=_is_tiff,
         loader="tiffload",
         multi_frame=True,
-        decoded_bytes_per_pixel=0.05,
+        # Up to two rows of tiles are held, and tiles may be half as high as the picture.
+        decoded_bytes_per_sample=1.5,
     ),
     Format(
         name="avif",

@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.imaging.libvips import restrict
-from safelight.imaging.limits import Limits
+from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import Rendering, render
@@ -37,8 +36,11 @@ OUT_OF_MEMORY_EXIT = 97
 CREDENTIALS_EXIT = 96
 """Exit status of a child that found in its environment what no child may have."""
 _SECRET_PREFIXES = ("AWS_", "SAFELIGHT_")
+_UNTOUCHED_BYTES = 384 * MIB
+"""Address space beyond the memory in use: measured, 60 MiB of libraries, 110 MiB of the allocator's
+reserves, and up to 0.15 of a WebP's prediction that its decoder asks for and does not fill."""
 _SUSPECT_SHARE = 1 / 3
-"""Of the address space: a failure above this may be an allocation that was refused."""
+"""Of a child's memory: a failure above this may be an allocation that was refused."""
 _SPARE_FACTOR = 4
 """How much more address space a watched job gets, so that what it asks for can be seen."""
 _WATCH_SECONDS = 0.01
@@ -62,7 +64,7 @@ def initialise(limits: Limits) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_the_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _allow_address_space(limits.child_memory_bytes)
+    _allow_address_space(_address_space_of(limits))
     restrict()
 
 
@@ -108,7 +110,7 @@ def _watch(limits: Limits) -> Iterator[None]:
             _exit_if_too_large(limits)
 
     watcher = threading.Thread(target=end_when_too_large, daemon=True)
-    _allow_address_space(limits.child_memory_bytes * _SPARE_FACTOR)
+    _allow_address_space(_address_space_of(limits) * _SPARE_FACTOR)
     watcher.start()
     try:
         yield
@@ -116,7 +118,7 @@ def _watch(limits: Limits) -> Iterator[None]:
         done.set()
         watcher.join()
         _exit_if_too_large(limits)
-        _allow_address_space(limits.child_memory_bytes)
+        _allow_address_space(_address_space_of(limits))
 
 
 def render_measured(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
@@ -128,17 +130,19 @@ def render_measured(plan: Plan, source: Path, directory: Path, limits: Limits) -
     return replace(rendering, cpu_seconds=cpu_seconds, peak_bytes=_status_bytes("VmHWM"))
 
 
-def canary(limits: Limits) -> None:
-    """Make a tiny picture and render it the whole way. Raises whatever is wrong."""
+def canary(directory: Path, limits: Limits) -> None:
+    """Make a tiny picture and render it the whole way. Raises whatever is wrong.
+
+    The directory is the parent's, who outlives a child that is killed here.
+    """
     wishes = [
         Preset(name="full", format="webp"),
         Preset(name="thumbnail", format="jpeg", box=(8, 8)),
     ]
-    with tempfile.TemporaryDirectory(prefix="safelight-canary-") as name:
-        source = Path(name) / "source"
-        grey = pyvips.Image.black(32, 32, bands=3).linear(1, 128).cast("uchar")
-        source.write_bytes(grey.copy(interpretation="srgb").jpegsave_buffer())
-        rendering = render(plan(probe(source, limits), wishes), source, Path(name), limits)
+    source = directory / "source"
+    grey = pyvips.Image.black(32, 32, bands=3).linear(1, 128).cast("uchar")
+    source.write_bytes(grey.copy(interpretation="srgb").jpegsave_buffer())
+    rendering = render(plan(probe(source, limits), wishes), source, directory, limits)
     if rendering.failures:
         raise RuntimeError(f"the canary's variants failed: {dict(rendering.failures)}")
 
@@ -160,6 +164,11 @@ def _die_with_the_parent() -> None:
         os._exit(1)
 
 
+def _address_space_of(limits: Limits) -> int:
+    """Turn the memory that a child may use into what the kernel can limit, which is more."""
+    return limits.child_memory_bytes + _UNTOUCHED_BYTES
+
+
 def _allow_address_space(size_bytes: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     soft = size_bytes if hard == resource.RLIM_INFINITY else min(size_bytes, hard)
@@ -171,7 +180,7 @@ def _memory_is_suspect(limits: Limits) -> bool:
 
 
 def _exit_if_too_large(limits: Limits) -> None:
-    if _status_bytes("VmPeak") > limits.child_memory_bytes:
+    if _status_bytes("VmPeak") > _address_space_of(limits):
         os._exit(OUT_OF_MEMORY_EXIT)
 
 

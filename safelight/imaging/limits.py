@@ -24,8 +24,9 @@ class Limits:
     """That the header announces."""
     max_seconds: float = 20
     """For one probe or one render, from its start in a child."""
-    child_memory_bytes: int = 1024 * MIB
-    """Address space of one child (RLIMIT_AS)."""
+    child_memory_bytes: int = 3072 * MIB
+    """Of one child: beyond it a plan is refused and a decoder stopped. The default is what the
+    most pixels of a frame need, transparent and in the hungriest format."""
     tasks_per_child: int = 500
     """Probes and renders after which a child makes room for a fresh one."""
     accept_damaged: bool = False

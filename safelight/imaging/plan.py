@@ -228,7 +228,7 @@ def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
 
 
 def _decoder_bytes(probe: Probe, format: Format) -> float:
-    if probe.interlaced and format.interlaced_bytes_per_sample:
-        samples = probe.pixels * probe.bands * max(1, probe.bits // 8)
-        return samples * format.interlaced_bytes_per_sample
+    interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
+    if factor := interlaced or format.decoded_bytes_per_sample:
+        return probe.pixels * probe.bands * max(1, probe.bits // 8) * factor
     return probe.pixels * format.decoded_bytes_per_pixel

@@ -7,6 +7,7 @@ an engine that is broken rejects nothing.
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -96,12 +97,26 @@ class RenderPool:
         return await self.run(probe, path, self.limits)
 
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
-        """Make every variant of a plan in a directory. Raises a `Rejection`."""
+        """Make every variant of a plan in a directory. Raises a `Rejection`.
+
+        A plan that is predicted to need more than a child has is refused before any decode.
+        """
+        self._refuse_excess(plan.predicted_bytes)
         return await self.run(child.render_measured, plan, source, directory, self.limits)
 
     async def canary(self) -> None:
         """Render a tiny picture through a child, or raise what is wrong. Waits for a slot."""
-        await self._attempt(child.canary, self.limits)
+        with tempfile.TemporaryDirectory(
+            prefix="safelight-canary-",
+            ignore_cleanup_errors=True,  # a child that is being killed may still write there
+        ) as directory:
+            await self._attempt(child.canary, Path(directory), self.limits)
+
+    def _refuse_excess(self, predicted_bytes: int) -> None:
+        most = self.limits.child_memory_bytes
+        if predicted_bytes > most:
+            detail = f"about {predicted_bytes} bytes of memory needed; at most {most} are given"
+            raise Rejection(Reason.OUT_OF_MEMORY, detail)
 
     async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a job in a child, where importing finds it; once more, alone, if the child dies.

@@ -12,7 +12,7 @@ from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
-from safelight.imaging.structure import is_cut_short
+from safelight.imaging.structure import is_cut_short, is_of_an_unread_kind
 
 __all__ = ["Limits", "Probe", "probe"]
 
@@ -26,6 +26,8 @@ _BITS = {
     "float": 32,
     "double": 64,
 }
+_INKS = frozenset({"uchar", "ushort"})
+"""How CMYK comes; nothing says what other numbers of ink mean."""
 _MOST_BANDS = 5
 """CMYK with alpha."""
 _SIDEWAYS = 5
@@ -92,9 +94,11 @@ def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) ->
 
 
 def damaged(path: Path, format: str, stage: str) -> Rejection:
-    """Say of a picture that a decoder refused whether it is cut short or damaged."""
+    """Say of a picture that a decoder refused whether it is unread, cut short or damaged."""
     if is_cut_short(path, format):
         return Rejection(Reason.TRUNCATED, f"the {format} file ends before its data does")
+    if is_of_an_unread_kind(path, format):
+        return Rejection(Reason.UNSUPPORTED, f"a {format} file of a kind that is not read here")
     return Rejection(Reason.CORRUPT, f"the {format} {stage} cannot be decoded")
 
 
@@ -127,7 +131,8 @@ def _refuse_unreadable(image: pyvips.Image, format: Format) -> None:
     if image.get_typeof(coding) and image.get(coding) != "av1":
         raise Rejection(Reason.UNSUPPORTED, f"{format.name} file with another coding inside")
     colourless = image.interpretation == "multiband"
-    if image.format not in _BITS or image.bands > _MOST_BANDS or colourless:
+    inks = image.interpretation == "cmyk"
+    if image.format not in (_INKS if inks else _BITS) or image.bands > _MOST_BANDS or colourless:
         detail = f"{format.name} with {image.bands} bands of {image.format}"
         raise Rejection(Reason.UNSUPPORTED, detail)
 

@@ -7,18 +7,22 @@ then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that o
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
 
+from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Decode, Plan, Recipe, Size
 from safelight.imaging.probe import damaged
+from safelight.imaging.structure import has_an_odd_header
 
-_OPAQUE = 255
+_OPAQUE, _OPAQUE_16 = 255, 65_535
+_INK_BANDS = 4
+"""Cyan, magenta, yellow and key; a fifth band is alpha."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,17 @@ def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Renderi
     A variant that fails does not sink the others. A source that cannot be decoded, or of which not
     one variant could be made, raises a `Rejection`.
     """
+    try:
+        return _attempt(plan, source, directory, limits)
+    except Rejection as rejection:
+        # Warnings of the header fail a decode like warnings of the pixels (docs/decisions/0008).
+        odd = rejection.reason is Reason.CORRUPT and has_an_odd_header(source, plan.probe.format)
+        if limits.accept_damaged or not odd:
+            raise
+    return _attempt(plan, source, directory, replace(limits, accept_damaged=True))
+
+
+def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
     started = time.perf_counter()
     try:
         made = [
@@ -152,14 +167,18 @@ def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
 
 def _in_srgb(image: pyvips.Image, _: Decode) -> pyvips.Image:
     """Convert whatever the picture's colours are to 8-bit sRGB, alpha kept."""
-    if image.get_typeof("icc-profile-data") or image.interpretation == "cmyk":
+    if image.get_typeof("icc-profile-data"):
         image = _by_profile(image)
+    if image.interpretation == "cmyk":
+        image = _by_subtraction(image)
     return _rgb(image)
 
 
 def _by_profile(image: pyvips.Image) -> pyvips.Image:
-    """Convert by the embedded profile; CMYK without a usable one by libvips' own CMYK profile."""
-    fallback = {"input_profile": "cmyk"} if image.interpretation == "cmyk" else {}
+    """Convert by the embedded profile; take it away if it cannot be used.
+
+    Left there, it would be used, and fail, in whatever converts the colours next.
+    """
     try:
         return image.icc_transform(
             "srgb",
@@ -167,10 +186,23 @@ def _by_profile(image: pyvips.Image) -> pyvips.Image:
             intent="relative",
             black_point_compensation=True,
             depth=8,
-            **fallback,
         )
     except pyvips.Error:
-        return image  # an unusable profile says nothing: the colours are taken as they are
+        untagged = image.copy()
+        untagged.remove("icc-profile-data")
+        return untagged
+
+
+def _by_subtraction(image: pyvips.Image) -> pyvips.Image:
+    """Show untagged CMYK as browsers do: R = (1 - C)(1 - K), alpha kept (docs/decisions/0007)."""
+    most = _OPAQUE if image.format == "uchar" else _OPAQUE_16
+    paper = image.extract_band(0, n=_INK_BANDS).invert()
+    light = paper.extract_band(0, n=3) * paper.extract_band(3)
+    # uchar=True cuts fractions off; adding a half rounds.
+    rgb = light.linear(_OPAQUE / most**2, 0.5, uchar=True)
+    if image.bands > _INK_BANDS:
+        rgb = rgb.bandjoin(image.extract_band(_INK_BANDS).linear(_OPAQUE / most, 0.5, uchar=True))
+    return rgb.copy(interpretation="srgb")
 
 
 def _rgb(image: pyvips.Image) -> pyvips.Image:

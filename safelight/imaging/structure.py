@@ -1,4 +1,4 @@
-"""Tells a file that ends too early from one that is damaged, by walking its structure.
+"""Tells why a decoder refused a file, by walking its structure: cut short, of an unread kind, odd.
 
 Asked only after a decoder has failed, and read as untrusted: every walk moves forward and stays
 inside the file. Decoders' messages are no source for this (libvips keeps them in one buffer per
@@ -16,24 +16,57 @@ from types import MappingProxyType
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker in entropy-coded data: not a stuffed zero, not a restart (ITU-T T.81, B.1.1.5)."""
 _JPEG_END = 0xD9
+_JPEG_PREFIX = 0xFF
+_JPEG_SCAN = 0xDA
+_SEQUENTIAL_LIMITS = bytes((0, 63, 0))
+_MOST_ADOBE_TRANSFORM = 2
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+"""Frames whose scans have limits of their own."""
 _TIFF_OFFSETS = MappingProxyType({273: 279, 324: 325})
 """Tags of where strips and tiles start, and the tags of how long they are (TIFF 6.0)."""
 _TIFF_SIZES = MappingProxyType({3: "H", 4: "I", 16: "Q"})
+_TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC = 258, 259, 262
+_TIFF_TAGS_READ = frozenset(
+    {_TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, *_TIFF_OFFSETS, *_TIFF_OFFSETS.values()}
+)
+_TIFF_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32_773, 32_946})
+"""What libtiff unpacks everywhere: none, fax, LZW, JPEG, deflate, PackBits. Others need libraries
+that the wheel has not (LZMA, Zstandard, WebP, JPEG 2000)."""
+_TIFF_MOST_BITS = 32
+"""Of one sample; the loader takes no double precision."""
+_TIFF_LAB = frozenset({8, 9, 10})
+"""CIELab, ICCLab, ITULab: the loader takes some and not others."""
 _MAX_TIFF_CHUNKS = 200_000
+_MAX_TIFF_TAGS = 65_535
+"""As many as a directory of TIFF can have. BigTIFF could have 2^64."""
 
 Data = bytes | mmap.mmap
 
 
 def is_cut_short(path: Path, format: str) -> bool:
     """Tell whether a file ends before its own structure says that it does."""
-    ends_early = _WALKS.get(format)
-    if ends_early is None or path.stat().st_size == 0:
+    # A walk that fails was pointed beyond the file's end.
+    return _answer(_WALKS.get(format), path, if_it_fails=True)
+
+
+def is_of_an_unread_kind(path: Path, format: str) -> bool:
+    """Tell whether a file is whole but codes its pixels in a way that no decoder here reads."""
+    return _answer(_UNREAD_KINDS.get(format), path, if_it_fails=False)
+
+
+def has_an_odd_header(path: Path, format: str) -> bool:
+    """Tell whether a header has what decoders warn of and show all the same."""
+    return _answer(_ODD_HEADERS.get(format), path, if_it_fails=False)
+
+
+def _answer(ask: Callable[[Data], bool] | None, path: Path, *, if_it_fails: bool) -> bool:
+    if ask is None or path.stat().st_size == 0:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            return ends_early(data)
+            return ask(data)
         except (IndexError, struct.error):
-            return True  # it points beyond its own end
+            return if_it_fails
 
 
 def _jpeg(data: Data) -> bool:
@@ -46,6 +79,30 @@ def _jpeg(data: Data) -> bool:
             return False
         (length,) = struct.unpack_from(">H", data, at)
         at += max(length, 2)
+    return True
+
+
+def _odd_jpeg(data: Data) -> bool:
+    """Look for an unknown JFIF version or Adobe transform, filling between segments, scan limits.
+
+    Those of a sequential scan are 0, 63, 0, 0 (ITU-T T.81, B.2.3); some phones write others.
+    """
+    at, sequential = 2, True
+    while data[at] == _JPEG_PREFIX:
+        kind = data[at + 1]
+        if kind == _JPEG_PREFIX:  # any marker may be preceded by filling of this one value
+            at += 1
+            continue
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        body = data[at + 4 : at + 2 + length]
+        if kind == _JPEG_SCAN:
+            return sequential and body[-3:] != _SEQUENTIAL_LIMITS
+        if kind == 0xE0 and body[:5] == b"JFIF\0" and body[5] != 1:
+            return True
+        if kind == 0xEE and body[:5] == b"Adobe" and body[11] > _MOST_ADOBE_TRANSFORM:
+            return True
+        sequential = sequential and kind not in _PROGRESSIVE
+        at += 2 + max(length, 2)
     return True
 
 
@@ -84,8 +141,7 @@ def _colours(flags: int) -> int:
 
 def _tiff(data: Data) -> bool:
     """Compare the first picture's strips or tiles with the file's end."""
-    order = "<" if data[:2] == b"II" else ">"
-    tags = dict(_tiff_entries(data, order))
+    tags = _tiff_tags(data)
     for starts, lengths in _TIFF_OFFSETS.items():
         for start, length in zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False):
             if start + length > len(data):
@@ -93,26 +149,42 @@ def _tiff(data: Data) -> bool:
     return False
 
 
-def _tiff_entries(data: Data, order: str) -> list[tuple[int, tuple[int, ...]]]:
-    """Read the first directory's whole-number tags; TIFF and BigTIFF differ in widths only."""
+def _unread_tiff(data: Data) -> bool:
+    tags = _tiff_tags(data)
+    return (
+        not _TIFF_COMPRESSIONS.issuperset(tags.get(_TIFF_COMPRESSION, ()))
+        or max(tags.get(_TIFF_BITS, ()), default=1) > _TIFF_MOST_BITS
+        or not _TIFF_LAB.isdisjoint(tags.get(_TIFF_PHOTOMETRIC, ()))
+    )
+
+
+def _tiff_tags(data: Data) -> Mapping[int, tuple[int, ...]]:
+    """Read what is asked here of the first directory; TIFF and BigTIFF differ in widths only.
+
+    Each tag counts once and the others are passed over, or a directory of 65,535 tags that all
+    point to the same long list would be read for seconds.
+    """
+    order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     offset, counter, width = ("Q", "Q", 8) if big else ("I", "H", 4)
     (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
     (count,) = struct.unpack_from(order + counter, data, at)
     start, size = at + struct.calcsize(order + counter), 4 + 2 * width
-    entries = []
-    for entry in islice(range(start, len(data) - size + 1, size), count):
+    if start + count * size > len(data):
+        raise IndexError("the directory runs beyond the file")
+    tags: dict[int, tuple[int, ...]] = {}
+    for entry in islice(range(start, start + count * size, size), _MAX_TIFF_TAGS):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
+        if tag not in _TIFF_TAGS_READ or tag in tags or kind not in _TIFF_SIZES:
+            continue
         (values,) = struct.unpack_from(order + offset, data, entry + 4)
-        if (code := _TIFF_SIZES.get(kind)) and values <= _MAX_TIFF_CHUNKS:
-            form = f"{order}{values}{code}"
+        if values <= _MAX_TIFF_CHUNKS:
+            form = f"{order}{values}{_TIFF_SIZES[kind]}"
             place = entry + 4 + width
             if struct.calcsize(form) > width:
                 (place,) = struct.unpack_from(order + offset, data, place)
-            entries.append((tag, struct.unpack_from(form, data, place)))
-    if len(entries) < count and start + count * size > len(data):
-        raise IndexError("the directory runs beyond the file")
-    return entries
+            tags[tag] = struct.unpack_from(form, data, place)
+    return tags
 
 
 def _iso_media(data: Data) -> bool:
@@ -140,3 +212,5 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
         "avif": _iso_media,
     }
 )
+_UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"tiff": _unread_tiff})
+_ODD_HEADERS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"jpeg": _odd_jpeg})

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyvips
 from PIL import Image, ImageCms
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+INKS = np.random.default_rng(1).integers(0, 256, (40, 50, 4), dtype=np.uint8)
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 40), (30, 60, 220), (230, 220, 30)
 
 
@@ -31,6 +33,12 @@ def noise(width: int, height: int, seed: int = 1) -> Image.Image:
     """Something that no encoder can shrink to nothing."""
     values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(values)
+
+
+@cache
+def slow_jpeg() -> bytes:
+    """Noise that takes seconds to render: time to hurt whoever does."""
+    return encoded(noise(4500, 4000), "JPEG", quality=70)
 
 
 def encoded(picture: Image.Image, format: str, **options: object) -> bytes:
@@ -107,6 +115,42 @@ def cmyk_jpeg() -> bytes:
     picture = Image.new("CMYK", (40, 20), (0, 255, 255, 0))
     picture.paste((255, 0, 255, 0), (20, 0, 40, 20))
     return encoded(picture, "JPEG", quality=95)
+
+
+def untagged_cmyk(format: str, **options: object) -> bytes:
+    """CMYK of every kind of ink mixture."""
+    return encoded(Image.fromarray(INKS, "CMYK"), format, **options)
+
+
+def unusable_profile() -> bytes:
+    """A CMYK profile that says that it is of named colours."""
+    profile = bytearray(pyvips.Image.profile_load("cmyk"))
+    profile[12:16] = b"nmcl"
+    return bytes(profile)
+
+
+def odd_headers() -> dict[str, bytes]:
+    """JPEGs that decoders warn of before they have seen a pixel."""
+    plain = encoded(quarters(), "JPEG", quality=95)
+    scan = plain.index(b"\xff\xda")
+    limits = scan + 5 + 2 * plain[scan + 4]
+    adobe = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe\0\x64\0\0\0\0\x07"
+    return {
+        "JFIF 9.9": plain[:11] + b"\x09\x09" + plain[13:],
+        "scan limits of nothing": plain[:limits] + bytes(3) + plain[limits + 3 :],
+        "filling between segments": plain[:20] + bytes(2) + plain[20:],
+        "unknown Adobe transform": plain[:2] + adobe + plain[20:],
+    }
+
+
+def tiff_of_many_tags(tags: int, values: int) -> bytes:
+    """A TIFF whose tags all point to the same long list; no decoder takes it."""
+    place = 8 + 2 + 12 * tags + 4
+    entries = b"".join(
+        struct.pack("<HHII", 256 + tag % 60_000, 3, values, place) for tag in range(tags)
+    )
+    start = b"II*\0" + struct.pack("<IH", 8, tags)
+    return start + entries + bytes(4) + bytes(2 * values)
 
 
 def animated(format: str, frames: int = 3, **options: object) -> bytes:

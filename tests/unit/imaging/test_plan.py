@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.formats import BY_NAME, FORMATS
+from safelight.formats import BY_NAME, FORMATS, READABLE
+from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import BASE_BYTES, CASCADE_STEP, SPLIT_PIXELS, plan
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset
@@ -203,6 +204,35 @@ def test_a_progressive_or_interlaced_picture_is_predicted_to_take_more():
 
     for format in ("jpeg", "png"):
         assert predicted(format=format, interlaced=True) > predicted(format=format) + 15_000_000
+
+
+@pytest.mark.parametrize("format", [format.name for format in READABLE])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_the_most_pixels_with_alpha_are_within_what_a_child_may_have(format, interlaced):
+    limits = Limits()
+    probe = Probe(
+        format=format,
+        width=10_000,
+        height=limits.max_pixels // 10_000,
+        size_bytes=1,
+        bands=4,
+        alpha=True,
+        interlaced=interlaced,
+    )
+    assert plan(probe, DEFAULTS).predicted_bytes <= limits.child_memory_bytes
+
+
+def test_a_tiff_is_predicted_by_its_samples():
+    """Its tiles may be half as high as the picture, and are held decoded."""
+
+    def predicted(**facts):
+        probe = Probe(format="tiff", width=7000, height=7000, size_bytes=1, **facts)
+        return plan(probe, DEFAULTS[1:]).predicted_bytes
+
+    # Peaks measured with tiles of 3536 x 3536, of floats 2048 x 2048.
+    assert predicted(bands=3, bits=8) > 247 * MIB
+    assert predicted(bands=3, bits=16) > 426 * MIB
+    assert predicted(bands=3, bits=32) > 451 * MIB
 
 
 def test_no_presets_make_an_empty_plan():

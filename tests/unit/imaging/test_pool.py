@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,19 +161,44 @@ async def test_a_child_that_the_kernel_kills_was_out_of_memory(pool):
 
 async def test_a_crash_for_want_of_memory_is_told_from_any_other():
     async with pool_of(1, Limits(child_memory_bytes=512 * MIB)) as pool:
-        assert await pool.run(jobs.crash_unless_given, 100 * MIB) == 100 * MIB
-        asked = pool.run(jobs.crash_unless_given, 700 * MIB)
+        assert await pool.run(jobs.crash_unless_given, 500 * MIB) == 500 * MIB
+        asked = pool.run(jobs.crash_unless_given, 1000 * MIB)
         assert await reason_of(asked) is Reason.OUT_OF_MEMORY
         assert pool.exits == ["signal", "memory"]
 
 
-async def test_a_picture_that_needs_more_memory_than_a_child_has_is_out_of_memory(file, tmp_path):
+async def test_a_picture_predicted_to_need_more_than_a_child_has_costs_no_child(file, tmp_path):
     source = file(pictures.encoded(pictures.noise(4000, 4000), "PNG", compress_level=1))
     presets = [Preset(name="a", format="avif"), Preset(name="b", format="webp")]
     async with pool_of(1, Limits(child_memory_bytes=256 * MIB, max_seconds=60)) as pool:
         made = plan(await pool.probe(source), presets)
-        assert await reason_of(pool.render(made, source, tmp_path)) is Reason.OUT_OF_MEMORY
+        with pytest.raises(Rejection, match=f"about {made.predicted_bytes} bytes") as caught:
+            await pool.render(made, source, tmp_path)
+        assert caught.value.reason is Reason.OUT_OF_MEMORY
+        assert pool.exits == []
+
+
+async def test_a_picture_that_needs_more_than_was_predicted_is_out_of_memory(file, tmp_path):
+    source = file(pictures.encoded(pictures.noise(4000, 4000), "PNG", compress_level=1))
+    async with pool_of(1, Limits(child_memory_bytes=256 * MIB, max_seconds=60)) as pool:
+        probe = await pool.probe(source)
+        small = replace(probe, width=100, height=100)
+        made = plan(small, [Preset(name="a", format="avif")])
+        true = plan(probe, [Preset(name="a", format="avif")])
+        lying = replace(true, probe=small)
+        assert made.predicted_bytes < 256 * MIB
+        assert await reason_of(pool.render(lying, source, tmp_path)) is Reason.OUT_OF_MEMORY
         await pool.canary()
+
+
+async def test_a_canary_that_is_killed_leaves_no_file(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    canary = asyncio.create_task(pool.canary())
+    while not list(tmp_path.glob("*/source")):
+        await asyncio.sleep(0)
+    canary.cancel()
+    await asyncio.wait([canary])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("hang", [jobs.hang, jobs.hang_stopped])

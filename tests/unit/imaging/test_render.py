@@ -2,6 +2,7 @@ import hashlib
 import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import pyvips
 from PIL import Image
@@ -14,7 +15,7 @@ from safelight.imaging.probe import probe
 from safelight.imaging.render import render
 from safelight.presets import Preset
 from tests.support import pictures
-from tests.support.pictures import BLUE, GREEN, RED, SAMPLES, YELLOW
+from tests.support.pictures import BLUE, GREEN, INKS, RED, SAMPLES, YELLOW
 
 LIMITS = Limits()
 FULL = [Preset(name=format, format=format) for format in ("webp", "jpeg", "png", "avif")]
@@ -157,6 +158,46 @@ def test_cmyk_without_a_profile_has_the_right_colours(rendered):
     assert max(green[0], green[2]) < 110
 
 
+def as_shown(source: Image.Image) -> bytes:
+    """Show CMYK as Pillow and browsers do."""
+    return source.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_untagged_cmyk_looks_as_in_a_browser(rendered, format):
+    data = pictures.untagged_cmyk(format)
+    shown = as_shown(Image.open(io.BytesIO(data)))
+    assert near(rendered(data, PNG)["full"].tobytes(), shown, 1)
+
+
+@pytest.mark.parametrize(("bits", "alpha"), [(8, False), (8, True), (16, False), (16, True)])
+def test_untagged_cmyk_with_alpha_and_16_bits_looks_the_same(rendered, bits, alpha):
+    inks = np.concatenate([INKS, np.full((40, 50, 1), 77, np.uint8)], axis=2)
+    inks = inks[:, :, : 5 if alpha else 4]
+    values = inks if bits == 8 else inks.astype(np.uint16) * 257
+    kind = "uchar" if bits == 8 else "ushort"
+    image = pyvips.Image.new_from_memory(values.tobytes(), 50, 40, inks.shape[2], kind)
+    data = bytes(image.copy(interpretation="cmyk").tiffsave_buffer())
+    picture = rendered(data, PNG)["full"]
+    assert picture.mode == ("RGBA" if alpha else "RGB")
+    assert near(picture.convert("RGB").tobytes(), as_shown(Image.fromarray(INKS, "CMYK")), 1)
+    if alpha:
+        assert set(picture.getchannel("A").tobytes()) == {77}
+
+
+def test_cmyk_whose_profile_cannot_be_used_looks_like_untagged_cmyk(rendered):
+    untagged = pictures.untagged_cmyk("JPEG")
+    data = pictures.untagged_cmyk("JPEG", icc_profile=pictures.unusable_profile())
+    expected = rendered(untagged, PNG)["full"].tobytes()
+    assert rendered(data, PNG)["full"].tobytes() == expected
+
+
+def test_cmyk_with_a_profile_is_converted_by_it(rendered):
+    profile = bytes(pyvips.Image.profile_load("cmyk"))
+    tagged = rendered(pictures.untagged_cmyk("JPEG", icc_profile=profile), PNG)["full"]
+    assert tagged.tobytes() != rendered(pictures.untagged_cmyk("JPEG"), PNG)["full"].tobytes()
+
+
 def test_a_wide_gamut_profile_is_converted_to_srgb(rendered):
     red, green, blue = rendered(pictures.wide_gamut_jpeg(), PNG)["full"].getpixel((10, 10))
     assert red > 208
@@ -284,6 +325,16 @@ def test_half_a_picture_of_any_format_is_truncated(file, tmp_path, format):
     assert refused(file, tmp_path, whole[: len(whole) // 2]) is Reason.TRUNCATED
 
 
+@pytest.mark.parametrize("name", pictures.odd_headers())
+def test_a_header_that_only_draws_warnings_is_rendered(rendered, name):
+    assert_upright(rendered(pictures.odd_headers()[name], PNG)["full"])
+
+
+@pytest.mark.parametrize("name", pictures.odd_headers())
+def test_an_odd_header_excuses_no_truncation(file, tmp_path, name):
+    assert refused(file, tmp_path, pictures.odd_headers()[name][:-20]) is Reason.TRUNCATED
+
+
 def test_a_corrupt_scan_is_rejected_by_default(file, tmp_path):
     assert refused(file, tmp_path, pictures.corrupt_scan(PHOTOGRAPH)) is Reason.CORRUPT
 
@@ -300,6 +351,21 @@ def test_damaged_pixels_are_corrupt(file, tmp_path, format):
     middle = len(data) // 2
     data[middle : middle + 60] = bytes(byte ^ 0x5A for byte in data[middle : middle + 60])
     assert refused(file, tmp_path, bytes(data)) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("compression", ["lzma", "zstd"])
+def test_a_tiff_whose_compression_is_not_read_is_unsupported(file, tmp_path, compression):
+    data = pictures.encoded(pictures.noise(300, 200), "TIFF", compression=compression)
+    assert refused(file, tmp_path, data) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("kind", ["double", "Lab"])
+def test_a_tiff_whose_samples_are_not_read_is_unsupported(file, tmp_path, kind):
+    if kind == "double":
+        data = bytes(pyvips.Image.black(30, 20, bands=3).cast("double").tiffsave_buffer())
+    else:
+        data = pictures.encoded(Image.new("LAB", (30, 20), (90, 20, 30)), "TIFF")
+    assert refused(file, tmp_path, data) is Reason.UNSUPPORTED
 
 
 def test_a_png_of_fewer_rows_than_announced_is_refused(file, tmp_path):

@@ -3,7 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.formats import FORMATS
-from safelight.imaging.structure import is_cut_short
+from safelight.imaging.structure import (
+    has_an_odd_header,
+    is_cut_short,
+    is_of_an_unread_kind,
+)
 from tests.support import pictures
 
 WHOLE = {
@@ -47,7 +51,24 @@ def test_two_missing_bytes_are_enough(file, name):
 def test_no_bytes_make_the_walk_fail_or_stay(tmp_path_factory, format, start, rest):
     path = tmp_path_factory.mktemp("walk") / "source"
     path.write_bytes(start + rest)
-    assert is_cut_short(path, format) in (True, False)
+    for ask in (is_cut_short, is_of_an_unread_kind, has_an_odd_header):
+        assert ask(path, format) in (True, False)
+
+
+def test_a_tiff_whose_tags_all_point_to_one_long_list_is_walked_at_once(file):
+    """Reading every list would make 12,000,000,000 numbers."""
+    data = pictures.tiff_of_many_tags(60_000, 200_000)
+    assert not is_cut_short(file(data), "tiff")
+
+
+def test_a_plain_header_is_not_odd(file):
+    for name in ("jpeg", "progressive jpeg"):
+        assert not has_an_odd_header(file(WHOLE[name]), "jpeg")
+
+
+@pytest.mark.parametrize("name", pictures.odd_headers())
+def test_an_odd_header_is_told(file, name):
+    assert has_an_odd_header(file(pictures.odd_headers()[name]), "jpeg")
 
 
 @pytest.mark.parametrize("filling", [b"\xff", b"\0", b"\xff\xd8", b"\xff\xfe\0\2"])
