@@ -6,7 +6,7 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests format docs lock clean bench-api
+.PHONY: help demo up test lint types tests faults format docs lock clean bench-api
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ types: .venv/.dev ## Check types
 
 tests: .venv/.dev .venv-emulator/.ready ## Run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way of docs/faults.md, slow ones too
+	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -m '' --timeout 300 --durations 15 tests/faults
 
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .

@@ -101,14 +101,14 @@ class ProcessMetrics:
         self.loop_lag = Histogram(
             "safelight_event_loop_lag_seconds",
             "How late the event loop ran a timer.",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.25, 1),
             registry=registry,
         )
         self.dependency_seconds = Histogram(
             "safelight_dependency_request_seconds",
             "Time of one call to a service, retries included.",
             ["dependency", "operation"],
-            buckets=(0.025, 0.1, 0.5, 2.5, 20),
+            buckets=(0.05, 0.5, 5),
             registry=registry,
         )
         self.dependency_errors = Counter(

@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from safelight.telemetry import SECONDS
 
-_WORK = (0.025, 0.1, 0.25, 0.5, 1, 2.5, 10)
-_WAITS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
+_WORK = (0.025, 0.1, 0.5, 1, 2.5, 10)
+_WAITS = (1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _BYTES = tuple(4096 * 8**power for power in range(6))
 _PIXELS = (100_000, 1_000_000, 4_000_000, 8_000_000, 16_000_000, 50_000_000)
 

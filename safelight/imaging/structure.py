@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker in entropy-coded data: not a stuffed zero, not a restart (ITU-T T.81, B.1.1.5)."""
+_MAX_JPEG_MARKERS = 100_000
 _JPEG_END = 0xD9
 _JPEG_PREFIX = 0xFF
 _JPEG_SCAN = 0xDA
@@ -72,14 +73,17 @@ def _answer(ask: Callable[[Data], bool] | None, path: Path, *, if_it_fails: bool
 def _jpeg(data: Data) -> bool:
     """Follow segments by their length and scans to the next marker until the end marker."""
     at = 2
-    while (marker := _JPEG_MARKER.search(data, at)) is not None:
+    for _ in range(_MAX_JPEG_MARKERS):
+        marker = _JPEG_MARKER.search(data, at)
+        if marker is None:
+            return True
         at = marker.end()
         kind = data[at - 1]
         if kind == _JPEG_END:
             return False
         (length,) = struct.unpack_from(">H", data, at)
         at += max(length, 2)
-    return True
+    return False  # no picture has as many: damaged
 
 
 def _odd_jpeg(data: Data) -> bool:
@@ -88,7 +92,9 @@ def _odd_jpeg(data: Data) -> bool:
     Those of a sequential scan are 0, 63, 0, 0 (ITU-T T.81, B.2.3); some phones write others.
     """
     at, sequential = 2, True
-    while data[at] == _JPEG_PREFIX:
+    for _ in range(_MAX_JPEG_MARKERS):
+        if data[at] != _JPEG_PREFIX:
+            return True
         kind = data[at + 1]
         if kind == _JPEG_PREFIX:  # any marker may be preceded by filling of this one value
             at += 1
@@ -103,7 +109,7 @@ def _odd_jpeg(data: Data) -> bool:
             return True
         sequential = sequential and kind not in _PROGRESSIVE
         at += 2 + max(length, 2)
-    return True
+    return False
 
 
 def _png(data: Data) -> bool:

@@ -27,8 +27,8 @@ ONLY_IN = {
 OPERATOR_MAY = {"aioboto3", "aiobotocore", "boto3", "botocore"}
 """The local system plays the account's owner: it deploys the template and makes the principals."""
 
-CLEANS_THE_ENVIRONMENT = {"safelight.imaging.slot"}
-"""Render children are started without the worker's credentials, so it takes them out."""
+CLEANS_THE_ENVIRONMENT = {"safelight.imaging.slot", "safelight.imaging.child"}
+"""Render children are started without the worker's credentials, and refuse to work with them."""
 
 FILES = [
     path

@@ -71,7 +71,14 @@ def test_an_odd_header_is_told(file, name):
     assert has_an_odd_header(file(pictures.odd_headers()[name]), "jpeg")
 
 
-@pytest.mark.parametrize("filling", [b"\xff", b"\0", b"\xff\xd8", b"\xff\xfe\0\2"])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_a_jpeg_of_more_segments_than_any_picture_has_is_damaged(file, end):
+    path = file(b"\xff\xd8" + b"\xff\xfe\0\2" * 200_000 + end)
+    assert not is_cut_short(path, "jpeg")
+    assert not has_an_odd_header(path, "jpeg")
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\0", b"\xff\xd8"])
 def test_a_long_file_of_one_filling_is_walked_in_one_pass(file, filling):
     data = b"\xff\xd8" + filling * (2_000_000 // len(filling))
     assert is_cut_short(file(data), "jpeg")

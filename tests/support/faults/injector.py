@@ -1,0 +1,157 @@
+"""Puts sources into the bucket and tells of them in any form, in any order, as often as wanted.
+
+It sends as the account's root, which no policy binds: the queue's policy admits S3 alone, and a
+contract test shows that. What is told is what S3 would tell.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+from urllib.parse import quote_plus
+
+from ops.local.stack import Stack
+from safelight import keys
+
+_EVENT_TIME = "2026-11-02T03:04:05.000Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One version of a source as S3 stored it, and the sequencer that its event carries."""
+
+    bucket: str
+    key: str
+    image_id: str
+    version_id: str | None
+    etag: str
+    size_bytes: int
+    sequencer: str | None
+    removed: bool = False
+
+    @property
+    def revision(self) -> str:
+        """Which revision the record must show for it."""
+        sequencer = keys.padded_sequencer(self.sequencer)
+        return keys.revision_of(version_id=self.version_id, sequencer=sequencer, etag=self.etag)
+
+    @property
+    def order(self) -> str:
+        """What orders it among the versions of its key."""
+        return keys.padded_sequencer(self.sequencer)
+
+
+class Injector:
+    """An uploader and S3's notifications in one."""
+
+    def __init__(self, s3: Any, sqs: Any, stack: Stack) -> None:
+        self.told: list[Source] = []
+        """Every upload whose event was sent, once each."""
+        self._s3 = s3
+        self._sqs = sqs
+        self._stack = stack
+        self._numbers = count(1)
+
+    async def silence(self) -> None:
+        """Stop the bucket's own notifications, and drop its greeting: only we tell of uploads."""
+        await self._s3.put_bucket_notification_configuration(
+            Bucket=self._stack.uploads_bucket, NotificationConfiguration={}
+        )
+        await self._sqs.purge_queue(QueueUrl=self._stack.queue_url)
+
+    async def put(
+        self, body: bytes, *, key: str | None = None, sequencer: str | None = None
+    ) -> Source:
+        """Store a source without telling of it. Sequencers rise by themselves."""
+        key = key or keys.source_key(user_id="alice", image_id=keys.new_image_id())
+        bucket = self._stack.uploads_bucket
+        answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+        owner = keys.read_source_key(key)
+        return Source(
+            bucket=bucket,
+            key=key,
+            image_id=owner[1] if owner else keys.derived_image_id(bucket, key),
+            version_id=answer["VersionId"],
+            etag=answer["ETag"].strip('"'),
+            size_bytes=len(body),
+            sequencer=sequencer or f"{next(self._numbers):016X}",
+        )
+
+    async def remove(self, source: Source, *, version: bool = False) -> None:
+        """Delete a source: the key, or that version of it for good."""
+        which = {"VersionId": source.version_id} if version else {}
+        await self._s3.delete_object(Bucket=source.bucket, Key=source.key, **which)
+
+    async def tell(self, *sources: Source, times: int = 1) -> None:
+        """Send the events of sources, each so many times, in S3's own form."""
+        for source in sources:
+            for _ in range(times):
+                await self.send(json.dumps({"Records": [s3_record(source)]}))
+            self.remember(source)
+
+    def remember(self, *sources: Source) -> None:
+        """Take it that these were told: the invariant asks for them."""
+        self.told += [one for one in sources if one not in self.told]
+
+    async def send(self, body: str) -> None:
+        """Send any body whatever."""
+        await self._sqs.send_message(QueueUrl=self._stack.queue_url, MessageBody=body)
+
+    async def upload(self, body: bytes, **how: Any) -> Source:
+        """Store a source and tell of it."""
+        source = await self.put(body, **how)
+        await self.tell(source)
+        return source
+
+
+def s3_record(source: Source) -> dict[str, Any]:
+    """Write one record of S3's event: keys form-encoded."""
+    told = {
+        "key": quote_plus(source.key, safe="/"),
+        "size": source.size_bytes,
+        "eTag": source.etag,
+        "versionId": source.version_id,
+        "sequencer": source.sequencer,
+    }
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": "us-east-1",
+        "eventName": "ObjectRemoved:Delete" if source.removed else "ObjectCreated:Post",
+        "eventTime": _EVENT_TIME,
+        "s3": {
+            "bucket": {"name": source.bucket},
+            "object": {name: value for name, value in told.items() if value is not None},
+        },
+    }
+
+
+def eventbridge_event(source: Source) -> dict[str, Any]:
+    """Write EventBridge's event: keys not encoded, other names."""
+    told = {
+        "key": source.key,
+        "size": source.size_bytes,
+        "etag": source.etag,
+        "version-id": source.version_id,
+        "sequencer": source.sequencer,
+    }
+    return {
+        "version": "0",
+        "source": "aws.s3",
+        "detail-type": "Object Deleted" if source.removed else "Object Created",
+        "time": _EVENT_TIME,
+        "detail": {
+            "bucket": {"name": source.bucket},
+            "object": {name: value for name, value in told.items() if value is not None},
+        },
+    }
+
+
+def sns_notification(document: dict[str, Any]) -> dict[str, Any]:
+    """Wrap a document as SNS does without raw delivery."""
+    return {"Type": "Notification", "MessageId": "1", "Message": json.dumps(document)}
+
+
+def removal(source: Source, *, sequencer: str) -> Source:
+    """Make the event of a source's removal out of the source."""
+    return replace(source, removed=True, sequencer=sequencer)

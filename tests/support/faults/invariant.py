@@ -1,0 +1,143 @@
+"""States exactly what is wrong with the world after a run, or nothing.
+
+Every uploaded picture has reached one settled state per revision, told at least once under one id;
+every variant of a record is in the bucket with the recorded size and checksum and is of the
+record's own revision; the queue is empty; the dead-letter queue holds only what was expected.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from safelight.record import Record, Status
+from tests.support.faults.injector import Source
+
+_deserialize = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One object of the asset bucket."""
+
+    size_bytes: int
+    sha256: str
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything that a run left behind."""
+
+    records: Mapping[str, Record]
+    assets: Mapping[str, Asset]
+    completions: Sequence[Mapping[str, Any]]
+    queued: int = 0
+    in_flight: int = 0
+    dead_letters: Sequence[str] = ()
+
+
+def faults_of(
+    world: World,
+    uploads: Iterable[Source],
+    *,
+    rejected: Mapping[str, str] | None = None,
+    dead_letters: int = 0,
+) -> list[str]:
+    """List what is wrong. `rejected` names the images that must be, with their reasons."""
+    faults = []
+    if world.queued or world.in_flight:
+        faults.append(f"the queue holds {world.queued} messages and {world.in_flight} in flight")
+    if len(world.dead_letters) != dead_letters:
+        faults.append(
+            f"{len(world.dead_letters)} dead letters, not {dead_letters}: {world.dead_letters}"
+        )
+    newest = _newest(uploads)
+    for image_id, upload in newest.items():
+        faults += _of_image(world, upload, (rejected or {}).get(image_id))
+    faults += [
+        f"{image_id} has a settled record, but no upload of it was told"
+        for image_id, record in world.records.items()
+        if record.status.settled and image_id not in newest
+    ]
+    return faults + _of_completions(world)
+
+
+def _newest(uploads: Iterable[Source]) -> dict[str, Source]:
+    created = (upload for upload in uploads if not upload.removed)
+    return {upload.image_id: upload for upload in sorted(created, key=lambda one: one.order)}
+
+
+def _of_image(world: World, upload: Source, reason: str | None) -> list[str]:
+    name = upload.image_id
+    record = world.records.get(name)
+    if record is None:
+        return [f"{name} has no record"]
+    faults = []
+    expected = Status.REJECTED if reason else Status.COMPLETED
+    if (record.status, record.reason) != (expected, reason):
+        faults.append(f"{name} is {record.status} ({record.reason}), not {expected} ({reason})")
+    if record.revision != upload.revision:
+        faults.append(f"{name} shows revision {record.revision}, not {upload.revision}")
+    told = f"{name}:{record.revision}:{record.status}"
+    if not any(one["id"] == told for one in world.completions):
+        faults.append(f"{name} was never told as {told}")
+    return faults + _of_variants(world, record)
+
+
+def _of_variants(world: World, record: Record) -> list[str]:
+    faults = []
+    if record.status is Status.COMPLETED and not record.variants:
+        faults.append(f"{record.image_id} is completed without a variant")
+    for preset, variant in record.variants.items():
+        name = f"{record.image_id}'s {preset}"
+        if not variant.key.startswith(f"images/{record.image_id}/{record.revision}/"):
+            faults.append(f"{name} is of another revision: {variant.key}")
+        asset = world.assets.get(variant.key)
+        if asset is None:
+            faults.append(f"{name} is not in the bucket")
+        elif (asset.size_bytes, asset.sha256) != (variant.size, variant.sha256):
+            faults.append(f"{name} is not what the record says: {asset}")
+    return faults
+
+
+def _of_completions(world: World) -> list[str]:
+    """One revision has one outcome, whoever tells of it and however often."""
+    outcomes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for completion in world.completions:
+        outcomes[completion["subject"], completion["data"]["revision"]].add(completion["id"])
+    return [
+        f"{image_id}'s revision {revision} was told with different results: {sorted(ids)}"
+        for (image_id, revision), ids in outcomes.items()
+        if len(ids) > 1
+    ]
+
+
+async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:
+    """Read all records of a table."""
+    answer = await dynamodb.scan(TableName=table, ConsistentRead=True)
+    assert "LastEvaluatedKey" not in answer, "more records than one page holds"
+    records = (
+        Record.from_item({name: _deserialize(value) for name, value in item.items()})
+        for item in answer["Items"]
+    )
+    return {record.image_id: record for record in records}
+
+
+async def read_assets(s3: Any, bucket: str) -> dict[str, Asset]:
+    """Read every object of a bucket, whole."""
+    assets = {}
+    async for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for found in page.get("Contents", ()):
+            answer = await s3.get_object(Bucket=bucket, Key=found["Key"])
+            async with answer["Body"] as stream:
+                body = await stream.read()
+            assets[found["Key"]] = Asset(
+                size_bytes=len(body),
+                sha256=hashlib.sha256(body).hexdigest(),
+                last_modified=str(answer["LastModified"]),
+            )
+    return assets

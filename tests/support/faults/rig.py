@@ -1,0 +1,166 @@
+"""All that a fault test needs, in one block: a stack, a proxy, uploads, workers, witnesses."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ops.local.completions import Completions, subscribe
+from ops.local.emulator import Emulator
+from ops.local.stack import Stack, deploy
+from safelight.record import Record
+from tests.support.faults.injector import Injector
+from tests.support.faults.invariant import World, faults_of, read_assets, read_records
+from tests.support.faults.proxy import FaultProxy
+from tests.support.faults.supervisor import Worker
+
+MAX_RECEIVES = 10
+
+
+class Rig:
+    """A stack of its own on the embedded AWS, and the means to hurt and to watch it."""
+
+    def __init__(
+        self, *, emulator: Emulator, stack: Stack, proxy: FaultProxy, injector: Injector,
+        completions: Completions, clients: Mapping[str, Any], directory: Path, seed: int,
+    ) -> None:  # fmt: skip
+        self.emulator = emulator
+        self.stack = stack
+        self.proxy = proxy
+        self.injector = injector
+        self.random = random.Random(seed)
+        self.told: list[Mapping[str, Any]] = []
+        """Completions, as they came."""
+        self.workers: list[Worker] = []
+        self._completions = completions
+        self._clients = clients
+        self._directory = directory
+
+    async def worker(self, *, proxy: FaultProxy | None = None, **settings: str) -> Worker:
+        """Start a worker behind the proxy; `settings` are without their prefix."""
+        name = f"worker-{len(self.workers) + 1}"
+        self.workers.append(None)  # type: ignore[arg-type]  # its place, so that names differ
+        place = len(self.workers) - 1
+        environment = {f"SAFELIGHT_{key}": value for key, value in settings.items()}
+        worker = await Worker.start(
+            name, self.stack, (proxy or self.proxy).url, self._directory, **environment
+        )
+        self.workers[place] = worker
+        return worker
+
+    async def fleet(self, number: int, **settings: str) -> list[Worker]:
+        """Start several workers at once."""
+        return list(await asyncio.gather(*(self.worker(**settings) for _ in range(number))))
+
+    async def depth(self, url: str | None = None) -> tuple[int, int]:
+        """Count what is visible in a queue and what is in flight."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        answer = await self._clients["sqs"].get_queue_attributes(
+            QueueUrl=url or self.stack.queue_url, AttributeNames=["All"]
+        )
+        visible, in_flight = (int(answer["Attributes"][name]) for name in names)
+        return visible, in_flight
+
+    async def until_depth(self, visible: int, in_flight: int, *, seconds: float = 30) -> None:
+        """Wait until the queue holds exactly this."""
+        await self._until(lambda depth: depth == (visible, in_flight), seconds)
+
+    async def until_empty(self, *, seconds: float = 60) -> None:
+        """Wait until no message is left: everything was settled or became a dead letter."""
+        await self.until_depth(0, 0, seconds=seconds)
+
+    async def _until(self, condition: Any, seconds: float) -> None:
+        depth = None
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition(depth := await self.depth()):
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"after {seconds:g} s the queue holds {depth}") from None
+
+    async def records(self) -> dict[str, Record]:
+        return await read_records(self._clients["dynamodb"], self.stack.table)
+
+    async def assets(self) -> dict[str, Any]:
+        return await read_assets(self._clients["s3"], self.stack.assets_bucket)
+
+    async def hear(self) -> list[Mapping[str, Any]]:
+        """Take all completions that were published by now, repeats included."""
+        while came := await self._completions.receive():
+            self.told += came
+        return self.told
+
+    async def dead_letters(self) -> list[Mapping[str, Any]]:
+        """Take the messages of the dead-letter queue; they come back after a minute."""
+        letters: list[Mapping[str, Any]] = []
+        while True:
+            answer = await self._clients["sqs"].receive_message(
+                QueueUrl=self.stack.dead_letter_queue_url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=60,
+                MessageAttributeNames=["All"],
+            )
+            if not answer.get("Messages"):
+                return letters
+            letters += answer["Messages"]
+
+    async def check(
+        self, *, rejected: Mapping[str, str] | None = None, dead_letters: int = 0
+    ) -> World:
+        """Assert the invariant, and give what it was read from."""
+        visible, in_flight = await self.depth()
+        world = World(
+            records=await self.records(),
+            assets=await self.assets(),
+            completions=await self.hear(),
+            queued=visible,
+            in_flight=in_flight,
+            dead_letters=[letter["Body"] for letter in await self.dead_letters()],
+        )
+        faults = faults_of(world, self.injector.told, rejected=rejected, dead_letters=dead_letters)
+        assert not faults, "\n".join(faults)
+        return world
+
+    async def settled(self, *, seconds: float = 60, **expected: Any) -> World:
+        """Wait until nothing is left to do, and assert the invariant."""
+        await self.until_empty(seconds=seconds)
+        return await self.check(**expected)
+
+    async def stop(self) -> None:
+        """Stop every worker that still runs, frozen ones too."""
+        for worker in filter(None, self.workers):
+            if worker.exit_code is None:
+                worker.thaw()
+        await asyncio.gather(*(worker.stop() for worker in filter(None, self.workers)))
+
+
+@asynccontextmanager
+async def open_rig(
+    emulator: Emulator, directory: Path, *, name: str, seed: int = 0
+) -> AsyncIterator[Rig]:
+    """Deploy a stack of this name and put everything round it."""
+    account = emulator.account
+    async with AsyncExitStack() as opened:
+        stack = await deploy(account, name=name)
+        clients = {
+            service: await opened.enter_async_context(account.client(service))
+            for service in ("s3", "sqs", "dynamodb")
+        }
+        injector = Injector(clients["s3"], clients["sqs"], stack)
+        await injector.silence()
+        rig = Rig(
+            emulator=emulator,
+            stack=stack,
+            proxy=await opened.enter_async_context(FaultProxy(emulator.endpoint_url, seed=seed)),
+            injector=injector,
+            completions=await opened.enter_async_context(
+                subscribe(account, stack.topic_arn, queue_name=f"{name}-completions")
+            ),
+            clients=clients,
+            directory=directory,
+            seed=seed,
+        )
+        opened.push_async_callback(rig.stop)
+        yield rig

@@ -1,0 +1,234 @@
+"""Worker processes that are started, frozen, killed and looked into. Linux's proc(5) only."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from ops.local.emulator import ROOT
+from ops.local.processes import Child
+from ops.local.stack import Stack
+from ops.local.system import LOCAL_SETTINGS, LOCAL_WORKER_SETTINGS
+
+VISIBILITY_SECONDS = 4
+BUSY_SECONDS = 0.25
+_WORKER_SETTINGS = {
+    **LOCAL_SETTINGS,
+    **LOCAL_WORKER_SETTINGS,
+    "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
+    "SAFELIGHT_SLOTS": "1",
+    "SAFELIGHT_PREFETCH": "1",
+    "SAFELIGHT_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+}
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+async def until(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+    """Wait for a state, with a bound; say what did not come."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds:g} s: {what}") from None
+
+
+class Worker:
+    """One worker with its render children: a process group."""
+
+    url: str
+
+    def __init__(self, child: Child, spool: Path) -> None:
+        self._child = child
+        self.spool = spool
+
+    @classmethod
+    async def start(
+        cls, name: str, stack: Stack, endpoint_url: str, directory: Path, **settings: str
+    ) -> "Worker":
+        """Start one that sees AWS at this address, and wait until it is up."""
+        spool = directory / f"{name}-spool"
+        spool.mkdir()
+        child = Child(
+            name,
+            [sys.executable, "-m", "worker"],
+            environment={
+                **stack.worker.environment(endpoint_url),
+                **stack.settings(),
+                **_WORKER_SETTINGS,
+                "SAFELIGHT_QUEUE_URL": stack.queue_url,
+                "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
+                "SAFELIGHT_TOPIC_ARN": stack.topic_arn,
+                "SAFELIGHT_SPOOL": str(spool),
+                **settings,
+            },
+            log=directory / f"{name}.log",
+            directory=ROOT,
+        )
+        worker = cls(child, spool)
+        try:
+            worker.url = await child.listening(seconds=60)
+        except BaseException:
+            child.kill()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._child.exit_code
+
+    def kill(self) -> None:
+        """End it and its children as a container's end would."""
+        self._child.kill()
+
+    def terminate(self) -> None:
+        self._child.terminate()
+
+    async def wait(self, *, seconds: float = 30) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        async with asyncio.timeout(seconds):
+            return await self._child.wait()
+
+    async def stop(self) -> None:
+        await self._child.stop(seconds=15)
+
+    def freeze(self) -> None:
+        """Stop the whole group as a machine that hangs would."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self.pid, signal.SIGCONT)
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Ask its admin port."""
+        async with aiohttp.ClientSession() as http, http.get(self.url + path) as answer:
+            return answer.status, await answer.text()
+
+    async def metrics(self) -> "Metrics":
+        return Metrics((await self.get("/metrics"))[1])
+
+    def events(self, name: str | None = None) -> list[Mapping[str, Any]]:
+        """Read its log, one event a line; what is not JSON is an event of its own."""
+        events = []
+        for line in self._child.log.read_text().splitlines():
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                events.append({"event": "not JSON", "line": line})
+        return [event for event in events if name in (None, event["event"])]
+
+    def sources(self) -> list[Path]:
+        """List the sources in its spool."""
+        return list(self.spool.rglob("source"))
+
+    def variants(self) -> list[Path]:
+        """List the variants in its spool, finished or not."""
+        return [path for path in self.spool.rglob("*") if path.name != "source" and path.is_file()]
+
+    def render_children(self) -> list[int]:
+        """Find the processes that its fork server forked."""
+        return [child for server in children_of(self.pid) for child in children_of(server)]
+
+    async def rendering_child(self) -> int:
+        """Wait until a render child has worked for a while, which no probe does; find it."""
+        began = {pid: cpu_seconds(pid) for pid in self.render_children()}
+
+        def busy() -> list[int]:
+            found = self.render_children()
+            return [pid for pid in found if cpu_seconds(pid) - began.get(pid, 0) > BUSY_SECONDS]
+
+        await until(busy, "a child renders")
+        return busy()[0]
+
+    def processes(self) -> list[int]:
+        """List its own and all its descendants' process ids."""
+        family = [self.pid]
+        for pid in family:
+            family += children_of(pid)
+        return family
+
+    def cpu_seconds(self) -> float:
+        """Add up the processor time of all its processes."""
+        return sum(map(cpu_seconds, self.processes()))
+
+    def memory_bytes(self) -> int:
+        """Add up the resident memory of all its processes; what they share counts each time."""
+        return sum(_resident_bytes(pid) for pid in self.processes())
+
+
+class Metrics:
+    """What a worker's metrics page said."""
+
+    def __init__(self, page: str) -> None:
+        self._families = list(text_string_to_metric_families(page))
+
+    @property
+    def series(self) -> int:
+        return sum(len(family.samples) for family in self._families)
+
+    def names(self) -> set[str]:
+        return {family.name for family in self._families}
+
+    def value(self, name: str, **labels: str) -> float:
+        """Add up the samples of a name that have these labels."""
+        return sum(
+            sample.value
+            for family in self._families
+            for sample in family.samples
+            if sample.name == f"safelight_{name}" and labels.items() <= sample.labels.items()
+        )
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
+    with suppress(OSError):
+        return "Z" not in _stat_fields(pid)[0]
+    return False
+
+
+def children_of(pid: int) -> list[int]:
+    """List the process ids of a process's children."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if _stat(int(entry.name))[0] == pid:
+                    found.append(int(entry.name))
+    return sorted(found)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Read a process's processor time; 0 when it is gone."""
+    with suppress(OSError):
+        return _stat(pid)[1]
+    return 0.0
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """Read proc(5)'s stat from the third field on: the second may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _stat(pid: int) -> tuple[int, float]:
+    """Read a process's parent and its processor seconds."""
+    fields = _stat_fields(pid)
+    return int(fields[1]), (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _resident_bytes(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    return 0
