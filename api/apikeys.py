@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Self
 
+from safelight.keys import ADOPTED_USER
+
 PREFIX = "sl_"
 """What every key begins with, so that people and secret scanners know one when they see it."""
 KEY_BYTES = 32
@@ -20,7 +22,8 @@ def is_user_id(text: object) -> bool:
 
     More would not fit an object key, percent-encoded.
     """
-    return isinstance(text, str) and _USER_ID.fullmatch(text) is not None
+    allowed = isinstance(text, str) and _USER_ID.fullmatch(text) is not None
+    return allowed and text != ADOPTED_USER
 
 
 @dataclass(frozen=True, slots=True)

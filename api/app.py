@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from api import images, openapi, problems, uploads
 from api.auth import Authentication
@@ -16,6 +15,7 @@ from api.cors import cross_origin
 from api.health import Checked, Health
 from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
+from safelight.telemetry import serve_metrics
 
 RUNNER_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
@@ -82,7 +82,7 @@ def make_app(
     app.router.add_get("/v1/images/{imageId}", image.get)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", serve_metrics(registry))
     app.router.add_get("/openapi.json", _serve(document))
     app.router.add_get("/problems/{problem}", problems.explain)
     return app

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.problems import Fault, Problem, Refusal
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 16 * 1024
 BODY_SECONDS = 10
 MAX_FAULTS = 20
 """More are not listed: the client has understood by then."""

@@ -178,7 +178,7 @@ def _revalidated(request: web.Request, answer: web.Response) -> web.Response:
     body = answer.body if isinstance(answer.body, bytes) else b""
     tag = ETag(sha256(body).hexdigest()[:32])
     asked = request.if_none_match or ()
-    if any(known.value in {tag.value, "*"} for known in asked):
+    if any(known.value == tag.value for known in asked):
         headers = {
             name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers
         }

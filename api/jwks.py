@@ -56,17 +56,18 @@ class SigningKeys:
     async def find(self, key_id: str | None) -> jwt.PyJWK | None:
         """Find a key; a token that names none means the only one there is.
 
-        Raises `Unavailable` while no keys could ever be fetched.
+        Raises `Unavailable` for an unknown key while the issuer is out of reach.
         """
         if self._wanting(key_id) and not (self._fetching.locked() and key_id in self._keys):
             async with self._fetching:
                 if self._wanting(key_id):  # whoever held the lock may have fetched it
                     await self._refresh()
-        if not self._keys and self._failure:
-            raise self._failure
+        key = self._keys.get(key_id or "")
         if key_id is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        return self._keys.get(key_id or "")
+            key = next(iter(self._keys.values()))
+        if key is None and self._failure:
+            raise self._failure  # the issuer may well publish it: who knows
+        return key
 
     def _wanting(self, key_id: str | None) -> bool:
         stale = self._now() - self._fetched_at >= LIFETIME_SECONDS
@@ -99,7 +100,7 @@ def read_keys(jwks: Jwks) -> Mapping[str, jwt.PyJWK]:
             continue
         try:
             key = jwt.PyJWK(entry)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, TypeError, ValueError):  # an odd key is no reason to refuse others
             continue
         if key.algorithm_name in ALGORITHMS:
             keys[str(entry.get("kid", ""))] = key

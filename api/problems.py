@@ -44,7 +44,7 @@ class Problem(Enum):
     BODY_TOO_LARGE = (
         413,
         "The body is too large",
-        "Send at most 65536 bytes. Pictures go to the presigned URL, not here.",
+        "Send at most 16384 bytes. Pictures go to the presigned URL, not here.",
     )
     UNSUPPORTED_MEDIA_TYPE = (
         415,

@@ -52,7 +52,7 @@ class Tokens:
             raise InvalidToken(f"The token is longer than {MAX_TOKEN_CHARACTERS} characters.")
         key = await self._keys.find(_key_id(token))
         if key is None:
-            raise InvalidToken("The token is signed with a key that the issuer does not publish.")
+            raise InvalidToken("The token's key is not among those that the issuer published.")
         claims = self._verified(token, key)
         self._check_audience(claims)
         if not is_user_id(claims["sub"]):

@@ -34,7 +34,7 @@ UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPES = (*(format.media_type for format in READABLE), UNKNOWN_TYPE)
 
 PENDING_SECONDS = 24 * 3600
-"""How long an upload that never arrives is remembered."""
+"""How long an upload that never arrives is remembered after its URL has ended."""
 
 # No control characters: C0, DEL and C1.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -79,6 +79,11 @@ class UploadRequest(BaseModel):
         default="POST", description="A form upload (POST), or a plain one (PUT)."
     )
 
+    @field_validator("sha256")
+    @classmethod
+    def _lower(cls, digest: str | None) -> str | None:
+        return digest.lower() if digest else None
+
     @field_validator("size")
     @classmethod
     def _not_too_large(cls, size: int, info: ValidationInfo) -> int:
@@ -90,7 +95,8 @@ class UploadRequest(BaseModel):
     @property
     def hash(self) -> str:
         """What two requests have in common only if they ask for the same."""
-        return sha256(self.model_dump_json().encode()).hexdigest()
+        same = self.model_copy(update={"tags": tuple(dict.fromkeys(self.tags))})
+        return sha256(same.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 class UploadIssued(Document):
@@ -130,8 +136,11 @@ class UploadIssued(Document):
 class Records(Protocol):
     """Where pending images are written."""
 
-    async def create(self, record: Record) -> Record:
-        """Write a record and return it; if its image has one, return that instead."""
+    async def create(self, record: Record, *, forgotten_before: int) -> Record:
+        """Write a record if its image has none, or one that expires by then; return what stands.
+
+        What was written is returned itself: that is how a replay is told.
+        """
         ...
 
 
@@ -196,9 +205,11 @@ class Uploads:
         wish = await read_json(request, UploadRequest, context=limits)
         pending = self._pending(wish, user_id=request[USER], idempotency_key=idempotency_key)
         note(request, image_id=pending.image_id)
-        standing = await self._records.create(pending)
+        # The record must outlive the URL, or its file name and tags would be gone with it.
+        url_ends_at = int(self._now()) + self._url_seconds
+        standing = await self._records.create(pending, forgotten_before=url_ends_at)
         _check_same(standing, pending)
-        expires_at = datetime.fromtimestamp(int(self._now()) + self._url_seconds, UTC)
+        expires_at = datetime.fromtimestamp(url_ends_at, UTC)
         signed = await self._sign(standing, wish)
         return UploadIssued.of(standing, signed, expires_at=expires_at), standing is not pending
 
@@ -219,7 +230,7 @@ class Uploads:
             tags=tuple(dict.fromkeys(wish.tags)),
             original_size=wish.size,
             media_type=wish.content_type,
-            expires_at=int(now) + PENDING_SECONDS,
+            expires_at=int(now) + self._url_seconds + PENDING_SECONDS,
             request_hash=wish.hash,
         )
 
@@ -229,7 +240,7 @@ class Uploads:
             key=record.original_key,
             content_type=wish.content_type,
             size_bytes=wish.size,
-            sha256=wish.sha256.lower() if wish.sha256 else None,
+            sha256=wish.sha256,
             expires_seconds=self._url_seconds,
         )
 
@@ -250,7 +261,7 @@ def read_idempotency_key(request: web.Request) -> str | None:
 def _check_same(standing: Record, pending: Record) -> None:
     if standing.status is Status.ERASED:
         raise Refusal(Problem.IMAGE_ERASED, "The image of this Idempotency-Key was erased.")
-    if standing.request_hash != pending.request_hash:
+    if standing.request_hash not in {None, pending.request_hash}:
         raise Refusal(
             Problem.IDEMPOTENCY_KEY_REUSED,
             "This Idempotency-Key was used for a request that asked for something else.",

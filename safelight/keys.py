@@ -19,6 +19,10 @@ SEQUENCER_WIDTH = 40
 MAX_USER_ID_LENGTH = 255
 """As OpenID Connect limits `sub`; percent-encoded it still fits S3's 1,024 bytes."""
 
+ADOPTED_USER = "(adopted)"
+"""Who owns an object that was put into the bucket without the API and outside any user's folder.
+No user can have this id."""
+
 _IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 

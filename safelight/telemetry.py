@@ -14,12 +14,16 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import (
+    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
     disable_created_metrics,
+    generate_latest,
 )
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -86,6 +90,17 @@ def make_registry() -> CollectorRegistry:
     """Make the registry of a process, without a second series for each metric's creation."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's one bare function
     return CollectorRegistry()
+
+
+def serve_metrics(registry: CollectorRegistry) -> Handler:
+    """Answer a scrape in the one form that every scraper reads: nothing is negotiated."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    return metrics
 
 
 class ProcessMetrics:

@@ -9,8 +9,8 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
+from safelight.telemetry import serve_metrics
 from worker.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ def make_admin_app(
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", serve_metrics(registry))
     return app
 
 

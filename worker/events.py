@@ -14,9 +14,6 @@ from urllib.parse import unquote, unquote_plus
 from safelight import keys
 from safelight.errors import Unreadable
 
-ADOPTED_USER = "(adopted)"
-"""Who owns an object that was put into the bucket without the API and outside any user's folder."""
-
 _CREATED = ("ObjectCreated:", "Object Created")
 _REMOVED = ("ObjectRemoved:", "LifecycleExpiration:", "Object Deleted")
 
@@ -142,7 +139,7 @@ def _read_upload(raw: _RawEvent, bucket: str) -> Upload | None:
     return Upload(
         bucket=raw.bucket,
         key=raw.key,
-        user_id=owner[0] if owner else (unquote(folder) if folder and rest else ADOPTED_USER),
+        user_id=owner[0] if owner else (unquote(folder) if folder and rest else keys.ADOPTED_USER),
         image_id=owner[1] if owner else keys.derived_image_id(raw.bucket, raw.key),
         version_id=_text(raw.version_id),
         etag=_text(raw.etag),

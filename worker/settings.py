@@ -24,6 +24,11 @@ def _default_slots() -> int:
     return max(1, count or 1)
 
 
+def _default_child_memory_bytes() -> int:
+    """No child may use more than all of them together: the kernel would end the whole task."""
+    return min(_DEFAULTS.child_memory_bytes, default_budget_bytes())
+
+
 class WorkerSettings(AwsSettings):
     """Settings of `python -m worker`."""
 
@@ -88,9 +93,10 @@ class WorkerSettings(AwsSettings):
         default=_DEFAULTS.max_seconds, gt=0, description="Longest time for one picture."
     )
     child_memory_bytes: int = Field(
-        default=_DEFAULTS.child_memory_bytes,
-        ge=256 * 1024**2,
-        description="Address space that one render child may have.",
+        default_factory=_default_child_memory_bytes,
+        ge=64 * 1024**2,
+        description="Memory that one render child may use; by default 3 GiB, or 60 % of what "
+        "there is where that is less. A picture predicted to need more is rejected.",
     )
     tasks_per_child: int = Field(
         default=_DEFAULTS.tasks_per_child,

@@ -28,6 +28,7 @@ _SETTLED = frozenset(
     }
 ) - {"imageId", *KEPT}
 _ABSENT = "attribute_not_exists(imageId)"
+_ABSENT_OR_FORGOTTEN = f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon)"
 _NEWER = (
     f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND"
     " (attribute_not_exists(#sequencer)"
@@ -76,14 +77,23 @@ class Records:
         """Raise unless the table answers."""
         await self.get(NOBODY)
 
-    async def create(self, record: Record) -> Record:
-        """Write a record unless its image has one; answer the one that stands."""
+    async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
+        """Write a record unless its image has one; answer the one that stands.
+
+        A pending one that would expire before `forgotten_before` (seconds since 1970) stands no
+        more: it could be gone before what it announces arrives.
+        """
         async with self._dependency.call("PutItem", self._table):
             try:
                 await self._client.put_item(
                     TableName=self._table,
                     Item=_written(record.to_item()),
-                    ConditionExpression=_ABSENT,
+                    ConditionExpression=_ABSENT_OR_FORGOTTEN,
+                    ExpressionAttributeNames={"#status": "status"},
+                    ExpressionAttributeValues={
+                        ":pending": {"S": str(Status.PENDING)},
+                        ":soon": {"N": str(forgotten_before)},
+                    },
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:

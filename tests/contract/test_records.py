@@ -149,6 +149,22 @@ async def test_the_second_to_create_a_record_gets_the_first_one(table):
     assert await table.edge.get(first.image_id) == first
 
 
+async def test_a_pending_record_that_is_about_to_be_forgotten_is_written_anew(table):
+    first = pending().model_copy(update={"expires_at": 1_900_000_000})
+    second = first.model_copy(update={"filename": "b.jpg", "expires_at": 1_900_090_000})
+    await table.api.create(first)
+    assert await table.api.create(second, forgotten_before=1_900_000_000) == first
+    assert await table.api.create(second, forgotten_before=1_900_000_001) is second
+    assert await table.edge.get(first.image_id) == second
+
+
+async def test_a_settled_record_is_never_written_anew(table):
+    settled = completed(keys.new_image_id())
+    await table.edge.commit(settled)
+    announced = pending().model_copy(update={"image_id": settled.image_id})
+    assert await table.api.create(announced, forgotten_before=2**40) == settled
+
+
 async def test_an_image_nobody_announced_is_settled_as_the_event_tells(table):
     record = completed(keys.new_image_id())
     assert await table.edge.commit(record) == Commit(result="written", record=record)

@@ -21,7 +21,7 @@ from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
-from safelight.record import Record
+from safelight.record import Record, Status
 
 
 class Fake:
@@ -164,8 +164,12 @@ class FakeRecords(Fake):
     async def check(self) -> None:
         self._called("check")
 
-    async def create(self, record: Record) -> Record:
+    async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         self._called("create")
+        standing = self.records.get(record.image_id)
+        pending = standing is not None and standing.status is Status.PENDING
+        if standing and pending and (standing.expires_at or forgotten_before) < forgotten_before:
+            del self.records[record.image_id]
         return self.records.setdefault(record.image_id, record)
 
     async def commit(self, record: Record) -> Commit:

@@ -18,7 +18,7 @@ from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
-DEPENDS = frozenset({"slots", "memory_budget_bytes", "spool"})
+DEPENDS = frozenset({"slots", "memory_budget_bytes", "child_memory_bytes", "spool"})
 """Settings whose default depends on the machine; their description says how."""
 
 

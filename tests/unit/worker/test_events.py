@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from safelight import keys
 from safelight.errors import Unreadable
-from worker.events import ADOPTED_USER, Upload, read_events
+from worker.events import Upload, read_events
 
 BUCKET = "uploads-bucket"
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
@@ -171,7 +171,7 @@ def test_an_object_put_without_the_api_is_adopted_under_an_id_of_its_own() -> No
     assert first.image_id == again.image_id == keys.derived_image_id(BUCKET, first.key)
     assert (first.user_id, first.filename) == ("alice", "beach 1.jpg")
     (loose,) = read(eventbridge_body("uploads/beach.jpg"))
-    assert loose.user_id == ADOPTED_USER
+    assert loose.user_id == keys.ADOPTED_USER
 
 
 @given(
