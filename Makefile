@@ -17,7 +17,7 @@ demo: .venv/.runtime .venv-emulator/.ready ## Run the whole way once: upload PHO
 up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
 	@$(BIN)/safelight up
 
-test: lint types tests ## Lint, types and every test
+test: lint types tests ## Lint, types and the tests: what CI runs
 
 lint: .venv/.dev ## Check style
 	$(BIN)/ruff check .
@@ -26,10 +26,10 @@ lint: .venv/.dev ## Check style
 types: .venv/.dev ## Check types
 	$(BIN)/mypy
 
-tests: .venv/.dev .venv-emulator/.ready ## Run every test
+tests: .venv/.dev .venv-emulator/.ready ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way of docs/faults.md, slow ones too
+faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -m '' --timeout 300 --durations 15 tests/faults
 
 format: .venv/.dev ## Put the code into the house format
