@@ -144,7 +144,7 @@ def _print_new_key(user_id: str) -> int:
         return 2
     key = new_key()
     print(f"key (shown only now): {key}")  # noqa: T201 - what was asked for
-    print(f"add to SAFELIGHT_API_KEYS: {user_id}:{digest_of(key)}")  # noqa: T201
+    print(f"add to SAFELIGHT_API_KEYS: {user_id}:{digest_of(key)}")  # noqa: T201 - as above
     return 0
 
 

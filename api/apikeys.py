@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Self
 
-from safelight.keys import ADOPTED_USER
+from safelight.keys import ADOPTED_USER, MAX_USER_ID_LENGTH
 
 PREFIX = "sl_"
 """What every key begins with, so that people and secret scanners know one when they see it."""
 KEY_BYTES = 32
 
-_USER_ID = re.compile(r"[\x20-\x7e]{1,255}")
+_USER_ID = re.compile(rf"[\x20-\x7e]{{1,{MAX_USER_ID_LENGTH}}}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

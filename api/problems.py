@@ -115,7 +115,7 @@ class ProblemExplanation(Document):
     remedy: str
 
 
-class Refusal(Exception):  # noqa: N818 - it refuses, and is no fault of the api
+class Refusal(Exception):
     """A request that is answered with a problem."""
 
     def __init__(

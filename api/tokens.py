@@ -23,7 +23,7 @@ _REASONS: Mapping[type[Exception], str] = {
 }
 
 
-class InvalidToken(Exception):  # noqa: N818 - it names what is wrong
+class InvalidToken(Exception):
     """A token that is not accepted; the message says why, and may be told to whoever sent it."""
 
 

@@ -90,8 +90,8 @@ def redrive(
     Reads SAFELIGHT_QUEUE_URL, SAFELIGHT_DEAD_LETTER_QUEUE_URL and the other settings of a worker.
     """
     from ops.redrive import redrive  # noqa: PLC0415 - --help must be instant
-    from safelight.errors import SafelightError  # noqa: PLC0415
-    from safelight.settings import InvalidSettings  # noqa: PLC0415
+    from safelight.errors import SafelightError  # noqa: PLC0415 - as above
+    from safelight.settings import InvalidSettings  # noqa: PLC0415 - as above
 
     try:
         _run(redrive(reason, rate=rate, dry_run=dry_run, as_json=as_json))

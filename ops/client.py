@@ -21,7 +21,7 @@ _REASONS = {"#/size": str(Reason.TOO_MANY_BYTES)}
 _CHUNK_BYTES = 1024 * 1024
 
 
-class Refused(Exception):  # noqa: N818 - it says what happened
+class Refused(Exception):
     """The API does not take this file; `reason` is short, the message says it in words."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -29,7 +29,7 @@ class Refused(Exception):  # noqa: N818 - it says what happened
         self.reason = reason
 
 
-class ClientFailed(Exception):  # noqa: N818
+class ClientFailed(Exception):
     """Something answered as it never should."""
 
 

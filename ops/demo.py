@@ -36,7 +36,7 @@ PLAIN_WIDTH = 120
 Settled = Callable[[Outcome], None]
 
 
-class Unusable(Exception):  # noqa: N818 - it names what is wrong
+class Unusable(Exception):
     """The folders asked for cannot be used, and why."""
 
 

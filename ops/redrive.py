@@ -15,11 +15,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from safelight.aws.queue import Failure, Message
+from safelight.aws.queue import BATCH_SIZE, Failure, Message
 from safelight.aws.session import connect
 from safelight.settings import AwsSettings
 
-BATCH_SIZE = 10
 HIDDEN_SECONDS = 300
 """How long letters that were read stay hidden from others; they are given back at the end."""
 SILENT = "unexplained"

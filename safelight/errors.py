@@ -46,7 +46,7 @@ class SafelightError(Exception):
     """A failure that Safelight has a word for."""
 
 
-class Rejection(SafelightError):  # noqa: N818 - the glossary's word
+class Rejection(SafelightError):
     """The source itself is at fault: settled as rejected, never tried again."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -59,15 +59,15 @@ class Rejection(SafelightError):  # noqa: N818 - the glossary's word
         return type(self), (self.reason, self.detail)
 
 
-class Superseded(SafelightError):  # noqa: N818
+class Superseded(SafelightError):
     """The source was replaced meanwhile: the newer revision's own event settles the image."""
 
 
-class Unreadable(SafelightError):  # noqa: N818
+class Unreadable(SafelightError):
     """The message is not an event that Safelight knows."""
 
 
-class Unavailable(SafelightError):  # noqa: N818
+class Unavailable(SafelightError):
     """A service cannot answer now; the same call may succeed later."""
 
     def __init__(self, dependency: str, detail: str) -> None:
@@ -75,7 +75,7 @@ class Unavailable(SafelightError):  # noqa: N818
         self.dependency = dependency
 
 
-class Misconfigured(SafelightError):  # noqa: N818
+class Misconfigured(SafelightError):
     """A person must act: a permission, a name or a clock is wrong. No picture is at fault."""
 
     def __init__(self, dependency: str, detail: str) -> None:
@@ -83,7 +83,7 @@ class Misconfigured(SafelightError):  # noqa: N818
         self.dependency = dependency
 
 
-class Refused(SafelightError):  # noqa: N818
+class Refused(SafelightError):
     """A service does not accept a request as we make it: a fault of ours that it has a word for.
 
     Not `Misconfigured`, which stops the worker: one odd picture must not hold up all others.

@@ -38,7 +38,7 @@ _EXPECTED = {
 }
 
 
-class InvalidPresets(Exception):  # noqa: N818 - it names what is wrong, as the other failures do
+class InvalidPresets(Exception):
     """The file's faults, one a line: file, line, table, key, what is expected, what was found."""
 
     def __init__(self, faults: list[str]) -> None:

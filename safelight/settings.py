@@ -19,7 +19,7 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A tuple of words, written with commas between them."""
 
 
-class InvalidSettings(Exception):  # noqa: N818 - it names what is wrong, as the other failures do
+class InvalidSettings(Exception):
     """The environment's faults, one a line: name, what is expected, what was found."""
 
     def __init__(self, faults: list[str]) -> None:

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from safelight.aws.queue import Failure
+from safelight.aws.queue import BATCH_SIZE, Failure
 
 Item = TypeVar("Item")
-BATCH_SIZE = 10
-"""SQS's limit of entries in one request."""
 
 
 class Batch(Generic[Item]):

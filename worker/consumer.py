@@ -13,10 +13,9 @@ from typing import Protocol
 
 import structlog
 
-from safelight.aws.queue import Message
+from safelight.aws.queue import BATCH_SIZE, Message
 from safelight.errors import Misconfigured, SafelightError
 from safelight.telemetry import background
-from worker.batch import BATCH_SIZE
 from worker.breaker import Breaker
 from worker.handler import HOPELESS_PAUSE_SECONDS, Handler
 from worker.lease import Lease, Leases

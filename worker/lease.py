@@ -8,8 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from safelight.aws.queue import Failure, Message
-from worker.batch import BATCH_SIZE
+from safelight.aws.queue import BATCH_SIZE, Failure, Message
 from worker.metrics import WorkerMetrics
 
 log = structlog.get_logger()

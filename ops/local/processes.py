@@ -18,7 +18,7 @@ LAST_LINES = 15
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
-class ChildDied(Exception):  # noqa: N818 - it says what happened
+class ChildDied(Exception):
     """A process ended, or never came up; the message holds its last log lines."""
 
 

@@ -47,7 +47,7 @@ _WATCH_SECONDS = 0.01
 _PR_SET_PDEATHSIG = 1
 
 
-class SuspectedMemory(Exception):  # noqa: N818 - it names a suspicion, not an error
+class SuspectedMemory(Exception):
     """A job failed in a way that a refused allocation explains as well as a damaged picture."""
 
 

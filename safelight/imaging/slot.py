@@ -44,7 +44,7 @@ KILL_AFTER_SECONDS = 0.05
 """Children ignore SIGTERM, so pebble need not wait for it to work."""
 
 
-class ChildDied(Exception):  # noqa: N818 - what happened, not whose error it is
+class ChildDied(Exception):
     """The child ended under its job."""
 
     def __init__(self, cause: Cause, detail: str) -> None:
@@ -52,7 +52,7 @@ class ChildDied(Exception):  # noqa: N818 - what happened, not whose error it is
         self.cause = cause
 
 
-class ChildMissing(Exception):  # noqa: N818
+class ChildMissing(Exception):
     """No child took the job: it could not be started, or it ended before it said so."""
 
 

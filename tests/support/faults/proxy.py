@@ -62,7 +62,7 @@ class Answer:
     stalls: bool = False
 
 
-class ConnectionCut(Exception):  # noqa: N818 - what happens
+class ConnectionCut(Exception):
     """Raised by a fault: the client's connection is reset without an answer."""
 
 

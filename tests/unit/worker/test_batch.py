@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from safelight.aws.queue import Failure
+from safelight.aws.queue import BATCH_SIZE, Failure
 from safelight.errors import Unavailable
-from worker.batch import BATCH_SIZE, Batch
+from worker.batch import Batch
 
 
 class Sent:
