@@ -46,6 +46,17 @@ class Image(Document):
     original_size: int | None = Field(default=None, description="The source's bytes.")
     width: int | None = Field(default=None, description="The source's, in pixels.")
     height: int | None = None
+    sha256: str | None = Field(default=None, description="Of the source, in hexadecimal.")
+    placeholder: str | None = Field(
+        default=None, description="A ThumbHash in base64: what to show while a variant loads."
+    )
+    dominant_colour: str | None = Field(
+        default=None, description="As #rrggbb; absent if nothing is visible."
+    )
+    perceptual_hash: str | None = Field(
+        default=None,
+        description="64 bits in hexadecimal; pictures that look alike differ in few of them.",
+    )
     reason: Reason | None = Field(default=None, description="Why the source was rejected.")
     detail: str | None = Field(default=None, description="The same in words, for people.")
     variants: Mapping[str, DeliveredVariant] = Field(description="By preset.")
@@ -77,6 +88,10 @@ class Image(Document):
             original_size=record.original_size,
             width=record.width,
             height=record.height,
+            sha256=record.sha256,
+            placeholder=record.placeholder,
+            dominant_colour=record.dominant_colour,
+            perceptual_hash=record.perceptual_hash,
             reason=record.reason,
             detail=record.detail,
             variants={

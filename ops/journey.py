@@ -42,6 +42,10 @@ class Outcome:
     media_type: str | None = None
     width: int | None = None
     height: int | None = None
+    sha256: str | None = None
+    placeholder: str | None = None
+    dominant_colour: str | None = None
+    perceptual_hash: str | None = None
     variants: Mapping[str, Saved] = field(default_factory=dict)
     failed_variants: Mapping[str, str] = field(default_factory=dict)
     savings_percent: float | None = None
@@ -78,6 +82,10 @@ class Outcome:
             media_type=record.get("mediaType"),
             width=record.get("width"),
             height=record.get("height"),
+            sha256=record.get("sha256"),
+            placeholder=record.get("placeholder"),
+            dominant_colour=record.get("dominantColour"),
+            perceptual_hash=record.get("perceptualHash"),
             variants={
                 preset: Saved(
                     file=None,

@@ -48,6 +48,10 @@ def as_report(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
             "savingsPercent": outcome.savings_percent,
             "secondsToCompletion": outcome.seconds_to_completion,
             "rendersSeconds": outcome.renders_seconds,
+            "sha256": outcome.sha256,
+            "placeholder": outcome.placeholder,
+            "dominantColour": outcome.dominant_colour,
+            "perceptualHash": outcome.perceptual_hash,
         }
         for outcome in outcomes
     ]

@@ -22,8 +22,9 @@ MAX_BYTES = 250 * 1024
 
 _PUBLIC = {
     "image_id", "user_id", "uploaded_at", "filename", "tags", "status", "reason", "detail",
-    "original_key", "original_size", "media_type", "width", "height", "revision", "variants",
-    "failed_variants", "processing_time_ms", "render_time_ms", "completed_at",
+    "original_key", "original_size", "media_type", "sha256", "width", "height", "placeholder",
+    "dominant_colour", "perceptual_hash", "revision", "variants", "failed_variants",
+    "processing_time_ms", "render_time_ms", "completed_at",
 }  # fmt: skip
 _LEFT_OUT_FIRST = ("failedVariants", "detail", "variants", "tags", "filename")
 """What a completion that would be too long goes without, in this order; the record has it."""

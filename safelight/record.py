@@ -63,8 +63,16 @@ class Record(Stored):
     original_size: int | None = None
     media_type: str | None = None
     """As declared while pending; as found once settled."""
+    sha256: str | None = None
+    """Of the source, in hexadecimal."""
     width: int | None = None
     height: int | None = None
+    placeholder: str | None = None
+    """A ThumbHash in base64."""
+    dominant_colour: str | None = None
+    """As "#rrggbb"."""
+    perceptual_hash: str | None = None
+    """64 bits in hexadecimal."""
     revision: str | None = None
     sequencer: str | None = None
     """Padded (`keys.padded_sequencer`), so that it orders revisions as text."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from safelight.formats import BY_NAME, Format
+from safelight.imaging.appearance import SIDE
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset
 
@@ -22,6 +23,8 @@ SPLIT_PIXELS = 30_000_000
 """Above this, full-size variants and thumbnails decode separately: +2 % CPU, 0.69x memory."""
 CASCADE_STEP = 1.5
 """How much larger than a size another must be to be resampled into it."""
+SQUARE = (SIDE, SIDE)
+"""What the picture's appearance is read from: one more level, made like the others."""
 SHRINKS = (8, 4, 2)
 """What a decoder may divide by on loading, the largest first."""
 SHRINK_ROOM = 2
@@ -56,6 +59,8 @@ class Level:
     origin: int | None
     """Index of the level it is made from; None for the decoded picture."""
     recipes: tuple[Recipe, ...]
+    shows_appearance: bool = False
+    """Whether this is the square that the picture's appearance is read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,21 +91,23 @@ class Plan:
     @property
     def predicted_bytes(self) -> int:
         """Predict the peak memory of carrying this out, in bytes. Decodes run one after another."""
-        return BASE_BYTES + max(
-            (_decode_bytes(self.probe, each) for each in self.decodes), default=0
-        )
+        return BASE_BYTES + max(_decode_bytes(self.probe, each) for each in self.decodes)
 
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
     """Work the presets out for one source."""
     recipes = [_recipe(probe, preset) for preset in presets]
-    if probe.pixels <= SPLIT_PIXELS:
-        groups = [recipes]
-    else:
-        full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
-        smaller = [recipe for recipe in recipes if not _is_full_size(probe, recipe)]
-        groups = [*([recipe] for recipe in full), smaller]
-    return Plan(probe=probe, decodes=tuple(_decode(probe, group) for group in groups if group))
+    full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
+    smaller = [recipe for recipe in recipes if not _is_full_size(probe, recipe)]
+    alone = full if probe.pixels > SPLIT_PIXELS else []
+    together = smaller if alone else recipes
+    return Plan(
+        probe=probe,
+        decodes=(
+            *(_decode(probe, [recipe], with_appearance=False) for recipe in alone),
+            _decode(probe, together, with_appearance=True),
+        ),
+    )
 
 
 def _recipe(probe: Probe, preset: Preset) -> Recipe:
@@ -157,7 +164,7 @@ def _is_full_size(probe: Probe, recipe: Recipe) -> bool:
     return recipe.scaled == (probe.width, probe.height)
 
 
-def _decode(probe: Probe, recipes: Sequence[Recipe]) -> Decode:
+def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -> Decode:
     sizes = sorted(
         {recipe.scaled for recipe in recipes}, key=lambda size: (-size[0] * size[1], size)
     )
@@ -165,9 +172,12 @@ def _decode(probe: Probe, recipes: Sequence[Recipe]) -> Decode:
     for size in sizes:
         mine = tuple(recipe for recipe in recipes if recipe.scaled == size)
         levels.append(Level(size=size, origin=_origin(probe, levels, size), recipes=mine))
+    if with_appearance:
+        origin = _origin(probe, levels, SQUARE)
+        levels.append(Level(size=SQUARE, origin=origin, recipes=(), shows_appearance=True))
     reads = sum(_reads(probe, level) for level in levels if level.origin is None)
     return Decode(
-        shrink=_shrink(probe, sizes[0]),
+        shrink=_shrink(probe, levels[0].size),
         # A stream can be read only once, and a turned picture is read out of order.
         keeps_pixels=reads > 1 or probe.orientation > 1,
         levels=tuple(levels),
@@ -176,7 +186,8 @@ def _decode(probe: Probe, recipes: Sequence[Recipe]) -> Decode:
 
 def _reads(probe: Probe, level: Level) -> int:
     """Count how often a level reads the decoded picture; resampled pixels are held."""
-    return len(level.recipes) if level.size == (probe.width, probe.height) else 1
+    uses = len(level.recipes) + level.shows_appearance
+    return uses if level.size == (probe.width, probe.height) else 1
 
 
 def _origin(probe: Probe, levels: Sequence[Level], size: Size) -> int | None:
@@ -210,9 +221,8 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
     resampled = [level for level in decode.levels if level.size != (probe.width, probe.height)]
     held += sum(level.size[0] * level.size[1] * bands for level in resampled)
     lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
-    encoding = max(
-        _encoder_bytes(probe, recipe) for level in decode.levels for recipe in level.recipes
-    )
+    recipes = (recipe for level in decode.levels for recipe in level.recipes)
+    encoding = max((_encoder_bytes(probe, recipe) for recipe in recipes), default=0)
     decoding = probe.frames_used * _decoder_bytes(probe, BY_NAME[probe.format])
     # Where the pixels are held, the decoder is done and gone before the first encoder starts.
     working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding

@@ -14,6 +14,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
+from safelight.imaging.appearance import Appearance
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Decode, Plan, Recipe, Size
@@ -49,6 +50,7 @@ class Rendering:
     variants: tuple[RenderedVariant, ...]
     failures: Mapping[str, str]
     """Preset -> why this one variant could not be made, while others could."""
+    appearance: Appearance
     seconds: float
     cpu_seconds: float = 0.0
     """User and system time of the child."""
@@ -90,15 +92,16 @@ def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rende
         raise damaged(source, plan.probe.format, "picture") from error
     variants = tuple(result for result in made if isinstance(result, RenderedVariant))
     failures = {result.preset: result.detail for result in made if isinstance(result, _Failed)}
+    (appearance,) = (result for result in made if isinstance(result, Appearance))
     if failures and not variants:
         raise damaged(source, plan.probe.format, "picture")
     seconds = time.perf_counter() - started
-    return Rendering(variants=variants, failures=failures, seconds=seconds)
+    return Rendering(variants=variants, failures=failures, appearance=appearance, seconds=seconds)
 
 
 def _carry_out(
     plan: Plan, decode: Decode, source: Path, directory: Path, limits: Limits
-) -> Iterator[RenderedVariant | _Failed]:
+) -> Iterator[RenderedVariant | _Failed | Appearance]:
     decoded = open_image(
         source,
         BY_NAME[plan.probe.format],
@@ -115,6 +118,9 @@ def _carry_out(
         for recipe in level.recipes:
             yield _make(levels[-1], recipe, directory, started)
             started = time.perf_counter()
+        if level.shows_appearance:
+            shape = (plan.probe.width, plan.probe.height)
+            yield Appearance.of(bytes(levels[-1].write_to_memory()), shape=shape)
 
 
 def _make(

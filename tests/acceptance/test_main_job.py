@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import io
 import json
+import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,10 @@ async def test_a_photograph_becomes_its_variants(
     assert told["status"] == "completed"
     assert (told["width"], told["height"]) == source.size
     assert (told["mediaType"], told["originalSize"]) == ("image/jpeg", len(body))
+    assert told["sha256"] == hashlib.sha256(body).hexdigest()
+    assert 5 <= len(b64decode(told["placeholder"])) <= 25
+    assert re.fullmatch(r"#[0-9a-f]{6}", told["dominantColour"])
+    assert re.fullmatch(r"[0-9a-f]{16}", told["perceptualHash"])
     assert set(told["variants"]) == {"compressed", *BOXES}
     for preset, variant in told["variants"].items():
         media_type, variant_body = await alice.download(variant["url"])

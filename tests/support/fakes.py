@@ -21,7 +21,15 @@ from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
+
+APPEARANCE = Appearance(
+    placeholder="3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+    dominant_colour="#102030",
+    perceptual_hash="00ff00ff00ff00ff",
+)
+"""What the pictures look like that fakes render."""
 
 
 class Fake:

@@ -27,8 +27,12 @@ records = st.builds(
     tags=st.lists(texts, max_size=4).map(tuple),
     original_size=st.none() | counts,
     media_type=st.none() | texts,
+    sha256=st.none() | texts,
     width=st.none() | counts,
     height=st.none() | counts,
+    placeholder=st.none() | texts,
+    dominant_colour=st.none() | texts,
+    perceptual_hash=st.none() | texts,
     revision=st.none() | texts,
     sequencer=st.none() | texts,
     variants=st.dictionaries(texts | st.just("compressed"), variants, max_size=4),
@@ -56,6 +60,13 @@ def test_a_record_comes_back_from_the_table_as_it_was(record):
     stored = {name: TypeSerializer().serialize(value) for name, value in record.to_item().items()}
     read = {name: TypeDeserializer().deserialize(value) for name, value in stored.items()}
     assert Record.from_item(read) == record
+
+
+def test_a_record_from_before_there_were_such_facts_is_read():
+    item = record(status=Status.COMPLETED, sha256="0" * 64, placeholder="xx").to_item()
+    later = {"sha256", "placeholder", "dominantColour", "perceptualHash"}
+    old = Record.from_item({name: value for name, value in item.items() if name not in later})
+    assert (old.status, old.sha256, old.placeholder) == (Status.COMPLETED, None, None)
 
 
 def test_attributes_without_a_value_are_not_stored():

@@ -23,7 +23,7 @@ from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.presets import Preset
 from safelight.record import Record
-from tests.support.fakes import FakeObjects, FakeQueue, FakeRecords, FakeTopic
+from tests.support.fakes import APPEARANCE, FakeObjects, FakeQueue, FakeRecords, FakeTopic
 from tests.support.faults.injector import Source, s3_record
 from tests.support.faults.invariant import Asset, World, faults_of
 from worker.admission import Admission
@@ -171,7 +171,7 @@ class _Renderer:
                     size_bytes=len(made), sha256=hashlib.sha256(made).hexdigest(), seconds=0.01,
                 )
             )  # fmt: skip
-        return Rendering(variants=tuple(variants), failures={}, seconds=0.1)
+        return Rendering(variants=tuple(variants), failures={}, appearance=APPEARANCE, seconds=0.1)
 
 
 class Model:

@@ -35,6 +35,10 @@ def completed(**changes: Any) -> Record:
         "status": Status.COMPLETED,
         "width": 40,
         "height": 30,
+        "sha256": "cd" * 32,
+        "placeholder": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+        "dominant_colour": "#102030",
+        "perceptual_hash": "00ff00ff00ff00ff",
         "revision": "v1",
         "sequencer": "1",
         "variants": {"compressed": variant},
@@ -71,6 +75,8 @@ async def test_a_completed_image_has_its_variants_delivered_by_presigned_urls(ap
         "size": 250,
         "sha256": "ab" * 32,
     }
+    assert (image["sha256"], image["placeholder"]) == ("cd" * 32, "3OcRJYB4d3h/iIeHeEh3eIhw+j2w")
+    assert (image["dominantColour"], image["perceptualHash"]) == ("#102030", "00ff00ff00ff00ff")
     assert image["savingsPercent"] == 75.0
     assert image["failedVariants"] == {"small": "the encoder refused"}
     assert image["processingTimeMs"] == 321

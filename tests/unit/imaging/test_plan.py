@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from safelight.formats import BY_NAME, FORMATS, READABLE
 from safelight.imaging.limits import MIB, Limits
-from safelight.imaging.plan import BASE_BYTES, CASCADE_STEP, SPLIT_PIXELS, plan
+from safelight.imaging.plan import BASE_BYTES, CASCADE_STEP, SPLIT_PIXELS, SQUARE, plan
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset
 
@@ -36,6 +36,10 @@ def presets(draw, name="a"):
         fit=draw(st.sampled_from(fits)),
         format=draw(st.sampled_from(["webp", "jpeg", "png", "avif"])),
     )
+
+
+def levels_of(made):
+    return [level for decode in made.decodes for level in decode.levels]
 
 
 def only(probe, preset):
@@ -128,9 +132,11 @@ def test_every_preset_is_planned_once_and_each_size_comes_from_a_larger_one(prob
     wishes = [data.draw(presets(name)) for name in names]
     made = plan(probe, wishes)
     assert sorted(recipe.preset for recipe in made.recipes) == sorted(names)
+    assert [level.size for level in levels_of(made) if level.shows_appearance] == [SQUARE]
     for decode in made.decodes:
         for index, level in enumerate(decode.levels):
-            assert {recipe.scaled for recipe in level.recipes} == {level.size}
+            sizes = {recipe.scaled for recipe in level.recipes}
+            assert sizes == (set() if level.shows_appearance else {level.size})
             if level.origin is not None:
                 assert level.origin < index
                 for larger, smaller in zip(
@@ -161,8 +167,9 @@ def test_one_decode_feeds_a_cascade_of_sizes_largest_first():
         (600, 400),
         (300, 200),
         (150, 100),
+        SQUARE,
     ]
-    assert [level.origin for level in decode.levels] == [None, None, 1, 2]
+    assert [level.origin for level in decode.levels] == [None, None, 1, 2, 3]
     assert (decode.shrink, decode.keeps_pixels) == (1, True)
 
 
@@ -170,7 +177,7 @@ def test_a_size_that_is_hardly_smaller_is_made_from_the_source():
     wishes = [Preset(name=f"fit{n}", box=(n, n), format="jpeg") for n in (600, 580)]
     probe = Probe(format="jpeg", width=3000, height=3000, size_bytes=1)
     (decode,) = plan(probe, wishes).decodes
-    assert [level.origin for level in decode.levels] == [None, None]
+    assert [level.origin for level in decode.levels] == [None, None, 1]
 
 
 def test_thumbnails_alone_stream_from_a_decoder_that_shrinks():
@@ -235,7 +242,16 @@ def test_a_tiff_is_predicted_by_its_samples():
     assert predicted(bands=3, bits=32) > 451 * MIB
 
 
-def test_no_presets_make_an_empty_plan():
-    made = plan(Probe(format="png", width=3, height=2, size_bytes=1), [])
+def test_without_presets_only_the_appearance_is_planned():
+    made = plan(Probe(format="jpeg", width=3000, height=2000, size_bytes=1), [])
     assert made.recipes == ()
-    assert made.predicted_bytes == BASE_BYTES
+    (decode,) = made.decodes
+    assert (decode.shrink, decode.keeps_pixels, len(decode.levels)) == (8, False, 1)
+
+
+@pytest.mark.parametrize("side", [3000, 6000])
+def test_the_appearance_of_a_full_size_variant_costs_no_decode_but_above_the_split(side):
+    probe = Probe(format="jpeg", width=side, height=side, size_bytes=1)
+    decodes = plan(probe, DEFAULTS[:1]).decodes
+    assert [decode.shrink for decode in decodes] == ([1] if side == 3000 else [1, 8])
+    assert [decode.keeps_pixels for decode in decodes] == ([True] if side == 3000 else [False] * 2)

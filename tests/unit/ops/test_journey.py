@@ -66,6 +66,10 @@ COMPLETED = {
     "mediaType": "image/jpeg",
     "width": 8,
     "height": 4,
+    "sha256": "1" * 64,
+    "placeholder": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+    "dominantColour": "#102030",
+    "perceptualHash": "00ff00ff00ff00ff",
     "variants": {"compressed": VARIANT},
     "savingsPercent": 12.5,
     "processingTimeMs": 300,
@@ -78,6 +82,8 @@ async def test_a_completed_picture_carries_what_its_completion_says(tmp_path):
     assert outcome.settled
     assert (outcome.status, outcome.image_id) == ("completed", "a.jpg")
     assert (outcome.savings_percent, outcome.renders_seconds) == (12.5, 0.25)
+    assert (outcome.sha256, outcome.placeholder) == (COMPLETED["sha256"], COMPLETED["placeholder"])
+    assert (outcome.dominant_colour, outcome.perceptual_hash) == ("#102030", "00ff00ff00ff00ff")
     assert outcome.seconds_to_completion >= 0
 
 

@@ -80,7 +80,8 @@ def test_the_report_has_exactly_the_promised_facts(tmp_path):
     first, second = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert list(first) == [
         "file", "imageId", "status", "reason", "mediaType", "width", "height", "originalSize",
-        "variants", "savingsPercent", "secondsToCompletion", "rendersSeconds",
+        "variants", "savingsPercent", "secondsToCompletion", "rendersSeconds", "sha256",
+        "placeholder", "dominantColour", "perceptualHash",
     ]  # fmt: skip
     assert list(first["variants"]["small"]) == [
         "file", "mediaType", "width", "height", "size", "sha256",

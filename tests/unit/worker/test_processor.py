@@ -16,7 +16,7 @@ from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.presets import load_presets
 from safelight.record import Record, Status
-from tests.support.fakes import FakeObjects, FakeRecords, FakeTopic
+from tests.support.fakes import APPEARANCE, FakeObjects, FakeRecords, FakeTopic
 from worker.admission import Admission
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
@@ -50,7 +50,9 @@ class FakeRenderer:
             for recipe in plan.recipes
             if recipe.preset not in self.failures
         )
-        return Rendering(variants=variants, failures=self.failures, seconds=0.1)
+        return Rendering(
+            variants=variants, failures=self.failures, appearance=APPEARANCE, seconds=0.1
+        )
 
     def _variant(
         self, preset: str, fingerprint: str, source: Path, directory: Path
@@ -164,6 +166,10 @@ async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) 
     assert record.status is Status.COMPLETED
     assert (record.filename, record.tags, record.expires_at) == ("a b.jpg", ("holiday",), None)
     assert (record.original_size, record.media_type) == (7, "image/jpeg")
+    assert record.sha256 == hashlib.sha256(b"picture").hexdigest()
+    assert record.placeholder == APPEARANCE.placeholder
+    assert record.dominant_colour == APPEARANCE.dominant_colour
+    assert record.perceptual_hash == APPEARANCE.perceptual_hash
     assert set(record.variants) == {preset.name for preset in PRESETS}
     for variant in record.variants.values():
         assert house.objects.assets[variant.key].sha256 == variant.sha256
