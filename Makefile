@@ -6,7 +6,7 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests faults format docs lock clean bench-api
+.PHONY: help demo up test lint types tests faults mutate format docs lock clean bench-api
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ tests: .venv/.dev .venv-emulator/.ready ## Run the tests
 
 faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -m '' --timeout 300 --durations 15 tests/faults
+
+mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything is hurt
+	$(BIN)/python -m tests.fuzz.mutate
 
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .

@@ -63,6 +63,9 @@ def initialise(limits: Limits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_the_parent()
+    # pyvips logs libvips' warnings for nobody, and prints a trace where one holds a picture's bytes
+    # that are no Unicode. Without its handler they go nowhere, because slots set VIPS_WARNING.
+    pyvips._remove_log_handler()  # noqa: SLF001 - there is no public way
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _allow_address_space(_address_space_of(limits))
     restrict()

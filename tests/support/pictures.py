@@ -166,6 +166,15 @@ def srgb_profile() -> bytes:
     return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 
 
+def png_with_an_unprintable_name() -> bytes:
+    """A grey PNG with an RGB profile, of which decoders warn by its name: no UTF-8."""
+    plain = encoded(Image.new("L", (40, 20), 90), "PNG", icc_profile=srgb_profile())
+    at = plain.index(b"iCCP")
+    end = at + 4 + int.from_bytes(plain[at - 4 : at], "big")
+    profile = plain[at + 4 : end].replace(b"ICC Profile", b"ICC Profi\xff\xff")
+    return plain[: at - 4] + _chunk(b"iCCP", profile) + plain[end + 4 :]
+
+
 def png_bomb(width: int, height: int, *, bits: int, colour: int) -> bytes:
     """A PNG whose header announces what its data does not hold."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)

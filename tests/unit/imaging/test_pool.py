@@ -304,6 +304,27 @@ async def test_no_picture_is_blamed_while_even_the_canary_fails():
             await pool.run(jobs.die_by, signal.SIGSEGV)
 
 
+PROBING = """
+import asyncio, pathlib, sys
+from safelight.imaging.pool import RenderPool
+
+async def main():
+    async with RenderPool(slots=1) as pool:
+        print((await pool.probe(pathlib.Path(sys.argv[1]))).format)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_picture_cannot_write_into_the_log(file):
+    source = file(pictures.png_with_an_unprintable_name())
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROBING, source, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert await command.communicate() == (b"png\n", b"")
+
+
 ORPHANS = """
 import asyncio, pathlib, sys
 from safelight.imaging.pool import RenderPool
