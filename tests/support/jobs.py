@@ -3,7 +3,47 @@
 import ctypes
 import os
 import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from safelight.errors import Rejection
+from safelight.imaging import child
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import plan
+from safelight.imaging.probe import probe
+from safelight.imaging.render import render
+from safelight.presets import Preset
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a job took in its child."""
+
+    outcome: str
+    """A reason, or `done`."""
+    cpu_seconds: float
+    more_bytes: int
+    """Resident memory at its highest, beyond what the child had before."""
+
+
+def measured(job: Callable[..., object], *args: object) -> Effort:
+    """Run a job and say what it took."""
+    child._reset_peak()
+    before, started = child._status_bytes("VmRSS"), time.process_time()
+    try:
+        job(*args)
+        outcome = "done"
+    except Rejection as rejection:
+        outcome = str(rejection.reason)
+    cpu_seconds = time.process_time() - started
+    return Effort(outcome, cpu_seconds, child._status_bytes("VmHWM") - before)
+
+
+def probe_and_render(source: Path, limits: Limits, presets: Sequence[Preset]) -> None:
+    """Do all that is done to one picture, in one child."""
+    render(plan(probe(source, limits), presets), source, source.parent, limits)
 
 
 def own_pid() -> int:

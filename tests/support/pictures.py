@@ -172,24 +172,24 @@ def png_with_an_unprintable_name() -> bytes:
     at = plain.index(b"iCCP")
     end = at + 4 + int.from_bytes(plain[at - 4 : at], "big")
     profile = plain[at + 4 : end].replace(b"ICC Profile", b"ICC Profi\xff\xff")
-    return plain[: at - 4] + _chunk(b"iCCP", profile) + plain[end + 4 :]
+    return plain[: at - 4] + chunk(b"iCCP", profile) + plain[end + 4 :]
 
 
-def png_bomb(width: int, height: int, *, bits: int, colour: int) -> bytes:
+def png_bomb(width: int, height: int, *, bits: int, colour: int, interlace: int = 0) -> bytes:
     """A PNG whose header announces what its data does not hold."""
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlace)
     data = zlib.compress(bytes(10_000))
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", header),
-            _chunk(b"IDAT", data),
-            _chunk(b"IEND", b""),
+            chunk(b"IHDR", header),
+            chunk(b"IDAT", data),
+            chunk(b"IEND", b""),
         )
     )
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
     body = kind + data
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
