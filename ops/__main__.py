@@ -46,7 +46,8 @@ def demo(
     ] = None,
 ) -> None:
     """Run the whole way once on this machine: upload, render, follow, show."""
-    from ops.demo import Unusable, demo  # noqa: PLC0415 - --help must be instant
+    from ops.demo import demo  # noqa: PLC0415 - --help must be instant
+    from ops.folders import Unusable  # noqa: PLC0415 - as above
 
     try:
         _run(demo(photos.expanduser(), out.expanduser() if out else None))
@@ -74,6 +75,39 @@ def upload(
     from ops.upload import upload  # noqa: PLC0415 - --help must be instant
 
     _run(upload(files, api_url=api, key=key))
+
+
+@app.command()
+def render(
+    files: Annotated[
+        list[Path], typer.Argument(help="Pictures.", exists=True, dir_okay=False, readable=True)
+    ],
+    out: Annotated[Path, typer.Option(help="Where to save variants: a folder for each picture.")],
+    presets: Annotated[
+        Path | None, typer.Option(help="The file that declares the variants.", show_default=False)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace variants that are there already.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+) -> None:
+    """Render pictures on this machine exactly as a worker would.
+
+    Presets and limits are those of a worker's settings. Exits with 3 if a picture was rejected.
+    """
+    from ops.folders import Unusable  # noqa: PLC0415 - --help must be instant
+    from ops.render import render  # noqa: PLC0415 - as above
+    from safelight.errors import SafelightError  # noqa: PLC0415 - as above
+    from safelight.presets import InvalidPresets  # noqa: PLC0415 - as above
+    from safelight.settings import InvalidSettings  # noqa: PLC0415 - as above
+
+    try:
+        _run(render(files, out=out, presets=presets, overwrite=overwrite, as_json=as_json))
+    except Unusable as unusable:
+        raise typer.BadParameter(str(unusable)) from unusable
+    except (InvalidSettings, InvalidPresets, SafelightError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1 if isinstance(error, SafelightError) else 2) from error
 
 
 @app.command()

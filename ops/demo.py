@@ -1,7 +1,6 @@
 """`safelight demo`: run the whole way once, with real pictures, and show what came of it."""
 
 import asyncio
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from rich.progress import (
 from ops import report
 from ops.client import Client
 from ops.contact_sheet import write_contact_sheet
+from ops.folders import Unusable, make_writable
 from ops.journey import Journey, Outcome
 from ops.local.completions import subscribe
 from ops.local.system import LocalSystem
@@ -36,10 +36,6 @@ PLAIN_WIDTH = 120
 Settled = Callable[[Outcome], None]
 
 
-class Unusable(Exception):
-    """The folders asked for cannot be used, and why."""
-
-
 def find_pictures(folder: Path, out: Path | None) -> list[Path]:
     """List the files to upload: all of the folder's own that are not hidden, by name."""
     if not folder.is_dir():
@@ -52,16 +48,6 @@ def find_pictures(folder: Path, out: Path | None) -> list[Path]:
     if out is not None and (clash := next((p for p in pictures if p.name in OWN_FILES), None)):
         raise Unusable(f"PHOTOS: {clash.name} would be in the way of OUT's own file of that name")
     return pictures
-
-
-def make_writable(out: Path) -> None:
-    """Make the folder for the variants, and make sure that it can be written to."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise Unusable(f"OUT: cannot write into {out}: {error.strerror}") from error
 
 
 async def demo(photos: Path, out: Path | None) -> int:

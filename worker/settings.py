@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from safelight.imaging.limits import Limits
-from safelight.settings import AwsSettings
+from safelight.settings import AwsSettings, Settings
 from worker.admission import default_budget_bytes
 
 _DEFAULTS = Limits()
@@ -29,22 +29,9 @@ def _default_child_memory_bytes() -> int:
     return min(_DEFAULTS.child_memory_bytes, default_budget_bytes())
 
 
-class WorkerSettings(AwsSettings):
-    """Settings of `python -m worker`."""
+class RenderSettings(Settings):
+    """What whoever renders is told: the presets, and what a picture may take."""
 
-    queue_url: str = Field(min_length=1, description="The SQS queue of S3's events.")
-    dead_letter_queue_url: str | None = Field(
-        default=None,
-        description="The dead-letter queue. If it is named it is measured, and a message on its "
-        "last attempt is sent there with the reason on it.",
-    )
-    max_receives: int = Field(
-        default=10,
-        ge=1,
-        le=1000,
-        description="The maxReceiveCount of the queue's redrive policy.",
-    )
-    topic_arn: str = Field(min_length=1, description="The SNS topic that completions go to.")
     presets: Path = Field(
         default=Path("presets.toml"), description="The file that declares the variants."
     )
@@ -54,24 +41,6 @@ class WorkerSettings(AwsSettings):
         ge=1,
         le=256,
         description="Pictures rendered at once, each in a child process; by default one a CPU.",
-    )
-    prefetch: int = Field(
-        default=2, ge=0, le=1000, description="Messages held beyond the slots, ready to start."
-    )
-    visibility_seconds: int = Field(
-        default=60,
-        ge=3,
-        le=43_200,
-        description="How long a message stays hidden; renewed every third of it.",
-    )
-    receive_wait_seconds: int = Field(
-        default=20, ge=0, le=20, description="How long one receive waits for messages."
-    )
-    drain_seconds: float = Field(
-        default=105,
-        gt=0,
-        le=3600,
-        description="After SIGTERM, how long started pictures may take to finish.",
     )
     memory_budget_bytes: int = Field(
         default_factory=default_budget_bytes,
@@ -108,15 +77,6 @@ class WorkerSettings(AwsSettings):
         description="Whether a picture with damage in its data is rendered as far as it goes.",
     )
 
-    spool: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "safelight",
-        description="Where pictures are kept while they are worked on.",
-    )
-    admin_host: str = Field(default="127.0.0.1", description="Where health and metrics are served.")
-    admin_port: int = Field(
-        default=9464, ge=0, le=65_535, description="Its port; 0 takes a free one."
-    )
-
     @field_validator("max_total_pixels")
     @classmethod
     def _not_less_than_one_frame(cls, total: int, info: ValidationInfo) -> int:
@@ -137,3 +97,49 @@ class WorkerSettings(AwsSettings):
             tasks_per_child=self.tasks_per_child,
             accept_damaged=self.accept_damaged,
         )
+
+
+class WorkerSettings(RenderSettings, AwsSettings):
+    """Settings of `python -m worker`."""
+
+    queue_url: str = Field(min_length=1, description="The SQS queue of S3's events.")
+    dead_letter_queue_url: str | None = Field(
+        default=None,
+        description="The dead-letter queue. If it is named it is measured, and a message on its "
+        "last attempt is sent there with the reason on it.",
+    )
+    max_receives: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="The maxReceiveCount of the queue's redrive policy.",
+    )
+    topic_arn: str = Field(min_length=1, description="The SNS topic that completions go to.")
+
+    prefetch: int = Field(
+        default=2, ge=0, le=1000, description="Messages held beyond the slots, ready to start."
+    )
+    visibility_seconds: int = Field(
+        default=60,
+        ge=3,
+        le=43_200,
+        description="How long a message stays hidden; renewed every third of it.",
+    )
+    receive_wait_seconds: int = Field(
+        default=20, ge=0, le=20, description="How long one receive waits for messages."
+    )
+    drain_seconds: float = Field(
+        default=105,
+        gt=0,
+        le=3600,
+        description="After SIGTERM, how long started pictures may take to finish.",
+    )
+
+    spool: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "safelight",
+        description="Where pictures are kept while they are worked on.",
+    )
+    admin_host: str = Field(default="127.0.0.1", description="Where health and metrics are served.")
+    admin_port: int = Field(
+        default=9464, ge=0, le=65_535, description="Its port; 0 takes a free one."
+    )

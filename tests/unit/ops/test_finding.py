@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.demo import OWN_FILES, Unusable, find_pictures
+from ops.demo import OWN_FILES, find_pictures
+from ops.folders import Unusable
 
 
 def test_every_visible_file_of_the_folder_is_taken_and_nothing_below_it(tmp_path: Path) -> None:
