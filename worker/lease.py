@@ -109,30 +109,39 @@ class Leases:
         self._held.pop(lease.message.receipt, None)
 
     async def renew_forever(self) -> None:
-        """Renew every held lease in time, until cancelled."""
+        """Renew every held lease in time, and lose each when it runs out, until cancelled."""
         due = self._clock() + self._interval_seconds
-        while True:
-            await asyncio.sleep(max(0.0, due - self._clock()))
-            self._metrics.renewal_lateness.observe(max(0.0, self._clock() - due))
-            due = self._clock() + self._interval_seconds
-            await self.renew_all()
+        async with asyncio.TaskGroup() as rounds:
+            while True:
+                wake_at = min([due, *(lease.expires_at for lease in self._renewed())])
+                await asyncio.sleep(max(0.0, wake_at - self._clock()))
+                self._lose_expired()
+                if (late := self._clock() - due) >= 0:
+                    self._metrics.renewal_lateness.observe(late)
+                    due = self._clock() + self._interval_seconds
+                    rounds.create_task(self.renew_all())  # one that hangs must not delay the next
 
     async def renew_all(self) -> None:
         """Renew every held lease once, ten a request, and lose those that are past saving."""
-        held = iter([lease for lease in self._held.values() if not lease.ended])
+        held = iter(self._renewed())
         batches = iter(lambda: list(islice(held, BATCH_SIZE)), [])
         await asyncio.gather(*(self._renew(batch) for batch in batches))
+        self._lose_expired()
+
+    def _lose_expired(self) -> None:
         now = self._clock()
-        for lease in list(self._held.values()):
-            out = now >= lease.expires_at or now - lease.held_since > LONGEST_HOLD_SECONDS
-            if out and not lease.ended:
+        for lease in self._renewed():
+            if now >= lease.expires_at or now - lease.held_since > LONGEST_HOLD_SECONDS:
                 self._lose(lease)
+
+    def _renewed(self) -> list[Lease]:
+        return [lease for lease in self._held.values() if not lease.ended]
 
     async def _renew(self, batch: list[Lease]) -> None:
         asked_at = self._clock()
         changes = {lease.message.receipt: self._visibility_seconds for lease in batch}
         try:
-            async with asyncio.timeout(self._interval_seconds):  # the next round must not be late
+            async with asyncio.timeout(self._interval_seconds):
                 failures = await self._queue.change_visibility(changes)
         except Exception as error:  # noqa: BLE001 - no error may end the renewals of the others
             self._metrics.lease_renewals.labels("failed").inc(len(batch))
