@@ -127,7 +127,7 @@ def build_consumer(
 ) -> Consumer:
     """Put the loop together that feeds the processor."""
     capacity = settings.slots + settings.prefetch
-    breaker = Breaker(metrics, most_held=capacity)
+    breaker = Breaker(metrics)
     handler = Handler(
         process=processor.process,
         slots=settings.slots,

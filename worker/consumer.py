@@ -17,7 +17,7 @@ from safelight.aws.queue import BATCH_SIZE, Message
 from safelight.errors import Misconfigured, SafelightError
 from safelight.telemetry import background
 from worker.breaker import Breaker
-from worker.handler import HOPELESS_PAUSE_SECONDS, Handler
+from worker.handler import Handler
 from worker.lease import Lease, Leases
 from worker.metrics import WorkerMetrics
 
@@ -51,7 +51,6 @@ class Consumer:
         receive_wait_seconds: int,
         drain_seconds: float,
         metrics: WorkerMetrics,
-        hopeless_pause_seconds: float = HOPELESS_PAUSE_SECONDS,
     ) -> None:
         self._queue = queue
         self._handler = handler
@@ -60,7 +59,6 @@ class Consumer:
         self._capacity = capacity
         self._receive_wait_seconds = receive_wait_seconds
         self._drain_seconds = drain_seconds
-        self._hopeless_pause_seconds = hopeless_pause_seconds
         self._metrics = metrics
         self._handling: dict[asyncio.Task[None], Lease] = {}
         self._paused_until = 0.0
@@ -68,6 +66,7 @@ class Consumer:
         self._room = asyncio.Event()
         self._draining = asyncio.Event()
         self._receiving_well = False
+        breaker.on_held = self._room.set
         metrics.messages_held.labels("working").set_function(lambda: handler.working)
         metrics.messages_held.labels("waiting").set_function(
             lambda: len(self._handling) - handler.working
@@ -113,7 +112,9 @@ class Consumer:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever happens, the loop goes on
                 failures += 1
-                self._pause_after(error, failures)
+                seconds = self._pause_after(error, failures)
+                with contextlib.suppress(Exception):  # also where the telling fails
+                    self._tell_failure(error, seconds)
 
     async def _receive(self) -> None:
         asked_at = time.monotonic()
@@ -144,7 +145,7 @@ class Consumer:
     def _pause_seconds(self) -> float:
         until = self._paused_until
         if self._breaker.open:
-            until = max(until, self._probed_at + self._hopeless_pause_seconds)
+            until = max(until, self._probed_at + self._breaker.pause_seconds)
         return until - time.monotonic()
 
     def _vacancies(self) -> int:
@@ -155,14 +156,17 @@ class Consumer:
         capacity = 1 if self._breaker.open else self._capacity
         return capacity - (len(self._handling) - self._breaker.held)
 
-    def _pause_after(self, error: Exception, failures: int) -> None:
-        """Stop receiving for a while: longer with every failure, jittered."""
-        longest = min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(failures, 10))
+    def _pause_after(self, error: Exception, failures: int) -> float:
+        """Stop receiving for a while, jittered and longer with every failure: so many seconds."""
+        longest = min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** min(failures, 10))
         seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         if isinstance(error, Misconfigured):
-            seconds = self._hopeless_pause_seconds
+            seconds = self._breaker.pause_seconds
         self._receiving_well = False
         self._paused_until = time.monotonic() + seconds
+        return seconds
+
+    def _tell_failure(self, error: Exception, seconds: float) -> None:
         code = type(error).__name__ if isinstance(error, SafelightError) else "other"
         self._metrics.receive_errors.labels(code).inc()
         log.error("receive_failed", code=code, error=str(error), again_in_seconds=seconds)

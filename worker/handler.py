@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -19,8 +18,6 @@ from worker.verdict import DRAINED, Abandon, Done, Retry, Verdict, verdict_on
 
 log = structlog.get_logger()
 
-HOPELESS_PAUSE_SECONDS = 5
-
 
 class Handler:
     """Works on messages, as many at once as there are slots; the others wait their turn."""
@@ -33,14 +30,12 @@ class Handler:
         breaker: Breaker,
         disposal: Disposal,
         metrics: WorkerMetrics,
-        hopeless_pause_seconds: float = HOPELESS_PAUSE_SECONDS,
     ) -> None:
         self._process = process
         self._slots = asyncio.Semaphore(slots)
         self._breaker = breaker
         self._disposal = disposal
         self._metrics = metrics
-        self._hopeless_pause_seconds = hopeless_pause_seconds
         self.working = 0
         """Slots that are busy."""
         metrics.slots.set(slots)
@@ -71,16 +66,12 @@ class Handler:
         Such a message is no more at fault than the next one: it is held, its receive count does
         not pay, and while it waits it takes no slot and a drain releases it.
         """
-        while not await self._attempt(lease):
-            self._breaker.held += 1
-            try:
-                jitter = random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
-                await asyncio.sleep(self._hopeless_pause_seconds * jitter)
-            finally:
-                self._breaker.held -= 1
+        while missing := await self._attempt(lease):
+            with self._breaker.holding():
+                await self._breaker.better_times(missing)
 
-    async def _attempt(self, lease: Lease) -> bool:
-        """Process once; False if the message is to be held and tried again."""
+    async def _attempt(self, lease: Lease) -> str | None:
+        """Process once; the service that the message is to be held for, if it is."""
         async with self._slots:
             self._metrics.queue_dwell.observe(max(0.0, time.time() - lease.message.sent_at))
             self.working += 1
@@ -93,10 +84,10 @@ class Handler:
                     raise
                 log.error("held", error=str(error), message_id=lease.message.message_id)
                 lease.rest()
-                return False
+                return error.dependency
             finally:
                 self.working -= 1
-        return True
+        return None
 
     def _decide(self, lease: Lease, work: asyncio.Task[None]) -> Verdict:
         if lease.lost:
