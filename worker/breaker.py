@@ -63,8 +63,9 @@ class Breaker:
 
     def holds(self, error: Unavailable | Misconfigured, *, receive_count: int) -> bool:
         """Tell whether a message that failed so is held and tried again, not returned."""
-        hopeless = self.open or self._down(error.dependency)
-        return (hopeless or receive_count >= PATIENT_RECEIVES) and self.held < MOST_HELD
+        settled = error.dependency in DISPENSABLE
+        spent = receive_count >= PATIENT_RECEIVES
+        return (self.open or settled or spent) and self.held < MOST_HELD
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:

@@ -16,8 +16,6 @@ from tests.support.faults.injector import (
 )
 from tests.support.faults.rig import MAX_RECEIVES, Rig
 
-pytestmark = pytest.mark.slow
-
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 
 Body = Callable[[Source], Any]
@@ -83,6 +81,7 @@ async def test_row_16_every_form_of_event_completes_its_picture(rig: Rig) -> Non
     assert (await worker.metrics()).value("receive_count_bucket", le="1.0") == len(COMPLETES)
 
 
+@pytest.mark.slow
 async def test_row_16_any_key_is_fetched_as_it_is_named(rig: Rig) -> None:
     for key in KEYS:
         await rig.injector.upload(CAT, key=f"uploads/bob/{key}")
@@ -113,6 +112,7 @@ async def test_row_16_an_event_without_sequencer_or_version_still_settles(
     assert set(await rig.assets()) == {variant.key for variant in record.variants.values()}
 
 
+@pytest.mark.slow
 async def test_row_16_what_tells_of_no_upload_is_deleted_at_once(rig: Rig) -> None:
     source = await rig.injector.put(CAT)
     for body in NOTHING_TO_DO.values():

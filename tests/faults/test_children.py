@@ -12,19 +12,20 @@ from tests.support.faults.proxy import Rule, refused
 from tests.support.faults.rig import Rig
 from tests.support.faults.supervisor import Worker, alive, children_of, until
 
-pytestmark = pytest.mark.slow
-
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 CAMERA = (pictures.SAMPLES / "camera-10mp-5mb.jpg").read_bytes()
 
 
-async def hurt(worker: Worker, number: signal.Signals) -> None:
-    """Send a signal to the child that renders, and wait until it is gone."""
+async def hurt(worker: Worker, number: signal.Signals) -> float:
+    """Send a signal to the child that renders, and wait until it is gone: so many seconds."""
     child = await worker.rendering_child()
+    began = time.monotonic()
     os.kill(child, number)
     await until(lambda: not alive(child), "the child is gone", seconds=15)
+    return time.monotonic() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "cause", "reason"),
     [
@@ -54,6 +55,7 @@ async def test_row_35_a_child_that_dies_once_costs_nothing(rig: Rig) -> None:
     worker = await rig.worker()
     await rig.injector.upload(pictures.slow_jpeg())
     await hurt(worker, signal.SIGSEGV)
+    await until(worker.render_children, "another child stands ready", seconds=1)
     await rig.settled()
     assert (await worker.metrics()).value("receive_messages_total") == 1
 
@@ -63,7 +65,8 @@ async def test_row_36_a_child_that_hangs_is_killed_at_its_limit_and_leases_hold(
     worker = await rig.worker(VISIBILITY_SECONDS="3", MAX_SECONDS="6")
     bad = await rig.injector.upload(pictures.slow_jpeg())
     for _ in range(2):
-        await hurt(worker, signal.SIGSTOP)
+        # The time began to run a little before it is seen to render.
+        assert await hurt(worker, signal.SIGSTOP) < 6 + 1
     await rig.settled(rejected={bad.image_id: "timeout"})
     page = await worker.metrics()
     assert page.value("render_child_exits_total", cause="deadline") == 2
@@ -71,6 +74,7 @@ async def test_row_36_a_child_that_hangs_is_killed_at_its_limit_and_leases_hold(
     assert page.value("leases_lost_total") == 0
 
 
+@pytest.mark.slow
 async def test_row_38_many_large_pictures_stay_under_the_memory_of_a_task(rig: Rig) -> None:
     """Ten sources of 60 MB on a task of 2 GB, and a small one behind them."""
     large = pictures.encoded(pictures.noise(5000, 4000), "PNG", compress_level=0)
@@ -97,6 +101,7 @@ async def test_row_38_many_large_pictures_stay_under_the_memory_of_a_task(rig: R
     assert world.records[small.image_id].status == "completed"
 
 
+@pytest.mark.slow
 async def test_row_40_health_answers_and_leases_are_renewed_while_every_slot_is_busy(
     rig: Rig,
 ) -> None:
@@ -119,6 +124,7 @@ async def test_row_40_health_answers_and_leases_are_renewed_while_every_slot_is_
     assert renewals == page.value("renewal_lateness_seconds_bucket", le="1.0") > 0
 
 
+@pytest.mark.slow
 async def test_row_41_a_worker_whose_children_cannot_start_says_that_it_is_unhealthy(
     rig: Rig,
 ) -> None:
@@ -147,6 +153,7 @@ async def test_row_41_a_worker_whose_queue_is_down_is_healthy_but_not_ready(rig:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_row_43_a_full_run_makes_at_most_four_hundred_series(rig: Rig) -> None:
     worker = await rig.worker(SLOTS="2")
     sources = {

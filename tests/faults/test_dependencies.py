@@ -29,12 +29,11 @@ from tests.support.faults.proxy import (
 from tests.support.faults.rig import Rig
 from tests.support.faults.supervisor import until
 
-pytestmark = pytest.mark.slow
-
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 ATTEMPTS = 3
 
 
+@pytest.mark.slow
 async def test_row_19_slow_downs_on_a_third_of_calls_cost_time_only(rig: Rig) -> None:
     rule = rig.proxy.add(Rule("s3", refused(503, "SlowDown"), share=0.3))
     await rig.worker(SLOTS="2", PREFETCH="2")
@@ -102,6 +101,7 @@ async def test_row_21_nothing_is_published_before_a_commit_that_is_throttled_or_
     assert [call.number > committed for call in rig.proxy.of("Publish")] == [True]
 
 
+@pytest.mark.slow
 async def test_row_22_of_sixteen_commits_at_once_one_wins_and_none_is_repeated(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,25 +131,6 @@ def _settlement(number: int) -> Record:
         image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB", user_id="alice", uploaded_at=1, original_key="k",
         status=Status.COMPLETED, revision="v1", sequencer="0" * 40, completed_at=number,
     )  # fmt: skip
-
-
-async def test_row_23_while_nobody_can_be_told_pictures_are_settled_and_told_after(
-    rig: Rig,
-) -> None:
-    """Scaled: an outage as long as six pictures take, and a worker killed in it."""
-    outage = rig.proxy.add(Rule("Publish", refused(503, "ServiceUnavailable")))
-    worker = await rig.worker()
-    sources = [await rig.injector.upload(CAT) for _ in range(6)]
-    async with asyncio.timeout(90):
-        while len(await rig.records()) < len(sources):
-            await asyncio.sleep(0.1)
-    worker.kill()
-    await rig.worker()
-    records = await rig.records()
-    assert {record.status for record in records.values()} == {"completed"}
-    assert await rig.hear() == []
-    outage.on = False
-    await rig.settled(seconds=90)
 
 
 async def test_row_24_a_publish_whose_answer_is_lost_tells_the_same_id_twice(rig: Rig) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ops.local.system import LOCAL_WORKER_SETTINGS
 from tests.support import pictures
 from tests.support.faults.proxy import (
     Answer,
@@ -23,9 +24,8 @@ from tests.support.faults.proxy import (
 from tests.support.faults.rig import Rig
 from tests.support.faults.supervisor import Worker, alive, until
 
-pytestmark = pytest.mark.slow
-
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
+DRAIN_SECONDS = int(LOCAL_WORKER_SETTINGS["SAFELIGHT_DRAIN_SECONDS"])
 GREETING = json.dumps({"Event": "s3:TestEvent"})
 RENEWALS = "ChangeMessageVisibilityBatch"
 
@@ -43,6 +43,7 @@ def entries(call: Call) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.slow
 async def test_row_08_nine_messages_behind_a_long_job_are_never_redelivered(rig: Rig) -> None:
     """The long job waits for slow answers of S3: 12 s are four times the visibility of 3 s."""
     rig.proxy.add(Rule("GetObject", delayed(6), times=1))
@@ -80,13 +81,24 @@ async def test_row_09_a_lease_that_cannot_be_renewed_is_lost_in_time(
     seen_after = asyncio.get_running_loop().time() - received
     await until(lambda: not alive(child), "the child is killed", seconds=5)
     assert rig.proxy.count("UpdateItem") == rig.proxy.count("PutObject") == 0
-    assert seen_after < 2 * 3, f"the lease of 3 s was seen lost after {seen_after:.1f} s"
+    # Half a second for the log to reach us.
+    assert seen_after < 3 + 0.5, f"the lease of 3 s was seen lost after {seen_after:.1f} s"
     outage.on = False
     await rig.settled()
     assert worker.exit_code is None
     assert (await worker.metrics()).value("leases_lost_total") >= 1
 
 
+def released_at(rig: Rig) -> list[float]:
+    """When messages were made visible again."""
+    return [
+        call.at
+        for call in rig.proxy.of(RENEWALS)
+        if any(one["VisibilityTimeout"] == 0 for one in entries(call))
+    ]
+
+
+@pytest.mark.slow
 async def test_row_10_a_worker_told_to_stop_under_load_gives_back_what_it_did_not_begin(
     rig: Rig,
 ) -> None:
@@ -106,13 +118,14 @@ async def test_row_10_a_worker_told_to_stop_under_load_gives_back_what_it_did_no
     rig.proxy.add(Rule("ReceiveMessage", after(hold), times=1))
     receives = rig.proxy.count("ReceiveMessage")
     await until(lambda: rig.proxy.count("ReceiveMessage") > receives, "a receive is in flight")
+    terminated = asyncio.get_running_loop().time()
     worker.terminate()
     await until(lambda: worker.events("draining"), "it drains")
     worker.terminate()
+    await until(lambda: released_at(rig), "what it did not begin is visible")
+    assert released_at(rig)[0] - terminated < 1
     told.set()
-    assert await worker.wait(seconds=20) == 0
-    released = [one for call in rig.proxy.of(RENEWALS) for one in entries(call)]
-    assert [one for one in released if one["VisibilityTimeout"] == 0]
+    assert await worker.wait(seconds=DRAIN_SECONDS + 2) == 0
     visible, in_flight = await rig.depth()
     assert in_flight == 0
     assert visible >= 50
@@ -137,6 +150,7 @@ async def test_row_11_a_render_longer_than_the_drain_is_stopped_and_given_back(r
     assert world.records[source.image_id].status == "completed"
 
 
+@pytest.mark.slow
 async def test_row_13_an_idle_worker_costs_next_to_nothing(rig: Rig) -> None:
     """Measured from 15 s after the start: start-up is no idling."""
     worker = await rig.worker(RECEIVE_WAIT_SECONDS="20", SLOTS="2")

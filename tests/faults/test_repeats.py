@@ -12,8 +12,6 @@ from tests.support.faults.proxy import Call, Rule, after, before, instead, toget
 from tests.support.faults.rig import Rig
 from tests.support.faults.supervisor import Worker, until
 
-pytestmark = pytest.mark.slow
-
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 ASTRONAUT = (pictures.SAMPLES / "astronaut-800px.jpg").read_bytes()
 CAMERA = (pictures.SAMPLES / "camera-10mp-5mb.jpg").read_bytes()
@@ -74,6 +72,7 @@ async def test_row_02_a_worker_killed_at_any_step_costs_nothing(rig: Rig, step: 
     assert len(world.completions) == (2 if step in ("publish", "delete") else 1)
 
 
+@pytest.mark.slow
 async def test_row_03_five_workers_with_the_same_message_make_one_image(rig: Rig) -> None:
     source = await rig.injector.put(CAT)
     # All read the record before any of them commits: every one does the whole work.
@@ -112,8 +111,10 @@ async def test_row_04_a_redelivery_long_after_completion_only_tells_again(rig: R
 
 @pytest.mark.parametrize(
     ("older", "newer"),
-    [("0055AED6DCD90281E5", "0055AED6DCD90281E6"), ("0055", "0055AED6DC")],
-    ids=["equal length", "different length"],
+    [
+        pytest.param("0055AED6DCD90281E5", "0055AED6DCD90281E6", id="equal length"),
+        pytest.param("0055", "0055AED6DC", id="different length", marks=pytest.mark.slow),
+    ],
 )
 async def test_row_05_an_overwrite_told_in_the_wrong_order_shows_the_newer(
     rig: Rig, older: str, newer: str
@@ -160,7 +161,9 @@ async def test_row_06_a_source_that_vanished_is_settled_and_no_dead_letter(rig: 
     assert rig.proxy.count("GetObject") == 1
 
 
-@pytest.mark.parametrize("step", ["UpdateItem", "DeleteMessageBatch"])
+@pytest.mark.parametrize(
+    "step", ["UpdateItem", pytest.param("DeleteMessageBatch", marks=pytest.mark.slow)]
+)
 async def test_row_07_a_frozen_worker_that_comes_back_changes_nothing(rig: Rig, step: str) -> None:
     zombie = await rig.worker()
     thawed = asyncio.Event()
@@ -204,6 +207,7 @@ async def _chaos(rig: Rig, *, pictures_told: int, workers: int, kills: int) -> N
         fleet.append(await rig.worker())
 
 
+@pytest.mark.slow
 async def test_row_01_workers_killed_in_mid_render_lose_no_picture(rig: Rig) -> None:
     """Scaled: 16 pictures and 4 kills among two workers; the soak does it in full."""
     await _chaos(rig, pictures_told=16, workers=2, kills=4)
@@ -211,12 +215,14 @@ async def test_row_01_workers_killed_in_mid_render_lose_no_picture(rig: Rig) -> 
     assert len(world.records) == 16
 
 
+@pytest.mark.slow
 async def test_row_01_with_two_hundred_pictures_and_twenty_kills(rig: Rig) -> None:
     await _chaos(rig, pictures_told=200, workers=2, kills=20)
     world = await rig.settled(seconds=170)
     assert len(world.records) == 200
 
 
+@pytest.mark.slow
 async def test_row_12_half_a_fleet_told_to_stop_and_killed_soon_after_loses_nothing(
     rig: Rig,
 ) -> None:

@@ -118,12 +118,12 @@ def _of_completions(world: World) -> list[str]:
 
 async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:
     """Read all records of a table."""
-    answer = await dynamodb.scan(TableName=table, ConsistentRead=True)
-    assert "LastEvaluatedKey" not in answer, "more records than one page holds"
-    records = (
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    records = [
         Record.from_item({name: _deserialize(value) for name, value in item.items()})
-        for item in answer["Items"]
-    )
+        async for page in pages
+        for item in page["Items"]
+    ]
     return {record.image_id: record for record in records}
 
 

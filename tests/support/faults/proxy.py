@@ -9,6 +9,7 @@ decide what becomes of it. The Host header is handed on unchanged, because it is
 
 import asyncio
 import io
+import itertools
 import random
 import re
 import socket
@@ -193,6 +194,16 @@ def after(hook: Hook) -> Fault:
         answer = await forward()
         await hook(call)
         return answer
+
+    return fault
+
+
+def in_turn(*faults: Fault) -> Fault:
+    """Another of these at every call, round and round."""
+    turns = itertools.cycle(faults)
+
+    async def fault(call: Call, forward: Forward) -> Answer:
+        return await next(turns)(call, forward)
 
     return fault
 

@@ -1,20 +1,28 @@
 """All that a fault test needs, in one block: a stack, a proxy, uploads, workers, witnesses."""
 
 import asyncio
+import os
 import random
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from ops.local.completions import Completions, subscribe
-from ops.local.emulator import Emulator
+from ops.local.emulator import ROOT, Emulator
+from ops.local.processes import Child
 from ops.local.stack import Stack, deploy
+from ops.local.system import LOCAL_SETTINGS
 from safelight.record import Record
 from tests.support.faults.injector import Injector
 from tests.support.faults.invariant import World, faults_of, read_assets, read_records
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.supervisor import Worker
+from tests.support.person import Person
 
 MAX_RECEIVES = 10
 
@@ -25,6 +33,7 @@ class Rig:
     def __init__(
         self, *, emulator: Emulator, stack: Stack, proxy: FaultProxy, injector: Injector,
         completions: Completions, clients: Mapping[str, Any], directory: Path, seed: int,
+        opened: AsyncExitStack,
     ) -> None:  # fmt: skip
         self.emulator = emulator
         self.stack = stack
@@ -37,15 +46,27 @@ class Rig:
         self._completions = completions
         self._clients = clients
         self._directory = directory
+        self._opened = opened
 
-    async def worker(self, *, proxy: FaultProxy | None = None, **settings: str) -> Worker:
+    async def worker(
+        self,
+        *,
+        proxy: FaultProxy | None = None,
+        environment: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> Worker:
         """Start a worker behind the proxy; `settings` are without their prefix."""
         name = f"worker-{len(self.workers) + 1}"
         self.workers.append(None)  # type: ignore[arg-type]  # its place, so that names differ
         place = len(self.workers) - 1
-        environment = {f"SAFELIGHT_{key}": value for key, value in settings.items()}
+        prefixed = {f"SAFELIGHT_{key}": value for key, value in settings.items()}
         worker = await Worker.start(
-            name, self.stack, (proxy or self.proxy).url, self._directory, **environment
+            name,
+            self.stack,
+            (proxy or self.proxy).url,
+            self._directory,
+            **prefixed,
+            **(environment or {}),
         )
         self.workers[place] = worker
         return worker
@@ -53,6 +74,49 @@ class Rig:
     async def fleet(self, number: int, **settings: str) -> list[Worker]:
         """Start several workers at once."""
         return list(await asyncio.gather(*(self.worker(**settings) for _ in range(number))))
+
+    async def alice(self) -> Person:
+        """Start an api, not behind the proxy, and sign her in who owns the uploads."""
+        child = Child(
+            "api",
+            [sys.executable, "-m", "api"],
+            environment={
+                **self.stack.api.environment(self.emulator.endpoint_url),
+                **LOCAL_SETTINGS,
+                **self.stack.settings(),
+                "SAFELIGHT_PORT": "0",
+                "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
+            },
+            log=self._directory / "api.log",
+            directory=ROOT,
+        )
+        self._opened.push_async_callback(child.stop)
+        http = await self._opened.enter_async_context(aiohttp.ClientSession())
+        return Person(http, await child.listening(), "sl_alice")
+
+    async def safelight(self, *arguments: str) -> str:
+        """Run the operator's command as the account's root: what it prints. It must succeed."""
+        command = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("safelight"),
+            *arguments,
+            env={
+                "PATH": os.environ["PATH"],
+                **self.emulator.root.environment(self.emulator.endpoint_url),
+                **self.stack.settings(),
+                "SAFELIGHT_QUEUE_URL": self.stack.queue_url,
+                "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.stack.dead_letter_queue_url,
+            },
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await command.communicate()
+        assert command.returncode == 0
+        return output.decode()
+
+    async def show(self, receipt: str) -> None:
+        """Make a message visible now, however long it was hidden for."""
+        await self._clients["sqs"].change_message_visibility(
+            QueueUrl=self.stack.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
+        )
 
     async def depth(self, url: str | None = None) -> tuple[int, int]:
         """Count what is visible in a queue and what is in flight."""
@@ -129,11 +193,9 @@ class Rig:
         return await self.check(**expected)
 
     async def stop(self) -> None:
-        """Stop every worker that still runs, frozen ones too."""
+        """End every worker that still runs, frozen ones too."""
         for worker in filter(None, self.workers):
-            if worker.exit_code is None:
-                worker.thaw()
-        await asyncio.gather(*(worker.stop() for worker in filter(None, self.workers)))
+            worker.kill()
 
 
 @asynccontextmanager
@@ -161,6 +223,7 @@ async def open_rig(
             clients=clients,
             directory=directory,
             seed=seed,
+            opened=opened,
         )
         opened.push_async_callback(rig.stop)
         yield rig
