@@ -7,21 +7,20 @@ of them would burn receive counts until good pictures were dead letters.
 import asyncio
 import contextlib
 import random
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from safelight.errors import Misconfigured, Unavailable
 from worker.metrics import WorkerMetrics
 
 FAILURES_TO_OPEN = 5
 """In a row, without one success: retries inside a call have failed before these count."""
-PATIENT_RECEIVES = 5
-"""A message received this often is held while a service is down: half its receives are left."""
 DISPENSABLE = frozenset({"sns"})
 """Without these a picture can still be settled: only its telling waits."""
-MOST_HELD = 500
-"""A held message costs a timer and a tenth of a renewal; more than this are returned."""
+OWN = frozenset({"spool", "render children"})
+"""What only this worker has: another may do what this one cannot, so nothing is held for them."""
+MOST_HELD = 1000
+"""A held message costs a few kilobytes and a tenth of a renewal; with more, the breaker opens."""
 PAUSE_SECONDS = 5
 """Between two attempts to find out whether what is hopeless still is."""
 
@@ -29,7 +28,7 @@ PAUSE_SECONDS = 5
 class Breaker:
     """Open while a service fails for every message; closed by the first success.
 
-    It also counts the messages that are held for better times: they must not take the room of
+    It also keeps the messages that are held for better times: they must not take the room of
     others, or one message that always fails would stop the worker.
     """
 
@@ -41,12 +40,13 @@ class Breaker:
         """Called when a message is held: it leaves room for another."""
         self._metrics = metrics
         self._failures: dict[str, int] = {}
-        self._tried_at: dict[str, float] = defaultdict(float)
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
     def open(self) -> bool:
         """Whether receiving is of no use, but to find out when that changes."""
-        return any(self._down(each) and each not in DISPENSABLE for each in self._failures)
+        down = (name for name, count in self._failures.items() if count >= FAILURES_TO_OPEN)
+        return self.held >= MOST_HELD or not DISPENSABLE.issuperset(down)
 
     def failed(self, error: Unavailable | Misconfigured) -> None:
         """Count a failure. What only a person can put right opens the breaker at once."""
@@ -56,37 +56,40 @@ class Breaker:
         self._metrics.breaker_open.labels(error.dependency).set(count >= FAILURES_TO_OPEN)
 
     def succeeded(self) -> None:
-        """Close it: a message went all its way."""
+        """Close it: a picture went all its way."""
         for dependency in self._failures:
             self._metrics.breaker_open.labels(dependency).set(0)
         self._failures.clear()
 
-    def holds(self, error: Unavailable | Misconfigured, *, receive_count: int) -> bool:
+    def holds(self, error: Unavailable | Misconfigured) -> bool:
         """Tell whether a message that failed so is held and tried again, not returned."""
-        settled = error.dependency in DISPENSABLE
-        spent = receive_count >= PATIENT_RECEIVES
-        return (self.open or settled or spent) and self.held < MOST_HELD
+        needed = error.dependency not in OWN
+        return needed and (self.open or error.dependency in DISPENSABLE)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, missing: str | None) -> AsyncIterator[None]:
+        """Try again in the block, once a service may be back: after the others that wait for it.
+
+        One at a time finds out, after a pause; once one has succeeded the others follow it, still
+        one at a time, so that they rush neither the service nor the slots. Nothing missing, no
+        waiting.
+        """
+        if missing is None:
+            yield
+            return
+        async with contextlib.AsyncExitStack() as taken:
+            with self._holding():
+                await taken.enter_async_context(self._turns[missing])
+                if missing in self._failures:
+                    jitter = random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+                    await asyncio.sleep(self.pause_seconds * jitter)
+            yield
 
     @contextlib.contextmanager
-    def holding(self) -> Iterator[None]:
-        """Count a message as held for the block."""
+    def _holding(self) -> Iterator[None]:
         self.held += 1
         self.on_held()
         try:
             yield
         finally:
             self.held -= 1
-
-    async def better_times(self, dependency: str) -> None:
-        """Wait until a service may be back: of all that wait for it, one at a time finds out."""
-        while True:
-            # Those that waited together should not come together.
-            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
-            await asyncio.sleep(self.pause_seconds * jitter)
-            now = time.monotonic()
-            if not self._down(dependency) or now - self._tried_at[dependency] > self.pause_seconds:
-                self._tried_at[dependency] = now
-                return
-
-    def _down(self, dependency: str) -> bool:
-        return self._failures.get(dependency, 0) >= FAILURES_TO_OPEN

@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 LONGEST_PAUSE_SECONDS = 8
 """After failing receives: a queue that is back is found within that."""
+LAST_RELEASES_SECONDS = 10
+"""For giving back, after a drain, what was stopped; what is not comes back by itself."""
 SHORTEST_EMPTY_SECONDS = 1
 """Between receives that bring nothing: past its limit of messages in flight SQS answers at once."""
 
@@ -68,8 +70,9 @@ class Consumer:
         self._receiving_well = False
         breaker.on_held = self._room.set
         metrics.messages_held.labels("working").set_function(lambda: handler.working)
+        metrics.messages_held.labels("held").set_function(lambda: breaker.held)
         metrics.messages_held.labels("waiting").set_function(
-            lambda: len(self._handling) - handler.working
+            lambda: len(self._handling) - handler.working - breaker.held
         )
 
     def drain(self) -> None:
@@ -102,7 +105,8 @@ class Consumer:
             for lease in self._handling.values():
                 lease.stop()
             await receiving
-            await asyncio.gather(*self._handling)
+            if self._handling:
+                await asyncio.wait(self._handling, timeout=LAST_RELEASES_SECONDS)
 
     async def _receive_forever(self) -> None:
         failures = 0

@@ -25,7 +25,7 @@ class Handler:
     def __init__(
         self,
         *,
-        process: Callable[[Message], Awaitable[None]],
+        process: Callable[[Message], Awaitable[bool]],
         slots: int,
         breaker: Breaker,
         disposal: Disposal,
@@ -53,43 +53,51 @@ class Handler:
         facts = context.run(get_contextvars)
         try:
             await self._disposal.carry_out(verdict, lease.message, facts=facts)
-        except (Unavailable, Misconfigured) as error:  # its lease runs out, and it comes back
-            self._breaker.failed(error)
+        except SafelightError as error:  # its lease runs out, and it comes back
+            self._count(error)
             log.error("not_disposed", error=str(error), message_id=lease.message.message_id)
         else:
-            if isinstance(verdict, Done):
+            if isinstance(verdict, Done) and work.result():
                 self._breaker.succeeded()
 
-    async def _work(self, lease: Lease) -> None:
+    async def _work(self, lease: Lease) -> bool:
         """Process in a slot, again and again while it is hopeless for reasons of others.
 
         Such a message is no more at fault than the next one: it is held, its receive count does
         not pay, and while it waits it takes no slot and a drain releases it.
         """
-        while missing := await self._attempt(lease):
-            with self._breaker.holding():
-                await self._breaker.better_times(missing)
+        missing: str | None = None
+        while True:
+            async with self._breaker.turn(missing), self._slots:
+                if missing is None:
+                    dwell = max(0.0, time.time() - lease.message.sent_at)
+                    self._metrics.queue_dwell.observe(dwell)
+                try:
+                    return await self._attempt(lease)
+                except (Unavailable, Misconfigured) as error:
+                    if not self._breaker.holds(error):
+                        raise
+                    missing = error.dependency
+                    log.error("held", error=str(error), message_id=lease.message.message_id)
+                    lease.rest()
 
-    async def _attempt(self, lease: Lease) -> str | None:
-        """Process once; the service that the message is to be held for, if it is."""
-        async with self._slots:
-            self._metrics.queue_dwell.observe(max(0.0, time.time() - lease.message.sent_at))
-            self.working += 1
-            lease.begin()
-            try:
-                await self._process(lease.message)
-            except (Unavailable, Misconfigured) as error:
-                self._breaker.failed(error)
-                if not self._breaker.holds(error, receive_count=lease.message.receive_count):
-                    raise
-                log.error("held", error=str(error), message_id=lease.message.message_id)
-                lease.rest()
-                return error.dependency
-            finally:
-                self.working -= 1
-        return None
+    async def _attempt(self, lease: Lease) -> bool:
+        """Process once."""
+        self.working += 1
+        lease.begin()
+        try:
+            return await self._process(lease.message)
+        except SafelightError as error:
+            self._count(error)
+            raise
+        finally:
+            self.working -= 1
 
-    def _decide(self, lease: Lease, work: asyncio.Task[None]) -> Verdict:
+    def _count(self, error: SafelightError) -> None:
+        if isinstance(error, Unavailable | Misconfigured):
+            self._breaker.failed(error)
+
+    def _decide(self, lease: Lease, work: asyncio.Task[bool]) -> Verdict:
         if lease.lost:
             return Abandon()
         if work.cancelled():
@@ -106,7 +114,7 @@ class Handler:
             case error:
                 raise error
 
-    def _tell(self, lease: Lease, work: asyncio.Task[None], verdict: Verdict) -> None:
+    def _tell(self, lease: Lease, work: asyncio.Task[bool], verdict: Verdict) -> None:
         """Write the message's one wide event, and note what a dead letter should say."""
         error = None if work.cancelled() else work.exception()
         known = isinstance(error, SafelightError)

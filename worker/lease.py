@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -14,8 +14,8 @@ from worker.metrics import WorkerMetrics
 log = structlog.get_logger()
 
 RENEWALS_PER_VISIBILITY = 3
-LONGEST_HOLD_SECONDS = 3600
-"""A message held longer is stuck: it is let go, so that its receive count can tell."""
+LONGEST_HOLD_SECONDS = 11 * 3600
+"""SQS ends every hold after twelve hours. Work is bounded far below; what is held may wait."""
 
 
 class Visibility(Protocol):
@@ -40,9 +40,9 @@ class Lease:
         """Whether what becomes of the message is decided: it is renewed no more."""
         self._stopped = False
         self._recalled = False
-        self._work: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[Any] | None = None
 
-    def held_by(self, work: asyncio.Task[None]) -> None:
+    def held_by(self, work: asyncio.Task[Any]) -> None:
         """Name the task that works on the message."""
         self._work = work
         if self._stopped:

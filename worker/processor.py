@@ -103,31 +103,38 @@ class Processor:
         self._uploads_bucket = uploads_bucket
         self._max_bytes = max_bytes
 
-    async def process(self, message: Message) -> None:
-        """Settle every upload that a message tells of; then raise what kept one from it, if any."""
+    async def process(self, message: Message) -> bool:
+        """Settle every upload that a message tells of; then raise what kept one from it, if any.
+
+        Tells whether there was one to tell of: a picture went all its way.
+        """
         events = read_events(message.body, bucket=self._uploads_bucket)
         failures: list[Exception] = list(events.faults)
+        told = False
         for upload in events.uploads:
             try:
-                await self._settle(upload)
+                told |= await self._settle(upload)
             except Exception as error:  # noqa: BLE001 - raised below, after the others' turn
                 failures.append(error)
         if failures:
             raise most_hopeful(failures)
+        return told
 
-    async def _settle(self, upload: Upload) -> None:
+    async def _settle(self, upload: Upload) -> bool:
         """Bring one upload to its end; where that was reached before, only publish it again."""
         if upload.removed:
-            return self._observer.removed()
+            self._observer.removed()
+            return False
         upload, standing = await self._identify(upload)
         self._observer.began(upload)
         commit = settled_before(upload, standing) or await self._work_out(upload)
         self._observer.settled(upload, commit)
-        if commit is not None and commit.result != "superseded":
-            with self._observer.stage("publish"):
-                await self._topic.publish(Completion.of(commit.record))
-            self._observer.published(commit.record)
-        return None
+        if commit is None or commit.result == "superseded":
+            return False
+        with self._observer.stage("publish"):
+            await self._topic.publish(Completion.of(commit.record))
+        self._observer.published(commit.record)
+        return True
 
     async def _identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image that an upload is of. A key that borrows another image's id is adopted."""

@@ -54,10 +54,10 @@ def verdict_on(error: Exception, *, receive_count: int, last_chance: bool = Fals
     On its last chance it is buried: the queue's redrive policy would do that too, but silently.
     """
     cause = cause_of(error)
-    if last_chance and cause != "misconfigured":
+    if last_chance:
         return DeadLetter(cause)
     match cause:
-        case "unavailable":
+        case "unavailable" | "misconfigured":
             return Retry(backoff_seconds(receive_count), cause)
         case "unknown":
             return Retry(growing_seconds(receive_count, first=UNKNOWN_RETRY_SECONDS), cause)

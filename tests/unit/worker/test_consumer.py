@@ -14,14 +14,14 @@ from safelight import __version__
 from safelight.aws.queue import Failure, Message
 from safelight.errors import Misconfigured, Unavailable, Unreadable
 from tests.support.fakes import FakeDeadLetters, FakeQueue
-from worker.breaker import FAILURES_TO_OPEN, PATIENT_RECEIVES, Breaker
+from worker.breaker import FAILURES_TO_OPEN, Breaker
 from worker.consumer import Consumer
 from worker.disposal import Disposal
 from worker.handler import Handler
 from worker.lease import Leases
 from worker.metrics import WorkerMetrics
 
-Process = Callable[[Message], Awaitable[None]]
+Process = Callable[[Message], Awaitable[bool]]
 
 
 class Work:
@@ -35,7 +35,7 @@ class Work:
         self.outcome = outcome
         self.changed = asyncio.Condition()
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: Message) -> bool:
         self.begun.append(message.body)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -45,6 +45,7 @@ class Work:
             await self.gate.wait()
             if self.outcome is not None:
                 raise self.outcome
+            return True
         finally:
             self.at_once -= 1
 
@@ -141,10 +142,11 @@ async def test_a_free_slot_is_filled_while_another_is_still_busy() -> None:
     queue, slow = FakeQueue(), asyncio.Event()
     begun: list[str] = []
 
-    async def process(message: Message) -> None:
+    async def process(message: Message) -> bool:
         begun.append(message.body)
         if message.body == "slow":
             await slow.wait()
+        return True
 
     queue.send("slow")
     async with running(queue, process, slots=2, prefetch=0):
@@ -358,32 +360,69 @@ async def test_while_nobody_can_be_told_whatever_is_settled_waits_here_to_be_tol
 
 
 async def test_of_all_that_wait_for_a_service_one_at_a_time_finds_out() -> None:
-    breaker = Breaker(WorkerMetrics(CollectorRegistry()), pause_seconds=0.05)
-    for _ in range(FAILURES_TO_OPEN):
-        breaker.failed(Unavailable("sns", "503"))
-    waiting = [asyncio.create_task(breaker.better_times("sns")) for _ in range(50)]
-    await asyncio.sleep(0.3)
-    assert sum(each.done() for each in waiting) <= 6
-    breaker.succeeded()
+    breaker = Breaker(WorkerMetrics(CollectorRegistry()), pause_seconds=0.001)
+    breaker.failed(Unavailable("s3", "503"))
+    at_once: list[int] = []
+    trying = 0
+
+    async def wait() -> None:
+        nonlocal trying
+        async with breaker.turn("s3"):
+            trying += 1
+            at_once.append(trying)
+            await asyncio.sleep(0.01)
+            trying -= 1
+
     async with asyncio.timeout(10):
-        await asyncio.gather(*waiting)
+        await asyncio.gather(*(wait() for _ in range(20)))
+    assert at_once == [1] * 20
+    assert breaker.held == 0
 
 
-async def test_a_message_with_few_receives_left_is_held_while_a_service_is_down() -> None:
-    queue, work = FakeQueue(), Work(Unavailable("sns", "503"))
-    queue.send("one")
-    queue.entries[0].receive_count = PATIENT_RECEIVES - 1
-    async with running(queue, work, slots=1, prefetch=0):
-        await work.until_begun(5)
-        assert queue.entries[0].receive_count == PATIENT_RECEIVES
+async def test_what_tells_of_no_picture_says_nothing_of_a_service() -> None:
+    queue = FakeQueue()
+
+    async def process(message: Message) -> bool:
+        if message.body == "removal":
+            return False
+        raise Unavailable("s3", "503")
+
+    for number in range(FAILURES_TO_OPEN):
+        queue.send(str(number))
+    async with running(queue, process) as run:
+        await until(lambda: run.value("breaker_open", dependency="s3") == 1)
+        number = queue.send("removal")
+        await until(lambda: queue.deleted == [number])
+        assert run.value("breaker_open", dependency="s3") == 1
+
+
+async def test_with_too_many_held_receiving_stops_instead_of_burning_receives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.breaker.MOST_HELD", 20)
+    queue, work = FakeQueue(), Work(Misconfigured("sns", "denied"))
+    for number in range(60):
+        queue.send(str(number))
+    async with running(queue, work) as run:
+        await until(lambda: run.value("messages_held", state="held") >= 30)
+        assert {entry.receive_count for entry in queue.entries} <= {0, 1}
         work.outcome = None
-        await until(lambda: queue.deleted == ["message-1"])
+        await until(lambda: len(queue.deleted) == 60)
+
+
+async def test_nothing_is_held_for_what_only_this_worker_lacks() -> None:
+    queue, work = FakeQueue(), Work(Misconfigured("spool", "no space left"))
+    queue.send("one")
+    async with running(queue, work) as run:
+        await until(lambda: queue.calls["change_visibility"] == 1)
+        assert run.consumer._breaker.held == 0
+        assert not run.consumer.ready
 
 
 async def test_a_message_on_its_last_attempt_becomes_a_dead_letter_that_explains_itself() -> None:
     queue, letters = FakeQueue(max_receive_count=3), FakeDeadLetters()
 
-    async def process(message: Message) -> None:
+    async def process(message: Message) -> bool:
         bind_contextvars(stage="render", image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB")
         raise KeyError(message.body)
 
@@ -429,19 +468,19 @@ async def test_a_message_that_always_fails_does_not_stop_the_others(
 ) -> None:
     queue, done = FakeQueue(), []
 
-    async def process(message: Message) -> None:
+    async def process(message: Message) -> bool:
         if message.body == "poison":
             raise error
         done.append(message.body)
+        return True
 
     queue.send("poison")
-    queue.entries[0].receive_count = PATIENT_RECEIVES - 1
-    async with running(queue, process, slots=slots, prefetch=2) as run:
-        await until(lambda: run.consumer._breaker.held == 1)
+    async with running(queue, process, slots=slots, prefetch=2):
+        await until(lambda: queue.entries[0].receive_count == 1)
         for number in range(20):
             queue.send(str(number))
         await until(lambda: len(done) == 20)
-        assert queue.entries[0].receive_count == PATIENT_RECEIVES
+        assert queue.entries[0].receive_count <= 2
 
 
 async def test_a_drain_in_an_outage_waits_for_nothing() -> None:

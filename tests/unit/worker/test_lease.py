@@ -1,6 +1,7 @@
 """Leases are renewed together in time, and given up when they cannot be."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -163,6 +164,27 @@ async def test_a_renewal_that_hangs_does_not_delay_the_next_round(clock: Clock) 
     async with asyncio.timeout(10):
         await leases.renew_all()
     assert lease.lost
+
+
+async def test_renewals_that_hang_overlap_and_the_lease_is_lost_when_it_runs_out() -> None:
+    class Hanging(Visibility):
+        async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
+            await super().change_visibility(changes)
+            await asyncio.Event().wait()
+            return ()
+
+    queue = Hanging()
+    metrics = WorkerMetrics(CollectorRegistry())
+    leases = Leases(queue, visibility_seconds=1, metrics=metrics)
+    lease = leases.take(message(received_at=time.monotonic()))
+    work = await held(lease)
+    renewing = asyncio.create_task(leases.renew_forever())
+    async with asyncio.timeout(10):
+        await asyncio.wait([work])
+    assert lease.lost
+    assert time.monotonic() >= lease.expires_at
+    assert len(queue.calls) >= 2
+    renewing.cancel()
 
 
 async def test_a_lease_that_ended_is_neither_renewed_nor_lost(

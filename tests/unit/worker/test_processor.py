@@ -243,7 +243,7 @@ async def test_the_first_settlement_of_a_revision_stands(house: House) -> None:
         await house.process(event)
         return await standing(record)
 
-    house.records.commit = another_worker_first  # type: ignore[method-assign,assignment]
+    house.records.commit = another_worker_first  # type: ignore[method-assign,assignment]  # a table that is late
     house.renderer.outcome = Rejection(Reason.TIMEOUT, "slow here")
     await house.process(event)
     assert house.record.status is Status.COMPLETED

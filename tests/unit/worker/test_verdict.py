@@ -38,6 +38,7 @@ def test_an_unknown_error_is_tried_again_after_growing_delays() -> None:
     [
         (Unreadable("x"), "unreadable"),
         (Unavailable("s3", "x"), "unavailable"),
+        (Misconfigured("spool", "x"), "misconfigured"),
         (KeyError("x"), "unknown"),
     ],
 )
@@ -45,8 +46,3 @@ def test_on_its_last_attempt_a_message_is_a_dead_letter_with_a_reason(
     error: Exception, reason: str
 ) -> None:
     assert verdict_on(error, receive_count=10, last_chance=True) == DeadLetter(reason)
-
-
-def test_a_misconfiguration_is_no_reason_to_bury_a_message() -> None:
-    error = Misconfigured("s3", "access denied")
-    assert verdict_on(error, receive_count=10, last_chance=True) == Retry(0, "misconfigured")
