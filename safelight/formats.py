@@ -11,7 +11,8 @@ from types import MappingProxyType
 HEADER_BYTES = 128
 """How many leading bytes `recognise` needs."""
 
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
+"""Lengths of the bitmap headers that were ever defined."""
 _NEUTRAL_BRANDS = frozenset({b"mif1", b"msf1", b"miaf"})
 """Major brands of the container that leave the coding to the compatible brands."""
 
@@ -34,8 +35,11 @@ class Format:
     extension: str
     matches: Callable[[bytes], bool]
     """Whether the first `HEADER_BYTES` bytes of a file are of this format."""
-    loader: str
-    """The libvips operation that reads it, the only one un-blocked for it."""
+    loader: str | None = None
+    """The libvips operation that reads it, the only one un-blocked for it; None where libvips has
+    none (`imaging/decoders.py`)."""
+    coding: str | None = None
+    """What libvips must call the coding inside its container, where that may hold several."""
     saver: str | None = None
     """The libvips operation that writes it; None where Safelight does not."""
     readable: bool = True
@@ -81,19 +85,26 @@ def _is_tiff(head: bytes) -> bool:
     return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:10] != b"CR"
 
 
-def _is_avif(head: bytes) -> bool:
+def _is_bmp(head: bytes) -> bool:
+    """Tell a bitmap by its magic number and the length of the header that follows."""
+    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+
+
+def _has_brand(*brands: bytes) -> Callable[[bytes], bool]:
     """Read an ISO media file's brands (ISO/IEC 14496-12, 4.3: size, ftyp, major, minor, ...).
 
-    A file of another major brand, HEIC say, stays what that brand names it.
+    A file stays what its major brand names it, whatever else it is compatible with.
     """
-    size = int.from_bytes(head[:4], "big")
-    if head[4:8] != b"ftyp" or size < 16 or size % 4:
-        return False
-    major, end = head[8:12], min(size, len(head))
-    compatible = {head[start : start + 4] for start in range(16, end, 4)}
-    return major in _AVIF_BRANDS or (
-        major in _NEUTRAL_BRANDS and not _AVIF_BRANDS.isdisjoint(compatible)
-    )
+
+    def matches(head: bytes) -> bool:
+        size = int.from_bytes(head[:4], "big")
+        if head[4:8] != b"ftyp" or size < 16 or size % 4:
+            return False
+        major, end = head[8:12], min(size, len(head))
+        compatible = {head[start : start + 4] for start in range(16, end, 4)}
+        return major in brands or (major in _NEUTRAL_BRANDS and not compatible.isdisjoint(brands))
+
+    return matches
 
 
 FORMATS: tuple[Format, ...] = (
@@ -164,8 +175,9 @@ FORMATS: tuple[Format, ...] = (
         name="avif",
         media_type="image/avif",
         extension="avif",
-        matches=_is_avif,
+        matches=_has_brand(b"avif", b"avis"),
         loader="heifload",
+        coding="av1",
         saver="heifsave",
         keeps_alpha=True,
         max_side=16_384,
@@ -175,6 +187,22 @@ FORMATS: tuple[Format, ...] = (
         quality=Scale(least=1, most=100, default=60),
         effort=Scale(least=0, most=9, default=0),
         save_options=MappingProxyType({"compression": "av1", "bitdepth": 8}),
+    ),
+    Format(
+        name="heic",
+        media_type="image/heic",
+        extension="heic",
+        matches=_has_brand(b"heic", b"heix", b"heim", b"heis"),
+        loader="heifload",
+        coding="hevc",
+        decoded_bytes_per_sample=1.8,
+    ),
+    Format(
+        name="bmp",
+        media_type="image/bmp",
+        extension="bmp",
+        matches=_is_bmp,
+        decoded_bytes_per_pixel=14,
     ),
 )
 

@@ -8,15 +8,25 @@ from pathlib import Path
 import pyvips
 
 from safelight.formats import READABLE, Format
+from safelight.imaging.decoders import DECODES, DESCRIBES
 
 
 def restrict() -> None:
     """Take from this process every loader but those of the format table, and libvips' caches."""
     pyvips.operation_block_set("VipsForeignLoad", True)
     for format in READABLE:
+        if format.loader is None:
+            continue
         loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", format.loader))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
+
+
+def open_header(path: Path, format: Format, *, accept_damaged: bool) -> pyvips.Image:
+    """Open a picture for what its header says. Raises `pyvips.Error`."""
+    if describe := DESCRIBES.get(format.name):
+        return describe(path)
+    return _load(path, format, accept_damaged=accept_damaged)
 
 
 def open_image(
@@ -24,10 +34,16 @@ def open_image(
 ) -> pyvips.Image:
     """Open the first frame for one pass from top to bottom. Raises `pyvips.Error`.
 
-    Pixels are decoded only when they are asked for; damage shows then.
+    What libvips decodes is decoded only when its pixels are asked for; damage shows then.
     """
+    if decode := DECODES.get(format.name):
+        return decode(path)
+    return _load(path, format, accept_damaged=accept_damaged, shrink=shrink)
+
+
+def _load(path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1) -> pyvips.Image:
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     # "warning" is what libvips needs to see damage at all; truncation shows in any case.
     fail_on = "truncated" if accept_damaged else "warning"
-    load = getattr(pyvips.Image, format.loader)
+    load = getattr(pyvips.Image, str(format.loader))
     return load(str(path), access="sequential", fail_on=fail_on, **options)

@@ -10,9 +10,9 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
-from safelight.imaging.libvips import open_image
+from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
-from safelight.imaging.structure import is_cut_short, is_of_an_unread_kind
+from safelight.imaging.structure import is_cut_short, is_of_an_unread_kind, largest_part
 
 __all__ = ["Limits", "Probe", "probe"]
 
@@ -72,6 +72,7 @@ def probe(path: Path, limits: Limits) -> Probe:
         detail = f"{size_bytes} bytes; at most {limits.max_bytes} are accepted"
         raise Rejection(Reason.TOO_MANY_BYTES, detail)
     format = _recognise(path)
+    _refuse_huge_parts(path, format, limits)
     found = _read_header(path, format, size_bytes, limits)
     _refuse_excess(found, limits)
     return found
@@ -85,9 +86,16 @@ def _recognise(path: Path) -> Format:
     return format
 
 
+def _refuse_huge_parts(path: Path, format: Format, limits: Limits) -> None:
+    width, height = largest_part(path, format.name)
+    if width * height > limits.max_pixels:
+        detail = f"a part of {width} x {height} pixels; at most {limits.max_pixels} are accepted"
+        raise Rejection(Reason.TOO_MANY_PIXELS, detail)
+
+
 def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) -> Probe:
     try:
-        image = open_image(path, format, accept_damaged=limits.accept_damaged)
+        image = open_header(path, format, accept_damaged=limits.accept_damaged)
         return _describe(image, format, size_bytes)
     except pyvips.Error as error:
         raise damaged(path, format.name, "header") from error
@@ -128,7 +136,7 @@ def _describe(image: pyvips.Image, format: Format, size_bytes: int) -> Probe:
 def _refuse_unreadable(image: pyvips.Image, format: Format) -> None:
     """Refuse what a loader opens but Safelight cannot turn into colours."""
     coding = "heif-compression"
-    if image.get_typeof(coding) and image.get(coding) != "av1":
+    if image.get_typeof(coding) and image.get(coding) != format.coding:
         raise Rejection(Reason.UNSUPPORTED, f"{format.name} file with another coding inside")
     colourless = image.interpretation == "multiband"
     inks = image.interpretation == "cmyk"

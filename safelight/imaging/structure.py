@@ -1,14 +1,14 @@
-"""Tells why a decoder refused a file, by walking its structure: cut short, of an unread kind, odd.
+"""Tells of a file what decoders do not, by walking its structure: cut short, unread, odd, huge.
 
-Asked only after a decoder has failed, and read as untrusted: every walk moves forward and stays
-inside the file. Decoders' messages are no source for this (libvips keeps them in one buffer per
-process).
+Why a decoder refused it is asked only after it has; how large its parts are, before. All is read as
+untrusted: every walk moves forward and stays inside the file. Decoders' messages are no source for
+this (libvips keeps them in one buffer per process).
 """
 
 import mmap
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,10 @@ _MAX_TIFF_CHUNKS = 200_000
 _MAX_TIFF_TAGS = 65_535
 """As many as a directory of TIFF can have. BigTIFF could have 2^64."""
 
+_MAX_ISO_BOXES = 100_000
+_BMP_CORE_HEADER = 12
+_BMP_UNCOMPRESSED = frozenset({0, 3, 6})
+
 Data = bytes | mmap.mmap
 
 
@@ -58,6 +62,21 @@ def is_of_an_unread_kind(path: Path, format: str) -> bool:
 def has_an_odd_header(path: Path, format: str) -> bool:
     """Tell whether a header has what decoders warn of and show all the same."""
     return _answer(_ODD_HEADERS.get(format), path, if_it_fails=False)
+
+
+def largest_part(path: Path, format: str) -> tuple[int, int]:
+    """Find the largest width and height that a file announces for a part: a tile, an alpha plane.
+
+    A decoder allocates by them, whatever small size the whole picture claims; (0, 0) where the
+    format has no such parts.
+    """
+    if format not in _OF_PARTS or path.stat().st_size == 0:
+        return 0, 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            return max(_iso_sizes(data), key=lambda size: size[0] * size[1], default=(0, 0))
+        except (IndexError, struct.error):
+            return 0, 0
 
 
 def _answer(ask: Callable[[Data], bool] | None, path: Path, *, if_it_fails: bool) -> bool:
@@ -208,6 +227,50 @@ def _iso_media(data: Data) -> bool:
     return at > len(data)
 
 
+def _iso_sizes(data: Data) -> Iterator[tuple[int, int]]:
+    """Read the image spatial extents in meta/iprp/ipco (ISO/IEC 23008-12, 6.5.3)."""
+    start, end = 0, len(data)
+    for kind, header in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0)):
+        boxes = _iso_boxes(data, start, end)
+        found = next((box for box in boxes if box[0] == kind), None)
+        if found is None:
+            return
+        start, end = found[1] + header, found[2]
+    for kind, at, _ in _iso_boxes(data, start, end):
+        if kind == b"ispe":
+            width, height = struct.unpack_from(">II", data, at + 4)
+            yield width, height
+
+
+def _iso_boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """List boxes beside one another: kind, where the content starts, where it ends."""
+    for _ in range(_MAX_ISO_BOXES):
+        if start + 8 > end:
+            return
+        (size,), header = struct.unpack_from(">I", data, start), 8
+        if size == 1:
+            (size,), header = struct.unpack_from(">Q", data, start + 8), 16
+        size = size or end - start
+        if size < header or start + size > end:
+            return
+        yield bytes(data[start + 4 : start + 8]), start + header, start + size
+        start += size
+
+
+def _bmp(data: Data) -> bool:
+    """Compare an uncompressed bitmap's rows with the file's end."""
+    (place,) = struct.unpack_from("<I", data, 10)
+    (header,) = struct.unpack_from("<I", data, 14)
+    if header == _BMP_CORE_HEADER:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        coding = 0
+    else:
+        width, height, _, bits, coding = struct.unpack_from("<iiHHI", data, 18)
+    row = (width * bits + 31) // 32 * 4
+    return coding in _BMP_UNCOMPRESSED and int(place + row * abs(height)) > len(data)
+
+
+_OF_PARTS = frozenset({"avif", "heic"})
 _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
     {
         "jpeg": _jpeg,
@@ -216,6 +279,8 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
         "gif": _gif,
         "tiff": _tiff,
         "avif": _iso_media,
+        "heic": _iso_media,
+        "bmp": _bmp,
     }
 )
 _UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"tiff": _unread_tiff})

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pyvips
 from PIL import Image, ImageCms
 
@@ -42,12 +43,14 @@ def slow_jpeg() -> bytes:
 
 
 def encoded(picture: Image.Image, format: str, **options: object) -> bytes:
+    if format == "HEIC":
+        return heic(picture, **options)
     into = io.BytesIO()
     picture.save(into, format, **options)
     return into.getvalue()
 
 
-def turned(orientation: int) -> bytes:
+def turned(orientation: int, format: str = "JPEG") -> bytes:
     """The quarters, stored so that applying the orientation shows them upright, with GPS."""
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -65,7 +68,8 @@ def turned(orientation: int) -> bytes:
     exif[0x0112] = orientation
     exif[0x010F] = "SECRETMAKER"
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (11.0, 34.0, 0.0)})
-    return encoded(picture, "JPEG", quality=95, subsampling=0, exif=exif)
+    options = {"subsampling": 0} if format == "JPEG" else {}
+    return encoded(picture, format, exif=exif.tobytes(), quality=95, **options)
 
 
 def deep_png() -> bytes:
@@ -160,6 +164,39 @@ def animated(format: str, frames: int = 3, **options: object) -> bytes:
         for n in range(frames)
     )
     return encoded(first, format, save_all=True, append_images=rest, **options)
+
+
+def heic(picture: Image.Image, **options: object) -> bytes:
+    """HEVC in HEIF, as phones write it."""
+    into = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(into, **({"quality": 95} | options))
+    return into.getvalue()
+
+
+def deep_heic(picture: Image.Image) -> bytes:
+    """10 bits a band."""
+    into = io.BytesIO()
+    values = (np.asarray(picture).astype(np.uint16) << 8).tobytes()
+    pillow_heif.from_bytes(mode=f"{picture.mode};16", size=picture.size, data=values).save(
+        into, quality=95
+    )
+    return into.getvalue()
+
+
+def heic_of_two(primary: int) -> bytes:
+    """A red and a green picture; one of them is the primary one."""
+    file = pillow_heif.from_pillow(Image.new("RGB", (40, 20), RED))
+    file.add_from_pillow(Image.new("RGB", (64, 64), GREEN))
+    into = io.BytesIO()
+    file.save(into, quality=95, primary_index=primary)
+    return into.getvalue()
+
+
+def resized_parts(heif: bytes, width: int, height: int) -> bytes:
+    """Let every part of a HEIC or AVIF announce another size than it has."""
+    parts = heif.split(b"ispe")
+    size = bytes(4) + struct.pack(">II", width, height)
+    return b"ispe".join([parts[0], *(size + part[12:] for part in parts[1:])])
 
 
 def srgb_profile() -> bytes:

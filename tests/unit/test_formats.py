@@ -24,6 +24,10 @@ def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
         (ftyp(b"avif"), "avif"),
         (ftyp(b"avis", b"avif"), "avif"),
         (ftyp(b"mif1", b"miaf", b"avif"), "avif"),
+        (ftyp(b"heic", b"mif1", b"heic"), "heic"),
+        (ftyp(b"heix", b"mif1", b"avif"), "heic"),
+        (ftyp(b"mif1", b"heic"), "heic"),
+        (b"BM" + bytes(12) + b"\x28\0\0\0", "bmp"),
     ],
 )
 def test_a_format_is_recognised_by_its_first_bytes(head, name):
@@ -45,9 +49,9 @@ def test_a_format_is_recognised_by_its_first_bytes(head, name):
         b"RIFF\x10\0\0\0WAVE",
         b"BM\0\0",
         b"II*\0\x10\0\0\0CR\x02\0",
-        ftyp(b"heic", b"mif1", b"heic"),
-        ftyp(b"heic", b"mif1", b"avif"),
-        ftyp(b"mif1", b"heic"),
+        ftyp(b"hevc", b"msf1", b"hevc"),
+        ftyp(b"mif1", b"jpeg"),
+        b"BM" + bytes(20),
         ftyp(b"mp42", b"isom"),
         ftyp(b"avif", size=8),
         ftyp(b"avif", size=1),

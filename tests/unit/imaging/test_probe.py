@@ -1,7 +1,10 @@
+import struct
+
 import pytest
 import pyvips
 
 from safelight.errors import Reason, Rejection
+from safelight.formats import READABLE
 from safelight.imaging.limits import Limits
 from safelight.imaging.probe import probe
 from tests.support import pictures
@@ -16,7 +19,7 @@ def reason(path, limits=LIMITS) -> Reason:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "gif", "tiff", "avif"])
+@pytest.mark.parametrize("format", [format.name for format in READABLE])
 def test_every_readable_format_is_probed_by_content_whatever_its_name(file, format):
     found = probe(file(pictures.encoded(pictures.quarters(), format.upper()), "x.txt"), LIMITS)
     assert (found.format, found.width, found.height) == (format, 80, 48)
@@ -27,6 +30,8 @@ def test_every_readable_format_is_probed_by_content_whatever_its_name(file, form
 def test_width_and_height_are_as_displayed(file, orientation):
     found = probe(file(pictures.turned(orientation)), LIMITS)
     assert (found.width, found.height, found.orientation) == (80, 48, orientation)
+    found = probe(file(pictures.turned(orientation, "HEIC")), LIMITS)
+    assert (found.width, found.height, found.orientation) == (80, 48, 1)
 
 
 def test_alpha_bits_interlacing_and_profiles_are_told(file):
@@ -62,7 +67,7 @@ def test_a_file_over_the_limit_has_too_many_bytes(file):
         ("page.pdf", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"),
         ("script.mvg", b"push graphic-context\nviewbox 0 0 640 480\n"),
         ("print.ps", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
-        ("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)),
+        ("sequence.heic", b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc" + bytes(100)),
         ("bitmap.bmp", b"BM" + bytes(60)),
     ],
 )
@@ -74,6 +79,21 @@ def test_what_is_no_readable_picture_is_unsupported_whatever_its_name(file, name
 def test_a_huge_png_is_rejected_from_its_header(file, bits, colour):
     bomb = pictures.png_bomb(50_000, 50_000, bits=bits, colour=colour)
     assert reason(file(bomb)) is Reason.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("format", ["AVIF", "HEIC"])
+@pytest.mark.parametrize("size", [(50_000, 50_000), (2**31 - 1, 2**31 - 1), (16_384, 16_384)])
+def test_a_part_that_announces_too_many_pixels_is_rejected_before_a_decoder_sees_it(
+    file, format, size
+):
+    whole = pictures.encoded(pictures.quarters(), format)
+    assert reason(file(pictures.resized_parts(whole, *size))) is Reason.TOO_MANY_PIXELS
+
+
+def test_a_huge_bmp_is_rejected_from_its_header(file):
+    data = bytearray(pictures.encoded(pictures.quarters(), "BMP"))
+    data[18:26] = struct.pack("<ii", 60_000, -60_000)
+    assert reason(file(bytes(data))) is Reason.TOO_MANY_PIXELS
 
 
 def test_the_pixels_of_a_frame_are_limited_to_the_pixel(file):
@@ -97,7 +117,7 @@ def test_announced_frames_are_limited(file, frames, accepted):
         assert reason(path) is Reason.TOO_MANY_FRAMES
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC", "BMP"])
 def test_a_header_that_is_cut_off_is_truncated(file, format):
     whole = pictures.encoded(pictures.noise(90, 60), format)
     assert reason(file(whole[:40])) is Reason.TRUNCATED

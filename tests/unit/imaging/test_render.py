@@ -8,7 +8,7 @@ import pyvips
 from PIL import Image
 
 from safelight.errors import Reason, Rejection
-from safelight.formats import BY_NAME
+from safelight.formats import BY_NAME, READABLE
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import SPLIT_PIXELS, plan
 from safelight.imaging.probe import probe
@@ -66,7 +66,7 @@ def assert_upright(picture: Image.Image) -> None:
         assert near(found, expected)
 
 
-@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+@pytest.mark.parametrize("source", [format.name.upper() for format in READABLE])
 def test_every_readable_format_becomes_every_writable_one(rendered, source):
     data = pictures.encoded(pictures.quarters(), source)
     for picture in rendered(data, *FULL).values():
@@ -74,10 +74,11 @@ def test_every_readable_format_becomes_every_writable_one(rendered, source):
         assert_upright(picture)
 
 
+@pytest.mark.parametrize("format", ["JPEG", "HEIC"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_applied_full_size_and_scaled(rendered, orientation):
+def test_every_orientation_is_applied_full_size_and_scaled(rendered, orientation, format):
     presets = (WEBP, *SMALL, Preset(name="cut", box=(20, 20), fit="cover", format="png"))
-    made = rendered(pictures.turned(orientation), *presets)
+    made = rendered(pictures.turned(orientation, format), *presets)
     assert [made[name].size for name in ("full", "fit32", "fit16")] == [
         (80, 48),
         (32, 19),
@@ -87,9 +88,10 @@ def test_every_orientation_is_applied_full_size_and_scaled(rendered, orientation
         assert_upright(picture)
 
 
+@pytest.mark.parametrize("format", ["JPEG", "HEIC"])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_nothing_of_the_metadata_leaves(rendered, tmp_path, orientation):
-    for picture in rendered(pictures.turned(orientation), *FULL, *SMALL).values():
+def test_nothing_of_the_metadata_leaves(rendered, tmp_path, orientation, format):
+    for picture in rendered(pictures.turned(orientation, format), *FULL, *SMALL).values():
         assert not picture.getexif()
         assert {"exif", "icc_profile", "xmp", "photoshop"}.isdisjoint(picture.info)
     for path in tmp_path.iterdir():
@@ -147,6 +149,42 @@ def test_grey_stays_grey(rendered, format):
 def test_16_bit_grey_becomes_8_bit(rendered):
     data = pictures.encoded(Image.new("I;16", (40, 20), 0x6464), "PNG")
     assert near(rendered(data, PNG)["full"].convert("RGB").getpixel((9, 9)), (100,) * 3, 1)
+
+
+def test_a_heic_of_10_bits_and_one_with_alpha_become_8_bit_srgb(rendered):
+    assert_upright(rendered(pictures.deep_heic(pictures.quarters()), PNG)["full"])
+    translucent = pictures.quarters().convert("RGBA")
+    translucent.putalpha(100)
+    for data in (pictures.heic(translucent), pictures.deep_heic(translucent)):
+        picture = rendered(data, PNG)["full"]
+        assert near(picture.getpixel((10, 10)), (*RED, 100))
+        assert_upright(picture)
+
+
+@pytest.mark.parametrize(("primary", "colour", "size"), [(0, RED, (40, 20)), (1, GREEN, (64, 64))])
+def test_of_a_heic_with_two_pictures_the_primary_one_is_used(rendered, primary, colour, size):
+    picture = rendered(pictures.heic_of_two(primary), PNG)["full"]
+    assert picture.size == size
+    assert near(picture.getpixel((10, 10)), colour)
+
+
+def test_a_heic_in_display_p3_is_converted_to_srgb_by_profile_or_by_number(rendered):
+    picture = Image.new("RGB", (40, 20), (200, 60, 60))
+    profile = bytes(pyvips.Image.profile_load("p3"))
+    by_profile = rendered(pictures.heic(picture, icc_profile=profile), PNG)["full"]
+    named = pictures.heic(picture, color_primaries=12, transfer_characteristics=13)
+    by_number = rendered(named, PNG)["full"]
+    for found in (by_profile, by_number):
+        red, green, blue = found.getpixel((10, 10))
+        assert red > 208
+        assert max(green, blue) < 58
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_every_kind_of_bmp_is_read(rendered, mode):
+    source = pictures.quarters().convert(mode)
+    picture = rendered(pictures.encoded(source, "BMP"), PNG)["full"]
+    assert near(picture.convert("RGB").tobytes(), source.convert("RGB").tobytes(), 0)
 
 
 def test_cmyk_without_a_profile_has_the_right_colours(rendered):
@@ -319,7 +357,7 @@ def test_a_truncated_jpeg_is_rejected_and_leaves_no_file(
     assert refused(file, tmp_path, data, limits, presets) is Reason.TRUNCATED
 
 
-@pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIC", "BMP"])
 def test_half_a_picture_of_any_format_is_truncated(file, tmp_path, format):
     whole = pictures.encoded(pictures.noise(300, 200), format)
     assert refused(file, tmp_path, whole[: len(whole) // 2]) is Reason.TRUNCATED
