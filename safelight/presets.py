@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -27,10 +28,35 @@ _TOML_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
 _FORMATS = ", ".join(f'"{format.name}"' for format in WRITABLE)
 _MISSING = object()
 
+GRAVITIES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "centre": (0.5, 0.5),
+        "north": (0.5, 0),
+        "north-east": (1, 0),
+        "east": (1, 0.5),
+        "south-east": (1, 1),
+        "south": (0.5, 1),
+        "south-west": (0, 1),
+        "west": (0, 0.5),
+        "north-west": (0, 0),
+    }
+)
+"""Name -> how much of the room that is left over lies left of and above what counts."""
+ATTENTION = "attention"
+"""The gravity that is found in the pixels."""
+_LATER = ("gravity", "focal", "enlarge", "colour", "keep")
+"""Keys that were added once there were assets: at its default, none changes a fingerprint."""
+_GRAVITIES = ", ".join(f'"{name}"' for name in GRAVITIES)
+
 _EXPECTED = {
     "name": "a lower-case letter, then up to 39 of a-z, 0-9, _ and -",
     "box": "[width, height], two whole numbers of pixels from 1 up",
     "fit": '"inside", "cover" or "contain"',
+    "gravity": f'one of {_GRAVITIES}, or "{ATTENTION}"',
+    "focal": "[x, y], two numbers from 0 to 1",
+    "enlarge": "true or false",
+    "colour": '"srgb" or "p3"',
+    "keep": 'a list that is empty or holds "copyright"',
     "format": f"one of {_FORMATS}",
     "quality": "a whole number from 1 to 100",
     "effort": "a whole number",
@@ -52,6 +78,11 @@ def _pair(value: object) -> object:
 
 
 Side = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Gravity = Literal[
+    "centre", "north", "north-east", "east", "south-east", "south", "south-west", "west",
+    "north-west", "attention",
+]  # fmt: skip
 
 
 class Preset(BaseModel):
@@ -62,10 +93,20 @@ class Preset(BaseModel):
     name: str = Field(pattern=f"^{_NAME.pattern}$")
     box: Annotated[tuple[Side, Side] | None, BeforeValidator(_pair)] = None
     fit: Literal["inside", "cover", "contain"] = "inside"
+    gravity: Gravity = "centre"
+    """Which part `cover` leaves, and where in the box `contain` lays the picture."""
+    focal: Annotated[tuple[Share, Share] | None, BeforeValidator(_pair)] = None
+    """What `cover` keeps nearest to the middle, as shares of the displayed width and height."""
+    enlarge: bool = False
+    """Whether a picture smaller than the box is made larger."""
     format: Literal["webp", "jpeg", "png", "avif"]
     quality: int | None = None
     effort: int | None = None
     background: str = Field(default="#ffffff", pattern=r"^#[0-9a-fA-F]{6}$")
+    colour: Literal["srgb", "p3"] = "srgb"
+    """`p3` keeps the colours of a source that has more than sRGB can show."""
+    keep: Annotated[tuple[Literal["copyright"], ...], BeforeValidator(_pair)] = ()
+    """Metadata that stays: who made the picture and whose it is."""
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +135,9 @@ class Preset(BaseModel):
         """Hash the definition, the name left out, and the engine's version: part of asset keys."""
         definition = self.model_dump(mode="json", exclude={"name"})
         definition["background"] = self.background.lower()
+        for key in _LATER:
+            if getattr(self, key) == Preset.model_fields[key].default:
+                del definition[key]
         text = json.dumps([ENGINE_VERSION, definition], sort_keys=True, separators=(",", ":"))
         return sha256(text.encode()).hexdigest()[:12]
 
@@ -104,6 +148,7 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     box, fit = given.get("box"), given.get("fit", "inside")
     if fit in ("cover", "contain") and box is None:
         yield "box", f"{_EXPECTED['box']}, because fit is {_shown(fit)}"
+    yield from _contradictions_of_the_place(given)
     if format is None or not format.writable:
         return
     for key, scale in (("quality", format.quality), ("effort", format.effort)):
@@ -115,6 +160,21 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     sides = box if isinstance(box, list | tuple) else ()
     if any(isinstance(side, int) and side > format.max_side for side in sides):
         yield "box", f"sides up to {format.max_side}, the most that {format.name} can have"
+
+
+def _contradictions_of_the_place(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    box, fit = given.get("box"), given.get("fit", "inside")
+    gravity, focal = given.get("gravity", "centre"), given.get("focal")
+    if given.get("enlarge") is True and box is None:
+        yield "enlarge", "no enlarge, because there is no box to enlarge to"
+    if focal is not None and fit != "cover":
+        yield "focal", f"no focal, because fit is {_shown(fit)}"
+    elif focal is not None and "gravity" in given and gravity != "centre":
+        yield "gravity", "no gravity, because focal says where"
+    if gravity == ATTENTION and fit != "cover":
+        yield "gravity", f'another than "{ATTENTION}", because fit is {_shown(fit)}'
+    elif fit == "inside" and gravity != "centre" and gravity in tuple(GRAVITIES):
+        yield "gravity", f"no gravity, because fit is {_shown(fit)}"
 
 
 def load_presets(path: Path) -> tuple[Preset, ...]:

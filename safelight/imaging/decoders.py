@@ -63,8 +63,12 @@ def _interpretation(bands: int, *, deep: bool) -> str:
     return "rgb16" if deep else "srgb"
 
 
-def _tagged(image: pyvips.Image, info: Mapping[str, Any]) -> pyvips.Image:
-    """Attach the profile; where colours are only named by number, the one that means the same."""
+def _tagged(image: pyvips.Image, info: dict[str, Any]) -> pyvips.Image:
+    """Attach metadata and the profile; where colours are only numbered, the one that means them."""
+    pillow_heif.set_orientation(info)  # upright already, whatever its EXIF says
+    for name, key in (("exif-data", "exif"), ("xmp-data", "xmp")):
+        if block := info.get(key):
+            image.set_type(pyvips.GValue.blob_type, name, bytes(block))
     profile = info.get("icc_profile")
     named = info.get("nclx_profile")
     if not profile and isinstance(named, Mapping) and named["color_primaries"] == _P3_PRIMARIES:

@@ -7,13 +7,14 @@ One decode feeds everything. Sizes come largest first, each from the smallest la
 leaves a real step down: a size made from one hardly larger would be resampled twice for nothing.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from safelight.formats import BY_NAME, Format
 from safelight.imaging.appearance import SIDE
 from safelight.imaging.probe import Probe
-from safelight.presets import Preset
+from safelight.presets import ATTENTION, GRAVITIES, Preset
 
 BASE_BYTES = 48 * 1024**2
 """What a child takes for itself and for the lines in flight, however small the picture."""
@@ -44,11 +45,17 @@ class Recipe:
     effort: int | None
     fit: str
     scaled: Size
-    """The whole picture's size once resampled; never larger than the source."""
+    """The whole picture's size once resampled; only a preset that says so enlarges."""
     size: Size
     """The variant's own size: `scaled`, cropped by `cover` or padded by `contain`."""
+    offset: Size | None
+    """Where `size` lies in `scaled`, or `scaled` in `size` if padded; None: found in the pixels."""
     background: tuple[int, int, int]
     """Red, green, blue: what stands for transparency and fills padding."""
+    colour: str
+    """`srgb` or `p3`: what the pixels are in, and what the variant says of it."""
+    keep: tuple[str, ...]
+    """Metadata that stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,8 @@ class Decode:
 
     shrink: int
     """What the decoder divides the size by."""
+    colour: str
+    """`srgb`, or `p3` where the source has more colours than sRGB and a preset keeps them."""
     keeps_pixels: bool
     """Whether the decoded picture is held in memory; else it streams into its one use."""
     levels: tuple[Level, ...]
@@ -96,24 +105,37 @@ class Plan:
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
     """Work the presets out for one source."""
-    recipes = [_recipe(probe, preset) for preset in presets]
-    full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
-    smaller = [recipe for recipe in recipes if not _is_full_size(probe, recipe)]
-    alone = full if probe.pixels > SPLIT_PIXELS else []
-    together = smaller if alone else recipes
+    wide = [preset for preset in presets if preset.colour == "p3" and probe.wide_gamut]
+    rest = [preset for preset in presets if preset not in wide]
     return Plan(
         probe=probe,
         decodes=(
-            *(_decode(probe, [recipe], with_appearance=False) for recipe in alone),
-            _decode(probe, together, with_appearance=True),
+            *(_decodes(probe, wide, colour="p3") if wide else ()),
+            *_decodes(probe, rest, colour="srgb", with_appearance=True),
         ),
     )
 
 
-def _recipe(probe: Probe, preset: Preset) -> Recipe:
+def _decodes(
+    probe: Probe, presets: Sequence[Preset], *, colour: str, with_appearance: bool = False
+) -> Iterator[Decode]:
+    """Plan the decodes for presets of one kind of colours."""
+    recipes = [_recipe(probe, preset, colour) for preset in presets]
+    full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
+    alone = full if probe.pixels > SPLIT_PIXELS else []
+    for recipe in alone:
+        yield _decode(probe, [recipe], colour=colour, with_appearance=False)
+    together = [recipe for recipe in recipes if recipe not in alone]
+    if together or with_appearance:
+        yield _decode(probe, together, colour=colour, with_appearance=with_appearance)
+
+
+def _recipe(probe: Probe, preset: Preset, colour: str) -> Recipe:
     source = (probe.width, probe.height)
     limit = BY_NAME[preset.format].max_side
-    scaled, size = _FITS[preset.fit](source, preset.box or source)
+    scaled, size = _FITS[preset.fit](
+        source, preset.box or source, math.inf if preset.enlarge else 1
+    )
     longest = max(size)
     if longest > limit:  # only a preset without a box can get here: its size is the source's
         scaled = size = _within(source, (limit, limit))
@@ -126,33 +148,36 @@ def _recipe(probe: Probe, preset: Preset) -> Recipe:
         fit=preset.fit,
         scaled=scaled,
         size=size,
+        offset=_offset(preset, scaled, size),
         background=preset.background_rgb,
+        colour=colour,
+        keep=preset.keep,
     )
 
 
-def _inside(source: Size, box: Size) -> tuple[Size, Size]:
-    scaled = _within(source, box)
+def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
+    scaled = _within(source, box, most)
     return scaled, scaled
 
 
-def _contain(source: Size, box: Size) -> tuple[Size, Size]:
-    return _within(source, box), box
+def _contain(source: Size, box: Size, most: float) -> tuple[Size, Size]:
+    return _within(source, box, most), box
 
 
-def _cover(source: Size, box: Size) -> tuple[Size, Size]:
-    """Fill the box; a source smaller than it fills a smaller box of the same shape."""
-    size = _within(box, source)
+def _cover(source: Size, box: Size, most: float) -> tuple[Size, Size]:
+    """Fill the box; a source that may not be enlarged to it fills a smaller box of its shape."""
+    size = box if most > 1 else _within(box, source)
     scale = max(size[0] / source[0], size[1] / source[1])
-    scaled = _scaled(source, min(scale, 1))
+    scaled = _scaled(source, min(scale, most))
     return (max(scaled[0], size[0]), max(scaled[1], size[1])), size
 
 
 _FITS = {"inside": _inside, "contain": _contain, "cover": _cover}
 
 
-def _within(source: Size, box: Size) -> Size:
-    """Shrink a size into a box, aspect kept; never enlarge it."""
-    width, height = _scaled(source, min(box[0] / source[0], box[1] / source[1], 1))
+def _within(source: Size, box: Size, most: float = 1) -> Size:
+    """Scale a size into a box, aspect kept, by `most` at most."""
+    width, height = _scaled(source, min(box[0] / source[0], box[1] / source[1], most))
     return min(width, box[0]), min(height, box[1])
 
 
@@ -160,11 +185,28 @@ def _scaled(source: Size, scale: float) -> Size:
     return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
 
 
+def _offset(preset: Preset, scaled: Size, size: Size) -> Size | None:
+    """Place what is cropped or padded: by the focal point if there is one, else by gravity."""
+    if preset.gravity == ATTENTION:
+        return None if scaled != size else (0, 0)
+    room = (abs(scaled[0] - size[0]), abs(scaled[1] - size[1]))
+    if preset.focal is None:
+        across, down = GRAVITIES[preset.gravity]
+        return int(room[0] * across), int(room[1] * down)
+    left, top = (
+        min(max(round(focal * long - short / 2), 0), most)
+        for focal, long, short, most in zip(preset.focal, scaled, size, room, strict=True)
+    )
+    return left, top
+
+
 def _is_full_size(probe: Probe, recipe: Recipe) -> bool:
     return recipe.scaled == (probe.width, probe.height)
 
 
-def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -> Decode:
+def _decode(
+    probe: Probe, recipes: Sequence[Recipe], *, colour: str, with_appearance: bool
+) -> Decode:
     sizes = sorted(
         {recipe.scaled for recipe in recipes}, key=lambda size: (-size[0] * size[1], size)
     )
@@ -178,6 +220,7 @@ def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -
     reads = sum(_reads(probe, level) for level in levels if level.origin is None)
     return Decode(
         shrink=_shrink(probe, levels[0].size),
+        colour=colour,
         # A stream can be read only once, and a turned picture is read out of order.
         keeps_pixels=reads > 1 or probe.orientation > 1,
         levels=tuple(levels),
@@ -186,15 +229,19 @@ def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -
 
 def _reads(probe: Probe, level: Level) -> int:
     """Count how often a level reads the decoded picture; resampled pixels are held."""
-    uses = len(level.recipes) + level.shows_appearance
+    # What looks for its place reads the pixels before it cuts them.
+    looks = sum(recipe.offset is None for recipe in level.recipes)
+    uses = len(level.recipes) + looks + level.shows_appearance
     return uses if level.size == (probe.width, probe.height) else 1
 
 
 def _origin(probe: Probe, levels: Sequence[Level], size: Size) -> int | None:
-    """Find the smallest resampled level that is a real step larger on both sides."""
+    """Find the smallest level that was shrunk and is a real step larger on both sides."""
+    source = (probe.width, probe.height)
     for index in reversed(range(len(levels))):
         larger = levels[index].size
-        if larger != (probe.width, probe.height) and _is_a_step(larger, size):
+        shrunk = larger != source and larger[0] <= source[0] and larger[1] <= source[1]
+        if shrunk and _is_a_step(larger, size):
             return index
     return None
 

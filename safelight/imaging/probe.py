@@ -12,6 +12,7 @@ from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
 from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
+from safelight.imaging.profile import is_wider_than_srgb
 from safelight.imaging.structure import is_cut_short, is_of_an_unread_kind, largest_part
 
 __all__ = ["Limits", "Probe", "probe"]
@@ -30,6 +31,7 @@ _INKS = frozenset({"uchar", "ushort"})
 """How CMYK comes; nothing says what other numbers of ink mean."""
 _MOST_BANDS = 5
 """CMYK with alpha."""
+ICC = "icc-profile-data"
 _SIDEWAYS = 5
 """The first EXIF orientation that swaps width and height."""
 
@@ -56,6 +58,8 @@ class Probe:
     interlaced: bool = False
     """An interlaced PNG or a progressive JPEG: it cannot be decoded line by line."""
     has_icc: bool = False
+    wide_gamut: bool = False
+    """Whether the profile says colours that sRGB cannot."""
 
     @property
     def pixels(self) -> int:
@@ -129,7 +133,8 @@ def _describe(image: pyvips.Image, format: Format, size_bytes: int) -> Probe:
         alpha=bool(image.hasalpha()),
         bits=_BITS[image.format],
         interlaced=_whole(image, "interlaced", default=0) > 0,
-        has_icc=image.get_typeof("icc-profile-data") != 0,
+        has_icc=image.get_typeof(ICC) != 0,
+        wide_gamut=image.get_typeof(ICC) != 0 and is_wider_than_srgb(image.get(ICC)),
     )
 
 

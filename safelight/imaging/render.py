@@ -18,9 +18,11 @@ from safelight.imaging.appearance import Appearance
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Decode, Plan, Recipe, Size
-from safelight.imaging.probe import damaged
+from safelight.imaging.probe import ICC, damaged
+from safelight.imaging.rights import Rights
 from safelight.imaging.structure import has_an_odd_header
 
+_EXIF, _XMP = "exif-data", "xmp-data"
 _OPAQUE, _OPAQUE_16 = 255, 65_535
 _INK_BANDS = 4
 """Cyan, magenta, yellow and key; a fifth band is alpha."""
@@ -151,13 +153,39 @@ def _make(
 
 
 def _encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
-    """Encode without any metadata: no EXIF, GPS, XMP, IPTC, ICC or comment leaves here."""
+    """Encode with no metadata but what the recipe keeps: no GPS, XMP or comment leaves here."""
     format = BY_NAME[recipe.format]
+    image, kept = _with_what_is_kept(image, recipe)
     chosen = {"Q": recipe.quality, "effort": recipe.effort}
     options = {name: value for name, value in chosen.items() if value is not None}
     save = getattr(image, f"{format.saver}_buffer")
-    encoded: bytes = save(keep="none", **options, **format.save_options)
+    encoded: bytes = save(keep=kept, **options, **format.save_options)
     return encoded
+
+
+def _with_what_is_kept(image: pyvips.Image, recipe: Recipe) -> tuple[pyvips.Image, str]:
+    """Leave of the metadata what the recipe keeps, and name that to the encoder."""
+    kept = ["icc"] if recipe.colour == "p3" else []
+    if "copyright" in recipe.keep:
+        rights = Rights.found_in(exif=_blob(image, _EXIF), xmp=_blob(image, _XMP)).to_exif()
+        if rights:
+            image = _without_exif(image)
+            image.set_type(pyvips.GValue.blob_type, _EXIF, rights)
+            kept.append("exif")
+    return image, ",".join(kept) or "none"
+
+
+def _blob(image: pyvips.Image, name: str) -> bytes:
+    return bytes(image.get(name)) if image.get_typeof(name) else b""
+
+
+def _without_exif(image: pyvips.Image) -> pyvips.Image:
+    """Forget the EXIF, and what libvips read from it, which it would write back."""
+    image = image.copy()
+    for name in image.get_fields():
+        if name.startswith("exif-"):
+            image.remove(name)
+    return image
 
 
 def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
@@ -171,23 +199,23 @@ def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
     return resized.cast("uchar").copy_memory()
 
 
-def _in_srgb(image: pyvips.Image, _: Decode) -> pyvips.Image:
-    """Convert whatever the picture's colours are to 8-bit sRGB, alpha kept."""
-    if image.get_typeof("icc-profile-data"):
-        image = _by_profile(image)
+def _in_its_colours(image: pyvips.Image, decode: Decode) -> pyvips.Image:
+    """Convert whatever the picture's colours are to 8-bit sRGB, or Display P3; alpha kept."""
+    if image.get_typeof(ICC):
+        image = _by_profile(image, decode.colour)
     if image.interpretation == "cmyk":
         image = _by_subtraction(image)
     return _rgb(image)
 
 
-def _by_profile(image: pyvips.Image) -> pyvips.Image:
+def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
     """Convert by the embedded profile; take it away if it cannot be used.
 
     Left there, it would be used, and fail, in whatever converts the colours next.
     """
     try:
         return image.icc_transform(
-            "srgb",
+            colour,
             embedded=True,
             intent="relative",
             black_point_compensation=True,
@@ -195,7 +223,7 @@ def _by_profile(image: pyvips.Image) -> pyvips.Image:
         )
     except pyvips.Error:
         untagged = image.copy()
-        untagged.remove("icc-profile-data")
+        untagged.remove(ICC)
         return untagged
 
 
@@ -227,11 +255,12 @@ def _upright(image: pyvips.Image, _: Decode) -> pyvips.Image:
 
 
 def _cropped(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
-    """Cut the middle out, as `cover` asks."""
+    """Cut out what `cover` leaves: where the plan says, or where the eye goes first."""
     if recipe.fit != "cover" or recipe.scaled == recipe.size:
         return image
-    width, height = recipe.size
-    return image.crop((image.width - width) // 2, (image.height - height) // 2, width, height)
+    if recipe.offset is None:
+        return image.smartcrop(*recipe.size, interesting="attention")
+    return image.crop(*recipe.offset, *recipe.size)
 
 
 def _flattened(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
@@ -243,14 +272,14 @@ def _flattened(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
 
 def _padded(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
     """Fill up to the box with the background, as `contain` asks."""
-    if recipe.scaled == recipe.size or recipe.fit != "contain":
+    if recipe.scaled == recipe.size or recipe.fit != "contain" or recipe.offset is None:
         return image
     background = [*recipe.background, _OPAQUE][: image.bands]
-    return image.gravity("centre", *recipe.size, extend="background", background=background)
+    return image.embed(*recipe.offset, *recipe.size, extend="background", background=background)
 
 
 ON_THE_SOURCE: tuple[Callable[[pyvips.Image, Decode], pyvips.Image], ...] = (
-    _in_srgb,
+    _in_its_colours,
     _held,
     _upright,
 )

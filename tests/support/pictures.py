@@ -67,6 +67,8 @@ def turned(orientation: int, format: str = "JPEG") -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "SECRETMAKER"
+    exif[0x013B] = "Jane"
+    exif[0x8298] = "(c) Jane Doe"
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (11.0, 34.0, 0.0)})
     options = {"subsampling": 0} if format == "JPEG" else {}
     return encoded(picture, format, exif=exif.tobytes(), quality=95, **options)

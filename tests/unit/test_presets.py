@@ -51,6 +51,7 @@ def test_what_a_preset_leaves_out_is_the_formats_default(write):
 
 
 JPEG, PNG, WEBP = ('[a]\nformat = "jpeg"\n', '[a]\nformat = "png"\n', '[a]\nformat = "webp"\n')
+COVER = JPEG + 'box = [9, 9]\nfit = "cover"\n'
 WHOLE = "expected a whole number from"
 NAME = "expected a name that is a lower-case letter"
 
@@ -79,7 +80,7 @@ NAME = "expected a name that is a lower-case letter"
         (JPEG + "box = [5]", "3: [a] box: expected [width, height]"),
         (WEBP + "box = [20000, 5]", "3: [a] box: expected sides up to 16383"),
         (JPEG + 'background = "white"', '3: [a] background: expected a colour as "#rrggbb"; fou'),
-        (JPEG + "qualty = 3", "3: [a] qualty: expected one of the keys box, fit, format, quality"),
+        (JPEG + "qualty = 3", "3: [a] qualty: expected one of the keys box, fit, gravity, focal"),
         (JPEG + "qualty = 3", 'found "qualty"; did you mean quality?'),
         (JPEG + 'name = "b"', "3: [a] name: expected one of the keys"),
         ('[A]\nformat = "jpeg"', f"1: [A]: {NAME}"),
@@ -87,6 +88,30 @@ NAME = "expected a name that is a lower-case letter"
         ('["a\\n"]\nformat = "jpeg"', NAME),
         ("x = 1", "1: [x]: expected a table, [x]; found 1"),
         ('[[a]]\nformat = "jpeg"', "1: [a]: expected a table, [a]"),
+        (
+            COVER + 'gravity = "up"',
+            '5: [a] gravity: expected one of "centre", "north", "north-east"',
+        ),
+        (
+            COVER + "focal = [0.5, 1.1]",
+            "5: [a] focal: expected [x, y], two numbers from 0 to 1; fou",
+        ),
+        (COVER + "focal = 0.5", "5: [a] focal: expected [x, y]"),
+        (
+            COVER + 'gravity = "east"\nfocal = [0, 1]',
+            "5: [a] gravity: expected no gravity, because f",
+        ),
+        (JPEG + "focal = [0, 1]", '3: [a] focal: expected no focal, because fit is "inside"'),
+        (JPEG + 'gravity = "east"', '3: [a] gravity: expected no gravity, because fit is "inside"'),
+        (JPEG + 'gravity = "attention"', '3: [a] gravity: expected another than "attention"'),
+        (JPEG + "enlarge = true", "3: [a] enlarge: expected no enlarge, because there is no box"),
+        (JPEG + "enlarge = 1", "3: [a] enlarge: expected true or false; found 1"),
+        (JPEG + 'colour = "rgb"', '3: [a] colour: expected "srgb" or "p3"; found "rgb"'),
+        (
+            JPEG + 'keep = ["gps"]',
+            '3: [a] keep: expected a list that is empty or holds "copyright"',
+        ),
+        (JPEG + 'keep = "copyright"', "3: [a] keep: expected a list"),
         ("[a]\nformat = ", "2: not TOML: "),
         (JPEG + JPEG, "3: not TOML: "),
         ("", "1: expected at least one preset, [name]; found none"),
@@ -140,6 +165,24 @@ def test_the_fingerprint_changes_with_the_definition_and_not_with_the_name():
         Preset(name="a", format="jpeg", background="#fffffe"),
     ]
     assert len({preset.fingerprint for preset in (one, *others)}) == 7
+
+
+def test_a_preset_that_uses_no_later_key_keeps_its_fingerprint():
+    """Assets of before would be made anew for nothing."""
+    first = {
+        "a": (Preset(name="a", format="webp"), "a8d58d2d10b1"),
+        "b": (Preset(name="b", format="jpeg", box=(150, 150), quality=85), "3deaf3003daa"),
+    }
+    for preset, fingerprint in first.values():
+        assert preset.fingerprint == fingerprint
+        assert preset.model_copy(update={"colour": "p3"}).fingerprint != fingerprint
+        assert preset.model_copy(update={"keep": ("copyright",)}).fingerprint != fingerprint
+    cover = Preset(name="c", format="png", box=(9, 9), fit="cover")
+    others = [
+        cover.model_copy(update=change)
+        for change in ({"gravity": "north"}, {"focal": (0.5, 0.5)}, {"enlarge": True})
+    ]
+    assert len({preset.fingerprint for preset in (cover, *others)}) == 4
 
 
 def test_the_fingerprint_changes_with_the_engine(monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +121,78 @@ def test_sizes_worked_out_by_hand(fit, source, box, scaled, size):
     probe = Probe(format="png", width=source[0], height=source[1], size_bytes=1)
     recipe = only(probe, Preset(name="a", box=box, fit=fit, format="png"))
     assert (recipe.scaled, recipe.size) == (scaled, size)
+
+
+@pytest.mark.parametrize(
+    ("keys", "scaled", "size", "offset"),
+    [
+        ({}, (450, 300), (300, 300), (75, 0)),
+        ({"gravity": "west"}, (450, 300), (300, 300), (0, 0)),
+        ({"gravity": "south-east"}, (450, 300), (300, 300), (150, 0)),
+        ({"focal": (0, 0.5)}, (450, 300), (300, 300), (0, 0)),
+        ({"focal": (0.6, 0.1)}, (450, 300), (300, 300), (120, 0)),
+        ({"focal": (1, 1)}, (450, 300), (300, 300), (150, 0)),
+        ({"gravity": "attention"}, (450, 300), (300, 300), None),
+        ({"fit": "contain"}, (300, 200), (300, 300), (0, 50)),
+        ({"fit": "contain", "gravity": "north"}, (300, 200), (300, 300), (0, 0)),
+        ({"fit": "contain", "gravity": "south-west"}, (300, 200), (300, 300), (0, 100)),
+    ],
+)
+def test_what_is_cropped_or_padded_is_placed_as_the_preset_says(keys, scaled, size, offset):
+    probe = Probe(format="png", width=3000, height=2000, size_bytes=1)
+    preset = Preset(**({"name": "a", "box": (300, 300), "fit": "cover", "format": "png"} | keys))
+    recipe = only(probe, preset)
+    assert (recipe.scaled, recipe.size, recipe.offset) == (scaled, size, offset)
+
+
+@pytest.mark.parametrize(
+    ("fit", "scaled", "size"),
+    [
+        ("inside", (400, 200), (400, 200)),
+        ("contain", (400, 200), (400, 400)),
+        ("cover", (800, 400), (400, 400)),
+    ],
+)
+def test_a_picture_is_enlarged_if_the_preset_says_so(fit, scaled, size):
+    probe = Probe(format="png", width=100, height=50, size_bytes=1)
+    preset = Preset(name="a", box=(400, 400), fit=fit, enlarge=True, format="png")
+    recipe = only(probe, preset)
+    assert (recipe.scaled, recipe.size) == (scaled, size)
+
+
+def test_nothing_is_made_from_what_was_enlarged():
+    probe = Probe(format="png", width=400, height=400, size_bytes=1)
+    wishes = [
+        Preset(name="large", box=(1000, 1000), enlarge=True, format="png"),
+        *(Preset(name=f"fit{n}", box=(n, n), format="png") for n in (200, 100)),
+    ]
+    (decode,) = plan(probe, wishes).decodes
+    assert [level.origin for level in decode.levels] == [None, None, 1, 2]
+
+
+def test_what_looks_for_its_place_in_a_stream_has_the_pixels_held():
+    probe = Probe(format="png", width=400, height=300, size_bytes=1)
+    keys = {"name": "a", "box": (300, 300), "fit": "cover", "format": "png"}
+    assert not plan_held(probe, Preset(**keys))
+    assert plan_held(probe, Preset(gravity="attention", **keys))
+
+
+def plan_held(probe, preset) -> bool:
+    """Plan without the appearance, which is one more reader."""
+    (decode,) = plan(
+        replace(probe, wide_gamut=True), [preset.model_copy(update={"colour": "p3"})]
+    ).decodes[:1]
+    return decode.keeps_pixels
+
+
+def test_wide_colours_are_decoded_apart_and_only_where_there_are_any():
+    wishes = [*DEFAULTS, Preset(name="wide", format="avif", box=(900, 900), colour="p3")]
+    plain = Probe(format="jpeg", width=3000, height=2000, size_bytes=1, has_icc=True)
+    assert [decode.colour for decode in plan(plain, wishes).decodes] == ["srgb"]
+    wide, rest = plan(replace(plain, wide_gamut=True), wishes).decodes
+    assert (wide.colour, [level.size for level in wide.levels]) == ("p3", [(900, 600)])
+    assert rest.colour == "srgb"
+    assert {recipe.colour for level in rest.levels for recipe in level.recipes} == {"srgb"}
 
 
 def test_a_source_wider_than_the_format_can_be_is_shrunk_to_it():

@@ -12,7 +12,9 @@ from safelight.formats import BY_NAME, READABLE
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import SPLIT_PIXELS, plan
 from safelight.imaging.probe import probe
+from safelight.imaging.profile import is_wider_than_srgb
 from safelight.imaging.render import render
+from safelight.imaging.rights import Rights
 from safelight.presets import Preset
 from tests.support import pictures
 from tests.support.pictures import BLUE, GREEN, INKS, RED, SAMPLES, YELLOW
@@ -293,6 +295,109 @@ def test_cover_cuts_the_middle_and_contain_pads_with_the_background(rendered):
     assert made["contain"].size == (40, 40)
     assert made["contain"].getpixel((20, 1)) == (10, 20, 30)
     assert near(made["contain"].getpixel((5, 20 - 6)), RED, 3)
+
+
+@pytest.mark.parametrize(
+    ("keys", "colour"),
+    [
+        ({"gravity": "north-west"}, RED),
+        ({"gravity": "east", "box": (20, 48)}, None),
+        ({"gravity": "south-east"}, YELLOW),
+        ({"focal": (0.25, 0.25)}, RED),
+        ({"focal": (0.8, 0.2)}, GREEN),
+    ],
+)
+def test_cover_leaves_what_gravity_or_the_focal_point_name(rendered, keys, colour):
+    # Twice as wide as high: only the columns are cut.
+    source = pictures.quarters(96, 24).resize((96, 24))
+    preset = {"name": "a", "box": (24, 24), "fit": "cover", "format": "png"} | keys
+    picture = rendered(pictures.encoded(source, "PNG"), Preset(**preset))["a"].convert("RGB")
+    left_to_right = {picture.getpixel((x, 3)) for x in range(picture.width)}
+    if colour in (RED, GREEN):
+        assert left_to_right == {colour}
+    elif colour == YELLOW:
+        assert left_to_right == {GREEN}
+
+
+def test_attention_finds_what_stands_out(rendered):
+    source = Image.new("RGB", (400, 100), (120, 120, 120))
+    source.paste(pictures.noise(60, 60), (320, 20))
+    keys = {"box": (50, 50), "fit": "cover", "format": "png"}
+    made = rendered(
+        pictures.encoded(source, "PNG"),
+        Preset(name="middle", **keys),
+        Preset(name="found", gravity="attention", **keys),
+    )
+    assert len(made["middle"].getcolors(5000)) == 1
+    assert len(made["found"].getcolors(5000)) > 100
+
+
+def test_a_picture_is_enlarged_only_if_the_preset_says_so(rendered):
+    keys = {"box": (240, 240), "format": "png"}
+    data = pictures.encoded(pictures.quarters(), "PNG")
+    made = rendered(data, Preset(name="same", **keys), Preset(name="more", enlarge=True, **keys))
+    assert (made["same"].size, made["more"].size) == ((80, 48), (240, 144))
+    assert_upright(made["more"])
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif"])
+def test_display_p3_is_kept_on_request_and_named(rendered, format):
+    wide = Preset(name="wide", format=format, colour="p3")
+    picture = rendered(pictures.wide_gamut_jpeg(), wide)["wide"]
+    assert is_wider_than_srgb(picture.info["icc_profile"])
+    assert near(picture.convert("RGB").getpixel((10, 10)), (200, 60, 60), 4)
+    plain = rendered(pictures.encoded(pictures.quarters(), "JPEG", quality=95), wide)["wide"]
+    assert "icc_profile" not in plain.info
+    assert_upright(plain)
+
+
+@pytest.mark.parametrize("source", ["JPEG", "HEIC", "PNG", "WEBP"])
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif"])
+def test_copyright_is_kept_on_request_and_nothing_else(rendered, tmp_path, format, source):
+    presets = [
+        Preset(name="kept", format=format, keep=["copyright"]),
+        Preset(name="small", format=format, box=(20, 20), keep=["copyright"]),
+        Preset(name="plain", format=format),
+    ]
+    made = rendered(pictures.turned(6, source), *presets)
+    for name in ("kept", "small"):
+        exif = made[name].getexif()
+        assert exif[0x8298] == "(c) Jane Doe"
+        assert exif[0x013B] == "Jane"
+        assert exif.get(0x0112, 1) == 1
+        assert not exif.get_ifd(0x8825)
+        assert_upright(made[name])
+    assert not made["plain"].getexif()
+    for path in tmp_path.iterdir():
+        assert path.name == "source" or b"SECRETMAKER" not in path.read_bytes()
+
+
+def test_copyright_may_hold_any_letters_but_no_controls_and_no_novel(rendered):
+    text = "© Jürgen\x1b[1m 2026 " + "x" * 5000
+    exif = Rights(artist=b"Al", copyright=text.encode()).to_exif()
+    data = pictures.encoded(pictures.quarters(), "JPEG", exif=exif)
+    found = rendered(data, Preset(name="a", format="webp", keep=["copyright"]))["a"].getexif()
+    assert found[0x013B] == "Al"
+    kept = found[0x8298].encode("latin-1").decode()
+    assert kept.startswith("© Jürgen [1m 2026 xxx")
+    assert len(kept.encode()) == 1000
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff"])
+def test_exif_that_makes_no_sense_says_nothing_of_copyright(exif):
+    assert Rights.found_in(exif=exif, xmp=b"") == Rights()
+
+
+def test_copyright_is_read_from_xmp_where_exif_says_nothing(rendered):
+    xmp = (
+        b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:dc='http://purl.org/dc/elements/1.1/'>"
+        b"<dc:rights><rdf:Alt><rdf:li xml:lang='x-default'>Jane &amp; John</rdf:li></rdf:Alt>"
+        b"</dc:rights></rdf:RDF></x:xmpmeta>"
+    )
+    data = pictures.encoded(pictures.quarters(), "JPEG", xmp=xmp)
+    made = rendered(data, Preset(name="a", format="jpeg", keep=["copyright"]))["a"]
+    assert made.getexif()[0x8298] == "Jane & John"
+    assert "xmp" not in made.info
 
 
 def test_padding_is_opaque_beside_transparency(rendered):
