@@ -44,7 +44,7 @@ GRAVITIES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Name -> how much of the room that is left over lies left of and above what counts."""
 ATTENTION = "attention"
 """The gravity that is found in the pixels."""
-_LATER = ("gravity", "focal", "enlarge", "colour", "keep")
+_LATER = ("gravity", "focal", "enlarge", "colour", "keep", "hdr")
 """Keys that were added once there were assets: at its default, none changes a fingerprint."""
 _GRAVITIES = ", ".join(f'"{name}"' for name in GRAVITIES)
 
@@ -56,6 +56,7 @@ _EXPECTED = {
     "focal": "[x, y], two numbers from 0 to 1",
     "enlarge": "true or false",
     "colour": '"srgb" or "p3"',
+    "hdr": "true or false",
     "keep": 'a list that is empty or holds "copyright"',
     "format": f"one of {_FORMATS}",
     "quality": "a whole number from 1 to 100",
@@ -107,6 +108,8 @@ class Preset(BaseModel):
     """`p3` keeps the colours of a source that has more than sRGB can show."""
     keep: Annotated[tuple[Literal["copyright"], ...], BeforeValidator(_pair)] = ()
     """Metadata that stays: who made the picture and whose it is."""
+    hdr: bool = False
+    """Whether a JPEG keeps the gain map of an Ultra HDR source."""
 
     @model_validator(mode="before")
     @classmethod
@@ -149,6 +152,8 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if fit in ("cover", "contain") and box is None:
         yield "box", f"{_EXPECTED['box']}, because fit is {_shown(fit)}"
     yield from _contradictions_of_the_place(given)
+    if given.get("hdr") is True and (why := _why_no_hdr(given)):
+        yield "hdr", f"no hdr, because {why}"
     if format is None or not format.writable:
         return
     for key, scale in (("quality", format.quality), ("effort", format.effort)):
@@ -175,6 +180,15 @@ def _contradictions_of_the_place(given: Mapping[str, Any]) -> Iterator[tuple[str
         yield "gravity", f'another than "{ATTENTION}", because fit is {_shown(fit)}'
     elif fit == "inside" and gravity != "centre" and gravity in tuple(GRAVITIES):
         yield "gravity", f"no gravity, because fit is {_shown(fit)}"
+
+
+def _why_no_hdr(given: Mapping[str, Any]) -> str | None:
+    """Say what keeps a variant from having a gain map."""
+    if given.get("format") != "jpeg":
+        return "only JPEG carries a gain map"
+    if given.get("fit") == "contain":
+        return "a gain map cannot be padded"
+    return f'gravity is "{ATTENTION}"' if given.get("gravity") == ATTENTION else None
 
 
 def load_presets(path: Path) -> tuple[Preset, ...]:

@@ -10,14 +10,15 @@ import pyvips
 from safelight.formats import READABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
 
+GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
+"""Read the gain map in a JPEG, which is a JPEG itself."""
+
 
 def restrict() -> None:
     """Take from this process every loader but those of the format table, and libvips' caches."""
     pyvips.operation_block_set("VipsForeignLoad", True)
-    for format in READABLE:
-        if format.loader is None:
-            continue
-        loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", format.loader))
+    for name in (*(format.loader for format in READABLE if format.loader), *GAIN_MAP_LOADERS):
+        loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", name))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
 

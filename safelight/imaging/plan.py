@@ -20,6 +20,8 @@ BASE_BYTES = 48 * 1024**2
 """What a child takes for itself and for the lines in flight, however small the picture."""
 ALPHA_LINES_BYTES = 16 * 640
 """What resampling with alpha takes more, a pixel of width: lines of four floats."""
+GAIN_MAP_BYTES = 8
+"""What a gain map takes more, a pixel of the variant, were it as large as the source."""
 SPLIT_PIXELS = 30_000_000
 """Above this, full-size variants and thumbnails decode separately: +2 % CPU, 0.69x memory."""
 CASCADE_STEP = 1.5
@@ -56,6 +58,8 @@ class Recipe:
     """`srgb` or `p3`: what the pixels are in, and what the variant says of it."""
     keep: tuple[str, ...]
     """Metadata that stays."""
+    hdr: bool
+    """Whether the source's gain map goes along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +156,7 @@ def _recipe(probe: Probe, preset: Preset, colour: str) -> Recipe:
         background=preset.background_rgb,
         colour=colour,
         keep=preset.keep,
+        hdr=preset.hdr and probe.gain_map,
     )
 
 
@@ -281,6 +286,8 @@ def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
     factor = format.encoded_bytes_per_pixel
     if probe.alpha and format.keeps_alpha:
         factor += format.encoded_alpha_bytes_per_pixel
+    if recipe.hdr:
+        factor += GAIN_MAP_BYTES
     return recipe.size[0] * recipe.size[1] * factor
 
 

@@ -3,7 +3,7 @@
 Runs in a render child: a header is as hostile as the pixels. Never decodes a pixel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
@@ -13,7 +13,12 @@ from safelight.formats import HEADER_BYTES, Format, recognise
 from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
 from safelight.imaging.profile import is_wider_than_srgb
-from safelight.imaging.structure import is_cut_short, is_of_an_unread_kind, largest_part
+from safelight.imaging.structure import (
+    announces_a_gain_map,
+    is_cut_short,
+    is_of_an_unread_kind,
+    largest_part,
+)
 
 __all__ = ["Limits", "Probe", "probe"]
 
@@ -60,6 +65,8 @@ class Probe:
     has_icc: bool = False
     wide_gamut: bool = False
     """Whether the profile says colours that sRGB cannot."""
+    gain_map: bool = False
+    """Whether an Ultra HDR JPEG says that it has one."""
 
     @property
     def pixels(self) -> int:
@@ -100,7 +107,8 @@ def _refuse_huge_parts(path: Path, format: Format, limits: Limits) -> None:
 def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) -> Probe:
     try:
         image = open_header(path, format, accept_damaged=limits.accept_damaged)
-        return _describe(image, format, size_bytes)
+        found = _describe(image, format, size_bytes)
+        return replace(found, gain_map=announces_a_gain_map(path, format.name))
     except pyvips.Error as error:
         raise damaged(path, format.name, "header") from error
 

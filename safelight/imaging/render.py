@@ -15,6 +15,7 @@ import pyvips
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.appearance import Appearance
+from safelight.imaging.gainmap import GainMap
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Decode, Plan, Recipe, Size
@@ -85,10 +86,11 @@ def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Renderi
 def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
     started = time.perf_counter()
     try:
+        gain_map = _gain_map(plan, source)
         made = [
             result
             for decode in plan.decodes
-            for result in _carry_out(plan, decode, source, directory, limits)
+            for result in _carry_out(plan, decode, source, directory, limits, gain_map)
         ]
     except pyvips.Error as error:
         raise damaged(source, plan.probe.format, "picture") from error
@@ -101,8 +103,20 @@ def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rende
     return Rendering(variants=variants, failures=failures, appearance=appearance, seconds=seconds)
 
 
+def _gain_map(plan: Plan, source: Path) -> GainMap | None:
+    probe = plan.probe
+    if not any(recipe.hdr for recipe in plan.recipes):
+        return None
+    return GainMap.of(source, probe)
+
+
 def _carry_out(
-    plan: Plan, decode: Decode, source: Path, directory: Path, limits: Limits
+    plan: Plan,
+    decode: Decode,
+    source: Path,
+    directory: Path,
+    limits: Limits,
+    gain_map: GainMap | None,
 ) -> Iterator[RenderedVariant | _Failed | Appearance]:
     decoded = open_image(
         source,
@@ -118,7 +132,7 @@ def _carry_out(
         origin = decoded if level.origin is None else levels[level.origin]
         levels.append(_resampled(origin, level.size))
         for recipe in level.recipes:
-            yield _make(levels[-1], recipe, directory, started)
+            yield _make(levels[-1], recipe, directory, started, gain_map)
             started = time.perf_counter()
         if level.shows_appearance:
             shape = (plan.probe.width, plan.probe.height)
@@ -126,12 +140,18 @@ def _carry_out(
 
 
 def _make(
-    image: pyvips.Image, recipe: Recipe, directory: Path, started: float
+    image: pyvips.Image,
+    recipe: Recipe,
+    directory: Path,
+    started: float,
+    gain_map: GainMap | None,
 ) -> RenderedVariant | _Failed:
     format = BY_NAME[recipe.format]
     try:
         for step in ON_EACH_VARIANT:
             image = step(image, recipe)
+        if gain_map and recipe.hdr:
+            image = gain_map.laid_onto(image, recipe)
         encoded = _encoded(image, recipe)
     except pyvips.Error:
         return _Failed(preset=recipe.preset, detail=f"could not be encoded as {format.name}")
@@ -166,6 +186,8 @@ def _encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
 def _with_what_is_kept(image: pyvips.Image, recipe: Recipe) -> tuple[pyvips.Image, str]:
     """Leave of the metadata what the recipe keeps, and name that to the encoder."""
     kept = ["icc"] if recipe.colour == "p3" else []
+    if recipe.hdr:
+        kept.append("gainmap")
     if "copyright" in recipe.keep:
         rights = Rights.found_in(exif=_blob(image, _EXIF), xmp=_blob(image, _XMP)).to_exif()
         if rights:

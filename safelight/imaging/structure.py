@@ -41,6 +41,8 @@ _MAX_TIFF_CHUNKS = 200_000
 _MAX_TIFF_TAGS = 65_535
 """As many as a directory of TIFF can have. BigTIFF could have 2^64."""
 
+_GAIN_MAP_HEADER_BYTES = 256 * 1024
+_GAIN_MAP_NAMES = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/1.0/")
 _MAX_ISO_BOXES = 100_000
 _BMP_CORE_HEADER = 12
 _BMP_UNCOMPRESSED = frozenset({0, 3, 6})
@@ -77,6 +79,15 @@ def largest_part(path: Path, format: str) -> tuple[int, int]:
             return max(_iso_sizes(data), key=lambda size: size[0] * size[1], default=(0, 0))
         except (IndexError, struct.error):
             return 0, 0
+
+
+def announces_a_gain_map(path: Path, format: str) -> bool:
+    """Tell whether a JPEG's header names a gain map, by ISO 21496-1 or by Adobe's namespace."""
+    if format != "jpeg":
+        return False
+    with path.open("rb") as file:
+        head = file.read(_GAIN_MAP_HEADER_BYTES)
+    return any(name in head for name in _GAIN_MAP_NAMES)
 
 
 def _answer(ask: Callable[[Data], bool] | None, path: Path, *, if_it_fails: bool) -> bool:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME, READABLE
+from safelight.imaging.libvips import restrict
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import SPLIT_PIXELS, plan
 from safelight.imaging.probe import probe
@@ -43,7 +44,8 @@ def opened(variant) -> Image.Image:
     """Open a variant in Pillow and hold it to what is said of it."""
     data = variant.path.read_bytes()
     picture = Image.open(io.BytesIO(data))
-    assert Image.MIME[picture.format] == variant.media_type
+    # An Ultra HDR JPEG is also what Pillow calls MPO: a JPEG with another behind it.
+    assert Image.MIME[picture.format].replace("mpo", "jpeg") == variant.media_type
     assert picture.size == (variant.width, variant.height)
     assert len(data) == variant.size_bytes
     assert hashlib.sha256(data).hexdigest() == variant.sha256
@@ -349,6 +351,59 @@ def test_display_p3_is_kept_on_request_and_named(rendered, format):
     plain = rendered(pictures.encoded(pictures.quarters(), "JPEG", quality=95), wide)["wide"]
     assert "icc_profile" not in plain.info
     assert_upright(plain)
+
+
+def light_of(data: bytes) -> np.ndarray:
+    """Show an Ultra HDR JPEG on a display that shows all of it: linear light."""
+    return pyvips.Image.uhdrload_buffer(data).uhdr2scRGB().numpy()
+
+
+@pytest.fixture
+def _any_loader():
+    """Let the test itself read what a render child must not."""
+    pyvips.operation_block_set("VipsForeignLoad", False)
+    yield
+    restrict()
+
+
+@pytest.mark.usefixtures("_any_loader")
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_ultra_hdr_jpeg_stays_one_on_request_whatever_its_size(rendered, tmp_path, orientation):
+    keys = {"format": "jpeg", "quality": 95}
+    presets = [
+        Preset(name="full", hdr=True, **keys),
+        Preset(name="small", hdr=True, box=(40, 40), **keys),
+        Preset(name="cut", hdr=True, box=(24, 24), fit="cover", gravity="south-east", **keys),
+        Preset(name="plain", **keys),
+        Preset(name="webp", format="webp"),
+    ]
+    made = rendered(pictures.ultra_hdr_jpeg(orientation), *presets)
+    for name in ("full", "small", "cut"):
+        light = light_of((tmp_path / f"{name}.jpg").read_bytes())
+        assert light.shape[:2] == made[name].size[::-1]
+        top, bottom = light[light.shape[0] // 4, -4], light[-4, -4]
+        assert bottom[0] > 4, "the yellow quarter shines"
+        assert top[1] < 1.2, "the green one does not"
+    for name in ("full", "small"):
+        assert_upright(made[name])
+    for file in ("plain.jpg", "webp.webp"):
+        assert b"hdrgm" not in (tmp_path / file).read_bytes()
+
+
+def test_without_a_gain_map_hdr_changes_nothing(rendered):
+    data = pictures.encoded(pictures.quarters(), "JPEG", quality=95)
+    made = rendered(
+        data, Preset(name="a", format="jpeg", hdr=True), Preset(name="b", format="jpeg")
+    )
+    assert made["a"].tobytes() == made["b"].tobytes()
+
+
+def test_a_gain_map_that_is_damaged_costs_only_the_brightness(rendered, tmp_path):
+    data = pictures.ultra_hdr_jpeg()
+    second = data.rindex(b"\xff\xd8\xff")
+    broken = data[: second + 20] + bytes(60) + data[second + 80 :]
+    assert_upright(rendered(broken, Preset(name="a", format="jpeg", hdr=True))["a"])
+    assert b"hdrgm" not in (tmp_path / "a.jpg").read_bytes()
 
 
 @pytest.mark.parametrize("source", ["JPEG", "HEIC", "PNG", "WEBP"])
