@@ -46,7 +46,8 @@ class Format:
     keeps_alpha: bool = False
     max_side: int = 65_535
     """The longest side the encoder can write, in pixels."""
-    multi_frame: bool = False
+    animates: bool = False
+    """Whether a file's frames follow one another in time; a TIFF's pages do not."""
     shrinks_on_load: bool = False
     """Whether the decoder can give 1/2, 1/4 and 1/8 of the size for less work."""
     decoded_bytes_per_pixel: float = 3.0
@@ -145,7 +146,7 @@ FORMATS: tuple[Format, ...] = (
         saver="webpsave",
         keeps_alpha=True,
         max_side=16_383,
-        multi_frame=True,
+        animates=True,
         decoded_bytes_per_pixel=8,
         encoded_bytes_per_pixel=6.5,
         encoded_alpha_bytes_per_pixel=30,
@@ -158,7 +159,7 @@ FORMATS: tuple[Format, ...] = (
         extension="gif",
         matches=_starts(b"GIF87a", b"GIF89a"),
         loader="gifload",
-        multi_frame=True,
+        animates=True,
         decoded_bytes_per_pixel=5.5,
     ),
     Format(
@@ -167,7 +168,6 @@ FORMATS: tuple[Format, ...] = (
         extension="tif",
         matches=_is_tiff,
         loader="tiffload",
-        multi_frame=True,
         # Up to two rows of tiles are held, and tiles may be half as high as the picture.
         decoded_bytes_per_sample=1.5,
     ),

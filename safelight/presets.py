@@ -44,7 +44,7 @@ GRAVITIES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Name -> how much of the room that is left over lies left of and above what counts."""
 ATTENTION = "attention"
 """The gravity that is found in the pixels."""
-_LATER = ("gravity", "focal", "enlarge", "colour", "keep", "hdr")
+_LATER = ("gravity", "focal", "enlarge", "colour", "keep", "hdr", "animated")
 """Keys that were added once there were assets: at its default, none changes a fingerprint."""
 _GRAVITIES = ", ".join(f'"{name}"' for name in GRAVITIES)
 
@@ -57,6 +57,7 @@ _EXPECTED = {
     "enlarge": "true or false",
     "colour": '"srgb" or "p3"',
     "hdr": "true or false",
+    "animated": "true or false",
     "keep": 'a list that is empty or holds "copyright"',
     "format": f"one of {_FORMATS}",
     "quality": "a whole number from 1 to 100",
@@ -110,6 +111,8 @@ class Preset(BaseModel):
     """Metadata that stays: who made the picture and whose it is."""
     hdr: bool = False
     """Whether a JPEG keeps the gain map of an Ultra HDR source."""
+    animated: bool = False
+    """Whether a WebP keeps all frames of an animation; else it is the first."""
 
     @model_validator(mode="before")
     @classmethod
@@ -154,6 +157,8 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _contradictions_of_the_place(given)
     if given.get("hdr") is True and (why := _why_no_hdr(given)):
         yield "hdr", f"no hdr, because {why}"
+    if given.get("animated") is True and given.get("format") != "webp":
+        yield "animated", "no animated, because only WebP is written animated"
     if format is None or not format.writable:
         return
     for key, scale in (("quality", format.quality), ("effort", format.effort)):
@@ -176,7 +181,9 @@ def _contradictions_of_the_place(given: Mapping[str, Any]) -> Iterator[tuple[str
         yield "focal", f"no focal, because fit is {_shown(fit)}"
     elif focal is not None and "gravity" in given and gravity != "centre":
         yield "gravity", "no gravity, because focal says where"
-    if gravity == ATTENTION and fit != "cover":
+    if gravity == ATTENTION and given.get("animated") is True:
+        yield "gravity", f'another than "{ATTENTION}", because it would leap from frame to frame'
+    elif gravity == ATTENTION and fit != "cover":
         yield "gravity", f'another than "{ATTENTION}", because fit is {_shown(fit)}'
     elif fit == "inside" and gravity != "centre" and gravity in tuple(GRAVITIES):
         yield "gravity", f"no gravity, because fit is {_shown(fit)}"

@@ -31,19 +31,25 @@ def open_header(path: Path, format: Format, *, accept_damaged: bool) -> pyvips.I
 
 
 def open_image(
-    path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1
+    path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1, frames: int = 1
 ) -> pyvips.Image:
-    """Open the first frame for one pass from top to bottom. Raises `pyvips.Error`.
+    """Open the first frames, one below the other, for one pass from top to bottom.
+
+    Raises `pyvips.Error`.
 
     What libvips decodes is decoded only when its pixels are asked for; damage shows then.
     """
     if decode := DECODES.get(format.name):
         return decode(path)
-    return _load(path, format, accept_damaged=accept_damaged, shrink=shrink)
+    return _load(path, format, accept_damaged=accept_damaged, shrink=shrink, frames=frames)
 
 
-def _load(path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1) -> pyvips.Image:
+def _load(
+    path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1, frames: int = 1
+) -> pyvips.Image:
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
+    if format.animates and frames > 1:
+        options["n"] = frames
     # "warning" is what libvips needs to see damage at all; truncation shows in any case.
     fail_on = "truncated" if accept_damaged else "warning"
     load = getattr(pyvips.Image, str(format.loader))

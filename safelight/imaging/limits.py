@@ -9,9 +9,8 @@ MIB = 1024**2
 class Limits:
     """The most that a picture may ask for; beyond it the picture is rejected.
 
-    Pixels are counted over the frames that are used. Only the first frame is used for now, so a
-    long animation costs what its first frame costs; its announced frames are limited all the same,
-    because telling their number already takes time.
+    Pixels are counted over the frames that are used: the first one, unless a preset asks for an
+    animation. Announced frames are limited all the same, because telling their number takes time.
     """
 
     max_bytes: int = 64 * MIB

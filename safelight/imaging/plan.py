@@ -22,6 +22,8 @@ ALPHA_LINES_BYTES = 16 * 640
 """What resampling with alpha takes more, a pixel of width: lines of four floats."""
 GAIN_MAP_BYTES = 8
 """What a gain map takes more, a pixel of the variant, were it as large as the source."""
+STILL = ("srgb", False)
+"""How most variants are decoded: the first frame, in sRGB."""
 SPLIT_PIXELS = 30_000_000
 """Above this, full-size variants and thumbnails decode separately: +2 % CPU, 0.69x memory."""
 CASCADE_STEP = 1.5
@@ -60,6 +62,13 @@ class Recipe:
     """Metadata that stays."""
     hdr: bool
     """Whether the source's gain map goes along."""
+    animated: bool
+    """Whether every frame is in it."""
+
+    @property
+    def way(self) -> tuple[str, bool]:
+        """How its source is decoded: recipes of one way share a decode."""
+        return self.colour, self.animated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +91,8 @@ class Decode:
     """What the decoder divides the size by."""
     colour: str
     """`srgb`, or `p3` where the source has more colours than sRGB and a preset keeps them."""
+    frames: int
+    """How many frames are decoded, the first ones."""
     keeps_pixels: bool
     """Whether the decoded picture is held in memory; else it streams into its one use."""
     levels: tuple[Level, ...]
@@ -106,35 +117,35 @@ class Plan:
         """Predict the peak memory of carrying this out, in bytes. Decodes run one after another."""
         return BASE_BYTES + max(_decode_bytes(self.probe, each) for each in self.decodes)
 
+    @property
+    def pixels_used(self) -> int:
+        """Of all frames that are decoded at once."""
+        return self.probe.pixels * max(decode.frames for decode in self.decodes)
+
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
-    """Work the presets out for one source."""
-    wide = [preset for preset in presets if preset.colour == "p3" and probe.wide_gamut]
-    rest = [preset for preset in presets if preset not in wide]
-    return Plan(
-        probe=probe,
-        decodes=(
-            *(_decodes(probe, wide, colour="p3") if wide else ()),
-            *_decodes(probe, rest, colour="srgb", with_appearance=True),
-        ),
-    )
+    """Work the presets out for one source. What is decoded in another way is decoded apart."""
+    recipes = [_recipe(probe, preset) for preset in presets]
+    ways = {recipe.way for recipe in recipes} | {STILL}
+    decodes: list[Decode] = []
+    for way in sorted(ways, key=lambda way: (way == STILL, way)):
+        these = [recipe for recipe in recipes if recipe.way == way]
+        decodes += _decodes(probe, these, with_appearance=way == STILL)
+    return Plan(probe=probe, decodes=tuple(decodes))
 
 
-def _decodes(
-    probe: Probe, presets: Sequence[Preset], *, colour: str, with_appearance: bool = False
-) -> Iterator[Decode]:
-    """Plan the decodes for presets of one kind of colours."""
-    recipes = [_recipe(probe, preset, colour) for preset in presets]
+def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -> Iterator[Decode]:
+    """Plan the decodes for recipes of one way."""
     full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
     alone = full if probe.pixels > SPLIT_PIXELS else []
     for recipe in alone:
-        yield _decode(probe, [recipe], colour=colour, with_appearance=False)
+        yield _decode(probe, [recipe], with_appearance=False)
     together = [recipe for recipe in recipes if recipe not in alone]
     if together or with_appearance:
-        yield _decode(probe, together, colour=colour, with_appearance=with_appearance)
+        yield _decode(probe, together, with_appearance=with_appearance)
 
 
-def _recipe(probe: Probe, preset: Preset, colour: str) -> Recipe:
+def _recipe(probe: Probe, preset: Preset) -> Recipe:
     source = (probe.width, probe.height)
     limit = BY_NAME[preset.format].max_side
     scaled, size = _FITS[preset.fit](
@@ -154,9 +165,10 @@ def _recipe(probe: Probe, preset: Preset, colour: str) -> Recipe:
         size=size,
         offset=_offset(preset, scaled, size),
         background=preset.background_rgb,
-        colour=colour,
+        colour=preset.colour if probe.wide_gamut else "srgb",
         keep=preset.keep,
         hdr=preset.hdr and probe.gain_map,
+        animated=preset.animated and probe.frames > 1 and BY_NAME[probe.format].animates,
     )
 
 
@@ -209,9 +221,7 @@ def _is_full_size(probe: Probe, recipe: Recipe) -> bool:
     return recipe.scaled == (probe.width, probe.height)
 
 
-def _decode(
-    probe: Probe, recipes: Sequence[Recipe], *, colour: str, with_appearance: bool
-) -> Decode:
+def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -> Decode:
     sizes = sorted(
         {recipe.scaled for recipe in recipes}, key=lambda size: (-size[0] * size[1], size)
     )
@@ -222,12 +232,14 @@ def _decode(
     if with_appearance:
         origin = _origin(probe, levels, SQUARE)
         levels.append(Level(size=SQUARE, origin=origin, recipes=(), shows_appearance=True))
+    animated = any(recipe.animated for recipe in recipes)
     reads = sum(_reads(probe, level) for level in levels if level.origin is None)
     return Decode(
         shrink=_shrink(probe, levels[0].size),
-        colour=colour,
+        colour=recipes[0].colour if recipes else STILL[0],
+        frames=probe.frames if animated else 1,
         # A stream can be read only once, and a turned picture is read out of order.
-        keeps_pixels=reads > 1 or probe.orientation > 1,
+        keeps_pixels=reads > 1 or probe.orientation > 1 or animated,
         levels=tuple(levels),
     )
 
@@ -268,14 +280,14 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
     """Add up one pass: the decoder's own memory, the held pixels, and the hungriest encoder."""
     bands = 4 if probe.alpha else 3
     decoded = probe.pixels / decode.shrink**2
-    held = decoded * bands if decode.keeps_pixels else 0
+    held = decoded * bands * decode.frames if decode.keeps_pixels else 0
     # A level of full size is the decoded picture itself.
     resampled = [level for level in decode.levels if level.size != (probe.width, probe.height)]
-    held += sum(level.size[0] * level.size[1] * bands for level in resampled)
+    held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
     lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
     recipes = (recipe for level in decode.levels for recipe in level.recipes)
     encoding = max((_encoder_bytes(probe, recipe) for recipe in recipes), default=0)
-    decoding = probe.frames_used * _decoder_bytes(probe, BY_NAME[probe.format])
+    decoding = _decoder_bytes(probe, BY_NAME[probe.format])
     # Where the pixels are held, the decoder is done and gone before the first encoder starts.
     working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
     return int(held + lines + working)

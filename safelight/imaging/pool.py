@@ -99,9 +99,10 @@ class RenderPool:
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
         """Make every variant of a plan in a directory. Raises a `Rejection`.
 
-        A plan that is predicted to need more than a child has is refused before any decode.
+        A plan that uses more pixels than the limit, or is predicted to need more memory than a
+        child has, is refused before any decode.
         """
-        self._refuse_excess(plan.predicted_bytes)
+        self._refuse_excess(plan)
         return await self.run(child.render_measured, plan, source, directory, self.limits)
 
     async def canary(self) -> None:
@@ -112,10 +113,16 @@ class RenderPool:
         ) as directory:
             await self._attempt(child.canary, Path(directory), self.limits)
 
-    def _refuse_excess(self, predicted_bytes: int) -> None:
+    def _refuse_excess(self, plan: Plan) -> None:
+        most = self.limits.max_total_pixels
+        if plan.pixels_used > most:
+            detail = f"{plan.pixels_used} pixels in all frames; at most {most} are accepted"
+            raise Rejection(Reason.TOO_MANY_PIXELS, detail)
         most = self.limits.child_memory_bytes
-        if predicted_bytes > most:
-            detail = f"about {predicted_bytes} bytes of memory needed; at most {most} are given"
+        if plan.predicted_bytes > most:
+            detail = (
+                f"about {plan.predicted_bytes} bytes of memory needed; at most {most} are given"
+            )
             raise Rejection(Reason.OUT_OF_MEMORY, detail)
 
     async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

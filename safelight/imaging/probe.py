@@ -54,8 +54,6 @@ class Probe:
     """As EXIF numbers it, 1 to 8; 1 is upright."""
     frames: int = 1
     """Announced by the header."""
-    frames_used: int = 1
-    """The first one only, for now."""
     bands: int = 3
     alpha: bool = False
     bits: int = 8
@@ -168,10 +166,7 @@ def _refuse_excess(found: Probe, limits: Limits) -> None:
     if found.frames > limits.max_frames:
         detail = f"{found.frames} frames; at most {limits.max_frames} are accepted"
         raise Rejection(Reason.TOO_MANY_FRAMES, detail)
-    if found.pixels > limits.max_pixels:
-        detail = f"{announced} pixels; at most {limits.max_pixels} are accepted"
-        raise Rejection(Reason.TOO_MANY_PIXELS, detail)
-    if found.pixels * found.frames_used > limits.max_total_pixels:
-        most = limits.max_total_pixels
-        detail = f"{found.frames_used} frames of {announced} pixels; at most {most} are accepted"
+    most = min(limits.max_pixels, limits.max_total_pixels)
+    if found.pixels > most:
+        detail = f"{announced} pixels; at most {most} are accepted"
         raise Rejection(Reason.TOO_MANY_PIXELS, detail)

@@ -6,7 +6,7 @@ then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that o
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,24 +123,41 @@ def _carry_out(
         BY_NAME[plan.probe.format],
         accept_damaged=limits.accept_damaged,
         shrink=decode.shrink,
+        frames=decode.frames,
     )
-    for step in ON_THE_SOURCE:
-        decoded = step(decoded, decode)
-    levels: list[pyvips.Image] = []
+    frames = [_on_the_source(frame, decode) for frame in _frames(decoded, decode)]
+    levels: list[list[pyvips.Image]] = []
     for level in decode.levels:
         started = time.perf_counter()
-        origin = decoded if level.origin is None else levels[level.origin]
-        levels.append(_resampled(origin, level.size))
+        origin = frames if level.origin is None else levels[level.origin]
+        levels.append([_resampled(frame, level.size) for frame in origin])
         for recipe in level.recipes:
             yield _make(levels[-1], recipe, directory, started, gain_map)
             started = time.perf_counter()
         if level.shows_appearance:
             shape = (plan.probe.width, plan.probe.height)
-            yield Appearance.of(bytes(levels[-1].write_to_memory()), shape=shape)
+            yield Appearance.of(bytes(levels[-1][0].write_to_memory()), shape=shape)
+
+
+def _frames(decoded: pyvips.Image, decode: Decode) -> Iterator[pyvips.Image]:
+    """Cut the frames that were decoded one below the other, in the order in which they come."""
+    height = decoded.height // decode.frames
+    for frame in range(decode.frames):
+        yield (
+            decoded
+            if decode.frames == 1
+            else decoded.crop(0, frame * height, decoded.width, height)
+        )
+
+
+def _on_the_source(frame: pyvips.Image, decode: Decode) -> pyvips.Image:
+    for step in ON_THE_SOURCE:
+        frame = step(frame, decode)
+    return frame
 
 
 def _make(
-    image: pyvips.Image,
+    frames: Sequence[pyvips.Image],
     recipe: Recipe,
     directory: Path,
     started: float,
@@ -148,8 +165,9 @@ def _make(
 ) -> RenderedVariant | _Failed:
     format = BY_NAME[recipe.format]
     try:
-        for step in ON_EACH_VARIANT:
-            image = step(image, recipe)
+        made = [_on_each_variant(frame, recipe) for frame in frames]
+        width, height = made[0].width, made[0].height
+        image = _one_below_the_other(made) if recipe.animated else made[0]
         if gain_map and recipe.hdr:
             image = gain_map.laid_onto(image, recipe)
         encoded = _encoded(image, recipe)
@@ -164,12 +182,25 @@ def _make(
         path=path,
         media_type=format.media_type,
         extension=format.extension,
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         size_bytes=len(encoded),
         sha256=hashlib.sha256(encoded).hexdigest(),
         seconds=time.perf_counter() - started,
     )
+
+
+def _on_each_variant(frame: pyvips.Image, recipe: Recipe) -> pyvips.Image:
+    for step in ON_EACH_VARIANT:
+        frame = step(frame, recipe)
+    return frame
+
+
+def _one_below_the_other(frames: Sequence[pyvips.Image]) -> pyvips.Image:
+    """Join frames as encoders take them; times and loops go along with the first one."""
+    joined = pyvips.Image.arrayjoin(list(frames), across=1).copy()
+    joined.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
+    return joined
 
 
 def _encoded(image: pyvips.Image, recipe: Recipe) -> bytes:

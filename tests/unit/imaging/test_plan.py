@@ -195,6 +195,19 @@ def test_wide_colours_are_decoded_apart_and_only_where_there_are_any():
     assert {recipe.colour for level in rest.levels for recipe in level.recipes} == {"srgb"}
 
 
+def test_an_animation_is_decoded_apart_with_all_its_frames():
+    wishes = [*DEFAULTS, Preset(name="moves", format="webp", animated=True)]
+    gif = Probe(format="gif", width=400, height=300, size_bytes=1, frames=40)
+    moves, rest = plan(gif, wishes).decodes
+    assert (moves.frames, moves.keeps_pixels, rest.frames) == (40, True, 1)
+    assert [recipe.preset for level in moves.levels for recipe in level.recipes] == ["moves"]
+    assert plan(gif, wishes).pixels_used == 40 * gif.pixels
+    assert plan(gif, wishes).predicted_bytes > BASE_BYTES + 40 * gif.pixels * 3
+    assert plan(gif, DEFAULTS).pixels_used == gif.pixels
+    for still in (replace(gif, frames=1), replace(gif, format="tiff")):
+        assert [decode.frames for decode in plan(still, wishes).decodes] == [1]
+
+
 def test_a_source_wider_than_the_format_can_be_is_shrunk_to_it():
     probe = Probe(format="png", width=32_766, height=1000, size_bytes=1)
     assert only(probe, Preset(name="a", format="webp")).size == (16_383, 500)

@@ -74,6 +74,18 @@ async def test_a_picture_is_probed_planned_and_rendered_in_a_child(pool, file, t
     assert 10 * MIB < rendering.peak_bytes < 300 * MIB
 
 
+async def test_an_animation_is_refused_for_its_pixels_only_where_they_are_used(file, tmp_path):
+    source = file(pictures.animated("GIF", 5))
+    limits = Limits(max_total_pixels=4 * 40 * 20)
+    async with pool_of(1, limits) as pool:
+        probe = await pool.probe(source)
+        still, moves = (Preset(name="a", format="webp", animated=how) for how in (False, True))
+        assert (await pool.render(plan(probe, [still]), source, tmp_path)).variants
+        assert await reason_of(pool.render(plan(probe, [moves]), source, tmp_path)) is (
+            Reason.TOO_MANY_PIXELS
+        )
+
+
 async def test_a_rejection_comes_back_whole_and_costs_no_child(pool, file):
     before = await pool.run(jobs.own_pid), await pool.run(jobs.own_pid)
     assert await reason_of(pool.probe(file(b"words"))) is Reason.UNSUPPORTED

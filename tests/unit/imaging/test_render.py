@@ -279,6 +279,44 @@ def test_of_an_animation_the_first_frame_is_used(rendered, format):
     assert near(picture.convert("RGB").getpixel((10, 10)), RED)
 
 
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_an_animation_stays_one_on_request_with_its_times_and_loops(rendered, format):
+    data = pictures.animated(format, 4, duration=[100, 200, 300, 400], loop=3)
+    keys = {"format": "webp", "animated": True, "quality": 95}
+    made = rendered(
+        data,
+        Preset(name="full", **keys),
+        Preset(name="small", box=(20, 20), **keys),
+        Preset(name="cut", box=(10, 10), fit="cover", **keys),
+        Preset(name="padded", box=(60, 60), fit="contain", **keys),
+        Preset(name="still", format="jpeg"),
+    )
+    sizes = {"full": (40, 20), "small": (20, 10), "cut": (10, 10), "padded": (60, 60)}
+    for name, size in sizes.items():
+        picture = made[name]
+        assert (picture.size, picture.n_frames) == (size, 4)
+        # GIF counts repeats, WebP counts rounds.
+        assert picture.info["loop"] in (3, 4)
+        for frame, colour in enumerate([RED, GREEN, BLUE, RED]):
+            picture.seek(frame)
+            picture.load()  # only then Pillow knows how long it shows
+            assert picture.info["duration"] == 100 * (frame + 1)
+            middle = (size[0] // 2, size[1] // 2)
+            assert near(picture.convert("RGB").getpixel(middle), colour)
+    assert near(made["still"].getpixel((10, 10)), RED)
+
+
+def test_a_still_picture_and_a_tiff_of_pages_are_not_animated(rendered):
+    wish = Preset(name="a", format="webp", animated=True)
+    pages = pictures.encoded(
+        pictures.quarters(), "TIFF", save_all=True, append_images=[pictures.noise(80, 48)]
+    )
+    for data in (pages, pictures.encoded(pictures.quarters(), "PNG")):
+        picture = rendered(data, wish)["a"]
+        assert getattr(picture, "n_frames", 1) == 1
+        assert_upright(picture)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (3, 2)])
 def test_the_smallest_and_thinnest_pictures_are_rendered(rendered, size):
     made = rendered(pictures.encoded(Image.new("RGB", size, RED), "PNG"), *FULL, *SMALL)
