@@ -7,10 +7,11 @@ import time
 
 import pytest
 
+from ops.local.accounting import alive, children_of
 from tests.support import pictures
 from tests.support.faults.proxy import Rule, refused
 from tests.support.faults.rig import Rig
-from tests.support.faults.supervisor import Worker, alive, children_of, until
+from tests.support.faults.supervisor import Worker, until
 
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 CAMERA = (pictures.SAMPLES / "camera-10mp-5mb.jpg").read_bytes()

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ops.local.accounting import alive
 from ops.local.system import LOCAL_WORKER_SETTINGS
 from tests.support import pictures
 from tests.support.faults.proxy import (
@@ -23,7 +24,7 @@ from tests.support.faults.proxy import (
     refused,
 )
 from tests.support.faults.rig import Rig
-from tests.support.faults.supervisor import Worker, alive, until
+from tests.support.faults.supervisor import Worker, until
 
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 DRAIN_SECONDS = int(LOCAL_WORKER_SETTINGS["SAFELIGHT_DRAIN_SECONDS"])

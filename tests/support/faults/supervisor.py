@@ -1,4 +1,4 @@
-"""Worker processes that are started, frozen, killed and looked into. Linux's proc(5) only."""
+"""Worker processes that are started, frozen, killed and looked into."""
 
 import asyncio
 import json
@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from ops.local.accounting import children_of, cpu_seconds, family_of, resident_bytes
 from ops.local.emulator import ROOT
 from ops.local.processes import Child
 from ops.local.stack import Stack
@@ -28,8 +28,6 @@ _WORKER_SETTINGS = {
     "SAFELIGHT_PREFETCH": "1",
     "SAFELIGHT_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
 }
-_TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 async def until(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
@@ -155,10 +153,7 @@ class Worker:
 
     def processes(self) -> list[int]:
         """List its own and all its descendants' process ids."""
-        family = [self.pid]
-        for pid in family:
-            family += children_of(pid)
-        return family
+        return family_of(self.pid)
 
     def cpu_seconds(self) -> float:
         """Add up the processor time of all its processes."""
@@ -166,7 +161,7 @@ class Worker:
 
     def memory_bytes(self) -> int:
         """Add up the resident memory of all its processes; what they share counts each time."""
-        return sum(_resident_bytes(pid) for pid in self.processes())
+        return sum(resident_bytes(pid) for pid in self.processes())
 
 
 class Metrics:
@@ -190,45 +185,3 @@ class Metrics:
             for sample in family.samples
             if sample.name == f"safelight_{name}" and labels.items() <= sample.labels.items()
         )
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
-    with suppress(OSError):
-        return "Z" not in _stat_fields(pid)[0]
-    return False
-
-
-def children_of(pid: int) -> list[int]:
-    """List the process ids of a process's children."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                if _stat(int(entry.name))[0] == pid:
-                    found.append(int(entry.name))
-    return sorted(found)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Read a process's processor time; 0 when it is gone."""
-    with suppress(OSError):
-        return _stat(pid)[1]
-    return 0.0
-
-
-def _stat_fields(pid: int) -> list[str]:
-    """Read proc(5)'s stat from the third field on: the second may hold anything."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _stat(pid: int) -> tuple[int, float]:
-    """Read a process's parent and its processor seconds."""
-    fields = _stat_fields(pid)
-    return int(fields[1]), (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _resident_bytes(pid: int) -> int:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    return 0

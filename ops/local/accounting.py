@@ -1,0 +1,73 @@
+"""What processes take of this machine. Linux's proc(5) only."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
+    with suppress(OSError):
+        return "Z" not in _stat(pid)[0]
+    return False
+
+
+def children_of(pid: int) -> list[int]:
+    """List the process ids of a process's children."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if int(_stat(int(entry.name))[1]) == pid:
+                    found.append(int(entry.name))
+    return sorted(found)
+
+
+def family_of(pid: int) -> list[int]:
+    """List the process ids of a process, which comes first, and of all its descendants."""
+    family = [pid]
+    for member in family:
+        family += children_of(member)
+    return family
+
+
+def cpu_seconds(pid: int) -> float:
+    """Read a process's processor time, user and system; 0 when it is gone."""
+    with suppress(OSError):
+        return sum(map(int, _stat(pid)[11:13])) / _TICKS
+    return 0.0
+
+
+def cpu_seconds_with_reaped(pids: Iterable[int]) -> float:
+    """Add up the processor time of processes and of those children that they have waited for.
+
+    Of a whole family that is everything it ever took, except by children that nobody reaped.
+    """
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            total += sum(map(int, _stat(pid)[11:15]))
+    return total / _TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    """Read a process's resident memory, pages that it shares included; 0 when it is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    return 0
+
+
+def machine_cpu_seconds() -> float:
+    """Read the processor time that everything on this machine has taken since it was started."""
+    fields = Path("/proc/stat").read_text().split(maxsplit=8)[1:8]
+    user, nice, system, _idle, _iowait, interrupts, soft_interrupts = map(int, fields)
+    return (user + nice + system + interrupts + soft_interrupts) / _TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """Read proc(5)'s stat from the third field on: the second may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
