@@ -6,7 +6,7 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests faults mutate format docs lock clean bench-api
+.PHONY: help demo up test lint types tests faults mutate format docs lock clean bench-api load
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ docs: .venv/.dev ## Write the reference pages from the declarations
 
 bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
 	$(BIN)/python -m bench.api
+
+load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD="--pictures 200 --workers 1" for a quick run
+	@$(BIN)/python -m bench.load $(LOAD)
 
 lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
 	./requirements/lock.sh

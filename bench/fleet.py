@@ -1,0 +1,266 @@
+"""A fleet of real workers with a backlog before it, and what it takes to work that off.
+
+The sources are uploaded and S3's events of them taken from the queue before the fleet starts. What
+is measured begins when the events are put back, and ends when the queue is empty: no start-up.
+"""
+
+import asyncio
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from ops.local.accounting import (
+    cpu_seconds,
+    cpu_seconds_with_reaped,
+    family_of,
+    machine_cpu_seconds,
+)
+from ops.local.system import LocalSystem
+from safelight import keys
+from safelight.aws.queue import BATCH_SIZE
+
+T = TypeVar("T")
+
+PROMPT_SECONDS = 0.01
+"""A timer of an event loop that runs no later than this is prompt."""
+UPLOADS_AT_ONCE = 8
+LOOK_SECONDS = 0.25
+STAGES = ("fetch", "probe", "render", "put", "commit", "publish")
+_LAG = "safelight_event_loop_lag_seconds_bucket"
+
+
+class Unsettled(Exception):
+    """The fleet did not complete what it was told of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """Processor time, user and system, in seconds."""
+
+    parents: float
+    """Of the workers' own processes: queue, AWS, files."""
+    others: float
+    """Of their fork servers and render children, those included that have ended."""
+    emulator: float
+    machine: float
+    """Of everything on this machine."""
+
+    def __sub__(self, before: Self) -> "Cpu":
+        return Cpu(
+            parents=self.parents - before.parents,
+            others=self.others - before.others,
+            emulator=self.emulator - before.emulator,
+            machine=self.machine - before.machine,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """One picture, as its worker's log has it. Times in seconds."""
+
+    end_to_end: float
+    """From its event's being told until its completion was published."""
+    work: float
+    """Of that, in its worker's hands: all stages, waiting for memory left out."""
+    render_cpu: float
+    """Its child's processor time while it rendered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A backlog that was worked off."""
+
+    seconds: float
+    cpu: Cpu
+    settled: Sequence[Settled]
+    prompt_share: float
+    """Of the timers of the workers' event loops, the share that ran promptly."""
+
+    @property
+    def pictures(self) -> int:
+        """How many."""
+        return len(self.settled)
+
+    @property
+    def render_cpu(self) -> float:
+        """Seconds that the children spent in rendering, as each measured itself."""
+        return sum(one.render_cpu for one in self.settled)
+
+    @property
+    def other_cpu(self) -> float:
+        """Seconds that all of the workers' processes spent on anything else."""
+        return self.cpu.parents + self.cpu.others - self.render_cpu
+
+
+class Fleet:
+    """Workers that are up, and the events that they were not told of yet."""
+
+    def __init__(self, system: LocalSystem, sqs: Any, events: Mapping[str, str]) -> None:
+        self._system = system
+        self._sqs = sqs
+        self._events = dict(events)
+
+    async def work_off(self, pictures: int) -> Run:
+        """Tell of so many pictures and wait until the queue is empty.
+
+        Raises `Unsettled` unless each of them was completed.
+        """
+        images = list(self._events)[:pictures]
+        events = {image_id: self._events.pop(image_id) for image_id in images}
+        read = {worker: worker.log.stat().st_size for worker in self._system.workers}
+        timers = await self._timers()
+        before, started = self._cpu(), time.perf_counter()
+        told = await self._tell(events)
+        while await self._holds_messages():
+            for worker in self._system.workers:
+                worker.check()
+            await asyncio.sleep(LOOK_SECONDS)
+        seconds, cpu = time.perf_counter() - started, self._cpu() - before
+        timers = {bound: count - timers[bound] for bound, count in (await self._timers()).items()}
+        settled = [
+            _settled(line, told)
+            for worker, start in read.items()
+            for line in _messages(worker.log, start)
+        ]
+        if len(settled) != pictures:
+            raise Unsettled(f"{len(settled)} messages were handled, not {pictures}")
+        return Run(
+            seconds=seconds,
+            cpu=cpu,
+            settled=settled,
+            prompt_share=timers[PROMPT_SECONDS] / timers[math.inf],
+        )
+
+    async def _tell(self, events: Mapping[str, str]) -> Mapping[str, float]:
+        """Send events; when each image was told of, in seconds since 1970."""
+        told: dict[str, float] = {}
+        for batch in _batches(events, BATCH_SIZE):
+            told |= dict.fromkeys(batch, time.time())
+            await self._sqs.send_message_batch(
+                QueueUrl=self._system.stack.queue_url,
+                Entries=[
+                    {"Id": str(number), "MessageBody": events[image_id]}
+                    for number, image_id in enumerate(batch)
+                ],
+            )
+        return told
+
+    async def _holds_messages(self) -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = await self._sqs.get_queue_attributes(
+            QueueUrl=self._system.stack.queue_url, AttributeNames=names
+        )
+        return any(int(answer["Attributes"][name]) for name in names)
+
+    def _cpu(self) -> Cpu:
+        pids = [worker.pid for worker in self._system.workers]
+        families = [pid for pid in pids for pid in family_of(pid)]
+        parents = sum(map(cpu_seconds, pids))
+        return Cpu(
+            parents=parents,
+            others=cpu_seconds_with_reaped(families) - parents,
+            emulator=cpu_seconds(self._system.emulator.child.pid),
+            machine=machine_cpu_seconds(),
+        )
+
+    async def _timers(self) -> Mapping[float, float]:
+        """Count the timers of the workers' event loops, by how late they ran at most."""
+        counts: defaultdict[float, float] = defaultdict(float)
+        async with aiohttp.ClientSession(raise_for_status=True) as http:
+            for url in self._system.worker_urls.values():
+                async with http.get(f"{url}/metrics") as answer:
+                    page = await answer.text()
+                for family in text_string_to_metric_families(page):
+                    for sample in family.samples:
+                        if sample.name == _LAG:
+                            counts[float(sample.labels["le"])] += sample.value
+        return counts
+
+
+@asynccontextmanager
+async def open_fleet(sources: Sequence[Path], *, workers: int, slots: int) -> AsyncIterator[Fleet]:
+    """Upload the sources, take their events from the queue, and only then start the workers."""
+    settings = {"SAFELIGHT_SLOTS": str(slots)}
+    async with (
+        LocalSystem(workers=0, worker_settings=settings) as system,
+        system.account.client("s3") as s3,
+        system.account.client("sqs") as sqs,
+    ):
+        await _upload(s3, system.stack.uploads_bucket, sources)
+        events = await _take_events(sqs, system.stack.queue_url, len(sources))
+        await asyncio.gather(*(system.start_worker() for _ in range(workers)))
+        yield Fleet(system, sqs, events)
+
+
+async def _upload(s3: Any, bucket: str, sources: Sequence[Path]) -> None:
+    """Store every source under an image id of its own, in this order."""
+    bodies = {path: path.read_bytes() for path in set(sources)}
+    for batch in _batches(sources, UPLOADS_AT_ONCE):
+        images = [(keys.new_image_id(), path) for path in batch]
+        await asyncio.gather(*(
+            s3.put_object(
+                Bucket=bucket,
+                Key=keys.source_key(user_id="load", image_id=image_id),
+                Body=bodies[path],
+            )
+            for image_id, path in images
+        ))  # fmt: skip
+
+
+async def _take_events(sqs: Any, queue_url: str, uploads: int) -> Mapping[str, str]:
+    """Take S3's messages from the queue: the body by image id, in the order of image ids."""
+    events: dict[str, str] = {}
+    while len(events) < uploads:
+        answer = await sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=BATCH_SIZE, WaitTimeSeconds=1
+        )
+        messages = answer["Messages"]
+        for message in messages:
+            for record in json.loads(message["Body"]).get("Records", ()):  # its greeting has none
+                _, image_id = record["s3"]["object"]["key"].rsplit("/", 1)
+                events[image_id] = message["Body"]
+        await sqs.delete_message_batch(
+            QueueUrl=queue_url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                for number, message in enumerate(messages)
+            ],
+        )
+    return dict(sorted(events.items()))
+
+
+def _messages(log: Path, start: int) -> Iterator[Mapping[str, Any]]:
+    """Read the wide events of messages from a log, from a place in it on."""
+    with log.open("rb") as lines:
+        lines.seek(start)
+        for line in lines:
+            event = json.loads(line)
+            if event["event"] == "message":
+                yield event
+
+
+def _settled(message: Mapping[str, Any], told: Mapping[str, float]) -> Settled:
+    if message.get("outcome") != "completed":
+        raise Unsettled(f"not completed: {json.dumps(message)}")
+    ended = datetime.fromisoformat(message["timestamp"]).timestamp()
+    return Settled(
+        end_to_end=ended - told[message["image_id"]],
+        work=sum(message[f"{stage}_seconds"] for stage in STAGES),
+        render_cpu=message["render_cpu_seconds"],
+    )
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    return iter(lambda: list(islice(rest, size)), [])

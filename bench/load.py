@@ -1,0 +1,292 @@
+"""Measures what workers take to work off a backlog, and how much of it is not rendering.
+
+    python -m bench.load [--pictures 2000] [--workers 1 2 4] [--rounds 5] [--photographs 12]
+
+Real workers, embedded AWS, all as processes of this machine. Ratios are what counts: whatever else
+the machine does slows rendering and everything else alike. docs/operating.md explains each figure.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvloop
+
+from bench.fleet import Run, Unsettled, open_fleet
+from ops.client import Client
+from ops.local.completions import subscribe
+from ops.local.emulator import ROOT
+from ops.local.system import PRESETS, LocalSystem
+from safelight.imaging.plan import plan
+from safelight.imaging.pool import RenderPool
+from safelight.presets import load_presets
+
+SAMPLES = ROOT / "samples"
+PHOTOGRAPH = SAMPLES / "flower-7mp-1.6mb.jpg"
+LARGE_PHOTOGRAPH = SAMPLES / "camera-10mp-5mb.jpg"
+MIX = {
+    SAMPLES / "cat-451px.jpg": 80,
+    SAMPLES / "astronaut-800px.jpg": 12,
+    PHOTOGRAPH: 6,
+    LARGE_PHOTOGRAPH: 2,
+}
+"""Of a hundred pictures in the backlog: most are avatars, as where people upload both."""
+SEED = 1
+RESULTS = ROOT / "build" / "bench" / "load.json"
+
+GOAL_OTHER_SHARE = 0.12
+GOAL_OVER_BARE = 1.12
+GOAL_PROMPT_SHARE = 0.99
+GOAL_ADDED_SECONDS = 0.25
+SATURATED = 0.8
+"""Of one core: the emulator has one thread, and beyond this whoever calls it waits for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """The same photographs, once through a worker and once rendered bare, one right after another.
+
+    CPU in seconds a picture.
+    """
+
+    render: float
+    parent: float
+    """Of the worker's own process."""
+    beside: float
+    """Of its other processes, beside rendering."""
+    bare: float
+    prompt_share: float
+
+    @property
+    def other_share(self) -> float:
+        """Everything but rendering, over rendering."""
+        return (self.parent + self.beside) / self.render
+
+    @property
+    def over_bare(self) -> float:
+        """The whole worker over the bare render."""
+        return (self.render + self.parent + self.beside) / self.bare
+
+
+async def photographs(pool: RenderPool, *, rounds: int, pictures: int, slots: int) -> list[Round]:
+    """Work off photographs and render the same ones bare, in turn; the first round warms up."""
+    measured = []
+    sources = [PHOTOGRAPH] * pictures * (rounds + 1)
+    async with open_fleet(sources, workers=1, slots=slots) as fleet:
+        for number in range(rounds + 1):
+            run = await fleet.work_off(pictures)
+            bare = await bare_cpu(pool, PHOTOGRAPH, pictures)
+            if number:
+                measured.append(
+                    Round(
+                        render=run.render_cpu / pictures,
+                        parent=run.cpu.parents / pictures,
+                        beside=(run.cpu.others - run.render_cpu) / pictures,
+                        bare=bare / pictures,
+                        prompt_share=run.prompt_share,
+                    )
+                )
+    return measured
+
+
+async def bare_cpu(pool: RenderPool, source: Path, pictures: int) -> float:
+    """Render a picture so many times in warm processes, as many at once as a worker has slots.
+
+    Only the render itself is counted: by the process's own clock, as in a worker. In seconds.
+    """
+    wanted = plan(await pool.probe(source), load_presets(PRESETS))
+
+    async def rendered() -> float:
+        with tempfile.TemporaryDirectory(prefix="safelight-bench-") as directory:
+            return (await pool.render(wanted, source, Path(directory))).cpu_seconds
+
+    return sum(await asyncio.gather(*(rendered() for _ in range(pictures))))
+
+
+async def backlog(*, pictures: int, workers: int, slots: int) -> Run:
+    """Have a fleet work off the mix."""
+    sources = [path for path, share in MIX.items() for _ in range(share)]
+    sources *= math.ceil(pictures / len(sources))
+    random.Random(SEED).shuffle(sources)  # noqa: S311 - an order, not a secret
+    async with open_fleet(sources[:pictures], workers=workers, slots=slots) as fleet:
+        return await fleet.work_off(pictures)
+
+
+async def one_at_a_time(pictures: int) -> list[float]:
+    """Upload photographs to an idle system, one after another.
+
+    Seconds from the upload's being accepted to its completion's being received, the render's left
+    out. The first one warms up.
+    """
+    added = []
+    async with (
+        LocalSystem() as system,
+        subscribe(system.account, system.stack.topic_arn) as completions,
+        aiohttp.ClientSession() as http,
+    ):
+        client = Client(http, system.api_url)
+        for number in range(pictures + 1):
+            ticket = await client.announce(LARGE_PHOTOGRAPH)
+            await client.send(ticket, LARGE_PHOTOGRAPH)
+            accepted = time.perf_counter()
+            while not (told := await completions.receive()):
+                pass
+            seconds = time.perf_counter() - accepted
+            (completion,) = told
+            if completion["subject"] != ticket.image_id or "renderTimeMs" not in completion["data"]:
+                raise Unsettled(f"not the completion of {ticket.image_id}: {completion}")
+            if number:
+                added.append(seconds - completion["data"]["renderTimeMs"] / 1000)
+    return added
+
+
+def photographs_table(rounds: Sequence[Round]) -> str:
+    """Write what the rounds showed: medians, and the range over the rounds."""
+    rows = {
+        "render": _spread(rounds, lambda one: one.render, _milliseconds),
+        "everything else": _spread(
+            rounds,
+            lambda one: one.other_share,
+            _percent,
+            f"of render; goal: at most {GOAL_OTHER_SHARE:.0%}",
+        ),
+        "  the worker's own process": _spread(rounds, lambda one: one.parent, _milliseconds),
+        "  its others beside rendering": _spread(rounds, lambda one: one.beside, _milliseconds),
+        "bare render": _spread(rounds, lambda one: one.bare, _milliseconds),
+        "whole worker over bare render": _spread(
+            rounds, lambda one: one.over_bare, _times, f"goal: at most {GOAL_OVER_BARE:.2f}x"
+        ),
+        "event loop late by <= 10 ms": _spread(
+            rounds, lambda one: one.prompt_share, _percent, f"goal: {GOAL_PROMPT_SHARE:.0%}"
+        ),
+    }
+    return _lines(rows)
+
+
+def backlog_table(runs: Mapping[int, Run]) -> str:
+    """Write what each fleet did, one column each."""
+    columns = [_backlog_column(run) for run in runs.values()]
+    rows = {"workers": "".join(f"{workers:>22}" for workers in runs)}
+    for name in columns[0]:
+        rows[name] = "".join(f"{column[name]:>22}" for column in columns)
+    return _lines(rows)
+
+
+def _backlog_column(run: Run) -> Mapping[str, str]:
+    each = 1000 / run.pictures
+    emulator = run.cpu.emulator / run.seconds
+    others = run.cpu.machine - run.cpu.parents - run.cpu.others - run.cpu.emulator
+    return {
+        "pictures/s": f"{run.pictures / run.seconds:.1f}",
+        "end to end, p50/p90/p99": _quantiles([one.end_to_end for one in run.settled]),
+        "work on one, p50/p90/p99": _quantiles([one.work for one in run.settled]),
+        "CPU a picture: render": f"{each * run.render_cpu:.1f} ms",
+        "  workers' own processes": f"{each * run.cpu.parents:.1f} ms",
+        "  theirs beside rendering": f"{each * (run.cpu.others - run.render_cpu):.1f} ms",
+        "  everything else/render": f"{run.other_cpu / run.render_cpu:.1%}",
+        "  emulator": f"{each * run.cpu.emulator:.1f} ms",
+        "emulator": f"{emulator:.0%} of a core" + (" !" if emulator > SATURATED else ""),
+        "all other programs here": f"{others / run.seconds:.2f} cores",
+    }
+
+
+def _quantiles(values: Sequence[float]) -> str:
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return "/".join(f"{cuts[at - 1]:.2f}" for at in (50, 90, 99)) + " s"
+
+
+def _spread(
+    rounds: Sequence[Round],
+    figure: Callable[[Round], float],
+    write: Callable[[float], str],
+    remark: str = "",
+) -> str:
+    values = [figure(one) for one in rounds]
+    low, middle, high = map(write, (min(values), statistics.median(values), max(values)))
+    return f"{middle:>10}   ({low} .. {high})   {remark}".rstrip()
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.3f}x"
+
+
+def _lines(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"{name:<32}{value}".rstrip() for name, value in rows.items())
+
+
+async def measure(arguments: argparse.Namespace) -> Mapping[str, Any]:
+    """Run every part and print it as it is done; what was measured, for programs."""
+    cores = len(os.sched_getaffinity(0))
+    count, slots = arguments.photographs, arguments.slots or cores
+    async with RenderPool(slots=slots) as pool:
+        print(f"\n{arguments.rounds} rounds of {count} x {PHOTOGRAPH.name}, {slots} slots\n")
+        rounds = await photographs(pool, rounds=arguments.rounds, pictures=count, slots=slots)
+        print(photographs_table(rounds))
+    print(f"\n{LARGE_PHOTOGRAPH.name}: uploaded to an idle worker, {arguments.single} times\n")
+    added = await one_at_a_time(arguments.single)
+    print(_lines({"accepted to told, beyond render": _added(added)}))
+    print(f"\nA backlog of {arguments.pictures}, by workers of one slot on {cores} cores\n")
+    runs = {}
+    for workers in arguments.workers:
+        runs[workers] = await backlog(pictures=arguments.pictures, workers=workers, slots=1)
+    print(backlog_table(runs))
+    return {
+        "photographs": [asdict(one) for one in rounds],
+        "addedSeconds": added,
+        "backlog": {workers: asdict(run) for workers, run in runs.items()},
+    }
+
+
+def _added(seconds: Sequence[float]) -> str:
+    low, middle, high = (min(seconds), statistics.median(seconds), max(seconds))
+    return (
+        f"{_milliseconds(middle):>10}   ({_milliseconds(low)} .. {_milliseconds(high)})   "
+        f"goal: at most {_milliseconds(GOAL_ADDED_SECONDS)}"
+    )
+
+
+def main() -> int:
+    """Print the measurements and save them; 1 if a picture was not completed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--pictures", type=int, default=2000, help="in each backlog")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="of each fleet")
+    parser.add_argument("--rounds", type=int, default=5, help="of photographs")
+    parser.add_argument("--photographs", type=int, default=12, help="in each round")
+    parser.add_argument("--single", type=int, default=10, help="photographs one at a time")
+    parser.add_argument(
+        "--slots", type=int, help="of the worker of the rounds; one a core if not told"
+    )
+    arguments = parser.parse_args()
+    try:
+        measured = uvloop.run(measure(arguments))
+    except Unsettled as error:
+        print(error, file=sys.stderr)
+        return 1
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(measured, indent=1))
+    print(f"\nEvery single figure: {RESULTS.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
