@@ -114,9 +114,12 @@ class Aws:
                 service, endpoint_url=endpoint_url, config=_config(service, addressing)
             )
             try:
-                return await self._opened.enter_async_context(client)
+                opened = await self._opened.enter_async_context(client)
             except ValueError as error:  # so says botocore of an endpoint that is no URL
                 raise Misconfigured(service, str(error)) from error
+            if service == "s3":
+                _resolve_once_a_bucket(opened)
+            return opened
 
 
 @asynccontextmanager
@@ -147,3 +150,16 @@ def _config(service: str, addressing: str) -> AioConfig:
             "payload_signing_enabled": False,
         },
     )
+
+
+def _resolve_once_a_bucket(client: Any) -> None:
+    """Let botocore remember the endpoint that it resolved for a bucket.
+
+    It caches endpoints by everything that S3's rules may ask for. That includes the object's key,
+    though no rule asks for it, so that each key is resolved anew: a quarter of what a call costs.
+    """
+    resolver = client._ruleset_resolver  # noqa: SLF001 - there is no public way to the parameters
+    asked = resolver._param_definitions  # noqa: SLF001
+    resolver._param_definitions = {  # noqa: SLF001
+        name: definition for name, definition in asked.items() if name != "Key"
+    }

@@ -3,6 +3,8 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.endpoint_provider import EndpointProvider
+from botocore.loaders import Loader
 
 from safelight.aws.session import connect
 from safelight.errors import Misconfigured
@@ -108,3 +110,26 @@ async def test_credentials_that_nobody_gave_are_misconfigured(standard_chain, se
             await (await aws.records()).check()
         with pytest.raises(Misconfigured, match="credentials"):
             await (await aws.presigner()).put(**presigned())
+
+
+async def test_a_buckets_endpoint_is_resolved_once_for_all_keys(standard_chain, settings):
+    async with connect(settings) as aws:
+        presigner = await aws.presigner()
+        urls = [(await presigner.put(**presigned(key="uploads/u/one"))).url]
+        resolved = EndpointProvider.resolve_endpoint.cache_info().misses
+        urls.append((await presigner.put(**presigned(key="uploads/u/two"))).url)
+    assert EndpointProvider.resolve_endpoint.cache_info().misses == resolved
+    assert [urlsplit(url).path for url in urls] == ["/uploads/u/one", "/uploads/u/two"]
+
+
+def test_no_rule_of_s3s_endpoints_asks_for_a_key():
+    rules = Loader().load_service_model("s3", "endpoint-rule-set-1")["rules"]
+    assert {"ref": "Bucket"} in _values(rules)
+    assert {"ref": "Key"} not in _values(rules)
+
+
+def _values(document):
+    """List every value in a document, however deep."""
+    inner = document.values() if isinstance(document, dict) else document
+    nested = [value for value in inner if isinstance(value, dict | list)]
+    return [*inner, *(found for value in nested for found in _values(value))]
