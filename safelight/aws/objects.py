@@ -1,11 +1,12 @@
-"""Sources and assets, as S3 keeps them. Bytes go between S3 and files, never whole in memory."""
+"""Sources and assets, as S3 keeps them. Bytes go between S3 and files, large ones in chunks."""
 
 import hashlib
+import os
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safelight.aws.dependency import Dependency, Meanings
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
@@ -91,7 +92,7 @@ class Objects:
                 await self._client.put_object(
                     Bucket=self._assets_bucket,
                     Key=key,
-                    Body=file,
+                    Body=_body(file),
                     ContentType=media_type,
                     CacheControl=CACHE_CONTROL,
                     ChecksumSHA256=b64encode(bytes.fromhex(sha256)).decode(),
@@ -112,6 +113,11 @@ async def _save(body: Any, to: Path, max_bytes: int) -> Fetched:
             digest.update(chunk)
             file.write(chunk)
     return Fetched(size_bytes=size, sha256=digest.hexdigest())
+
+
+def _body(file: BinaryIO) -> bytes | BinaryIO:
+    """Give a small file whole: of an open file aiohttp reads every chunk in another thread."""
+    return file.read() if os.fstat(file.fileno()).st_size <= CHUNK_BYTES else file
 
 
 def _check_size(size_bytes: int, max_bytes: int) -> None:
