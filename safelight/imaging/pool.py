@@ -23,6 +23,7 @@ from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering
 from safelight.imaging.slot import (
     KILL_AFTER_SECONDS,
+    LOOK_SECONDS,
     Cause,
     ChildDied,
     ChildMissing,
@@ -70,6 +71,7 @@ class RenderPool:
     async def __aenter__(self) -> Self:
         """Start a child in every slot. Raises `Unavailable` if one does not start."""
         pebble.CONSTS.term_timeout = KILL_AFTER_SECONDS
+        pebble.CONSTS.sleep_unit = LOOK_SECONDS
         start_forkserver()
         try:
             await asyncio.gather(*(slot.start() for slot in self._slots))

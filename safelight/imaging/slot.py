@@ -42,6 +42,9 @@ thresholds by itself and then keeps what pictures gave back: measured, two idle 
 of it, and 130 MB with the thresholds fixed."""
 _START_SECONDS = 15
 """The longest that a fresh child may take to answer."""
+LOOK_SECONDS = 0.25
+"""How often pebble's threads look whether a child has ended or is out of time. Results do not wait
+for that; every look of every slot costs the worker, also when it is idle."""
 KILL_AFTER_SECONDS = 0.05
 """Children ignore SIGTERM, so pebble need not wait for it to work."""
 
