@@ -86,6 +86,8 @@ class Run:
     settled: Sequence[Settled]
     prompt_share: float
     """Of the timers of the workers' event loops, the share that ran promptly."""
+    prompt_share_here: float
+    """The same of this program, which does next to nothing: what the machine allows."""
 
     @property
     def pictures(self) -> int:
@@ -122,10 +124,7 @@ class Fleet:
         timers = await self._timers()
         before, started = self._cpu(), time.perf_counter()
         told = await self._tell(events)
-        while await self._holds_messages():
-            for worker in self._system.workers:
-                worker.check()
-            await asyncio.sleep(LOOK_SECONDS)
+        lateness = await self._until_empty()
         seconds, cpu = time.perf_counter() - started, self._cpu() - before
         timers = {bound: count - timers[bound] for bound, count in (await self._timers()).items()}
         settled = [
@@ -140,7 +139,19 @@ class Fleet:
             cpu=cpu,
             settled=settled,
             prompt_share=timers[PROMPT_SECONDS] / timers[math.inf],
+            prompt_share_here=sum(late <= PROMPT_SECONDS for late in lateness) / len(lateness),
         )
+
+    async def _until_empty(self) -> list[float]:
+        """Wait until no message is left; by how many seconds each timer here ran late meanwhile."""
+        lateness = []
+        while await self._holds_messages():
+            for worker in self._system.workers:
+                worker.check()
+            due = time.perf_counter() + LOOK_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+            lateness.append(time.perf_counter() - due)
+        return lateness
 
     async def _tell(self, events: Mapping[str, str]) -> Mapping[str, float]:
         """Send events; when each image was told of, in seconds since 1970."""

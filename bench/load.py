@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import uvloop
@@ -32,6 +32,8 @@ from ops.local.system import PRESETS, LocalSystem
 from safelight.imaging.plan import plan
 from safelight.imaging.pool import RenderPool
 from safelight.presets import load_presets
+
+T = TypeVar("T")
 
 SAMPLES = ROOT / "samples"
 PHOTOGRAPH = SAMPLES / "flower-7mp-1.6mb.jpg"
@@ -68,6 +70,7 @@ class Round:
     """Of its other processes, beside rendering."""
     bare: float
     prompt_share: float
+    prompt_share_here: float
 
     @property
     def other_share(self) -> float:
@@ -78,6 +81,18 @@ class Round:
     def over_bare(self) -> float:
         """The whole worker over the bare render."""
         return (self.render + self.parent + self.beside) / self.bare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Single:
+    """One photograph, uploaded while nothing else was to do. Times in seconds."""
+
+    seconds: float
+    """From the upload's being accepted to its completion's being received."""
+    worker: float
+    """Of that, from its fetch to its commit."""
+    render: float
+    """Of that, in rendering."""
 
 
 async def photographs(pool: RenderPool, *, rounds: int, pictures: int, slots: int) -> list[Round]:
@@ -96,6 +111,7 @@ async def photographs(pool: RenderPool, *, rounds: int, pictures: int, slots: in
                         beside=(run.cpu.others - run.render_cpu) / pictures,
                         bare=bare / pictures,
                         prompt_share=run.prompt_share,
+                        prompt_share_here=run.prompt_share_here,
                     )
                 )
     return measured
@@ -124,13 +140,9 @@ async def backlog(*, pictures: int, workers: int, slots: int) -> Run:
         return await fleet.work_off(pictures)
 
 
-async def one_at_a_time(pictures: int) -> list[float]:
-    """Upload photographs to an idle system, one after another.
-
-    Seconds from the upload's being accepted to its completion's being received, the render's left
-    out. The first one warms up.
-    """
-    added = []
+async def one_at_a_time(pictures: int) -> list[Single]:
+    """Upload photographs to an idle system, one after another. The first one warms up."""
+    singles = []
     async with (
         LocalSystem() as system,
         subscribe(system.account, system.stack.topic_arn) as completions,
@@ -145,11 +157,13 @@ async def one_at_a_time(pictures: int) -> list[float]:
                 pass
             seconds = time.perf_counter() - accepted
             (completion,) = told
-            if completion["subject"] != ticket.image_id or "renderTimeMs" not in completion["data"]:
+            data = completion["data"]
+            if completion["subject"] != ticket.image_id or data["status"] != "completed":
                 raise Unsettled(f"not the completion of {ticket.image_id}: {completion}")
             if number:
-                added.append(seconds - completion["data"]["renderTimeMs"] / 1000)
-    return added
+                render, worker = (data[f"{name}TimeMs"] / 1000 for name in ("render", "processing"))
+                singles.append(Single(seconds=seconds, worker=worker, render=render))
+    return singles
 
 
 def photographs_table(rounds: Sequence[Round]) -> str:
@@ -170,6 +184,27 @@ def photographs_table(rounds: Sequence[Round]) -> str:
         ),
         "event loop late by <= 10 ms": _spread(
             rounds, lambda one: one.prompt_share, _percent, f"goal: {GOAL_PROMPT_SHARE:.0%}"
+        ),
+        "  an idle program's beside it": _spread(
+            rounds, lambda one: one.prompt_share_here, _percent
+        ),
+    }
+    return _lines(rows)
+
+
+def singles_table(singles: Sequence[Single]) -> str:
+    """Write how long single photographs took: medians and ranges."""
+    rows = {
+        "accepted to told": _spread(singles, lambda one: one.seconds, _milliseconds),
+        "  render": _spread(singles, lambda one: one.render, _milliseconds),
+        "  everything else": _spread(
+            singles,
+            lambda one: one.seconds - one.render,
+            _milliseconds,
+            f"goal: at most {_milliseconds(GOAL_ADDED_SECONDS)}",
+        ),
+        "    of that, in the worker": _spread(
+            singles, lambda one: one.worker - one.render, _milliseconds
         ),
     }
     return _lines(rows)
@@ -208,12 +243,12 @@ def _quantiles(values: Sequence[float]) -> str:
 
 
 def _spread(
-    rounds: Sequence[Round],
-    figure: Callable[[Round], float],
+    measured: Sequence[T],
+    figure: Callable[[T], float],
     write: Callable[[float], str],
     remark: str = "",
 ) -> str:
-    values = [figure(one) for one in rounds]
+    values = [figure(one) for one in measured]
     low, middle, high = map(write, (min(values), statistics.median(values), max(values)))
     return f"{middle:>10}   ({low} .. {high})   {remark}".rstrip()
 
@@ -243,8 +278,8 @@ async def measure(arguments: argparse.Namespace) -> Mapping[str, Any]:
         rounds = await photographs(pool, rounds=arguments.rounds, pictures=count, slots=slots)
         print(photographs_table(rounds))
     print(f"\n{LARGE_PHOTOGRAPH.name}: uploaded to an idle worker, {arguments.single} times\n")
-    added = await one_at_a_time(arguments.single)
-    print(_lines({"accepted to told, beyond render": _added(added)}))
+    singles = await one_at_a_time(arguments.single)
+    print(singles_table(singles))
     print(f"\nA backlog of {arguments.pictures}, by workers of one slot on {cores} cores\n")
     runs = {}
     for workers in arguments.workers:
@@ -252,17 +287,9 @@ async def measure(arguments: argparse.Namespace) -> Mapping[str, Any]:
     print(backlog_table(runs))
     return {
         "photographs": [asdict(one) for one in rounds],
-        "addedSeconds": added,
+        "singles": [asdict(one) for one in singles],
         "backlog": {workers: asdict(run) for workers, run in runs.items()},
     }
-
-
-def _added(seconds: Sequence[float]) -> str:
-    low, middle, high = (min(seconds), statistics.median(seconds), max(seconds))
-    return (
-        f"{_milliseconds(middle):>10}   ({_milliseconds(low)} .. {_milliseconds(high)})   "
-        f"goal: at most {_milliseconds(GOAL_ADDED_SECONDS)}"
-    )
 
 
 def main() -> int:
