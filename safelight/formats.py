@@ -206,6 +206,11 @@ FORMATS: tuple[Format, ...] = (
     ),
 )
 
+AUTO = "auto"
+"""What a preset says instead of a format, to get the one of these that takes the fewest bytes."""
+AUTO_FORMATS = ("avif", "webp", "jpeg")
+AUTO_SCALE = "webp"
+"""The format whose scale `quality` is on then; on others' it is moved as their defaults differ."""
 BY_NAME: Mapping[str, Format] = MappingProxyType({format.name: format for format in FORMATS})
 READABLE = tuple(format for format in FORMATS if format.readable)
 WRITABLE = tuple(format for format in FORMATS if format.writable)

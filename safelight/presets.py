@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from safelight.formats import BY_NAME, WRITABLE
+from safelight.formats import AUTO, AUTO_SCALE, BY_NAME, WRITABLE
 
 ENGINE_VERSION = 1
 """Raise it when the same preset gives other pixels than before: every asset gets a new key."""
@@ -44,8 +44,9 @@ GRAVITIES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Name -> how much of the room that is left over lies left of and above what counts."""
 ATTENTION = "attention"
 """The gravity that is found in the pixels."""
-_LATER = ("gravity", "focal", "enlarge", "colour", "keep", "hdr", "animated")
+_LATER = ("gravity", "focal", "enlarge", "colour", "keep", "hdr", "animated", "budget")
 """Keys that were added once there were assets: at its default, none changes a fingerprint."""
+_AUTO_DEFAULTS = {"quality": 80, "budget": 4.0}
 _GRAVITIES = ", ".join(f'"{name}"' for name in GRAVITIES)
 
 _EXPECTED = {
@@ -59,7 +60,8 @@ _EXPECTED = {
     "hdr": "true or false",
     "animated": "true or false",
     "keep": 'a list that is empty or holds "copyright"',
-    "format": f"one of {_FORMATS}",
+    "format": f'one of {_FORMATS}, or "{AUTO}"',
+    "budget": "a number of million pixels from 0 up",
     "quality": "a whole number from 1 to 100",
     "effort": "a whole number",
     "background": 'a colour as "#rrggbb"',
@@ -101,9 +103,11 @@ class Preset(BaseModel):
     """What `cover` keeps nearest to the middle, as shares of the displayed width and height."""
     enlarge: bool = False
     """Whether a picture smaller than the box is made larger."""
-    format: Literal["webp", "jpeg", "png", "avif"]
+    format: Literal["webp", "jpeg", "png", "avif", "auto"]
     quality: int | None = None
     effort: int | None = None
+    budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """With `auto`: the most million pixels that are tried as AVIF, which costs the most CPU."""
     background: str = Field(default="#ffffff", pattern=r"^#[0-9a-fA-F]{6}$")
     colour: Literal["srgb", "p3"] = "srgb"
     """`p3` keeps the colours of a source that has more than sRGB can show."""
@@ -118,7 +122,11 @@ class Preset(BaseModel):
     @classmethod
     def _with_the_formats_defaults(cls, given: Any) -> Any:
         """Write the encoder's defaults out, so that the fingerprint covers them."""
-        format = BY_NAME.get(str(given.get("format"))) if isinstance(given, dict) else None
+        if not isinstance(given, dict):
+            return given
+        if given.get("format") == AUTO:
+            return _AUTO_DEFAULTS | given
+        format = BY_NAME.get(str(given.get("format")))
         if format is None:
             return given
         scales = {"quality": format.quality, "effort": format.effort}
@@ -150,17 +158,13 @@ class Preset(BaseModel):
 
 def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Find the keys that are well-formed alone but not together: (key, what is expected)."""
-    format = BY_NAME.get(str(given.get("format")))
-    box, fit = given.get("box"), given.get("fit", "inside")
-    if fit in ("cover", "contain") and box is None:
-        yield "box", f"{_EXPECTED['box']}, because fit is {_shown(fit)}"
     yield from _contradictions_of_the_place(given)
-    if given.get("hdr") is True and (why := _why_no_hdr(given)):
-        yield "hdr", f"no hdr, because {why}"
-    if given.get("animated") is True and given.get("format") != "webp":
-        yield "animated", "no animated, because only WebP is written animated"
+    yield from _contradictions_of_the_format(given)
+    auto = given.get("format") == AUTO
+    format = BY_NAME.get(AUTO_SCALE if auto else str(given.get("format")))
     if format is None or not format.writable:
         return
+    box = given.get("box")
     for key, scale in (("quality", format.quality), ("effort", format.effort)):
         value = given.get(key)
         if scale is None and value is not None:
@@ -175,6 +179,8 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _contradictions_of_the_place(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     box, fit = given.get("box"), given.get("fit", "inside")
     gravity, focal = given.get("gravity", "centre"), given.get("focal")
+    if fit in ("cover", "contain") and box is None:
+        yield "box", f"{_EXPECTED['box']}, because fit is {_shown(fit)}"
     if given.get("enlarge") is True and box is None:
         yield "enlarge", "no enlarge, because there is no box to enlarge to"
     if focal is not None and fit != "cover":
@@ -187,6 +193,18 @@ def _contradictions_of_the_place(given: Mapping[str, Any]) -> Iterator[tuple[str
         yield "gravity", f'another than "{ATTENTION}", because fit is {_shown(fit)}'
     elif fit == "inside" and gravity != "centre" and gravity in tuple(GRAVITIES):
         yield "gravity", f"no gravity, because fit is {_shown(fit)}"
+
+
+def _contradictions_of_the_format(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    format = given.get("format")
+    if format == AUTO and given.get("effort") is not None:
+        yield "effort", f'no effort, because format is "{AUTO}"'
+    if format in tuple(BY_NAME) and given.get("budget") is not None:
+        yield "budget", f'no budget, because format is not "{AUTO}"'
+    if given.get("hdr") is True and (why := _why_no_hdr(given)):
+        yield "hdr", f"no hdr, because {why}"
+    if given.get("animated") is True and format != "webp":
+        yield "animated", "no animated, because only WebP is written animated"
 
 
 def _why_no_hdr(given: Mapping[str, Any]) -> str | None:

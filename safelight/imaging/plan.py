@@ -9,9 +9,9 @@ leaves a real step down: a size made from one hardly larger would be resampled t
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from safelight.formats import BY_NAME, Format
+from safelight.formats import AUTO, AUTO_FORMATS, AUTO_SCALE, BY_NAME, Format
 from safelight.imaging.appearance import SIDE
 from safelight.imaging.probe import Probe
 from safelight.presets import ATTENTION, GRAVITIES, Preset
@@ -64,6 +64,8 @@ class Recipe:
     """Whether the source's gain map goes along."""
     animated: bool
     """Whether every frame is in it."""
+    alternatives: tuple["Recipe", ...] = ()
+    """The same picture in other formats: what takes the fewest bytes of all is the variant."""
 
     @property
     def way(self) -> tuple[str, bool]:
@@ -146,6 +148,8 @@ def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) 
 
 
 def _recipe(probe: Probe, preset: Preset) -> Recipe:
+    if preset.format == AUTO:
+        return _choice(probe, preset)
     source = (probe.width, probe.height)
     limit = BY_NAME[preset.format].max_side
     scaled, size = _FITS[preset.fit](
@@ -170,6 +174,34 @@ def _recipe(probe: Probe, preset: Preset) -> Recipe:
         hdr=preset.hdr and probe.gain_map,
         animated=preset.animated and probe.frames > 1 and BY_NAME[probe.format].animates,
     )
+
+
+def _choice(probe: Probe, preset: Preset) -> Recipe:
+    """Work a preset out in every format that may turn out the smallest, WebP among them always."""
+    scale = BY_NAME[AUTO_SCALE]
+    on_scale = _recipe(probe, preset.model_copy(update={"format": AUTO_SCALE}))
+    width, height = on_scale.size
+    within_budget = width * height <= (preset.budget or 0) * 1_000_000
+    candidates = [
+        replace(
+            on_scale,
+            fingerprint=preset.fingerprint,
+            format=format.name,
+            quality=_moved(preset.quality, scale, format),
+            effort=format.effort.default if format.effort else None,
+        )
+        for format in map(BY_NAME.__getitem__, AUTO_FORMATS)
+        if (format.name != "avif" or within_budget) and (format.keeps_alpha or not probe.alpha)
+    ]
+    return replace(candidates[0], alternatives=tuple(candidates[1:]))
+
+
+def _moved(quality: int | None, scale: Format, format: Format) -> int | None:
+    """Take a quality from one format's scale to another's, as far apart as their defaults are."""
+    if quality is None or scale.quality is None or format.quality is None:
+        return quality
+    moved = round(quality * format.quality.default / scale.quality.default)
+    return min(max(moved, format.quality.least), format.quality.most)
 
 
 def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
@@ -246,8 +278,8 @@ def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -
 
 def _reads(probe: Probe, level: Level) -> int:
     """Count how often a level reads the decoded picture; resampled pixels are held."""
-    # What looks for its place reads the pixels before it cuts them.
-    looks = sum(recipe.offset is None for recipe in level.recipes)
+    # What looks for its place reads the pixels before it cuts them; a choice encodes them again.
+    looks = sum((recipe.offset is None) + len(recipe.alternatives) for recipe in level.recipes)
     uses = len(level.recipes) + looks + level.shows_appearance
     return uses if level.size == (probe.width, probe.height) else 1
 
@@ -278,14 +310,20 @@ def _shrink(probe: Probe, largest: Size) -> int:
 
 def _decode_bytes(probe: Probe, decode: Decode) -> int:
     """Add up one pass: the decoder's own memory, the held pixels, and the hungriest encoder."""
-    bands = 4 if probe.alpha else 3
+    # Later frames may be transparent where the first, which the header tells of, is not.
+    bands = 4 if probe.alpha or decode.frames > 1 else 3
     decoded = probe.pixels / decode.shrink**2
     held = decoded * bands * decode.frames if decode.keeps_pixels else 0
     # A level of full size is the decoded picture itself.
     resampled = [level for level in decode.levels if level.size != (probe.width, probe.height)]
     held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
     lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
-    recipes = (recipe for level in decode.levels for recipe in level.recipes)
+    recipes = (
+        each
+        for level in decode.levels
+        for recipe in level.recipes
+        for each in (recipe, *recipe.alternatives)
+    )
     encoding = max((_encoder_bytes(probe, recipe) for recipe in recipes), default=0)
     decoding = _decoder_bytes(probe, BY_NAME[probe.format])
     # Where the pixels are held, the decoder is done and gone before the first encoder starts.
@@ -296,7 +334,7 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
 def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
     format = BY_NAME[recipe.format]
     factor = format.encoded_bytes_per_pixel
-    if probe.alpha and format.keeps_alpha:
+    if (probe.alpha or recipe.animated) and format.keeps_alpha:
         factor += format.encoded_alpha_bytes_per_pixel
     if recipe.hdr:
         factor += GAIN_MAP_BYTES
@@ -307,4 +345,5 @@ def _decoder_bytes(probe: Probe, format: Format) -> float:
     interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
     if factor := interlaced or format.decoded_bytes_per_sample:
         return probe.pixels * probe.bands * max(1, probe.bits // 8) * factor
-    return probe.pixels * format.decoded_bytes_per_pixel
+    # What may be an animation is read whole.
+    return probe.pixels * format.decoded_bytes_per_pixel + probe.size_bytes * format.animates

@@ -163,16 +163,17 @@ def _make(
     started: float,
     gain_map: GainMap | None,
 ) -> RenderedVariant | _Failed:
-    format = BY_NAME[recipe.format]
     try:
         made = [_on_each_variant(frame, recipe) for frame in frames]
         width, height = made[0].width, made[0].height
         image = _one_below_the_other(made) if recipe.animated else made[0]
         if gain_map and recipe.hdr:
             image = gain_map.laid_onto(image, recipe)
-        encoded = _encoded(image, recipe)
+        choices = [(_encoded(image, each), each) for each in (recipe, *recipe.alternatives)]
     except pyvips.Error:
-        return _Failed(preset=recipe.preset, detail=f"could not be encoded as {format.name}")
+        return _Failed(preset=recipe.preset, detail=f"could not be encoded as {recipe.format}")
+    encoded, chosen = min(choices, key=lambda choice: len(choice[0]))
+    format = BY_NAME[chosen.format]
     path = directory / f"{recipe.preset}.{format.extension}"
     # Written here, not by libvips: a full disk is an OSError and never a picture's fault.
     path.write_bytes(encoded)

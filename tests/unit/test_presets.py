@@ -51,6 +51,7 @@ def test_what_a_preset_leaves_out_is_the_formats_default(write):
 
 
 JPEG, PNG, WEBP = ('[a]\nformat = "jpeg"\n', '[a]\nformat = "png"\n', '[a]\nformat = "webp"\n')
+AUTO = '[a]\nformat = "auto"\n'
 COVER = JPEG + 'box = [9, 9]\nfit = "cover"\n'
 WHOLE = "expected a whole number from"
 NAME = "expected a name that is a lower-case letter"
@@ -61,7 +62,7 @@ NAME = "expected a name that is a lower-case letter"
     [
         (
             '[a]\nformat = "bmp"',
-            '2: [a] format: expected one of "jpeg", "png", "webp", "avif"; fou',
+            '2: [a] format: expected one of "jpeg", "png", "webp", "avif", or "auto"; fou',
         ),
         ("[a]\nbox = [1, 1]", "1: [a] format: expected one of"),
         (JPEG + "quality = 0", f"3: [a] quality: {WHOLE} 1 to 100 for jpeg; found 0"),

@@ -208,6 +208,24 @@ def test_an_animation_is_decoded_apart_with_all_its_frames():
         assert [decode.frames for decode in plan(still, wishes).decodes] == [1]
 
 
+@pytest.mark.parametrize(
+    ("side", "alpha", "formats"),
+    [
+        (1000, False, [("avif", 60, 0), ("webp", 80, 2), ("jpeg", 85, None)]),
+        (1000, True, [("avif", 60, 0), ("webp", 80, 2)]),
+        (3000, False, [("webp", 80, 2), ("jpeg", 85, None)]),
+        (3000, True, [("webp", 80, 2)]),
+    ],
+)
+def test_auto_chooses_among_formats_that_fit_the_budget_and_the_alpha(side, alpha, formats):
+    probe = Probe(format="png", width=side, height=side, size_bytes=1, alpha=alpha)
+    preset = Preset(name="a", format="auto")
+    recipe = only(probe, preset)
+    candidates = (recipe, *recipe.alternatives)
+    assert [(each.format, each.quality, each.effort) for each in candidates] == formats
+    assert {each.fingerprint for each in candidates} == {preset.fingerprint}
+
+
 def test_a_source_wider_than_the_format_can_be_is_shrunk_to_it():
     probe = Probe(format="png", width=32_766, height=1000, size_bytes=1)
     assert only(probe, Preset(name="a", format="webp")).size == (16_383, 500)

@@ -279,6 +279,17 @@ def test_of_an_animation_the_first_frame_is_used(rendered, format):
     assert near(picture.convert("RGB").getpixel((10, 10)), RED)
 
 
+@pytest.mark.parametrize("budget", [0, 1])
+def test_auto_is_the_smallest_of_its_formats(rendered, tmp_path, budget):
+    auto = Preset(name="a", format="auto", budget=budget)
+    data = (SAMPLES / "cat-451px.jpg").read_bytes()
+    made = rendered(data, auto, *FULL, Preset(name="streamed", format="auto", box=(200, 200)))
+    sizes = {path.stem: path.stat().st_size for path in tmp_path.iterdir()}
+    names = ["avif", "webp", "jpeg"] if budget else ["webp", "jpeg"]
+    assert sizes["a"] == min(sizes[name] for name in names)
+    assert made["a"].format == ("AVIF" if budget else "WEBP")
+
+
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
 def test_an_animation_stays_one_on_request_with_its_times_and_loops(rendered, format):
     data = pictures.animated(format, 4, duration=[100, 200, 300, 400], loop=3)
