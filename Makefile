@@ -6,7 +6,7 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests faults mutate format docs lock clean bench-api load
+.PHONY: help demo up test lint types tests faults soak mutate format docs lock clean bench-api load
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every wa
 
 mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything is hurt
 	$(BIN)/python -m tests.fuzz.mutate
+
+soak: .venv/.dev .venv-emulator/.ready ## 10,000 mixed pictures, workers killed at random: SOAK="--pictures 300" for less
+	$(BIN)/python -m tests.support.faults.soak $(SOAK)
 
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .

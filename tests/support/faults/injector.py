@@ -45,8 +45,8 @@ class Injector:
     """An uploader and S3's notifications in one."""
 
     def __init__(self, s3: Any, sqs: Any, stack: Stack) -> None:
-        self.told: list[Source] = []
-        """Every upload whose event was sent, once each."""
+        self.told: dict[Source, None] = {}
+        """Every upload whose event was sent, once each, in the order of their first events."""
         self._s3 = s3
         self._sqs = sqs
         self._stack = stack
@@ -91,7 +91,7 @@ class Injector:
 
     def remember(self, *sources: Source) -> None:
         """Take it that these were told: the invariant asks for them."""
-        self.told += [one for one in sources if one not in self.told]
+        self.told |= dict.fromkeys(sources)
 
     async def send(self, body: str) -> None:
         """Send any body whatever."""

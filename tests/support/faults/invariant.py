@@ -5,9 +5,11 @@ every variant of a record is in the bucket with the recorded size and checksum a
 record's own revision; the queue is empty; the dead-letter queue holds only what was expected.
 """
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from safelight.record import Record, Status
 from tests.support.faults.injector import Source
+
+READ_AT_ONCE = 8
 
 _deserialize = TypeDeserializer().deserialize
 
@@ -56,8 +60,9 @@ def faults_of(
             f"{len(world.dead_letters)} dead letters, not {dead_letters}: {world.dead_letters}"
         )
     newest = _newest(uploads)
+    told = {completion["id"] for completion in world.completions}
     for image_id, upload in newest.items():
-        faults += _of_image(world, upload, (rejected or {}).get(image_id))
+        faults += _of_image(world, upload, (rejected or {}).get(image_id), told)
     faults += [
         f"{image_id} has a settled record, but no upload of it was told"
         for image_id, record in world.records.items()
@@ -71,7 +76,9 @@ def _newest(uploads: Iterable[Source]) -> dict[str, Source]:
     return {upload.image_id: upload for upload in sorted(created, key=lambda one: one.order)}
 
 
-def _of_image(world: World, upload: Source, reason: str | None) -> list[str]:
+def _of_image(
+    world: World, upload: Source, reason: str | None, told: AbstractSet[str]
+) -> list[str]:
     name = upload.image_id
     record = world.records.get(name)
     if record is None:
@@ -82,9 +89,9 @@ def _of_image(world: World, upload: Source, reason: str | None) -> list[str]:
         faults.append(f"{name} is {record.status} ({record.reason}), not {expected} ({reason})")
     if record.revision != upload.revision:
         faults.append(f"{name} shows revision {record.revision}, not {upload.revision}")
-    told = f"{name}:{record.revision}:{record.status}"
-    if not any(one["id"] == told for one in world.completions):
-        faults.append(f"{name} was never told as {told}")
+    completion = f"{name}:{record.revision}:{record.status}"
+    if completion not in told:
+        faults.append(f"{name} was never told as {completion}")
     return faults + _of_variants(world, record)
 
 
@@ -128,16 +135,22 @@ async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:
 
 
 async def read_assets(s3: Any, bucket: str) -> dict[str, Asset]:
-    """Read every object of a bucket, whole."""
-    assets = {}
-    async for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for found in page.get("Contents", ()):
-            answer = await s3.get_object(Bucket=bucket, Key=found["Key"])
+    """Read every object of a bucket, whole, some at a time."""
+    reading = asyncio.Semaphore(READ_AT_ONCE)
+
+    async def read(key: str) -> tuple[str, Asset]:
+        async with reading:
+            answer = await s3.get_object(Bucket=bucket, Key=key)
             async with answer["Body"] as stream:
                 body = await stream.read()
-            assets[found["Key"]] = Asset(
-                size_bytes=len(body),
-                sha256=hashlib.sha256(body).hexdigest(),
-                last_modified=str(answer["LastModified"]),
-            )
+        return key, Asset(
+            size_bytes=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            last_modified=str(answer["LastModified"]),
+        )
+
+    assets: dict[str, Asset] = {}
+    async for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        found = (read(item["Key"]) for item in page.get("Contents", ()))
+        assets |= dict(await asyncio.gather(*found))
     return assets

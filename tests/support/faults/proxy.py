@@ -5,6 +5,8 @@ decide what becomes of it. The Host header is handed on unchanged, because it is
 
     proxy.add(Rule("PutObject", refused(503, "SlowDown"), share=0.3))
     proxy.add(Rule("UpdateItem", after(kill_the_worker), times=1))
+
+Whoever only wants to see what passes, watches: `proxy.watch(seen)`.
 """
 
 import asyncio
@@ -15,9 +17,10 @@ import re
 import socket
 import struct
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, unquote
@@ -32,6 +35,7 @@ _NOT_HANDED_BACK = _NOT_HANDED_ON | {"content-length"}
 _S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject"}
 _SERVICES = {"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb"}
 _ATTEMPT = re.compile(r"attempt=(\d+)")
+_CALLER = re.compile(r"\bapp/(\S+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Call:
     invocation: str
     """The SDK's id of the logical call: its retries share it."""
     attempt: int
+    caller: str
+    """The name that the caller's SDK was given, if any."""
     at: float
     """When it came, on the monotonic clock."""
 
@@ -70,6 +76,7 @@ class ConnectionCut(Exception):
 Forward = Callable[[], Awaitable[Answer]]
 Fault = Callable[[Call, Forward], Awaitable[Answer]]
 Hook = Callable[[Call], Awaitable[None]]
+Watcher = Callable[[Call, Answer], None]
 
 
 @dataclass(slots=True)
@@ -220,14 +227,19 @@ def together(number: int) -> Fault:
 
 
 class FaultProxy:
-    """The proxy, from `async with` until its end. Without rules it changes nothing."""
+    """The proxy, from `async with` until its end. Without rules it changes nothing.
+
+    It remembers every call with its body, or only the last ones: a long run's are too many.
+    """
 
     url: str
 
-    def __init__(self, endpoint_url: str, *, seed: int = 0) -> None:
-        self.calls: list[Call] = []
+    def __init__(self, endpoint_url: str, *, seed: int = 0, remembered: int | None = None) -> None:
+        self.calls: deque[Call] = deque(maxlen=remembered)
+        self._numbers = count(1)
         self._endpoint_url = endpoint_url
         self._rules: list[Rule] = []
+        self._watchers: list[Watcher] = []
         self._draw = random.Random(seed)
         self._closing = asyncio.Event()
         self._runner = web.ServerRunner(
@@ -262,6 +274,10 @@ class FaultProxy:
         self._rules.append(rule)
         return rule
 
+    def watch(self, watcher: Watcher) -> None:
+        """Show every call and its answer to somebody, before the answer is handed on."""
+        self._watchers.append(watcher)
+
     def count(self, operation: str, text: str = "") -> int:
         """Count the calls that came, those that were failed included."""
         return len(self.of(operation, text))
@@ -282,7 +298,7 @@ class FaultProxy:
             body = await _read(request)
         except ConnectionError:
             return web.Response()  # the worker was killed while it sent
-        call = _named(request, body, len(self.calls) + 1)
+        call = _named(request, body, next(self._numbers))
         self.calls.append(call)
 
         async def forward() -> Answer:
@@ -293,6 +309,8 @@ class FaultProxy:
             answer = await (rule.fault(call, forward) if rule else forward())
         except (ConnectionCut, aiohttp.ClientError):
             return _cut(request)
+        for watcher in self._watchers:
+            watcher(call, answer)
         return await self._answer(request, answer)
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> Answer:
@@ -356,6 +374,7 @@ def _cut(request: web.BaseRequest) -> web.StreamResponse:
 def _named(request: web.BaseRequest, body: bytes, number: int) -> Call:
     service, operation = _service_and_operation(request, body)
     attempt = _ATTEMPT.search(request.headers.get("amz-sdk-request", ""))
+    caller = _CALLER.search(request.headers.get("User-Agent", ""))
     return Call(
         number=number,
         service=service,
@@ -364,6 +383,7 @@ def _named(request: web.BaseRequest, body: bytes, number: int) -> Call:
         body=body,
         invocation=request.headers.get("amz-sdk-invocation-id", ""),
         attempt=int(attempt[1]) if attempt else 1,
+        caller=caller[1] if caller else "",
         at=time.monotonic(),
     )
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -152,9 +152,15 @@ class Rig:
 
     async def hear(self) -> list[Mapping[str, Any]]:
         """Take all completions that were published by now, repeats included."""
-        while came := await self._completions.receive():
-            self.told += came
+        while await self.hear_some():
+            pass
         return self.told
+
+    async def hear_some(self) -> Sequence[Mapping[str, Any]]:
+        """Wait a little for completions, and take at most ten."""
+        came = await self._completions.receive()
+        self.told += came
+        return came
 
     async def dead_letters(self) -> list[Mapping[str, Any]]:
         """Take the messages of the dead-letter queue; they come back after a minute."""
@@ -174,8 +180,15 @@ class Rig:
         self, *, rejected: Mapping[str, str] | None = None, dead_letters: int = 0
     ) -> World:
         """Assert the invariant, and give what it was read from."""
+        world = await self.world()
+        faults = faults_of(world, self.injector.told, rejected=rejected, dead_letters=dead_letters)
+        assert not faults, "\n".join(faults)
+        return world
+
+    async def world(self) -> World:
+        """Read everything that is there now."""
         visible, in_flight = await self.depth()
-        world = World(
+        return World(
             records=await self.records(),
             assets=await self.assets(),
             completions=await self.hear(),
@@ -183,9 +196,6 @@ class Rig:
             in_flight=in_flight,
             dead_letters=[letter["Body"] for letter in await self.dead_letters()],
         )
-        faults = faults_of(world, self.injector.told, rejected=rejected, dead_letters=dead_letters)
-        assert not faults, "\n".join(faults)
-        return world
 
     async def settled(self, *, seconds: float = 60, **expected: Any) -> World:
         """Wait until nothing is left to do, and assert the invariant."""
@@ -200,7 +210,12 @@ class Rig:
 
 @asynccontextmanager
 async def open_rig(
-    emulator: Emulator, directory: Path, *, name: str, seed: int = 0
+    emulator: Emulator,
+    directory: Path,
+    *,
+    name: str,
+    seed: int = 0,
+    remembered_calls: int | None = None,
 ) -> AsyncIterator[Rig]:
     """Deploy a stack of this name and put everything round it."""
     account = emulator.account
@@ -212,10 +227,11 @@ async def open_rig(
         }
         injector = Injector(clients["s3"], clients["sqs"], stack)
         await injector.silence()
+        proxy = FaultProxy(emulator.endpoint_url, seed=seed, remembered=remembered_calls)
         rig = Rig(
             emulator=emulator,
             stack=stack,
-            proxy=await opened.enter_async_context(FaultProxy(emulator.endpoint_url, seed=seed)),
+            proxy=await opened.enter_async_context(proxy),
             injector=injector,
             completions=await opened.enter_async_context(
                 subscribe(account, stack.topic_arn, queue_name=f"{name}-completions")

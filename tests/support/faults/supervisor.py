@@ -61,6 +61,7 @@ class Worker:
             [sys.executable, "-m", "worker"],
             environment={
                 **stack.worker.environment(endpoint_url),
+                "AWS_SDK_UA_APP_ID": name,  # so that a proxy can tell who calls
                 **stack.settings(),
                 **_WORKER_SETTINGS,
                 "SAFELIGHT_QUEUE_URL": stack.queue_url,
@@ -81,12 +82,20 @@ class Worker:
         return worker
 
     @property
+    def name(self) -> str:
+        return self._child.name
+
+    @property
     def pid(self) -> int:
         return self._child.pid
 
     @property
     def exit_code(self) -> int | None:
         return self._child.exit_code
+
+    def check(self) -> None:
+        """Raise `ChildDied` if it is no longer running."""
+        self._child.check()
 
     def kill(self) -> None:
         """End it and its children as a container's end would."""
