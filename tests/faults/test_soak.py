@@ -20,15 +20,17 @@ IMAGE = "01KAJ0000000000000000000AA"
 
 
 @pytest.mark.slow
-async def test_row_39_mixed_pictures_and_a_killed_worker_leave_everything_settled(
-    rig: Rig, seed: int
+@pytest.mark.parametrize("faults", [False, True], ids=["kills", "every fault"])
+async def test_row_39_mixed_pictures_and_hurt_workers_leave_everything_settled(
+    rig: Rig, seed: int, faults: bool
 ) -> None:
     """Scaled: 60 pictures."""
-    run = Soak(rig, Wanted(pictures=60, workers=2, seed=seed, kill_seconds=3))
+    run = Soak(rig, Wanted(pictures=60, workers=2, seed=seed, kill_seconds=3, faults=faults))
     await run.run()
     world = await rig.check(rejected=run.rejected)
     assert run.settled == len(world.records) == 60
-    assert run.kills
+    assert run.kills or faults
+    assert run.wrong_exits == []
     assert run.samples[-1].worker.processes == 1 + 2 + 2  # fork server, resource tracker, slots
     assert 0 < run.samples[-1].parent.pss < run.samples[-1].worker.pss
     assert not run.veteran.sources()

@@ -14,6 +14,7 @@ import random
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,15 @@ from tests.support.faults.report import MB, draw, table, write_json
 from tests.support.faults.rig import Rig, open_rig
 from tests.support.faults.supervisor import Worker
 from tests.support.faults.trend import Sample, Trend, trend
+from tests.support.faults.weather import Weather
 from tests.support.faults.witness import Witness
 
 SLOTS = 2
 VISIBILITY_SECONDS = 6
 BACKLOG_PER_WORKER = 8
 """Pictures told and not settled, at most: twice what a worker holds, so that it never waits."""
+FAIR_SECONDS = 15
+"""Between faults of services, on average."""
 SAMPLE_SECONDS = 0.25
 PROGRESS_SECONDS = 10
 PATIENCE_SECONDS = 120
@@ -55,13 +59,15 @@ class Wanted:
     seed: int
     kill_seconds: float
     """Between kills, on average."""
+    faults: bool = False
+    """Whether workers are also frozen and told to stop, and services fail."""
 
     @property
     def command(self) -> str:
         """The command that runs it again."""
         return (
-            f'make soak SOAK="--seed {self.seed} --pictures {self.pictures} '
-            f'--workers {self.workers} --kill-seconds {self.kill_seconds:g}"'
+            f'make soak SOAK="--seed {self.seed} --pictures {self.pictures} --workers '
+            f'{self.workers} --kill-seconds {self.kill_seconds:g}{" --faults" * self.faults}"'
         )
 
 
@@ -77,7 +83,11 @@ class Soak:
         self.settled = 0
         self.kills: list[float] = []
         """When, in seconds since the start."""
+        self.freezes = 0
+        self.drains = 0
+        self.wrong_exits: list[str] = []
         self.rejected: dict[str, str] = {}
+        self.weather = Weather(rig.proxy, random.Random(wanted.seed), fair_seconds=FAIR_SECONDS)
         self.witness = Witness()
         rig.proxy.watch(self.witness.see)
         self._rig = rig
@@ -92,8 +102,9 @@ class Soak:
             self._wanted.workers, **self._settings()
         )
         self._settled_at = self._started = time.monotonic()
+        weather = [self.weather.change_forever()] if self._wanted.faults else []
         async with background(self._listen(), self._tell(), self._watch()):
-            async with background(self._sample(), self._kill()):
+            async with background(self._sample(), self._disturb(), *weather):
                 await self._feed()
             while self._unsettled:
                 await asyncio.sleep(0.05)
@@ -143,16 +154,44 @@ class Soak:
                 )
             )
 
-    async def _kill(self) -> None:
+    async def _disturb(self) -> None:
+        """Kill workers; with faults, also freeze or drain them."""
+        ways = (self._kill, self._freeze, self._drain) if self._wanted.faults else (self._kill,)
         while self._mortals:
             await asyncio.sleep(self._rig.random.expovariate(1 / self._wanted.kill_seconds))
-            self._end(self._mortals.pop(self._rig.random.randrange(len(self._mortals))))
-            self._mortals.append(await self._rig.worker(**self._settings()))
+            await self._rig.random.choice(ways)()
 
-    def _end(self, worker: Worker) -> None:
+    async def _kill(self) -> None:
+        worker = self._take_mortal()
         self.kills.append(self.seconds)
         self.witness.killed(worker.name)
         worker.kill()
+        await self._replace()
+
+    async def _freeze(self) -> None:
+        """Freeze any worker for so long that it may lose its leases."""
+        worker = self._rig.random.choice([self.veteran, *self._mortals])
+        self.freezes += 1
+        worker.freeze()
+        try:
+            await asyncio.sleep(self._rig.random.uniform(0.5, 1.5) * VISIBILITY_SECONDS)
+        finally:
+            worker.thaw()
+
+    async def _drain(self) -> None:
+        """Tell a worker to stop, and wait for it."""
+        worker = self._take_mortal()
+        self.drains += 1
+        worker.terminate()
+        if code := await worker.wait(seconds=PATIENCE_SECONDS):
+            self.wrong_exits.append(f"{worker.name} was told to stop and exited with {code}")
+        await self._replace()
+
+    def _take_mortal(self) -> Worker:
+        return self._mortals.pop(self._rig.random.randrange(len(self._mortals)))
+
+    async def _replace(self) -> None:
+        self._mortals.append(await self._rig.worker(**self._settings()))
 
     async def _watch(self) -> None:
         """Give up once a worker ends that nobody killed, or nothing goes on."""
@@ -181,9 +220,11 @@ class Soak:
         told = self._rig.injector.told
         faults = faults_of(await self._rig.world(), told, rejected=self.rejected)
         grown = self.trend()
+        late = [] if self._wanted.faults else self.witness.late(VISIBILITY_SECONDS)
         return [
             *faults,
-            *self.witness.late(VISIBILITY_SECONDS),
+            *self.wrong_exits,
+            *late,  # while a service is down, nothing is recovered in time
             *(grown.faults() if grown else ["too few pictures to tell whether anything grew"]),
         ]
 
@@ -239,8 +280,11 @@ def report(run: Soak, wanted: Wanted, faults: list[str], out: Path) -> None:
         "settled": run.settled,
         "seconds": run.seconds,
         "kills": run.kills,
-        "undisturbedP99Seconds": run.witness.p99,
+        "undisturbedP99Seconds": run.witness.p99 if run.witness.undisturbed else None,
         "recoverySeconds": sorted(run.witness.recoveries.values()),
+        "freezes": run.freezes,
+        "drains": run.drains,
+        "weather": run.weather.seen,
         "faults": faults,
     }
     write_json(out / "soak.json", facts, run.samples, grown)
@@ -254,6 +298,9 @@ def report(run: Soak, wanted: Wanted, faults: list[str], out: Path) -> None:
         print(f"memory grew to {grown.memory_growth:.2f} and open files to ", end="")
         print(f"{grown.files_growth:.2f} of the reference")
     print(run.witness.summary())
+    if wanted.faults:
+        seen = ", ".join(f"{name} {count}x" for name, count in Counter(run.weather.seen).items())
+        print(f"{run.freezes} freezes, {run.drains} drains; {seen}")
     print("\n".join([f"{len(faults)} faults", *faults]) if faults else "The invariant holds.")
 
 
@@ -263,6 +310,9 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2, help="the first is never killed")
     parser.add_argument("--kill-seconds", type=float, default=20, help="between kills, on average")
+    parser.add_argument(
+        "--faults", action="store_true", help="freeze and drain workers too, and let services fail"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "soak")
     arguments = parser.parse_args()
@@ -271,6 +321,7 @@ def main() -> int:
         workers=arguments.workers,
         seed=arguments.seed,
         kill_seconds=arguments.kill_seconds,
+        faults=arguments.faults,
     )
     print(f"replay: {wanted.command}", flush=True)
     try:
