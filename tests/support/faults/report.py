@@ -58,22 +58,22 @@ def draw(
     if trend:
         _draw_trend(memory, speed, samples, trend)
     memory.plot([at / 60 for at in kills], [0] * len(kills), "|", color="black", label="a kill")
-    memory.legend(loc="upper right", fontsize=8, ncols=2)
+    memory.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8, ncols=5, frameon=False)
     speed.set_ylabel("pictures/s")
     speed.set_xlabel("minutes")
     for axes in (memory, files, speed):
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
 def _draw_trend(memory: Any, speed: Any, samples: Sequence[Sample], trend: Trend) -> None:
-    ends = [_minute(samples, one.settled) for one in trend.windows]
+    edges = [0.0, *(_minute(samples, one.settled) for one in trend.windows)]
     at_rest = [one.at_rest / MB for one in trend.windows]
-    memory.step(ends, at_rest, where="pre", label="at rest (first decile)")
-    most, since = MOST_GROWTH * trend.reference.at_rest / MB, ends[REFERENCE]
-    memory.hlines(most, since, ends[-1], "red", "dashed", label="most allowed at rest")
-    speed.step(ends, [one.pictures_per_second for one in trend.windows], where="pre")
+    memory.stairs(at_rest, edges, baseline=None, color="green", label="at rest (first decile)")
+    most, since = MOST_GROWTH * trend.reference.at_rest / MB, edges[REFERENCE + 1]
+    memory.hlines(most, since, edges[-1], "red", "dashed", label="most allowed at rest")
+    speed.stairs([one.pictures_per_second for one in trend.windows], edges, baseline=None)
 
 
 def _minute(samples: Sequence[Sample], settled: int) -> float:

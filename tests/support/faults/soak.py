@@ -270,15 +270,16 @@ def _leaves(error: BaseException | None) -> Iterator[BaseException]:
 def report(run: Soak, wanted: Wanted, faults: list[str], out: Path) -> None:
     """Print and write what was seen."""
     grown = run.trend()
+    fed_seconds = run.samples[-1].seconds if run.samples else 0
     title = (
-        f"{run.settled} pictures settled in {run.seconds / 60:.1f} min, "
+        f"{run.settled} pictures settled, fed for {fed_seconds / 60:.1f} min, "
         f"{len(run.rejected)} at fault; {len(run.kills)} kills among {wanted.workers - 1} of "
         f"{wanted.workers} workers; seed {wanted.seed}"
     )
     facts = {
         "command": wanted.command,
         "settled": run.settled,
-        "seconds": run.seconds,
+        "seconds": fed_seconds,
         "kills": run.kills,
         "undisturbedP99Seconds": run.witness.p99 if run.witness.undisturbed else None,
         "recoverySeconds": sorted(run.witness.recoveries.values()),
