@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-HEADER_BYTES = 128
+HEADER_BYTES = 1024
 """How many leading bytes `recognise` needs."""
 
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
@@ -89,6 +89,14 @@ def _is_tiff(head: bytes) -> bool:
 def _is_bmp(head: bytes) -> bool:
     """Tell a bitmap by its magic number and the length of the header that follows."""
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+
+
+def _is_svg(head: bytes) -> bool:
+    """Find the root element behind a declaration, comments and a document type."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text.startswith(b"<svg") or (
+        text.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in text
+    )
 
 
 def _has_brand(*brands: bytes) -> Callable[[bytes], bool]:
@@ -206,16 +214,27 @@ FORMATS: tuple[Format, ...] = (
     ),
 )
 
+# Apart from the others: a drawing is a program, and is read only where a setting says so.
+SVG = Format(
+    name="svg",
+    media_type="image/svg+xml",
+    extension="svg",
+    matches=_is_svg,
+    decoded_bytes_per_pixel=8,
+)
 AUTO = "auto"
 """What a preset says instead of a format, to get the one of these that takes the fewest bytes."""
 AUTO_FORMATS = ("avif", "webp", "jpeg")
 AUTO_SCALE = "webp"
 """The format whose scale `quality` is on then; on others' it is moved as their defaults differ."""
-BY_NAME: Mapping[str, Format] = MappingProxyType({format.name: format for format in FORMATS})
+BY_NAME: Mapping[str, Format] = MappingProxyType(
+    {format.name: format for format in (*FORMATS, SVG)}
+)
 READABLE = tuple(format for format in FORMATS if format.readable)
 WRITABLE = tuple(format for format in FORMATS if format.writable)
 
 
-def recognise(head: bytes) -> Format | None:
+def recognise(head: bytes, *, accept_svg: bool = False) -> Format | None:
     """Name the readable format that the first `HEADER_BYTES` bytes of a file are of, if any."""
-    return next((format for format in READABLE if format.matches(head)), None)
+    readable = (*READABLE, SVG) if accept_svg else READABLE
+    return next((format for format in readable if format.matches(head)), None)

@@ -77,6 +77,11 @@ class RenderSettings(Settings):
         description="Whether a picture with damage in its data is rendered as far as it goes.",
     )
 
+    accept_svg: bool = Field(
+        default=_DEFAULTS.accept_svg,
+        description="Whether SVG drawings are rendered; they can refer to nothing outside.",
+    )
+
     @field_validator("max_total_pixels")
     @classmethod
     def _not_less_than_one_frame(cls, total: int, info: ValidationInfo) -> int:
@@ -96,6 +101,7 @@ class RenderSettings(Settings):
             child_memory_bytes=self.child_memory_bytes,
             tasks_per_child=self.tasks_per_child,
             accept_damaged=self.accept_damaged,
+            accept_svg=self.accept_svg,
         )
 
 

@@ -68,7 +68,7 @@ def initialise(limits: Limits) -> None:
     pyvips._remove_log_handler()  # noqa: SLF001 - there is no public way
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _allow_address_space(_address_space_of(limits))
-    restrict()
+    restrict(accept_svg=limits.accept_svg)
 
 
 def ready() -> int:

@@ -1,8 +1,8 @@
-"""Reads what libvips has no decoder for, HEIC and BMP, into memory. Runs in a render child only.
+"""Reads what libvips cannot read from a file: HEIC, BMP, SVG. Runs in a render child only.
 
 HEIC's header is still libvips' to read; its pixels are HEVC, which pillow-heif decodes. A BMP is
-read by Pillow. Whatever they raise becomes `pyvips.Error`: one word for a picture that cannot be
-decoded. docs/decisions/0010 tells why these two.
+read by Pillow, an SVG by libvips from memory. Whatever they raise becomes `pyvips.Error`: one word
+for a picture that cannot be decoded. docs/decisions/0010 tells why HEIC and BMP are read so.
 """
 
 import struct
@@ -16,6 +16,8 @@ import pillow_heif
 import pyvips
 from PIL.BmpImagePlugin import BmpImageFile
 
+SVG_LOADER = "svgload_buffer"
+"""Un-blocked only where SVG is accepted."""
 _DEEP = ";16"
 _P3_PRIMARIES = 12
 """Display P3 among the primaries that a picture without a profile may name (ITU-T H.273, 8.1)."""
@@ -108,9 +110,19 @@ def _bmp(data: bytes) -> BmpImageFile:
         raise pyvips.Error("not a BMP header that can be read") from error
 
 
-DESCRIBES: Mapping[str, Callable[[Path], pyvips.Image]] = MappingProxyType({"bmp": describe_bmp})
+def read_svg(path: Path) -> pyvips.Image:
+    """Open an SVG drawing, at the size that it gives itself.
+
+    From memory, not by its path: what has no address can refer to no file beside it.
+    """
+    return pyvips.Image.svgload_buffer(path.read_bytes())
+
+
+DESCRIBES: Mapping[str, Callable[[Path], pyvips.Image]] = MappingProxyType(
+    {"bmp": describe_bmp, "svg": read_svg}
+)
 """Format -> what reads its header, where libvips does not."""
 DECODES: Mapping[str, Callable[[Path], pyvips.Image]] = MappingProxyType(
-    {"heic": decode_heic, "bmp": decode_bmp}
+    {"heic": decode_heic, "bmp": decode_bmp, "svg": read_svg}
 )
 """Format -> what decodes it, where libvips does not."""

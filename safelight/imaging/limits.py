@@ -30,3 +30,5 @@ class Limits:
     """Probes and renders after which a child makes room for a fresh one."""
     accept_damaged: bool = False
     """Take pictures whose decoder warns, such as a JPEG with damage in its scan."""
+    accept_svg: bool = False
+    """Read SVG drawings: programs rather than pictures, but they refer to nothing outside."""

@@ -80,16 +80,16 @@ def probe(path: Path, limits: Limits) -> Probe:
     if size_bytes > limits.max_bytes:
         detail = f"{size_bytes} bytes; at most {limits.max_bytes} are accepted"
         raise Rejection(Reason.TOO_MANY_BYTES, detail)
-    format = _recognise(path)
+    format = _recognise(path, limits)
     _refuse_huge_parts(path, format, limits)
     found = _read_header(path, format, size_bytes, limits)
     _refuse_excess(found, limits)
     return found
 
 
-def _recognise(path: Path) -> Format:
+def _recognise(path: Path, limits: Limits) -> Format:
     with path.open("rb") as file:
-        format = recognise(file.read(HEADER_BYTES))
+        format = recognise(file.read(HEADER_BYTES), accept_svg=limits.accept_svg)
     if format is None:
         raise Rejection(Reason.UNSUPPORTED, "the bytes are of no format that is read here")
     return format

@@ -224,6 +224,24 @@ def ultra_hdr_jpeg(orientation: int = 1) -> bytes:
     return bytes(plain.jpegsave_buffer(Q=95, subsample_mode="off"))
 
 
+def svg(content: str = "") -> str:
+    """Red on the left, nothing on the right but what is given."""
+    red = f"#{bytes(RED).hex()}"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">'
+        f'<rect width="20" height="20" fill="{red}"/>{content}</svg>'
+    )
+
+
+def svg_of_references(depth: int) -> str:
+    """Groups that each show the one before ten times."""
+    groups = (
+        f'<g id="a{level + 1}">' + f'<use href="#a{level}"/>' * 10 + "</g>"
+        for level in range(depth)
+    )
+    return svg('<g id="a0"><rect width="1" height="1"/></g>' + "".join(groups))
+
+
 def srgb_profile() -> bytes:
     return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.formats import FORMATS, HEADER_BYTES, WRITABLE, recognise
+from safelight.formats import FORMATS, HEADER_BYTES, SVG, WRITABLE, recognise
 
 
 def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
@@ -60,6 +60,20 @@ def test_a_format_is_recognised_by_its_first_bytes(head, name):
 )
 def test_anything_else_is_not_recognised(head):
     assert recognise(head) is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<svg/>",
+        b"\xef\xbb\xbf \n<svg xmlns='...'>",
+        b"<?xml version='1.0'?><!-- a --><!DOCTYPE svg><svg>",
+    ],
+)
+def test_an_svg_is_recognised_only_where_it_is_accepted(head):
+    assert recognise(head) is None
+    assert recognise(head, accept_svg=True) is SVG
+    assert recognise(b"<?xml version='1.0'?><html>", accept_svg=True) is None
 
 
 @given(st.binary(max_size=2 * HEADER_BYTES))

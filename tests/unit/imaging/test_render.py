@@ -279,6 +279,55 @@ def test_of_an_animation_the_first_frame_is_used(rendered, format):
     assert near(picture.convert("RGB").getpixel((10, 10)), RED)
 
 
+SVG = Limits(accept_svg=True)
+
+
+@pytest.fixture
+def _svg_accepted():
+    """Be a render child whose limits accept SVG."""
+    restrict(accept_svg=True)
+    yield
+    restrict()
+
+
+@pytest.mark.usefixtures("_svg_accepted")
+@pytest.mark.parametrize("start", ["", '<?xml version="1.0"?>\n<!-- made by hand -->\n', "\ufeff"])
+def test_an_svg_is_drawn_where_it_is_accepted(rendered, start):
+    made = rendered((start + pictures.svg()).encode(), *FULL, *SMALL, limits=SVG)
+    assert made["png"].mode == "RGBA"
+    assert made["png"].getpixel((5, 10)) == (*RED, 255)
+    assert made["png"].getpixel((35, 10))[3] == 0
+    assert near(made["jpeg"].getpixel((35, 10)), (255, 255, 255), 3)
+    assert made["fit16"].size == (16, 8)
+
+
+@pytest.mark.usefixtures("_svg_accepted")
+def test_an_svg_refers_to_nothing_outside(rendered, tmp_path):
+    (tmp_path / "secret.png").write_bytes(pictures.encoded(pictures.quarters(), "PNG"))
+    for place in ("secret.png", f"file://{tmp_path}/secret.png", f"{tmp_path}/secret.png"):
+        drawing = pictures.svg(f'<image width="40" height="20" href="{place}"/>')
+        assert rendered(drawing.encode(), PNG, limits=SVG)["full"].getpixel((35, 10))[3] == 0
+
+
+@pytest.mark.usefixtures("_svg_accepted")
+@pytest.mark.parametrize(
+    ("drawing", "expected"),
+    [
+        (pictures.svg().replace('width="40"', 'width="10000000"', 1), Reason.TOO_MANY_PIXELS),
+        (pictures.svg()[:-30], Reason.CORRUPT),
+        (
+            '<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+            + pictures.svg("<text>&x;</text>"),
+            Reason.CORRUPT,
+        ),
+        (pictures.svg_of_references(8), Reason.CORRUPT),
+    ],
+    ids=["huge", "cut off", "outer entity", "a million references"],
+)
+def test_a_hostile_svg_is_rejected(file, tmp_path, drawing, expected):
+    assert refused(file, tmp_path, drawing.encode(), SVG) is expected
+
+
 @pytest.mark.parametrize("budget", [0, 1])
 def test_auto_is_the_smallest_of_its_formats(rendered, tmp_path, budget):
     auto = Preset(name="a", format="auto", budget=budget)
