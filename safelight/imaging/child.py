@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 import pyvips
 
 from safelight.errors import Reason, Rejection
+from safelight.imaging.decoders import accept_svg
 from safelight.imaging.libvips import restrict
 from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import Plan, plan
@@ -68,7 +69,9 @@ def initialise(limits: Limits) -> None:
     pyvips._remove_log_handler()  # noqa: SLF001 - there is no public way
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _allow_address_space(_address_space_of(limits))
-    restrict(accept_svg=limits.accept_svg)
+    restrict()
+    if limits.accept_svg:
+        accept_svg()
 
 
 def ready() -> int:

@@ -16,8 +16,6 @@ import pillow_heif
 import pyvips
 from PIL.BmpImagePlugin import BmpImageFile
 
-SVG_LOADER = "svgload_buffer"
-"""Un-blocked only where SVG is accepted."""
 _DEEP = ";16"
 _P3_PRIMARIES = 12
 """Display P3 among the primaries that a picture without a profile may name (ITU-T H.273, 8.1)."""
@@ -108,6 +106,11 @@ def _bmp(data: bytes) -> BmpImageFile:
         return BmpImageFile(BytesIO(data))
     except _PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP header that can be read") from error
+
+
+def accept_svg() -> None:
+    """Let this process draw SVG, which `restrict` has blocked like every loader of no format."""
+    pyvips.operation_block_set("VipsForeignLoadSvgBuffer", False)
 
 
 def read_svg(path: Path) -> pyvips.Image:

@@ -8,18 +8,16 @@ from pathlib import Path
 import pyvips
 
 from safelight.formats import READABLE, Format
-from safelight.imaging.decoders import DECODES, DESCRIBES, SVG_LOADER
+from safelight.imaging.decoders import DECODES, DESCRIBES
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Read the gain map in a JPEG, which is a JPEG itself."""
 
 
-def restrict(*, accept_svg: bool = False) -> None:
+def restrict() -> None:
     """Take from this process every loader but those of the format table, and libvips' caches."""
     pyvips.operation_block_set("VipsForeignLoad", True)
-    of_formats = [format.loader for format in READABLE if format.loader]
-    on_request = [SVG_LOADER] if accept_svg else []
-    for name in (*of_formats, *GAIN_MAP_LOADERS, *on_request):
+    for name in (*(format.loader for format in READABLE if format.loader), *GAIN_MAP_LOADERS):
         loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", name))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME, READABLE
+from safelight.imaging.decoders import accept_svg
 from safelight.imaging.libvips import restrict
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import SPLIT_PIXELS, plan
@@ -285,7 +286,7 @@ SVG = Limits(accept_svg=True)
 @pytest.fixture
 def _svg_accepted():
     """Be a render child whose limits accept SVG."""
-    restrict(accept_svg=True)
+    accept_svg()
     yield
     restrict()
 
