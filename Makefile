@@ -38,6 +38,13 @@ mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything 
 soak: .venv/.dev .venv-emulator/.ready ## 10,000 mixed pictures, workers killed at random: SOAK="--pictures 300" for less
 	$(BIN)/python -m tests.support.faults.soak $(SOAK)
 
+fuzz: .venv/.fuzz ## Look for bytes that break probing or rendering, for FUZZ_SECONDS=600
+	$(BIN)/python -m tests.fuzz.fuzz -max_total_time=$${FUZZ_SECONDS:-600}
+
+bench-quality: .venv/.quality ## Measure what quality = "auto" saves at equal SSIMULACRA 2
+	$(BIN)/python -m bench.quality
+
+.PHONY: fuzz bench-quality
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -70,6 +77,11 @@ clean: ## Remove what the other targets made
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@echo "Installing the development tools into .venv (once, about a minute)"
 	@$(BIN)/python $(PIP) --no-build-isolation -r requirements/dev.txt
+	@touch $@
+
+.venv/.quality .venv/.fuzz: .venv/.%: .venv/.dev requirements/%.txt
+	@echo "Installing what $* needs into .venv (once)"
+	@$(BIN)/python $(PIP) -r requirements/$*.txt
 	@touch $@
 
 .venv-emulator/.ready: requirements/emulator.txt

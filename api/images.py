@@ -29,6 +29,13 @@ class DeliveredVariant(Document):
     height: int
     size: int
     sha256: str
+    quality: int | None = Field(
+        default=None, description="As encoded with; absent if the format is lossless."
+    )
+    score: int | None = Field(
+        default=None,
+        description="What a searched quality reached, in points of SSIMULACRA 2.",
+    )
 
 
 class Image(Document):
@@ -181,6 +188,8 @@ def _delivered(variant: Variant, url: str) -> DeliveredVariant:
         height=variant.height,
         size=variant.size,
         sha256=variant.sha256,
+        quality=variant.quality,
+        score=variant.score,
     )
 
 

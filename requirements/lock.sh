@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Resolve the requirements again. No index address may get into the result: it is committed.
+# Resolve the requirements again. uv writes no address of an index unless told to, and must not be: the result is committed.
 set -euo pipefail
 cd "$(dirname "$0")"
 compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
-  --no-emit-index-url --no-emit-find-links --upgrade --custom-compile-command "make lock")
+  --upgrade --custom-compile-command "make lock")
 "${compile[@]}" build.in -o build.txt
 "${compile[@]}" runtime.in -o runtime.txt
 "${compile[@]}" emulator.in -o emulator.txt
 "${compile[@]}" -c runtime.txt dev.in -o dev.txt
+"${compile[@]}" -c dev.txt quality.in -o quality.txt
+"${compile[@]}" -c dev.txt fuzz.in -o fuzz.txt

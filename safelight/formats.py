@@ -62,6 +62,8 @@ class Format:
     """What alpha adds to that."""
     quality: Scale | None = None
     """None where the format is lossless."""
+    searched_quality: tuple[int, int] | None = None
+    """The least and most that `quality = "auto"` takes if a preset says nothing."""
     effort: Scale | None = None
     """Time spent for fewer bytes; None where the encoder has no such choice worth making."""
     save_options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -130,6 +132,7 @@ FORMATS: tuple[Format, ...] = (
         interlaced_bytes_per_sample=2,
         encoded_bytes_per_pixel=6.5,
         quality=Scale(least=1, most=100, default=85),
+        searched_quality=(50, 95),
         save_options=MappingProxyType({"optimize_coding": True}),
     ),
     Format(
@@ -159,6 +162,7 @@ FORMATS: tuple[Format, ...] = (
         encoded_bytes_per_pixel=6.5,
         encoded_alpha_bytes_per_pixel=30,
         quality=Scale(least=1, most=100, default=80),
+        searched_quality=(45, 95),
         effort=Scale(least=0, most=6, default=2),
     ),
     Format(
@@ -193,6 +197,7 @@ FORMATS: tuple[Format, ...] = (
         encoded_bytes_per_pixel=25,
         encoded_alpha_bytes_per_pixel=15,
         quality=Scale(least=1, most=100, default=60),
+        searched_quality=(35, 90),
         effort=Scale(least=0, most=9, default=0),
         save_options=MappingProxyType({"compression": "av1", "bitdepth": 8}),
     ),

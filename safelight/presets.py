@@ -44,10 +44,17 @@ GRAVITIES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Name -> how much of the room that is left over lies left of and above what counts."""
 ATTENTION = "attention"
 """The gravity that is found in the pixels."""
-_LATER = ("gravity", "focal", "enlarge", "colour", "keep", "hdr", "animated", "budget")
+_LATER = (
+    "gravity", "focal", "enlarge", "colour", "keep", "hdr", "animated", "budget", "target",
+    "quality_range",
+)  # fmt: skip
 """Keys that were added once there were assets: at its default, none changes a fingerprint."""
 _AUTO_DEFAULTS = {"quality": 80, "budget": 4.0}
 _GRAVITIES = ", ".join(f'"{name}"' for name in GRAVITIES)
+DEFAULT_TARGET = 70
+"""High quality, in points of SSIMULACRA 2."""
+_SEARCHED = ("target", "quality_range")
+"""Keys that go with `quality = "auto"` alone."""
 
 _EXPECTED = {
     "name": "a lower-case letter, then up to 39 of a-z, 0-9, _ and -",
@@ -62,7 +69,9 @@ _EXPECTED = {
     "keep": 'a list that is empty or holds "copyright"',
     "format": f'one of {_FORMATS}, or "{AUTO}"',
     "budget": "a number of million pixels from 0 up",
-    "quality": "a whole number from 1 to 100",
+    "quality": 'a whole number from 1 to 100, or "auto"',
+    "target": "a whole number of points from 30 to 95",
+    "quality_range": "[least, most], two whole numbers from 1 to 100",
     "effort": "a whole number",
     "background": 'a colour as "#rrggbb"',
 }
@@ -87,6 +96,7 @@ Gravity = Literal[
     "centre", "north", "north-east", "east", "south-east", "south", "south-west", "west",
     "north-west", "attention",
 ]  # fmt: skip
+Quality = Annotated[int, Field(ge=1, le=100)]
 
 
 class Preset(BaseModel):
@@ -104,7 +114,11 @@ class Preset(BaseModel):
     enlarge: bool = False
     """Whether a picture smaller than the box is made larger."""
     format: Literal["webp", "jpeg", "png", "avif", "auto"]
-    quality: int | None = None
+    quality: int | Literal["auto"] | None = None
+    target: int | None = Field(default=None, ge=30, le=95)
+    """What `quality = "auto"` looks for, in points of SSIMULACRA 2."""
+    quality_range: Annotated[tuple[Quality, Quality] | None, BeforeValidator(_pair)] = None
+    """What it may answer."""
     effort: int | None = None
     budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """With `auto`: the most million pixels that are tried as AVIF, which costs the most CPU."""
@@ -124,13 +138,18 @@ class Preset(BaseModel):
         """Write the encoder's defaults out, so that the fingerprint covers them."""
         if not isinstance(given, dict):
             return given
+        searched: dict[str, object] = (
+            {"target": DEFAULT_TARGET} if given.get("quality") == AUTO else {}
+        )
         if given.get("format") == AUTO:
-            return _AUTO_DEFAULTS | given
+            return _AUTO_DEFAULTS | searched | given
         format = BY_NAME.get(str(given.get("format")))
         if format is None:
             return given
         scales = {"quality": format.quality, "effort": format.effort}
-        return {key: scale.default for key, scale in scales.items() if scale} | given
+        if searched and format.searched_quality:
+            searched["quality_range"] = format.searched_quality
+        return {key: scale.default for key, scale in scales.items() if scale} | searched | given
 
     @model_validator(mode="after")
     def _makes_sense_together(self) -> Self:
@@ -171,6 +190,7 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, f"no {key}, because {format.name} has none"
         elif scale and isinstance(value, int) and not scale.least <= value <= scale.most:
             yield key, f"a whole number from {scale.least} to {scale.most} for {format.name}"
+    yield from _contradictions_of_a_search(given)
     sides = box if isinstance(box, list | tuple) else ()
     if any(isinstance(side, int) and side > format.max_side for side in sides):
         yield "box", f"sides up to {format.max_side}, the most that {format.name} can have"
@@ -214,6 +234,17 @@ def _why_no_hdr(given: Mapping[str, Any]) -> str | None:
     if given.get("fit") == "contain":
         return "a gain map cannot be padded"
     return f'gravity is "{ATTENTION}"' if given.get("gravity") == ATTENTION else None
+
+
+def _contradictions_of_a_search(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if given.get("quality") != AUTO:
+        for key in _SEARCHED:
+            if given.get(key) is not None:
+                yield key, f'no {key}, because quality is not "auto"'
+        return
+    match given.get("quality_range"):
+        case [int(least), int(most)] if least > most:
+            yield "quality_range", f"{_EXPECTED['quality_range']}, the least first"
 
 
 def load_presets(path: Path) -> tuple[Preset, ...]:

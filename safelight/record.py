@@ -45,6 +45,10 @@ class Variant(Stored):
     height: int
     size: int
     sha256: str
+    quality: int | None = None
+    """None where the format is lossless, or the variant older than this attribute."""
+    score: int | None = None
+    """Where the quality was searched: what was reached, in points of SSIMULACRA 2."""
 
 
 class Record(Stored):

@@ -76,6 +76,8 @@ def variant_of(upload: Upload, rendered: RenderedVariant) -> Variant:
         height=rendered.height,
         size=rendered.size_bytes,
         sha256=rendered.sha256,
+        quality=rendered.quality,
+        score=rendered.score,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyvips
 
-from safelight.formats import READABLE, Format
+from safelight.formats import READABLE, WRITABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
@@ -17,10 +17,19 @@ GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 def restrict() -> None:
     """Take from this process every loader but those of the format table, and libvips' caches."""
     pyvips.operation_block_set("VipsForeignLoad", True)
-    for name in (*(format.loader for format in READABLE if format.loader), *GAIN_MAP_LOADERS):
+    # What is in memory is Safelight's own: variants that are looked at again.
+    own = (f"{format.loader}_buffer" for format in WRITABLE)
+    files = (format.loader for format in READABLE if format.loader)
+    for name in (*files, *GAIN_MAP_LOADERS, *own):
         loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", name))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
+
+
+def open_encoded(data: bytes, format: Format) -> pyvips.Image:
+    """Open a variant that was just encoded. Raises `pyvips.Error`."""
+    image: pyvips.Image = getattr(pyvips.Image, f"{format.loader}_buffer")(data)
+    return image
 
 
 def open_header(path: Path, format: Format, *, accept_damaged: bool) -> pyvips.Image:

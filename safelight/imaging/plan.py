@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from safelight.formats import AUTO, AUTO_FORMATS, AUTO_SCALE, BY_NAME, Format
 from safelight.imaging.appearance import SIDE
+from safelight.imaging.perceptual import SEARCH_BYTES, Search
 from safelight.imaging.probe import Probe
 from safelight.presets import ATTENTION, GRAVITIES, Preset
 
@@ -46,6 +47,8 @@ class Recipe:
     fingerprint: str
     format: str
     quality: int | None
+    """None where the format is lossless, or where it is searched."""
+    search: Search | None
     effort: int | None
     fit: str
     scaled: Size
@@ -162,7 +165,8 @@ def _recipe(probe: Probe, preset: Preset) -> Recipe:
         preset=preset.name,
         fingerprint=preset.fingerprint,
         format=preset.format,
-        quality=preset.quality,
+        quality=preset.quality if isinstance(preset.quality, int) else None,
+        search=_search(preset, BY_NAME[preset.format]),
         effort=preset.effort,
         fit=preset.fit,
         scaled=scaled,
@@ -187,7 +191,8 @@ def _choice(probe: Probe, preset: Preset) -> Recipe:
             on_scale,
             fingerprint=preset.fingerprint,
             format=format.name,
-            quality=_moved(preset.quality, scale, format),
+            quality=_moved(on_scale.quality, scale, format),
+            search=_search(preset, format),
             effort=format.effort.default if format.effort else None,
         )
         for format in map(BY_NAME.__getitem__, AUTO_FORMATS)
@@ -202,6 +207,13 @@ def _moved(quality: int | None, scale: Format, format: Format) -> int | None:
         return quality
     moved = round(quality * format.quality.default / scale.quality.default)
     return min(max(moved, format.quality.least), format.quality.most)
+
+
+def _search(preset: Preset, format: Format) -> Search | None:
+    bounds = preset.quality_range or format.searched_quality
+    if preset.quality != AUTO or preset.target is None or bounds is None:
+        return None
+    return Search(target=preset.target, least=bounds[0], most=bounds[1])
 
 
 def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
@@ -278,8 +290,12 @@ def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -
 
 def _reads(probe: Probe, level: Level) -> int:
     """Count how often a level reads the decoded picture; resampled pixels are held."""
-    # What looks for its place reads the pixels before it cuts them; a choice encodes them again.
-    looks = sum((recipe.offset is None) + len(recipe.alternatives) for recipe in level.recipes)
+    # What looks for its place or its quality reads the pixels before it encodes them; a choice
+    # encodes them again.
+    looks = sum(
+        (recipe.offset is None) + (recipe.search is not None) + len(recipe.alternatives)
+        for recipe in level.recipes
+    )
     uses = len(level.recipes) + looks + level.shows_appearance
     return uses if level.size == (probe.width, probe.height) else 1
 
@@ -338,7 +354,8 @@ def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
         factor += format.encoded_alpha_bytes_per_pixel
     if recipe.hdr:
         factor += GAIN_MAP_BYTES
-    return recipe.size[0] * recipe.size[1] * factor
+    searching = SEARCH_BYTES if recipe.search else 0
+    return max(recipe.size[0] * recipe.size[1] * factor, searching)
 
 
 def _decoder_bytes(probe: Probe, format: Format) -> float:

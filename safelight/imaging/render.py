@@ -5,6 +5,7 @@ then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that o
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,9 @@ from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.appearance import Appearance
 from safelight.imaging.gainmap import GainMap
-from safelight.imaging.libvips import open_image
+from safelight.imaging.libvips import open_encoded, open_image
 from safelight.imaging.limits import Limits
+from safelight.imaging.perceptual import lowest_quality
 from safelight.imaging.plan import Decode, Plan, Recipe, Size
 from safelight.imaging.probe import ICC, damaged
 from safelight.imaging.rights import Rights
@@ -44,6 +46,10 @@ class RenderedVariant:
     sha256: str
     seconds: float
     """Since the variant before it was done: resampling and encoding, or all if it streams."""
+    quality: int | None = None
+    """None where the format is lossless."""
+    score: int | None = None
+    """Where the quality was searched: what a sample reached, in points of SSIMULACRA 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +175,13 @@ def _make(
         image = _one_below_the_other(made) if recipe.animated else made[0]
         if gain_map and recipe.hdr:
             image = gain_map.laid_onto(image, recipe)
-        choices = [(_encoded(image, each), each) for each in (recipe, *recipe.alternatives)]
+        choices = []
+        for each in (recipe, *recipe.alternatives):
+            candidate, score = _with_quality(made[0], each)
+            choices.append((_encoded(image, candidate), candidate, score))
     except pyvips.Error:
         return _Failed(preset=recipe.preset, detail=f"could not be encoded as {recipe.format}")
-    encoded, chosen = min(choices, key=lambda choice: len(choice[0]))
+    encoded, chosen, score = min(choices, key=lambda choice: len(choice[0]))
     format = BY_NAME[chosen.format]
     path = directory / f"{recipe.preset}.{format.extension}"
     # Written here, not by libvips: a full disk is an OSError and never a picture's fault.
@@ -187,6 +196,8 @@ def _make(
         height=height,
         size_bytes=len(encoded),
         sha256=hashlib.sha256(encoded).hexdigest(),
+        quality=chosen.quality,
+        score=score,
         seconds=time.perf_counter() - started,
     )
 
@@ -240,6 +251,21 @@ def _without_exif(image: pyvips.Image) -> pyvips.Image:
         if name.startswith("exif-"):
             image.remove(name)
     return image
+
+
+def _with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | None]:
+    """Put the quality in that the recipe asks to search, and answer its score."""
+    if recipe.search is None:
+        return recipe, None
+    format = BY_NAME[recipe.format]
+    plain = replace(recipe, colour="srgb", keep=(), hdr=False, animated=False)
+    found = lowest_quality(
+        image,
+        recipe.search,
+        encode=lambda sample, quality: _encoded(sample, replace(plain, quality=quality)),
+        decode=lambda encoded: open_encoded(encoded, format),
+    )
+    return replace(recipe, quality=found.quality), math.floor(found.score)
 
 
 def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:

@@ -96,7 +96,7 @@ def _answer(ask: Callable[[Data], bool] | None, path: Path, *, if_it_fails: bool
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             return ask(data)
-        except (IndexError, struct.error):
+        except (IndexError, OverflowError, struct.error):
             return if_it_fails
 
 

@@ -53,6 +53,7 @@ def test_what_a_preset_leaves_out_is_the_formats_default(write):
 JPEG, PNG, WEBP = ('[a]\nformat = "jpeg"\n', '[a]\nformat = "png"\n', '[a]\nformat = "webp"\n')
 AUTO = '[a]\nformat = "auto"\n'
 COVER = JPEG + 'box = [9, 9]\nfit = "cover"\n'
+AUTO = '[a]\nformat = "jpeg"\nquality = "auto"\n'
 WHOLE = "expected a whole number from"
 NAME = "expected a name that is a lower-case letter"
 
@@ -66,8 +67,28 @@ NAME = "expected a name that is a lower-case letter"
         ),
         ("[a]\nbox = [1, 1]", "1: [a] format: expected one of"),
         (JPEG + "quality = 0", f"3: [a] quality: {WHOLE} 1 to 100 for jpeg; found 0"),
-        (JPEG + "quality = true", f"3: [a] quality: {WHOLE} 1 to 100; found true"),
-        (JPEG + 'quality = "85"', f'3: [a] quality: {WHOLE} 1 to 100; found "85"'),
+        (JPEG + "quality = true", f'3: [a] quality: {WHOLE} 1 to 100, or "auto"; found true'),
+        (JPEG + 'quality = "85"', f'3: [a] quality: {WHOLE} 1 to 100, or "auto"; found "85"'),
+        (PNG + 'quality = "auto"', "3: [a] quality: expected no quality, because png has none"),
+        (JPEG + "target = 70", '3: [a] target: expected no target, because quality is not "auto"'),
+        (JPEG + "quality_range = [1, 9]", "3: [a] quality_range: expected no quality_range, becau"),
+        (AUTO + "target = 29", f"4: [a] target: {WHOLE.replace('number', 'number of points')} 30 "),
+        (
+            AUTO + "target = 70.5",
+            "4: [a] target: expected a whole number of points from 30 to 95; ",
+        ),
+        (
+            AUTO + "quality_range = [9, 8]",
+            "two whole numbers from 1 to 100, the least first; found",
+        ),
+        (
+            AUTO + "quality_range = [0, 8]",
+            "4: [a] quality_range: expected [least, most], two whole",
+        ),
+        (
+            AUTO + 'quality_range = "all"',
+            '[least, most], two whole numbers from 1 to 100; found "al',
+        ),
         (WEBP + "effort = 7", f"3: [a] effort: {WHOLE} 0 to 6 for webp; found 7"),
         (JPEG + "effort = 1", "3: [a] effort: expected no effort, because jpeg has none; found 1"),
         (PNG + "quality = 9", "3: [a] quality: expected no quality, because png has none; found 9"),
@@ -186,6 +207,18 @@ def test_a_preset_that_uses_no_later_key_keeps_its_fingerprint():
     assert len({preset.fingerprint for preset in (cover, *others)}) == 4
 
 
+def test_a_searched_quality_has_the_formats_range_and_a_target_of_its_own():
+    one = Preset(name="a", format="webp", quality="auto")
+    assert (one.target, one.quality_range) == (70, (45, 95))
+    assert one.fingerprint == Preset(name="a", format="webp", quality="auto", target=70).fingerprint
+    others = [
+        Preset(name="a", format="webp"),
+        Preset(name="a", format="webp", quality="auto", target=71),
+        Preset(name="a", format="webp", quality="auto", quality_range=(45, 94)),
+    ]
+    assert len({preset.fingerprint for preset in (one, *others)}) == 4
+
+
 def test_the_fingerprint_changes_with_the_engine(monkeypatch):
     before = Preset(name="a", format="jpeg").fingerprint
     monkeypatch.setattr(module, "ENGINE_VERSION", module.ENGINE_VERSION + 1)
@@ -199,6 +232,12 @@ def definitions(draw):
     for key, scale in (("quality", format.quality), ("effort", format.effort)):
         if scale and draw(st.booleans()):
             table[key] = draw(st.integers(scale.least, scale.most))
+    if format.quality and draw(st.booleans()):
+        table["quality"] = "auto"
+        if draw(st.booleans()):
+            table["target"] = draw(st.integers(30, 95))
+        if draw(st.booleans()):
+            table["quality_range"] = sorted(draw(st.tuples(*[st.integers(1, 100)] * 2)))
     if draw(st.booleans()):
         side = st.integers(1, format.max_side)
         table["box"] = [draw(side), draw(side)]

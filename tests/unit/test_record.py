@@ -12,7 +12,15 @@ from safelight.record import Record, Status, Variant
 texts = st.text(max_size=40)
 counts = st.integers(min_value=0, max_value=10**15)
 variants = st.builds(
-    Variant, key=texts, media_type=texts, width=counts, height=counts, size=counts, sha256=texts
+    Variant,
+    key=texts,
+    media_type=texts,
+    width=counts,
+    height=counts,
+    size=counts,
+    sha256=texts,
+    quality=st.none() | counts,
+    score=st.none() | counts,
 )
 records = st.builds(
     Record,

@@ -29,7 +29,14 @@ def record(**changes: Any) -> Record:
 
 def completed(**changes: Any) -> Record:
     variant = Variant(
-        key=ASSET_KEY, media_type="image/webp", width=40, height=30, size=250, sha256="ab" * 32
+        key=ASSET_KEY,
+        media_type="image/webp",
+        width=40,
+        height=30,
+        size=250,
+        sha256="ab" * 32,
+        quality=64,
+        score=71,
     )
     settled = {
         "status": Status.COMPLETED,
@@ -74,6 +81,8 @@ async def test_a_completed_image_has_its_variants_delivered_by_presigned_urls(ap
         "height": 30,
         "size": 250,
         "sha256": "ab" * 32,
+        "quality": 64,
+        "score": 71,
     }
     assert (image["sha256"], image["placeholder"]) == ("cd" * 32, "3OcRJYB4d3h/iIeHeEh3eIhw+j2w")
     assert (image["dominantColour"], image["perceptualHash"]) == ("#102030", "00ff00ff00ff00ff")

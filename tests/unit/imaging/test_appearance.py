@@ -122,9 +122,9 @@ def distance(one: Appearance, other: Appearance) -> int:
 
 def altered(photograph: Image.Image):
     """What becomes of a picture on its way through the world."""
-    for format, quality in (("JPEG", 90), ("JPEG", 50), ("JPEG", 20), ("WEBP", 60), ("PNG", 1)):
+    for format, quality in (("JPEG", 90), ("JPEG", 20), ("WEBP", 60)):
         yield pictures.encoded(photograph, format, quality=quality)
-    for side in (800, 300, 100):
+    for side in (500, 100):
         smaller = photograph.copy()
         smaller.thumbnail((side, side))
         yield pictures.encoded(smaller, "JPEG", quality=80)
@@ -135,7 +135,7 @@ def altered(photograph: Image.Image):
 @pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.stem)
 def test_a_photograph_encoded_or_scaled_again_is_known_again(appearance, path):
     photograph = Image.open(path).convert("RGB")
-    photograph.thumbnail((1200, 1200))
+    photograph.thumbnail((640, 640))
     before = appearance(pictures.encoded(photograph, "PNG"))
     for data in altered(photograph):
         after = appearance(data)

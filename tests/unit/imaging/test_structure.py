@@ -61,6 +61,13 @@ def test_a_tiff_whose_tags_all_point_to_one_long_list_is_walked_at_once(file):
     assert not is_cut_short(file(data), "tiff")
 
 
+@pytest.mark.parametrize("offset", [2**40, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_big_tiff_that_points_far_beyond_its_end_is_cut_short(file, offset):
+    path = file(WHOLE["big tiff"][:8] + offset.to_bytes(8, "little") + WHOLE["big tiff"][16:])
+    assert is_cut_short(path, "tiff")
+    assert not is_of_an_unread_kind(path, "tiff")
+
+
 def test_a_plain_header_is_not_odd(file):
     for name in ("jpeg", "progressive jpeg"):
         assert not has_an_odd_header(file(WHOLE[name]), "jpeg")

@@ -71,6 +71,8 @@ class FakeRenderer:
             size_bytes=len(body),
             sha256=hashlib.sha256(body).hexdigest(),
             seconds=0.01,
+            quality=64,
+            score=71,
         )
 
 
@@ -173,6 +175,7 @@ async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) 
     assert set(record.variants) == {preset.name for preset in PRESETS}
     for variant in record.variants.values():
         assert house.objects.assets[variant.key].sha256 == variant.sha256
+        assert (variant.quality, variant.score) == (64, 71)
         assert len(house.objects.assets[variant.key].body) == variant.size
     (completion,) = house.topic.published
     assert completion.data["imageId"] == IMAGE

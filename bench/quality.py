@@ -1,0 +1,162 @@
+"""Measures what `quality = "auto"` saves, against one quality for all pictures.
+
+    python -m bench.quality [--side 512]
+
+Each sample is fitted into a square, and of the large ones the middle is taken at full size too.
+They are rendered in each format with `quality = "auto"` and with a ladder of fixed qualities, and
+judged by another hand's SSIMULACRA 2 (PyPI: ssimulacra2) over the whole picture. Then that one
+fixed quality is worked out, between the ladder's steps, which gives the pictures the same score as
+auto: the same mean, or the same for the worst picture, which a promise to users hangs on.
+Writes build/bench/quality.json. Nothing is timed but the processor time of rendering.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+import pyvips
+from ssimulacra2 import compute_ssimulacra2
+
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import plan
+from safelight.imaging.probe import probe
+from safelight.imaging.render import render
+from safelight.presets import Preset
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "build" / "bench" / "quality.json"
+LADDERS = {
+    "webp": (55, 65, 72, 78, 84, 90),
+    "jpeg": (45, 55, 65, 72, 80, 88),
+    "avif": (40, 48, 54, 60, 66, 74),
+}
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Made:
+    """One variant, judged."""
+
+    quality: int
+    size_bytes: int
+    score: float
+    cpu_seconds: float
+
+
+def main() -> None:
+    """Measure, print, and save."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--side", type=int, default=512, help="of the pictures, in pixels")
+    side = parser.parse_args().side
+    with tempfile.TemporaryDirectory(prefix="safelight-quality-") as place:
+        pictures = _pictures(Path(place), side)
+        report = {format: _compare(format, pictures) for format in LADDERS}
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _pictures(place: Path, side: int) -> Sequence[Path]:
+    made = []
+    for sample in sorted((ROOT / "samples").glob("*.jpg")):
+        whole = pyvips.Image.new_from_file(str(sample)).autorot()
+        views = {"fitted": whole.thumbnail_image(side, height=side, size="down")}
+        if min(whole.width, whole.height) > 2 * side:
+            left, top = (whole.width - side) // 2, (whole.height - side) // 2
+            views["middle"] = whole.crop(left, top, side, side)
+        for view, image in views.items():
+            made.append(place / f"{sample.stem} {view}.png")
+            image.pngsave(str(made[-1]), keep="none")
+    return made
+
+
+def _compare(format: str, pictures: Sequence[Path]) -> Mapping[str, object]:
+    autos = {picture: _make(picture, format, "auto") for picture in pictures}
+    ladders = {
+        picture: [_make(picture, format, quality) for quality in LADDERS[format]]
+        for picture in pictures
+    }
+    print(f"{format}: picture, quality found, score, bytes, CPU over that of a fixed quality")
+    for picture, auto in autos.items():
+        ratio = auto.cpu_seconds / fmean(made.cpu_seconds for made in ladders[picture])
+        print(
+            f"  {picture.stem:36} {auto.quality:3} {auto.score:5.1f} {auto.size_bytes:8}"
+            f" {ratio:5.1f}x"
+        )
+    against = {
+        name: _against(autos, ladders, LADDERS[format], together)
+        for name, together in (("the same mean", fmean), ("the same worst", min))
+    }
+    for name, found in against.items():
+        print(
+            f"  {name} score, {found['score']:.1f}: one quality for all is {found['quality']:.1f};"
+            f" auto saves {100 * found['saved']:.1f} % of its bytes"
+        )
+    return {
+        "auto": {picture.stem: vars(auto) for picture, auto in autos.items()},
+        "fixed": {
+            picture.stem: [vars(made) for made in ladder] for picture, ladder in ladders.items()
+        },
+        "against": against,
+    }
+
+
+def _make(picture: Path, format: str, quality: int | str) -> Made:
+    preset = Preset.model_validate({"name": "variant", "format": format, "quality": quality})
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as directory:
+        made = plan(probe(picture, LIMITS), [preset])
+        (variant,) = render(made, picture, Path(directory), LIMITS).variants
+        cpu_seconds = time.process_time() - started
+        shown = Path(directory) / "shown.png"
+        pyvips.Image.new_from_file(str(variant.path)).pngsave(str(shown))
+        score = compute_ssimulacra2(str(picture), str(shown))
+    return Made(variant.quality or 0, variant.size_bytes, score, cpu_seconds)
+
+
+def _against(
+    autos: Mapping[Path, Made],
+    ladders: Mapping[Path, Sequence[Made]],
+    qualities: Sequence[int],
+    together: Callable[[Sequence[float]], float],
+) -> Mapping[str, float]:
+    """Find the one quality with auto's score, and what its bytes are."""
+    score = together([auto.score for auto in autos.values()])
+    scores = [
+        together([ladder[step].score for ladder in ladders.values()])
+        for step in range(len(qualities))
+    ]
+    # Where on the ladder: 2.5 is half-way between the third step and the fourth.
+    place = _crossing(scores, score)
+    fixed_bytes = sum(
+        math.exp(_between([math.log(made.size_bytes) for made in ladder], place))
+        for ladder in ladders.values()
+    )
+    auto_bytes = sum(auto.size_bytes for auto in autos.values())
+    return {
+        "score": score,
+        "quality": _between(qualities, place),
+        "saved": 1 - auto_bytes / fixed_bytes,
+    }
+
+
+def _crossing(rising: Sequence[float], value: float) -> float:
+    for step, (low, high) in enumerate(pairwise(rising)):
+        if low <= value <= high:
+            return step + (value - low) / (high - low)
+    raise SystemExit(f"a score of {value:.1f} is not on the ladder, {rising}: widen it")
+
+
+def _between(values: Sequence[float], place: float) -> float:
+    step = min(int(place), len(values) - 2)
+    return values[step] + (place - step) * (values[step + 1] - values[step])
+
+
+if __name__ == "__main__":
+    main()
