@@ -38,7 +38,7 @@ async def test_row_35_and_37_a_child_that_dies_twice_costs_its_picture_only(
     rig: Rig, number: signal.Signals, cause: str, reason: str
 ) -> None:
     """Simulated: the signal comes from outside, as the kernel's own would."""
-    worker = await rig.worker(SLOTS="2", PREFETCH="2", VISIBILITY_SECONDS="30")
+    worker = await rig.worker(SLOTS="2", PREFETCH="2", VISIBILITY_SECONDS="30", MAX_SECONDS="60")
     bad = await rig.injector.upload(pictures.slow_jpeg())
     await hurt(worker, number)
     good = [await rig.injector.upload(CAT) for _ in range(3)]
@@ -53,7 +53,7 @@ async def test_row_35_and_37_a_child_that_dies_twice_costs_its_picture_only(
 
 
 async def test_row_35_a_child_that_dies_once_costs_nothing(rig: Rig) -> None:
-    worker = await rig.worker()
+    worker = await rig.worker(MAX_SECONDS="60")
     await rig.injector.upload(pictures.slow_jpeg())
     await hurt(worker, signal.SIGSEGV)
     await until(

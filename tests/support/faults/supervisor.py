@@ -157,8 +157,9 @@ class Worker:
             found = self.render_children()
             return [pid for pid in found if cpu_seconds(pid) - began.get(pid, 0) > BUSY_SECONDS]
 
-        await until(busy, "a child renders")
-        return busy()[0]
+        found: list[int] = []
+        await until(lambda: found.extend(busy()) or found, "a child renders")
+        return found[0]
 
     def processes(self) -> list[int]:
         """List its own and all its descendants' process ids."""
