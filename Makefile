@@ -6,7 +6,7 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests faults soak mutate format docs lock clean bench-api load
+.PHONY: help demo up test lint types tests faults soak mutate format docs lock clean bench bench-api load
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ format: .venv/.dev ## Put the code into the house format
 docs: .venv/.dev ## Write the reference pages from the declarations
 	$(BIN)/python -m tests.support.reference
 
+bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU, memory, bytes, SSIMULACRA2
+	$(BIN)/python -m bench.render
+
 bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
 	$(BIN)/python -m bench.api
 
@@ -62,7 +65,7 @@ lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
 	./requirements/lock.sh
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-emulator build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-emulator .venv-bench build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The build backends come first and locked, so that no wheel is built with anything unhashed.
 .venv/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml
@@ -88,4 +91,10 @@ clean: ## Remove what the other targets made
 	@echo "Installing the embedded AWS into .venv-emulator (once)"
 	@test -x .venv-emulator/bin/python || $(PYTHON) -m venv .venv-emulator
 	@.venv-emulator/bin/python $(PIP) -r requirements/emulator.txt
+	@touch $@
+
+.venv-bench/.ready: requirements/bench.txt
+	@echo "Installing what is compared with into .venv-bench (once)"
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python $(PIP) -r requirements/bench.txt
 	@touch $@

@@ -72,12 +72,13 @@ class Slot:
         self._jobs_of_child = 0
         self._stopped = False
 
-    async def start(self) -> None:
-        """Start a child and wait until it answers."""
+    async def start(self) -> str:
+        """Start a child, wait until it answers, and return what it says of itself."""
         await self._discard()
         self._pool = await asyncio.to_thread(self._new_pool)
-        await self._answer_of(child.ready, time_limit_seconds=None)
+        answer = await self._answer_of(child.ready, time_limit_seconds=None)
         self._jobs_of_child = 1
+        return answer
 
     async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a job in the child. Cancelling kills the child.
@@ -183,12 +184,17 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def child_environment() -> dict[str, str]:
+    """Choose what a child sees of this process's environment."""
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES}
+    return kept | _CHILD_VARIABLES
+
+
 @contextlib.contextmanager
 def _environment_of_children() -> Iterator[None]:
-    before = dict(os.environ)
-    kept = {name: value for name, value in before.items() if name in _KEPT_VARIABLES}
+    before, childs = dict(os.environ), child_environment()
     os.environ.clear()
-    os.environ.update(kept | _CHILD_VARIABLES)
+    os.environ.update(childs)
     try:
         yield
     finally:
