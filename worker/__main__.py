@@ -76,6 +76,7 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
                 on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
             )
         )
+        log.info("started", slots=settings.slots, webp_encoder=pool.webp_encoder)
         spool = stack.enter_context(Spool(settings.spool))
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
         processor = await build_processor(settings, presets, aws, pool, spool, metrics)

@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 import pyvips
 
 from safelight.errors import Reason, Rejection
+from safelight.imaging import libwebp
 from safelight.imaging.decoders import accept_svg
 from safelight.imaging.libvips import restrict
 from safelight.imaging.limits import MIB, Limits
@@ -72,11 +73,14 @@ def initialise(limits: Limits) -> None:
     restrict()
     if limits.accept_svg:
         accept_svg()
+    libwebp.encoder()  # found now, or the first picture would wait for it
 
 
-def ready() -> int:
-    """Answer with this child's process id: proof that it started."""
-    return os.getpid()
+def ready() -> str:
+    """Answer with what encodes WebP in this child and its version: proof that it started."""
+    if encoder := libwebp.encoder():
+        return f"libwebp {'.'.join(map(str, encoder.version))}"
+    return f"libvips {'.'.join(str(pyvips.version(part)) for part in range(3))}"
 
 
 def attempt(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -3,7 +3,13 @@
 libvips must not guess what a file is: its guess may be a format that Safelight never chose to read.
 """
 
+import ctypes
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pyvips
 
@@ -63,3 +69,27 @@ def _load(
     fail_on = "truncated" if accept_damaged else "warning"
     load = getattr(pyvips.Image, str(format.loader))
     return load(str(path), access="sequential", fail_on=fail_on, **options)
+
+
+@contextmanager
+def pixels_at(image: pyvips.Image) -> Iterator[int]:
+    """Lend the address of the pixels, rows without gaps. Raises `pyvips.Error`.
+
+    What is in memory already is not copied; what is decoded for this is given back after it.
+    """
+    memory = image.copy_memory()
+    if (get_data := _get_data()) is None:
+        pixels = ctypes.c_char.from_buffer(memory.write_to_memory())
+        yield ctypes.addressof(pixels)
+    else:
+        yield get_data(int(pyvips.ffi.cast("uintptr_t", memory.pointer)))
+
+
+@cache
+def _get_data() -> Any:
+    """Find what pyvips has no name for; None where pyvips came without a libvips of its own."""
+    if (found := importlib.util.find_spec("_libvips")) is None or found.origin is None:
+        return None
+    get_data = ctypes.CDLL(found.origin).vips_image_get_data
+    get_data.argtypes, get_data.restype = (ctypes.c_void_p,), ctypes.c_void_p
+    return get_data

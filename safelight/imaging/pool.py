@@ -64,6 +64,8 @@ class RenderPool:
         on_child_exit: Callable[[Cause], None] = _ignore,
     ) -> None:
         self.limits = limits or Limits()
+        self.webp_encoder = ""
+        """What encodes WebP in the children; known once they are started."""
         self._slots = [Slot(self.limits, on_child_exit) for _ in range(slots)]
         self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
         self._quarantine = asyncio.Lock()
@@ -74,7 +76,7 @@ class RenderPool:
         pebble.CONSTS.sleep_unit = LOOK_SECONDS
         start_forkserver()
         try:
-            await asyncio.gather(*(slot.start() for slot in self._slots))
+            self.webp_encoder, *_ = await asyncio.gather(*(slot.start() for slot in self._slots))
         except (ChildDied, ChildMissing) as error:
             await self._stop()
             raise Unavailable(_DEPENDENCY, str(error)) from error

@@ -9,12 +9,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, product
 from pathlib import Path
 
 import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
+from safelight.imaging import libwebp
 from safelight.imaging.appearance import Appearance
 from safelight.imaging.gainmap import GainMap
 from safelight.imaging.libvips import open_encoded, open_image
@@ -27,6 +29,8 @@ from safelight.imaging.structure import has_an_odd_header
 
 _EXIF, _XMP = "exif-data", "xmp-data"
 _OPAQUE, _OPAQUE_16 = 255, 65_535
+_GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))
+"""Red, green, blue of 4,096 colours."""
 _INK_BANDS = 4
 """Cyan, magenta, yellow and key; a fifth band is alpha."""
 
@@ -179,7 +183,7 @@ def _make(
         for each in (recipe, *recipe.alternatives):
             candidate, score = _with_quality(made[0], each)
             choices.append((_encoded(image, candidate), candidate, score))
-    except pyvips.Error:
+    except (pyvips.Error, libwebp.NotEncoded):
         return _Failed(preset=recipe.preset, detail=f"could not be encoded as {recipe.format}")
     encoded, chosen, score = min(choices, key=lambda choice: len(choice[0]))
     format = BY_NAME[chosen.format]
@@ -221,6 +225,9 @@ def _encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
     image, kept = _with_what_is_kept(image, recipe)
     chosen = {"Q": recipe.quality, "effort": recipe.effort}
     options = {name: value for name, value in chosen.items() if value is not None}
+    encoder = libwebp.encoder() if format.name == "webp" and kept == "none" else None
+    if encoder and encoder.takes(image):
+        return encoder.encode(image, quality=options["Q"], effort=options["effort"])
     save = getattr(image, f"{format.saver}_buffer")
     encoded: bytes = save(keep=kept, **options, **format.save_options)
     return encoded
@@ -294,17 +301,32 @@ def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
     Left there, it would be used, and fail, in whatever converts the colours next.
     """
     try:
-        return image.icc_transform(
-            colour,
-            embedded=True,
-            intent="relative",
-            black_point_compensation=True,
-            depth=8,
-        )
+        same = colour == "srgb" and _is_srgb(image)
+        return image if same else _converted(image, colour)
     except pyvips.Error:
         untagged = image.copy()
         untagged.remove(ICC)
         return untagged
+
+
+def _is_srgb(image: pyvips.Image) -> bool:
+    """Tell whether the profile says of every colour of a grid what sRGB says, give or take one.
+
+    Most pictures come with such a profile; converting them would cost as much as decoding.
+    """
+    if image.interpretation != "srgb" or image.format != "uchar" or image.bands not in (3, 4):
+        return False
+    grid = pyvips.Image.new_from_memory(_GRID, len(_GRID) // 3, 1, 3, "uchar")
+    grid = grid.copy(interpretation="srgb")
+    grid.set_type(pyvips.GValue.blob_type, ICC, image.get(ICC))
+    shown = bytes(_converted(grid, "srgb").write_to_memory())
+    return all(abs(given - seen) <= 1 for given, seen in zip(_GRID, shown, strict=True))
+
+
+def _converted(image: pyvips.Image, colour: str) -> pyvips.Image:
+    return image.icc_transform(
+        colour, embedded=True, intent="relative", black_point_compensation=True, depth=8
+    )
 
 
 def _by_subtraction(image: pyvips.Image) -> pyvips.Image:
@@ -331,6 +353,9 @@ def _held(image: pyvips.Image, decode: Decode) -> pyvips.Image:
 
 
 def _upright(image: pyvips.Image, _: Decode) -> pyvips.Image:
+    """Turn what is turned. The rest stays as it is held: `autorot` would give a view of it."""
+    if not image.get_typeof("orientation") or image.get("orientation") == 1:
+        return image
     return image.autorot()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,10 @@ async def test_a_rejection_comes_back_whole_and_costs_no_child(pool, file):
 async def test_what_a_job_raises_is_raised(pool):
     with pytest.raises(ZeroDivisionError, match="mine"):
         await pool.run(jobs.raise_it, ZeroDivisionError("mine"))
+
+
+async def test_children_encode_webp_by_libwebp_itself_and_say_so(pool):
+    assert re.fullmatch(r"libwebp 1\.\d+\.\d+", pool.webp_encoder)
 
 
 async def test_the_canary_renders(pool):
