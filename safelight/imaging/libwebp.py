@@ -1,7 +1,7 @@
 """Encodes WebP with the libwebp that Pillow's wheel brings: `webpsave`'s bytes for less time.
 
 libvips' wheel hides its own. Where none is found that fits, libvips encodes with `webpsave`;
-docs/decisions/0012 compares.
+docs/decisions/0013 compares.
 """
 
 import ctypes
