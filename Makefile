@@ -30,7 +30,7 @@ tests: .venv/.dev .venv-emulator/.ready ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/faults.md lists
-	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m '' --timeout 300 --durations 15 tests/faults
+	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m '' --timeout 600 --durations 15 tests/faults
 
 mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything is hurt
 	$(BIN)/python -m tests.fuzz.mutate

@@ -120,7 +120,7 @@ async def test_row_18_while_s3_is_down_receiving_stops_and_a_backlog_keeps_its_r
     assert opened == [1, 1]
     # Until it opens, what fits; then, of each worker, one in five seconds.
     assert received <= 2 * (6 + 5 + seconds / 5 + 1)
-    world = await rig.settled(seconds=200)
+    world = await rig.settled(seconds=400)
     assert len(world.records) == 1000
     print(f"{received:g} received in {seconds:.0f} s")
     await _assert_few_receives(workers)
