@@ -38,6 +38,15 @@ class Visibility:
         return tuple(failure for failure in self.failing if failure.receipt in changes)
 
 
+class Hanging(Visibility):
+    """Remembers what was asked, and never answers."""
+
+    async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
+        await super().change_visibility(changes)
+        await asyncio.Event().wait()
+        return ()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -146,13 +155,9 @@ async def test_work_that_begins_on_a_lost_lease_is_stopped(
     assert work.cancelled()
 
 
-async def test_a_renewal_that_hangs_does_not_delay_the_next_round(clock: Clock) -> None:
-    class Hanging(Visibility):
-        async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
-            await super().change_visibility(changes)
-            await asyncio.Event().wait()
-            return ()
-
+async def test_a_renewal_that_hangs_is_given_up_and_the_lease_lost_when_it_runs_out(
+    clock: Clock,
+) -> None:
     queue = Hanging()
     metrics = WorkerMetrics(CollectorRegistry())
     leases = Leases(queue, visibility_seconds=3, metrics=metrics, clock=clock)
@@ -166,13 +171,7 @@ async def test_a_renewal_that_hangs_does_not_delay_the_next_round(clock: Clock) 
     assert lease.lost
 
 
-async def test_renewals_that_hang_overlap_and_the_lease_is_lost_when_it_runs_out() -> None:
-    class Hanging(Visibility):
-        async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
-            await super().change_visibility(changes)
-            await asyncio.Event().wait()
-            return ()
-
+async def test_a_renewal_that_hangs_does_not_delay_the_next_round() -> None:
     queue = Hanging()
     metrics = WorkerMetrics(CollectorRegistry())
     leases = Leases(queue, visibility_seconds=1, metrics=metrics)
