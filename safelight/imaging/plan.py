@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 from safelight.formats import AUTO, AUTO_FORMATS, AUTO_SCALE, BY_NAME, Format
 from safelight.imaging.appearance import SIDE
+from safelight.imaging.geometry import FITS, Size, offset, within
 from safelight.imaging.perceptual import SEARCH_BYTES, Search
 from safelight.imaging.probe import Probe
-from safelight.presets import ATTENTION, GRAVITIES, Preset
+from safelight.presets import Preset
 
 BASE_BYTES = 48 * 1024**2
 """What a child takes for itself and for the lines in flight, however small the picture."""
@@ -35,8 +36,6 @@ SHRINKS = (8, 4, 2)
 """What a decoder may divide by on loading, the largest first."""
 SHRINK_ROOM = 2
 """Shrinking on load averages blocks; this much is left to the resampling that follows."""
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +154,10 @@ def _recipe(probe: Probe, preset: Preset) -> Recipe:
         return _choice(probe, preset)
     source = (probe.width, probe.height)
     limit = BY_NAME[preset.format].max_side
-    scaled, size = _FITS[preset.fit](
-        source, preset.box or source, math.inf if preset.enlarge else 1
-    )
+    scaled, size = FITS[preset.fit](source, preset.box or source, math.inf if preset.enlarge else 1)
     longest = max(size)
     if longest > limit:  # only a preset without a box can get here: its size is the source's
-        scaled = size = _within(source, (limit, limit))
+        scaled = size = within(source, (limit, limit))
     return Recipe(
         preset=preset.name,
         fingerprint=preset.fingerprint,
@@ -171,7 +168,7 @@ def _recipe(probe: Probe, preset: Preset) -> Recipe:
         fit=preset.fit,
         scaled=scaled,
         size=size,
-        offset=_offset(preset, scaled, size),
+        offset=offset(preset, scaled, size),
         background=preset.background_rgb,
         colour=preset.colour if probe.wide_gamut else "srgb",
         keep=preset.keep,
@@ -214,51 +211,6 @@ def _search(preset: Preset, format: Format) -> Search | None:
     if preset.quality != AUTO or preset.target is None or bounds is None:
         return None
     return Search(target=preset.target, least=bounds[0], most=bounds[1])
-
-
-def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
-    scaled = _within(source, box, most)
-    return scaled, scaled
-
-
-def _contain(source: Size, box: Size, most: float) -> tuple[Size, Size]:
-    return _within(source, box, most), box
-
-
-def _cover(source: Size, box: Size, most: float) -> tuple[Size, Size]:
-    """Fill the box; a source that may not be enlarged to it fills a smaller box of its shape."""
-    size = box if most > 1 else _within(box, source)
-    scale = max(size[0] / source[0], size[1] / source[1])
-    scaled = _scaled(source, min(scale, most))
-    return (max(scaled[0], size[0]), max(scaled[1], size[1])), size
-
-
-_FITS = {"inside": _inside, "contain": _contain, "cover": _cover}
-
-
-def _within(source: Size, box: Size, most: float = 1) -> Size:
-    """Scale a size into a box, aspect kept, by `most` at most."""
-    width, height = _scaled(source, min(box[0] / source[0], box[1] / source[1], most))
-    return min(width, box[0]), min(height, box[1])
-
-
-def _scaled(source: Size, scale: float) -> Size:
-    return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
-
-
-def _offset(preset: Preset, scaled: Size, size: Size) -> Size | None:
-    """Place what is cropped or padded: by the focal point if there is one, else by gravity."""
-    if preset.gravity == ATTENTION:
-        return None if scaled != size else (0, 0)
-    room = (abs(scaled[0] - size[0]), abs(scaled[1] - size[1]))
-    if preset.focal is None:
-        across, down = GRAVITIES[preset.gravity]
-        return int(room[0] * across), int(room[1] * down)
-    left, top = (
-        min(max(round(focal * long - short / 2), 0), most)
-        for focal, long, short, most in zip(preset.focal, scaled, size, room, strict=True)
-    )
-    return left, top
 
 
 def _is_full_size(probe: Probe, recipe: Recipe) -> bool:

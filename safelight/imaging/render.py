@@ -5,11 +5,9 @@ then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that o
 """
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, product
 from pathlib import Path
 
 import pyvips
@@ -18,21 +16,17 @@ from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging import libwebp
 from safelight.imaging.appearance import Appearance
+from safelight.imaging.colours import converted
+from safelight.imaging.encode import encoded, with_quality
 from safelight.imaging.gainmap import GainMap
-from safelight.imaging.libvips import open_encoded, open_image
+from safelight.imaging.geometry import Size
+from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
-from safelight.imaging.perceptual import lowest_quality
-from safelight.imaging.plan import Decode, Plan, Recipe, Size
-from safelight.imaging.probe import ICC, damaged
-from safelight.imaging.rights import Rights
+from safelight.imaging.plan import Decode, Plan, Recipe
+from safelight.imaging.probe import damaged
 from safelight.imaging.structure import has_an_odd_header
 
-_EXIF, _XMP = "exif-data", "xmp-data"
-_OPAQUE, _OPAQUE_16 = 255, 65_535
-_GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))
-"""Red, green, blue of 4,096 colours."""
-_INK_BANDS = 4
-"""Cyan, magenta, yellow and key; a fifth band is alpha."""
+_OPAQUE = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,15 +175,15 @@ def _make(
             image = gain_map.laid_onto(image, recipe)
         choices = []
         for each in (recipe, *recipe.alternatives):
-            candidate, score = _with_quality(made[0], each)
-            choices.append((_encoded(image, candidate), candidate, score))
+            candidate, score = with_quality(made[0], each)
+            choices.append((encoded(image, candidate), candidate, score))
     except (pyvips.Error, libwebp.NotEncoded):
         return _Failed(preset=recipe.preset, detail=f"could not be encoded as {recipe.format}")
-    encoded, chosen, score = min(choices, key=lambda choice: len(choice[0]))
+    smallest, chosen, score = min(choices, key=lambda choice: len(choice[0]))
     format = BY_NAME[chosen.format]
     path = directory / f"{recipe.preset}.{format.extension}"
     # Written here, not by libvips: a full disk is an OSError and never a picture's fault.
-    path.write_bytes(encoded)
+    path.write_bytes(smallest)
     return RenderedVariant(
         preset=recipe.preset,
         fingerprint=recipe.fingerprint,
@@ -198,8 +192,8 @@ def _make(
         extension=format.extension,
         width=width,
         height=height,
-        size_bytes=len(encoded),
-        sha256=hashlib.sha256(encoded).hexdigest(),
+        size_bytes=len(smallest),
+        sha256=hashlib.sha256(smallest).hexdigest(),
         quality=chosen.quality,
         score=score,
         seconds=time.perf_counter() - started,
@@ -219,62 +213,6 @@ def _one_below_the_other(frames: Sequence[pyvips.Image]) -> pyvips.Image:
     return joined
 
 
-def _encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
-    """Encode with no metadata but what the recipe keeps: no GPS, XMP or comment leaves here."""
-    format = BY_NAME[recipe.format]
-    image, kept = _with_what_is_kept(image, recipe)
-    chosen = {"Q": recipe.quality, "effort": recipe.effort}
-    options = {name: value for name, value in chosen.items() if value is not None}
-    encoder = libwebp.encoder() if format.name == "webp" and kept == "none" else None
-    if encoder and encoder.takes(image):
-        return encoder.encode(image, quality=options["Q"], effort=options["effort"])
-    save = getattr(image, f"{format.saver}_buffer")
-    encoded: bytes = save(keep=kept, **options, **format.save_options)
-    return encoded
-
-
-def _with_what_is_kept(image: pyvips.Image, recipe: Recipe) -> tuple[pyvips.Image, str]:
-    """Leave of the metadata what the recipe keeps, and name that to the encoder."""
-    kept = ["icc"] if recipe.colour == "p3" else []
-    if recipe.hdr:
-        kept.append("gainmap")
-    if "copyright" in recipe.keep:
-        rights = Rights.found_in(exif=_blob(image, _EXIF), xmp=_blob(image, _XMP)).to_exif()
-        if rights:
-            image = _without_exif(image)
-            image.set_type(pyvips.GValue.blob_type, _EXIF, rights)
-            kept.append("exif")
-    return image, ",".join(kept) or "none"
-
-
-def _blob(image: pyvips.Image, name: str) -> bytes:
-    return bytes(image.get(name)) if image.get_typeof(name) else b""
-
-
-def _without_exif(image: pyvips.Image) -> pyvips.Image:
-    """Forget the EXIF, and what libvips read from it, which it would write back."""
-    image = image.copy()
-    for name in image.get_fields():
-        if name.startswith("exif-"):
-            image.remove(name)
-    return image
-
-
-def _with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | None]:
-    """Put the quality in that the recipe asks to search, and answer its score."""
-    if recipe.search is None:
-        return recipe, None
-    format = BY_NAME[recipe.format]
-    plain = replace(recipe, colour="srgb", keep=(), hdr=False, animated=False)
-    found = lowest_quality(
-        image,
-        recipe.search,
-        encode=lambda sample, quality: _encoded(sample, replace(plain, quality=quality)),
-        decode=lambda encoded: open_encoded(encoded, format),
-    )
-    return replace(recipe, quality=found.quality), math.floor(found.score)
-
-
 def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
     """Resample into memory. Alpha is multiplied in, or invisible colours bleed into the edges."""
     if (image.width, image.height) == size:
@@ -287,64 +225,7 @@ def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
 
 
 def _in_its_colours(image: pyvips.Image, decode: Decode) -> pyvips.Image:
-    """Convert whatever the picture's colours are to 8-bit sRGB, or Display P3; alpha kept."""
-    if image.get_typeof(ICC):
-        image = _by_profile(image, decode.colour)
-    if image.interpretation == "cmyk":
-        image = _by_subtraction(image)
-    return _rgb(image)
-
-
-def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
-    """Convert by the embedded profile; take it away if it cannot be used.
-
-    Left there, it would be used, and fail, in whatever converts the colours next.
-    """
-    try:
-        same = colour == "srgb" and _is_srgb(image)
-        return image if same else _converted(image, colour)
-    except pyvips.Error:
-        untagged = image.copy()
-        untagged.remove(ICC)
-        return untagged
-
-
-def _is_srgb(image: pyvips.Image) -> bool:
-    """Tell whether the profile says of every colour of a grid what sRGB says, give or take one.
-
-    Most pictures come with such a profile; converting them would cost as much as decoding.
-    """
-    if image.interpretation != "srgb" or image.format != "uchar" or image.bands not in (3, 4):
-        return False
-    grid = pyvips.Image.new_from_memory(_GRID, len(_GRID) // 3, 1, 3, "uchar")
-    grid = grid.copy(interpretation="srgb")
-    grid.set_type(pyvips.GValue.blob_type, ICC, image.get(ICC))
-    shown = bytes(_converted(grid, "srgb").write_to_memory())
-    return all(abs(given - seen) <= 1 for given, seen in zip(_GRID, shown, strict=True))
-
-
-def _converted(image: pyvips.Image, colour: str) -> pyvips.Image:
-    return image.icc_transform(
-        colour, embedded=True, intent="relative", black_point_compensation=True, depth=8
-    )
-
-
-def _by_subtraction(image: pyvips.Image) -> pyvips.Image:
-    """Show untagged CMYK as browsers do: R = (1 - C)(1 - K), alpha kept (docs/decisions/0007)."""
-    most = _OPAQUE if image.format == "uchar" else _OPAQUE_16
-    paper = image.extract_band(0, n=_INK_BANDS).invert()
-    light = paper.extract_band(0, n=3) * paper.extract_band(3)
-    # uchar=True cuts fractions off; adding a half rounds.
-    rgb = light.linear(_OPAQUE / most**2, 0.5, uchar=True)
-    if image.bands > _INK_BANDS:
-        rgb = rgb.bandjoin(image.extract_band(_INK_BANDS).linear(_OPAQUE / most, 0.5, uchar=True))
-    return rgb.copy(interpretation="srgb")
-
-
-def _rgb(image: pyvips.Image) -> pyvips.Image:
-    if image.interpretation != "srgb" or image.format != "uchar":
-        image = image.colourspace("srgb").cast("uchar")
-    return image
+    return converted(image, decode.colour)
 
 
 def _held(image: pyvips.Image, decode: Decode) -> pyvips.Image:

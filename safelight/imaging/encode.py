@@ -1,0 +1,74 @@
+"""Encodes one variant: its format, its quality, and of the metadata only what its recipe keeps.
+
+Runs in a render child.
+"""
+
+import math
+from dataclasses import replace
+
+import pyvips
+
+from safelight.formats import BY_NAME
+from safelight.imaging import libwebp
+from safelight.imaging.libvips import open_encoded
+from safelight.imaging.perceptual import lowest_quality
+from safelight.imaging.plan import Recipe
+from safelight.imaging.rights import Rights
+
+_EXIF, _XMP = "exif-data", "xmp-data"
+
+
+def with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | None]:
+    """Put the quality in that the recipe asks to search, and answer its score."""
+    if recipe.search is None:
+        return recipe, None
+    format = BY_NAME[recipe.format]
+    plain = replace(recipe, colour="srgb", keep=(), hdr=False, animated=False)
+    found = lowest_quality(
+        image,
+        recipe.search,
+        encode=lambda sample, quality: encoded(sample, replace(plain, quality=quality)),
+        decode=lambda sample: open_encoded(sample, format),
+    )
+    return replace(recipe, quality=found.quality), math.floor(found.score)
+
+
+def encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
+    """Encode with no metadata but what the recipe keeps: no GPS, XMP or comment leaves here."""
+    format = BY_NAME[recipe.format]
+    image, kept = _with_what_is_kept(image, recipe)
+    chosen = {"Q": recipe.quality, "effort": recipe.effort}
+    options = {name: value for name, value in chosen.items() if value is not None}
+    encoder = libwebp.encoder() if format.name == "webp" and kept == "none" else None
+    if encoder and encoder.takes(image):
+        return encoder.encode(image, quality=options["Q"], effort=options["effort"])
+    save = getattr(image, f"{format.saver}_buffer")
+    saved: bytes = save(keep=kept, **options, **format.save_options)
+    return saved
+
+
+def _with_what_is_kept(image: pyvips.Image, recipe: Recipe) -> tuple[pyvips.Image, str]:
+    """Leave of the metadata what the recipe keeps, and name that to the encoder."""
+    kept = ["icc"] if recipe.colour == "p3" else []
+    if recipe.hdr:
+        kept.append("gainmap")
+    if "copyright" in recipe.keep:
+        rights = Rights.found_in(exif=_blob(image, _EXIF), xmp=_blob(image, _XMP)).to_exif()
+        if rights:
+            image = _without_exif(image)
+            image.set_type(pyvips.GValue.blob_type, _EXIF, rights)
+            kept.append("exif")
+    return image, ",".join(kept) or "none"
+
+
+def _blob(image: pyvips.Image, name: str) -> bytes:
+    return bytes(image.get(name)) if image.get_typeof(name) else b""
+
+
+def _without_exif(image: pyvips.Image) -> pyvips.Image:
+    """Forget the EXIF, and what libvips read from it, which it would write back."""
+    image = image.copy()
+    for name in image.get_fields():
+        if name.startswith("exif-"):
+            image.remove(name)
+    return image
