@@ -23,15 +23,13 @@ from ops.folders import Unusable, make_writable
 from ops.report import dimensions, one_line, size
 from safelight.errors import Rejection, SafelightError
 from safelight.formats import BY_NAME
+from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
+from safelight.imaging.settings import RenderSettings
 from safelight.presets import Preset, load_presets
-from safelight.telemetry import make_registry
-from worker.admission import Admission
-from worker.metrics import WorkerMetrics
-from worker.settings import RenderSettings
 
 SHIPPED_PRESETS = Path(__file__).resolve().parents[1] / "presets.toml"
 FAILED, NOT_ALL_RENDERED = 1, 3
@@ -136,9 +134,7 @@ async def render(
         async with RenderPool(slots=settings.slots, limits=settings.limits) as pool:
             darkroom = Darkroom(
                 pool=pool,
-                admission=Admission(
-                    settings.memory_budget_bytes, metrics=WorkerMetrics(make_registry())
-                ),
+                admission=Admission(settings.memory_budget_bytes),
                 presets=wanted,
                 work=Path(work),
             )

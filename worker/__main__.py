@@ -13,12 +13,13 @@ from safelight import __version__
 from safelight.aws.queue import Queue
 from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, SafelightError
+from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
+from safelight.imaging.spool import Spool
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
 from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
 from worker.admin import Health, make_admin_app, serve
-from worker.admission import Admission
 from worker.breaker import Breaker
 from worker.consumer import Consumer
 from worker.depth import watch_depth
@@ -29,7 +30,6 @@ from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
 from worker.settings import WorkerSettings
-from worker.spool import Spool
 
 log = structlog.get_logger()
 
@@ -105,13 +105,16 @@ async def build_processor(
     metrics: WorkerMetrics,
 ) -> Processor:
     """Put a processor and its collaborators together."""
+    admission = Admission(settings.memory_budget_bytes, wait=metrics.stages.labels("admit"))
+    metrics.memory_budget.set(admission.budget_bytes)
+    metrics.memory_admitted.set_function(lambda: admission.admitted_bytes)
     return Processor(
         objects=await aws.objects(),
         records=await aws.records(),
         topic=await aws.topic(settings.topic_arn),
         renderer=pool,
         presets=presets,
-        admission=Admission(settings.memory_budget_bytes, metrics=metrics),
+        admission=admission,
         spool=spool,
         observer=Observer(metrics),
         uploads_bucket=settings.uploads_bucket,

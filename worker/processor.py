@@ -16,16 +16,16 @@ from safelight.aws.queue import Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Rejection, Superseded, Unavailable
+from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import Rendering
+from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record, Variant
-from worker.admission import Admission
 from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
-from worker.spool import Spool
 from worker.verdict import most_hopeful
 
 

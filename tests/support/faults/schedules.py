@@ -18,19 +18,19 @@ from prometheus_client import CollectorRegistry
 from safelight import keys
 from safelight.aws.queue import Message
 from safelight.errors import Misconfigured, Reason, Rejection, SafelightError, Unavailable
+from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
+from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record
 from tests.support.fakes import APPEARANCE, FakeObjects, FakeQueue, FakeRecords, FakeTopic
 from tests.support.faults.injector import Source, s3_record
 from tests.support.faults.invariant import Asset, World, faults_of
-from worker.admission import Admission
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
-from worker.spool import Spool
 from worker.verdict import Retry, verdict_on
 
 BUCKET = "uploads-bucket"
@@ -294,7 +294,7 @@ class Model:
             topic=life.wire(self.topic),
             renderer=life.wire(_Renderer()),
             presets=PRESETS,
-            admission=Admission(10**12, metrics=self._metrics),
+            admission=Admission(10**12),
             spool=self._spool,
             observer=Observer(self._metrics),
             uploads_bucket=BUCKET,

@@ -11,17 +11,17 @@ from prometheus_client import CollectorRegistry
 from safelight import keys
 from safelight.aws.queue import Message
 from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
+from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
+from safelight.imaging.spool import Spool
 from safelight.presets import load_presets
 from safelight.record import Record, Status
 from tests.support.fakes import APPEARANCE, FakeObjects, FakeRecords, FakeTopic
-from worker.admission import Admission
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
-from worker.spool import Spool
 
 BUCKET = "uploads-bucket"
 PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
@@ -94,7 +94,7 @@ class House:
             topic=self.topic,
             renderer=self.renderer,
             presets=PRESETS,
-            admission=Admission(10**9, metrics=metrics),
+            admission=Admission(10**9),
             spool=Spool(spool),
             observer=Observer(metrics),
             uploads_bucket=BUCKET,

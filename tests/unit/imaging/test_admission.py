@@ -5,20 +5,14 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 
-from worker.admission import Admission, default_budget_bytes
-from worker.metrics import WorkerMetrics
-
-
-def admission(budget: int) -> Admission:
-    return Admission(budget, metrics=WorkerMetrics(CollectorRegistry()))
+from safelight.imaging.admission import Admission, default_budget_bytes
 
 
 @given(st.lists(st.integers(1, 150), max_size=12))
 def test_the_sum_in_flight_never_passes_the_budget(shares: list[int]) -> None:
     async def play() -> int:
-        gate, highest = admission(100), 0
+        gate, highest = Admission(100), 0
 
         async def render(share: int) -> None:
             nonlocal highest
@@ -34,7 +28,7 @@ def test_the_sum_in_flight_never_passes_the_budget(shares: list[int]) -> None:
 
 
 async def test_one_that_is_over_the_whole_budget_is_admitted_alone() -> None:
-    gate = admission(100)
+    gate = Admission(100)
     async with gate.admit(1), asyncio.timeout(5):
         large = asyncio.create_task(gate.admit(1000).__aenter__())
         await asyncio.sleep(0)
@@ -44,7 +38,7 @@ async def test_one_that_is_over_the_whole_budget_is_admitted_alone() -> None:
 
 
 async def test_a_large_one_is_not_starved_by_small_ones_behind_it() -> None:
-    gate, order = admission(100), []
+    gate, order = Admission(100), []
 
     async def render(name: str, share: int) -> None:
         async with gate.admit(share):
@@ -63,7 +57,7 @@ async def test_a_large_one_is_not_starved_by_small_ones_behind_it() -> None:
 
 @pytest.mark.parametrize("cancelled", ["waiting", "holding"])
 async def test_a_cancelled_render_gives_its_share_back(cancelled: str) -> None:
-    gate = admission(100)
+    gate = Admission(100)
     held = asyncio.Event()
 
     async def render() -> None:

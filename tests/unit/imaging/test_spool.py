@@ -1,4 +1,4 @@
-"""A worker's files: removed with their picture, with their worker, or by the next worker."""
+"""A process's files: removed with their picture, with their process, or by the next one."""
 
 import fcntl
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from safelight.errors import Misconfigured
-from worker.spool import Spool
+from safelight.imaging.spool import Spool
 
 
 def test_a_pictures_directory_goes_with_its_work(tmp_path: Path) -> None:
@@ -17,16 +17,16 @@ def test_a_pictures_directory_goes_with_its_work(tmp_path: Path) -> None:
         assert not directory.exists()
 
 
-def test_a_worker_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_process_leaves_nothing_behind(tmp_path: Path) -> None:
     with Spool(tmp_path), Spool(tmp_path):
         assert len(list(tmp_path.iterdir())) == 2
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_worker_left_is_removed_and_a_living_ones_files_stay(tmp_path: Path) -> None:
-    killed = tmp_path / "worker-killed"
+    killed = tmp_path / "spool-killed"
     (killed / "picture").mkdir(parents=True)
-    living = tmp_path / "worker-living"
+    living = tmp_path / "spool-living"
     living.mkdir()
     lock = os.open(living, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -11,14 +11,14 @@ from typing import Self
 
 from safelight.errors import Misconfigured
 
-_PREFIX = "worker-"
+_PREFIX = "spool-"
 
 
 class Spool:
-    """A worker's own directory, locked as long as it lives.
+    """A process's own directory, locked as long as it lives.
 
-    What dead workers left beside it is removed: whatever can be locked belongs to nobody. A lock
-    tells that also where workers of several containers share a volume; process ids would not.
+    What dead processes left beside it is removed: whatever can be locked belongs to nobody. A lock
+    tells that also where several containers share a volume; process ids would not.
     """
 
     def __init__(self, root: Path) -> None:
@@ -54,7 +54,7 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the worker's own directory."""
+        """Remove the process's own directory."""
         shutil.rmtree(self._own, ignore_errors=True)
         os.close(self._lock)
 

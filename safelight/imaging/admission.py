@@ -5,8 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from prometheus_client import Histogram
+
 from safelight.telemetry import timed
-from worker.metrics import WorkerMetrics
 
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -24,12 +25,10 @@ class Admission:
     prediction is over the whole budget is admitted alone: its child's own limit guards the rest.
     """
 
-    def __init__(self, budget_bytes: int, *, metrics: WorkerMetrics) -> None:
+    def __init__(self, budget_bytes: int, *, wait: Histogram | None = None) -> None:
         self.budget_bytes = budget_bytes
         self.admitted_bytes = 0
-        self._wait = metrics.stages.labels("admit")
-        metrics.memory_budget.set(budget_bytes)
-        metrics.memory_admitted.set_function(lambda: self.admitted_bytes)
+        self._wait = wait
         self._turn = asyncio.Lock()
         self._given_back = asyncio.Event()
 
@@ -37,7 +36,7 @@ class Admission:
     async def admit(self, predicted_bytes: int) -> AsyncIterator[None]:
         """Wait for the predicted bytes to fit, and hold them for the block."""
         share = min(predicted_bytes, self.budget_bytes)
-        with timed(self._wait):
+        with timed(self._wait) if self._wait else contextlib.nullcontext():
             await self._take(share)
         try:
             yield
