@@ -239,6 +239,14 @@ READABLE = tuple(format for format in FORMATS if format.readable)
 WRITABLE = tuple(format for format in FORMATS if format.writable)
 
 
+def equivalent_quality(quality: int | None, scale: Format, format: Format) -> int | None:
+    """Take a quality from one format's scale to another's, as far apart as their defaults are."""
+    if quality is None or scale.quality is None or format.quality is None:
+        return quality
+    moved = round(quality * format.quality.default / scale.quality.default)
+    return min(max(moved, format.quality.least), format.quality.most)
+
+
 def recognise(head: bytes, *, accept_svg: bool = False) -> Format | None:
     """Name the readable format that the first `HEADER_BYTES` bytes of a file are of, if any."""
     readable = (*READABLE, SVG) if accept_svg else READABLE

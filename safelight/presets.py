@@ -17,7 +17,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from safelight.formats import AUTO, AUTO_SCALE, BY_NAME, WRITABLE
+from safelight.formats import (
+    AUTO,
+    AUTO_FORMATS,
+    AUTO_SCALE,
+    BY_NAME,
+    WRITABLE,
+    equivalent_quality,
+)
 
 ENGINE_VERSION = 1
 """Raise it when the same preset gives other pixels than before: every asset gets a new key."""
@@ -49,6 +56,10 @@ _LATER = (
     "quality_range",
 )  # fmt: skip
 """Keys that were added once there were assets: at its default, none changes a fingerprint."""
+_DELIVERED = ("access", "formats", "hints", "max_age", "pending", "default")
+"""Keys that say who gets a variant and how: they change no pixel, and no fingerprint."""
+_PREFERENCE = ("avif", "webp", "jpeg", "png")
+"""What delivery would rather answer with: the fewest bytes first."""
 _AUTO_DEFAULTS = {"quality": 80, "budget": 4.0}
 _GRAVITIES = ", ".join(f'"{name}"' for name in GRAVITIES)
 DEFAULT_TARGET = 70
@@ -74,6 +85,12 @@ _EXPECTED = {
     "quality_range": "[least, most], two whole numbers from 1 to 100",
     "effort": "a whole number",
     "background": 'a colour as "#rrggbb"',
+    "access": '"public", "signed" or "private"',
+    "formats": f"a list of {_FORMATS}",
+    "hints": "true or false",
+    "max_age": "a whole number of seconds from 0 to 31536000",
+    "pending": '"wait" or "default"',
+    "default": "the name of a picture file beside this one",
 }
 
 
@@ -132,6 +149,22 @@ class Preset(BaseModel):
     animated: bool = False
     """Whether a WebP keeps all frames of an animation; else it is the first."""
 
+    access: Literal["public", "signed", "private"] = "signed"
+    """Who gets it from delivery: anybody; whoever has a signed URL; the same, and no shared cache
+    keeps it."""
+    formats: Annotated[
+        tuple[Literal["webp", "jpeg", "png", "avif"], ...], BeforeValidator(_pair)
+    ] = ()
+    """What delivery may answer with instead of `format`, to clients that accept it."""
+    hints: bool = False
+    """Whether delivery scales the box as the client hints for pixel ratio and width say."""
+    max_age: int = Field(default=3600, ge=0, le=31_536_000)
+    """Seconds for which caches may keep it without asking."""
+    pending: Literal["wait", "default"] = "wait"
+    """What delivery answers before the picture is there: 202 in words, or the default picture."""
+    default: str | None = Field(default=None, min_length=1)
+    """The picture that delivery shows where there is none: a file beside the presets' own."""
+
     @model_validator(mode="before")
     @classmethod
     def _with_the_formats_defaults(cls, given: Any) -> Any:
@@ -164,9 +197,51 @@ class Preset(BaseModel):
         return red, green, blue
 
     @property
+    def deliverable(self) -> tuple[str, ...]:
+        """The formats that delivery may answer with, the one with the fewest bytes first."""
+        allowed = AUTO_FORMATS if self.format == AUTO else (self.format, *self.formats)
+        return tuple(format for format in _PREFERENCE if format in allowed)
+
+    def in_format(self, format: str) -> "Preset":
+        """Wish for the same in another format, its quality moved as the formats' defaults differ.
+
+        What only the one format can have (frames, a gain map, an effort) is left behind.
+        """
+        if format == self.format:
+            return self
+        other = BY_NAME[format]
+        given = self.model_dump(exclude={"effort", "budget", "quality_range"})
+        quality: object = given.pop("quality")
+        if isinstance(quality, int):
+            scale = BY_NAME[AUTO_SCALE if self.format == AUTO else self.format]
+            quality = equivalent_quality(quality, scale, other)
+        if other.quality is None or quality is None:
+            del given["target"]
+        else:
+            given["quality"] = quality
+        return Preset.model_validate(
+            given
+            | {
+                "format": format,
+                "formats": (),
+                "animated": self.animated and other.name == "webp",
+                "hdr": self.hdr and other.name == "jpeg",
+            }
+        )
+
+    def scaled(self, factor: float) -> "Preset":
+        """Wish for the same in a box so many times as large, as far as its formats can be."""
+        if self.box is None or factor == 1:
+            return self
+        most = min(BY_NAME[format].max_side for format in self.deliverable)
+        factor = min(factor, most / max(self.box))
+        width, height = (max(1, round(side * factor)) for side in self.box)
+        return self.model_copy(update={"box": (width, height)})
+
+    @property
     def fingerprint(self) -> str:
         """Hash the definition, the name left out, and the engine's version: part of asset keys."""
-        definition = self.model_dump(mode="json", exclude={"name"})
+        definition = self.model_dump(mode="json", exclude={"name", *_DELIVERED})
         definition["background"] = self.background.lower()
         for key in _LATER:
             if getattr(self, key) == Preset.model_fields[key].default:
@@ -179,6 +254,7 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Find the keys that are well-formed alone but not together: (key, what is expected)."""
     yield from _contradictions_of_the_place(given)
     yield from _contradictions_of_the_format(given)
+    yield from _contradictions_of_delivery(given)
     auto = given.get("format") == AUTO
     format = BY_NAME.get(AUTO_SCALE if auto else str(given.get("format")))
     if format is None or not format.writable:
@@ -225,6 +301,22 @@ def _contradictions_of_the_format(given: Mapping[str, Any]) -> Iterator[tuple[st
         yield "hdr", f"no hdr, because {why}"
     if given.get("animated") is True and format != "webp":
         yield "animated", "no animated, because only WebP is written animated"
+
+
+def _contradictions_of_delivery(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    formats, box = given.get("formats", ()), given.get("box")
+    if formats and given.get("format") == AUTO:
+        yield "formats", f'no formats, because format is "{AUTO}"'
+    elif isinstance(formats, list | tuple) and isinstance(box, list | tuple):
+        sides = [side for side in box if isinstance(side, int)]
+        known = [BY_NAME[format] for format in formats if format in tuple(BY_NAME)]
+        for format in known:
+            if any(side > format.max_side for side in sides):
+                yield "formats", f"no {format.name}: it has sides up to {format.max_side}"
+    if given.get("hints") is True and box is None:
+        yield "hints", "no hints, because there is no box to scale"
+    if given.get("pending") == "default" and given.get("default") is None:
+        yield "pending", '"wait", because there is no default picture'
 
 
 def _why_no_hdr(given: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from safelight.formats import AUTO, AUTO_FORMATS, AUTO_SCALE, BY_NAME, Format
+from safelight.formats import (
+    AUTO,
+    AUTO_FORMATS,
+    AUTO_SCALE,
+    BY_NAME,
+    Format,
+    equivalent_quality,
+)
 from safelight.imaging.appearance import SIDE
 from safelight.imaging.geometry import FITS, Size, offset, within
 from safelight.imaging.perceptual import SEARCH_BYTES, Search
@@ -188,7 +195,7 @@ def _choice(probe: Probe, preset: Preset) -> Recipe:
             on_scale,
             fingerprint=preset.fingerprint,
             format=format.name,
-            quality=_moved(on_scale.quality, scale, format),
+            quality=equivalent_quality(on_scale.quality, scale, format),
             search=_search(preset, format),
             effort=format.effort.default if format.effort else None,
         )
@@ -196,14 +203,6 @@ def _choice(probe: Probe, preset: Preset) -> Recipe:
         if (format.name != "avif" or within_budget) and (format.keeps_alpha or not probe.alpha)
     ]
     return replace(candidates[0], alternatives=tuple(candidates[1:]))
-
-
-def _moved(quality: int | None, scale: Format, format: Format) -> int | None:
-    """Take a quality from one format's scale to another's, as far apart as their defaults are."""
-    if quality is None or scale.quality is None or format.quality is None:
-        return quality
-    moved = round(quality * format.quality.default / scale.quality.default)
-    return min(max(moved, format.quality.least), format.quality.most)
 
 
 def _search(preset: Preset, format: Format) -> Search | None:

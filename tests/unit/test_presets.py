@@ -305,3 +305,97 @@ def toml(value: object) -> str:
 def test_a_preset_made_in_code_is_held_to_the_same_rules():
     with pytest.raises(ValidationError):
         Preset(name="a", format="png", effort=2)
+
+
+def test_who_gets_a_variant_is_not_part_of_what_it_is():
+    plain = Preset(name="a", format="jpeg", box=(9, 9))
+    delivered = Preset(
+        name="a", format="jpeg", box=(9, 9), access="public", formats=("avif",), hints=True,
+        max_age=5, pending="default", default="nobody.png",
+    )  # fmt: skip
+    assert delivered.fingerprint == plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("format", "quality", "other", "expected"),
+    [
+        ("jpeg", 85, "webp", 80),
+        ("jpeg", 85, "avif", 60),
+        ("webp", 40, "jpeg", 42),
+        ("webp", 100, "jpeg", 100),
+        ("auto", 80, "avif", 60),
+        ("png", None, "webp", 80),
+        ("jpeg", 85, "png", None),
+        ("jpeg", "auto", "webp", "auto"),
+        ("jpeg", "auto", "png", None),
+    ],
+)
+def test_a_preset_can_be_wished_for_in_another_format(format, quality, other, expected):
+    preset = Preset(name="a", format=format, quality=quality, box=(90, 60), fit="cover")
+    wished = preset.in_format(other)
+    assert (wished.format, wished.quality) == (other, expected)
+    assert (wished.name, wished.box, wished.fit) == ("a", (90, 60), "cover")
+    assert wished.fingerprint != preset.fingerprint
+
+
+def test_a_preset_in_its_own_format_is_itself():
+    preset = Preset(name="a", format="webp", quality=7, animated=True, effort=5)
+    assert preset.in_format("webp") is preset
+
+
+def test_what_only_one_format_can_have_is_left_behind():
+    assert Preset(name="a", format="webp", animated=True, effort=6).in_format("avif").effort == 0
+    assert not Preset(name="a", format="jpeg", hdr=True).in_format("webp").hdr
+
+
+@given(definitions(), st.sampled_from([format.name for format in WRITABLE]))
+def test_every_preset_can_be_wished_for_in_every_format_that_its_box_allows(table, other):
+    if any(side > BY_NAME[other].max_side for side in table.get("box", ())):
+        return
+    table = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    assert Preset(name="a", **table).in_format(other).format == other
+
+
+def test_a_box_scales_as_far_as_its_formats_can_be():
+    preset = Preset(name="a", format="jpeg", box=(8000, 4000), formats=("webp",))
+    assert preset.scaled(2).box == (16_000, 8000)
+    assert preset.scaled(3).box == (16_383, 8192)
+    assert preset.scaled(1) is preset
+    whole = Preset(name="a", format="jpeg")
+    assert whole.scaled(2) is whole
+
+
+def test_a_preset_is_rather_delivered_in_fewer_bytes():
+    assert Preset(name="a", format="jpeg").deliverable == ("jpeg",)
+    assert Preset(name="a", format="webp", formats=("jpeg", "avif", "webp")).deliverable == (
+        "avif",
+        "webp",
+        "jpeg",
+    )
+    assert Preset(name="a", format="auto").deliverable == ("avif", "webp", "jpeg")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (JPEG + 'access = "open"', '3: [a] access: expected "public", "signed" or "private"; foun'),
+        (JPEG + 'formats = ["gif"]', '3: [a] formats: expected a list of "jpeg", "png", "webp",'),
+        (JPEG + "hints = true", "3: [a] hints: expected no hints, because there is no box to sca"),
+        (JPEG + "max_age = -1", "3: [a] max_age: expected a whole number of seconds from 0 to 31"),
+        (JPEG + 'pending = "default"', '3: [a] pending: expected "wait", because there is no def'),
+        (JPEG + "default = 1", "3: [a] default: expected the name of a picture file beside this "),
+        (
+            JPEG + 'box = [17000, 1]\nformats = ["webp"]',
+            "4: [a] formats: expected no webp: it has sides up to 16383",
+        ),
+        (
+            '[a]\nformat = "auto"\nformats = ["webp"]',
+            '3: [a] formats: expected no formats, because format is "auto"',
+        ),
+    ],
+)
+def test_a_fault_of_delivery_is_told_like_any_other(write, text, fault):
+    (told,) = faults(write(text))
+    assert told.startswith(fault)
