@@ -8,6 +8,7 @@ worker cannot touch a newer revision.
 """
 
 import re
+from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
@@ -24,6 +25,10 @@ ADOPTED_USER = "(adopted)"
 No user can have this id."""
 
 _IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_ASSET_KEY = re.compile(
+    rf"{ASSETS_PREFIX}(?P<image_id>[^/]+)/(?P<revision>[^/]+)"
+    r"/(?P<preset>[a-z][a-z0-9_-]*)-(?P<fingerprint>[0-9a-f]{12})\.(?P<extension>[a-z]+)"
+)
 
 
 def new_image_id() -> str:
@@ -61,6 +66,31 @@ def asset_key(
 ) -> str:
     """Name one variant of one revision, as made by one definition of its preset."""
     return f"{ASSETS_PREFIX}{image_id}/{revision}/{preset}-{fingerprint}.{extension}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetName:
+    """What an asset's key says."""
+
+    image_id: str
+    revision: str
+    preset: str
+    fingerprint: str
+    extension: str
+
+    @property
+    def cache_tags(self) -> str:
+        """Name what a cache may be told to forget together: an image, a definition of a preset.
+
+        As CloudFront reads them: visible ASCII without commas, with a comma between two.
+        """
+        return f"img-{self.image_id},preset-{self.fingerprint}"
+
+
+def read_asset_key(key: str) -> AssetName | None:
+    """Read back what `asset_key` was made of; None from any other key."""
+    found = _ASSET_KEY.fullmatch(key)
+    return AssetName(**found.groupdict()) if found and is_image_id(found["image_id"]) else None
 
 
 def revision_of(*, version_id: str | None, sequencer: str | None, etag: str | None) -> str:

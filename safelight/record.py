@@ -78,6 +78,8 @@ class Record(Stored):
     perceptual_hash: str | None = None
     """64 bits in hexadecimal."""
     revision: str | None = None
+    version_id: str | None = None
+    """Of the source in a versioned bucket: what to fetch to render this very revision again."""
     sequencer: str | None = None
     """Padded (`keys.padded_sequencer`), so that it orders revisions as text."""
     variants: Mapping[str, Variant] = Field(default_factory=dict)

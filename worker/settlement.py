@@ -99,5 +99,6 @@ def _settled(upload: Upload) -> Record:
         original_key=upload.key,
         filename=upload.filename,
         revision=upload.revision,
+        version_id=upload.version_id,
         sequencer=upload.sequencer,
     )

@@ -30,6 +30,8 @@ class Stack:
     topic_arn: str
     api: Principal
     """Holds ApiPolicy and nothing else."""
+    delivery: Principal
+    """Holds DeliveryPolicy and nothing else."""
     worker: Principal
     """Holds WorkerPolicy and nothing else."""
 
@@ -53,9 +55,10 @@ async def deploy(
     outputs = await create(
         account, name=name, template=template, parameters=LOCAL_PARAMETERS | (parameters or {})
     )
-    (queue_url, dead_letter_queue_url), api, worker = await asyncio.gather(
+    (queue_url, dead_letter_queue_url), api, delivery, worker = await asyncio.gather(
         _queue_urls(account, outputs["QueueName"], outputs["DeadLetterQueueName"]),
         create_principal(account, f"{name}-api", policy_arn=outputs["ApiPolicyArn"]),
+        create_principal(account, f"{name}-delivery", policy_arn=outputs["DeliveryPolicyArn"]),
         create_principal(account, f"{name}-worker", policy_arn=outputs["WorkerPolicyArn"]),
     )
     return Stack(
@@ -67,6 +70,7 @@ async def deploy(
         dead_letter_queue_url=dead_letter_queue_url,
         topic_arn=outputs["TopicArn"],
         api=api,
+        delivery=delivery,
         worker=worker,
     )
 

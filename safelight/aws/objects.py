@@ -3,13 +3,15 @@
 import hashlib
 import os
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safelight.aws.dependency import Dependency, Meanings
-from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.errors import Reason, Refused, Rejection, SafelightError, Superseded, Unavailable
+from safelight.keys import read_asset_key
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -19,6 +21,9 @@ TRANSFER_SECONDS = 60
 """The longest that one object may take. A body that stalls fails sooner, by the read time-out."""
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 """An asset's key never changes its meaning (see `safelight.keys`)."""
+
+_TAGS, _SHA256 = "cache-tag", "sha256"
+"""Metadata of an asset: what caches may forget it by, and its digest, which no S3 ETag tells."""
 
 _gone = partial(Rejection, Reason.SOURCE_GONE)
 _FETCH_MEANINGS: Meanings = {
@@ -36,6 +41,25 @@ class Fetched:
     size_bytes: int
     sha256: str
     """In hexadecimal."""
+
+
+class _NotStored(SafelightError):
+    """There is no asset of this key."""
+
+
+_READ_MEANINGS: Meanings = {"NoSuchKey": _NotStored, "404": _NotStored}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A stored asset."""
+
+    media_type: str
+    size_bytes: int
+    sha256: str
+    """In hexadecimal; of assets that do not say theirs, what stands for it: S3's ETag."""
+    body: bytes | None
+    """None where only the rest was asked for."""
 
 
 class Objects:
@@ -95,8 +119,52 @@ class Objects:
                     Body=_body(file),
                     ContentType=media_type,
                     CacheControl=CACHE_CONTROL,
+                    Metadata=_metadata(key, sha256),
                     ChecksumSHA256=b64encode(bytes.fromhex(sha256)).decode(),
                 )
+
+    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
+        """Read an asset whole; None if it is not stored. Raises `Refused` if it is too large."""
+        try:
+            async with self._dependency.call(
+                "GetObject",
+                f"{self._assets_bucket}/{key}",
+                seconds=TRANSFER_SECONDS,
+                meanings=_READ_MEANINGS,
+            ):
+                answer = await self._client.get_object(Bucket=self._assets_bucket, Key=key)
+                async with answer["Body"] as body:
+                    if answer["ContentLength"] > max_bytes:
+                        raise Refused("s3", f"{key} has {answer['ContentLength']} bytes")
+                    return _asset(answer, await body.read())
+        except _NotStored:
+            return None
+
+    async def look(self, key: str) -> Asset | None:
+        """Read what is known of an asset, without its bytes; None if it is not stored."""
+        try:
+            async with self._dependency.call(
+                "HeadObject", f"{self._assets_bucket}/{key}", meanings=_READ_MEANINGS
+            ):
+                return _asset(
+                    await self._client.head_object(Bucket=self._assets_bucket, Key=key), None
+                )
+        except _NotStored:
+            return None
+
+
+def _metadata(key: str, sha256: str) -> dict[str, str]:
+    name = read_asset_key(key)
+    return {_SHA256: sha256} | ({_TAGS: name.cache_tags} if name else {})
+
+
+def _asset(answer: Mapping[str, Any], body: bytes | None) -> Asset:
+    return Asset(
+        media_type=answer["ContentType"],
+        size_bytes=answer["ContentLength"],
+        sha256=answer["Metadata"].get(_SHA256) or answer["ETag"].strip('"'),
+        body=body,
+    )
 
 
 async def _save(body: Any, to: Path, max_bytes: int) -> Fetched:

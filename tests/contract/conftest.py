@@ -54,6 +54,7 @@ class Place:
     as_worker: Aws
     """Connected with the worker's policy, where the backend minds policies."""
     as_api: Aws
+    as_delivery: Aws
     as_owner: Aws
     clients: Mapping[str, Any]
     """The owner's plain clients by service, to arrange and look at what a test needs."""
@@ -77,6 +78,7 @@ async def ministack(emulator: Emulator) -> AsyncIterator[Place]:
             topic_arn=stack.topic_arn,
             as_worker=await _connect(opened, settings, emulator.endpoint_url, stack.worker),
             as_api=await _connect(opened, settings, emulator.endpoint_url, stack.api),
+            as_delivery=await _connect(opened, settings, emulator.endpoint_url, stack.delivery),
             as_owner=await _connect(opened, settings, emulator.endpoint_url, emulator.root),
             clients=await _open_clients(opened, emulator.account),
         )
@@ -99,6 +101,7 @@ async def moto() -> AsyncIterator[Place]:
                 topic_arn=topic_arn,
                 as_worker=aws,
                 as_api=aws,
+                as_delivery=aws,
                 as_owner=aws,
                 clients=await _open_clients(opened, account),
             )

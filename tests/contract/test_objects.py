@@ -1,7 +1,7 @@
 """What sources and assets promise, on every backend."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from safelight.aws.objects import CACHE_CONTROL
-from safelight.errors import Reason, Rejection, SafelightError, Superseded
+from safelight.errors import Reason, Refused, Rejection, SafelightError, Superseded
+from safelight.keys import new_image_id
 from tests.contract.conftest import Place
 from tests.support.fakes import FakeObjects
 
@@ -36,6 +37,9 @@ class Store(Protocol):
     """The edge, and what surrounds it."""
 
     edge: Any
+    """As a worker has it."""
+    reader: Any
+    """As delivery has it."""
 
     async def upload(self, key: str, body: bytes) -> Version: ...
     async def remove(self, key: str) -> str: ...
@@ -44,7 +48,7 @@ class Store(Protocol):
 
 class FakeStore:
     def __init__(self):
-        self.edge = FakeObjects()
+        self.edge = self.reader = FakeObjects()
 
     async def upload(self, key, body):
         version = self.edge.upload(key, body)
@@ -59,8 +63,8 @@ class FakeStore:
 
 
 class AwsStore:
-    def __init__(self, place: Place, edge):
-        self.edge = edge
+    def __init__(self, place: Place, edge, reader):
+        self.edge, self.reader = edge, reader
         self._s3, self._settings = place.clients["s3"], place.settings
 
     async def upload(self, key, body):
@@ -78,9 +82,13 @@ class AwsStore:
         return Asset(body, answer["ContentType"], answer["CacheControl"])
 
 
+async def _store_of(place: Place) -> AwsStore:
+    return AwsStore(place, await place.as_worker.objects(), await place.as_delivery.objects())
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def store(place) -> Store:
-    return FakeStore() if place is None else AwsStore(place, await place.as_worker.objects())
+    return FakeStore() if place is None else await _store_of(place)
 
 
 @pytest.fixture
@@ -179,6 +187,37 @@ async def test_a_put_asset_has_its_bytes_and_may_be_cached_for_ever(store, tmp_p
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     await store.edge.put(key=key, path=path, media_type="image/webp", sha256=digest)
     assert await store.asset(key) == Asset(b"x" * size, "image/webp", CACHE_CONTROL)
+
+
+ASSET = "images/{}/v1/small-0123456789ab.webp"
+
+
+async def put(store, tmp_path, body: bytes) -> tuple[str, str]:
+    key, path = ASSET.format(new_image_id()), tmp_path / "asset"
+    path.write_bytes(body)
+    digest = hashlib.sha256(body).hexdigest()
+    await store.edge.put(key=key, path=path, media_type="image/webp", sha256=digest)
+    return key, digest
+
+
+async def test_a_stored_asset_is_read_back_with_what_is_known_of_it(store, tmp_path):
+    key, digest = await put(store, tmp_path, b"picture")
+    asset = await store.reader.read(key, max_bytes=7)
+    assert (asset.body, asset.media_type, asset.size_bytes) == (b"picture", "image/webp", 7)
+    assert asset.sha256 == digest
+    assert await store.reader.look(key) == replace(asset, body=None)
+
+
+async def test_an_asset_that_is_not_stored_is_none(store):
+    key = ASSET.format(new_image_id())
+    assert await store.reader.read(key, max_bytes=1) is None
+    assert await store.reader.look(key) is None
+
+
+async def test_an_asset_over_the_limit_is_not_read(store, tmp_path):
+    key, _ = await put(store, tmp_path, b"picture")
+    with pytest.raises(Refused):
+        await store.reader.read(key, max_bytes=6)
 
 
 async def test_putting_an_asset_again_changes_nothing(store, tmp_path):

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from safelight.aws.objects import Fetched
+from safelight.aws.objects import Asset, Fetched
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
-from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.errors import Reason, Refused, Rejection, Superseded, Unavailable
 from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
 
@@ -110,6 +110,26 @@ class FakeObjects(Fake):
         if hashlib.sha256(body).hexdigest() != sha256:
             raise Unavailable("s3", f"{key} did not arrive as it was sent")
         self.assets[key] = FakeAsset(body=body, media_type=media_type, sha256=sha256)
+
+    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
+        self._called("read")
+        stored = self.assets.get(key)
+        if stored and len(stored.body) > max_bytes:
+            raise Refused("s3", f"{key} has {len(stored.body)} bytes")
+        return self._asset(stored, stored.body) if stored else None
+
+    async def look(self, key: str) -> Asset | None:
+        self._called("look")
+        stored = self.assets.get(key)
+        return self._asset(stored, None) if stored else None
+
+    def _asset(self, stored: FakeAsset, body: bytes | None) -> Asset:
+        return Asset(
+            media_type=stored.media_type,
+            size_bytes=len(stored.body),
+            sha256=stored.sha256,
+            body=body,
+        )
 
 
 class FakePresigner(Fake):

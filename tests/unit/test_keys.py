@@ -137,3 +137,34 @@ def test_sequencers_order_as_s3_says(first, second):
 
 def test_an_event_without_a_sequencer_is_older_than_any_with_one():
     assert keys.padded_sequencer(None) < keys.padded_sequencer("0000000001")
+
+
+IMAGE_ID = "01KAJ0000000000000000000AA"
+
+
+def test_an_asset_key_is_read_back():
+    words = {
+        "image_id": IMAGE_ID,
+        "revision": "v1~2Ex-9",
+        "preset": "small-square_2",
+        "fingerprint": "0123456789ab",
+        "extension": "webp",
+    }
+    name = keys.read_asset_key(keys.asset_key(**words))
+    assert name == keys.AssetName(**words)
+    assert name.cache_tags == f"img-{IMAGE_ID},preset-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "images/x/v1/small-0123456789ab.webp",
+        f"images/{IMAGE_ID}/v1/small.webp",
+        f"images/{IMAGE_ID}/v1/small-0123456789ab",
+        f"images/{IMAGE_ID}/v1/a/small-0123456789ab.webp",
+        f"uploads/{IMAGE_ID}/v1/small-0123456789ab.webp",
+        "",
+    ],
+)
+def test_no_other_key_is_read_as_an_assets(key):
+    assert keys.read_asset_key(key) is None

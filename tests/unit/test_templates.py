@@ -46,6 +46,15 @@ API = {
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:PutItem": "Table.Arn",
 }
+DELIVERY = {
+    "dynamodb:GetItem": "Table.Arn",
+    "s3:GetObject": "${AssetsBucket.Arn}/images/* ${UploadsBucket.Arn}/uploads/*",
+    "s3:PutObject": "${AssetsBucket.Arn}/images/*",
+    "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
+    "s3:ListBucket": "UploadsBucket.Arn AssetsBucket.Arn",
+    "s3:ListBucketVersions": "UploadsBucket.Arn AssetsBucket.Arn",
+    "sqs:SendMessage": "Queue.Arn",
+}
 WORKER = {
     "sqs:ReceiveMessage": "Queue.Arn",
     "sqs:DeleteMessage": "Queue.Arn",
@@ -63,7 +72,10 @@ WORKER = {
 }
 
 
-@pytest.mark.parametrize(("policy", "granted"), [("ApiPolicy", API), ("WorkerPolicy", WORKER)])
+@pytest.mark.parametrize(
+    ("policy", "granted"),
+    [("ApiPolicy", API), ("DeliveryPolicy", DELIVERY), ("WorkerPolicy", WORKER)],
+)
 def test_a_policy_grants_exactly_these_actions_on_exactly_these_resources(
     resources, policy, granted
 ):
@@ -85,6 +97,7 @@ def _shown(resource: Any) -> str:
     "policy",
     [
         "ApiPolicy",
+        "DeliveryPolicy",
         "WorkerPolicy",
         "QueuePolicy",
         "TopicPolicy",
