@@ -1,22 +1,179 @@
-"""deploy/ecs/data.yaml as it is written; tests/contract/test_stack.py runs it."""
+"""The templates of deploy/ecs as they are written; tests/contract/test_stack.py runs them.
+
+First what holds for all of them, then data.yaml, whose policies are all that Safelight may do.
+"""
 
 import fnmatch
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint import decode
 
-TEMPLATE = Path(__file__).parents[2] / "deploy" / "ecs" / "data.yaml"
+from api.settings import ApiSettings
+from safelight.settings import variable
+from tests.support import templates
+from tests.support.templates import FOLDER, NAMES, Resolved, read, words
+from worker.consumer import LAST_RELEASES_SECONDS
+from worker.settings import WorkerSettings
+
+WHOLE = {
+    "services": {
+        "OidcIssuer": "https://issuer", "OidcAudience": "safelight", "WorkerMinTasks": 0,
+        "ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys", "MetricsDiscovery": "true",
+        "ImageRepositoryArn": "arn:aws:ecr:::repository/safelight",
+        "PrometheusSecurityGroupId": "sg-1", "RemoteWriteUrl": "https://aps/remote_write",
+        "RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/ws-1", "DeliveryUrl": "https://cdn",
+        "CorsOrigins": "https://app",
+    },
+    "network": {"Zones": "3"},
+}  # fmt: skip
+"""Parameters that put every optional part in."""
+BARE = {"services": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight"}}
+"""Parameters that leave every optional part out."""
+
+every_template = pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(Resolved(name, **chosen.get(name, {})), id=f"{name}-{how}")
+        for name in NAMES
+        for how, chosen in (("whole", WHOLE), ("bare", BARE))
+    ],
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cfn_lint_finds_nothing_wrong(name):
+    linter = Path(sys.executable).with_name("cfn-lint")
+    run = subprocess.run([linter, FOLDER / f"{name}.yaml"], check=False, capture_output=True)
+    assert run.stdout.decode() == ""
+    assert run.returncode == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_can_be_sent_as_it_is(name):
+    """CloudFormation takes 51,200 bytes without a bucket to put the template into first."""
+    assert (FOLDER / f"{name}.yaml").stat().st_size <= 51_200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_there_are_no_custom_resources(name):
+    for resource in read(name)["Resources"].values():
+        assert resource["Type"].startswith("AWS::")
+        assert resource["Type"] != "AWS::CloudFormation::CustomResource"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_wildcard_says_why(name):
+    for line in (FOLDER / f"{name}.yaml").read_text().splitlines():
+        if re.search(r"""Resource: ["']?\*""", line):
+            assert " # " in line, line
+
+
+@every_template
+def test_nobody_is_allowed_every_action_or_is_everybody(template):
+    for name, statement in templates.statements(template.resources):
+        if statement["Effect"] == "Allow":
+            assert not any("*" in action for action in words(statement["Action"])), name
+            assert statement.get("Principal") not in ("*", {"AWS": "*"}), name
+
+
+@every_template
+def test_every_queue_has_a_dead_letter_queue_or_is_one(template):
+    queues = template.of_type("AWS::SQS::Queue")
+    dead = {
+        one["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn>").strip("<")
+        for one in queues.values()
+        if "RedrivePolicy" in one
+    }
+    assert {name for name, one in queues.items() if "RedrivePolicy" not in one} == dead
+
+
+@every_template
+def test_whatever_keeps_bytes_is_encrypted(template):
+    for queue in template.of_type("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+    for bucket in template.of_type("AWS::S3::Bucket").values():
+        assert "BucketEncryption" in bucket  # tables and logs are, by AWS, with nothing to set
+
+
+@every_template
+def test_clients_speak_tls_or_not_at_all(template):
+    for listener in template.of_type("AWS::ElasticLoadBalancingV2::Listener").values():
+        assert (listener["Protocol"], listener["Port"]) == ("HTTPS", 443)
+        assert "TLS13" in listener["SslPolicy"]
+    for group in template.of_type("AWS::EC2::SecurityGroup").values():
+        for rule in group.get("SecurityGroupIngress", []):
+            assert rule["FromPort"] == rule["ToPort"]
+            assert rule["ToPort"] == 443 or "CidrIp" not in rule  # the rest by group alone
+
+
+@every_template
+def test_every_container_is_shut_in(template):
+    for task in template.of_type("AWS::ECS::TaskDefinition").values():
+        assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+        for container in task["ContainerDefinitions"]:
+            assert container["ReadonlyRootFilesystem"] is True
+            assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+            assert container["LinuxParameters"]["InitProcessEnabled"] is True
+            assert container["LogConfiguration"]["LogDriver"] == "awslogs"
+        ours = task["ContainerDefinitions"][0]
+        assert int(ours["User"].split(":")[0]) > 0
+        assert ours["Command"][:2] == ["python", "-m"]
+        assert ours["HealthCheck"]["Command"][0] == "CMD"
+        assert ours["HealthCheck"]["StartPeriod"] > 0
+
+
+def test_a_worker_has_time_to_drain():
+    (worker, *_) = Resolved("services").properties("WorkerTask")["ContainerDefinitions"]
+    environment = {one["Name"]: one["Value"] for one in worker["Environment"]}
+    assert worker["StopTimeout"] == 120  # the most that Fargate gives
+    drain_seconds = float(environment["SAFELIGHT_DRAIN_SECONDS"])
+    assert drain_seconds + LAST_RELEASES_SECONDS <= worker["StopTimeout"]
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("Api", ApiSettings), ("Worker", WorkerSettings)])
+def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings):
+    fields = settings.model_fields
+    required = {variable(name, field) for name, field in fields.items() if field.is_required()}
+    known = {variable(name, field) for name, field in fields.items()}
+    task = Resolved("services", **WHOLE["services"]).properties(f"{kind}Task")
+    ours = task["ContainerDefinitions"][0]
+    told = {one["Name"] for one in (*ours["Environment"], *ours.get("Secrets", []))}
+    assert required <= told
+    assert {name for name in told if name.startswith("SAFELIGHT_")} <= known
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        (WHOLE["services"], False),
+        (BARE["services"], False),
+        ({"ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys"}, False),
+        ({}, True),
+        ({"OidcIssuer": "https://issuer"}, True),
+        (BARE["services"] | {"RemoteWriteUrl": "https://aps"}, True),
+        (BARE["services"] | {"RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/w"}, True),
+    ],
+)
+def test_parameters_that_would_fail_later_are_refused_first(parameters, refused):
+    assert bool(Resolved("services", **parameters).refusals()) == refused
+
+
+def test_what_other_stacks_import_the_data_stack_exports():
+    exported = {one["Export"]["Name"] for one in Resolved("data").outputs.values()}
+    for name in set(NAMES) - {"data"}:
+        whole = Resolved(name, DataStack="stack") if name != "network" else Resolved(name)
+        asked = set(re.findall(r"<import ([^>]+)>", json.dumps(whole.resources)))
+        assert {one for one in asked if one.startswith("stack-")} <= exported
 
 
 @pytest.fixture(scope="module")
 def resources() -> dict[str, Any]:
-    template, _ = decode.decode(str(TEMPLATE))
-    return json.loads(json.dumps(template["Resources"]))  # plain values
+    return read("data")["Resources"]
 
 
 def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
@@ -27,17 +184,6 @@ def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
         assert condition in ("always", "TlsOnly", "OnEmulator")
         found += [] if condition == "OnEmulator" else [if_met]
     return found
-
-
-def words(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def test_cfn_lint_finds_nothing_wrong():
-    linter = Path(sys.executable).with_name("cfn-lint")
-    run = subprocess.run([linter, TEMPLATE], check=False, capture_output=True)
-    assert run.stdout.decode() == ""
-    assert run.returncode == 0
 
 
 API = {
@@ -156,8 +302,7 @@ def test_the_table_can_be_restored_and_forgets_what_has_expired(resources):
 
 
 def test_every_made_thing_is_named_in_the_outputs(resources):
-    template, _ = decode.decode(str(TEMPLATE))
-    told = json.dumps(template["Outputs"])
+    told = json.dumps(read("data")["Outputs"])
     for name, resource in resources.items():
         if not fnmatch.fnmatch(resource["Type"], "AWS::S*::*Policy"):
             assert f'"{name}"' in told or f'"{name}.' in told, name

@@ -1,0 +1,160 @@
+"""The templates of `deploy/ecs` as CloudFormation would see them for certain parameters."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cfnlint import decode
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "ecs"
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+PSEUDO = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-central-1",
+    "AWS::StackName": "stack",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_NO_VALUE = object()
+_FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "Fn::ImportValue": lambda name: f"<import {name}>",
+    "Fn::Equals": lambda two: str(two[0]) == str(two[1]),
+    "Fn::Not": lambda one: not one[0],
+    "Fn::And": all,
+    "Fn::Or": any,
+    "Fn::Join": lambda value: value[0].join(map(str, words(value[1]))),
+}
+
+
+def read(name: str) -> dict[str, Any]:
+    """Read a template as plain values, with every function in its long form."""
+    template, _ = decode.decode(str(FOLDER / f"{name}.yaml"))
+    plain: dict[str, Any] = json.loads(json.dumps(template))
+    return plain
+
+
+class Resolved:
+    """A template with parameters given: conditions decided, functions carried out.
+
+    What only AWS knows stays recognisable: `<Queue>` is a Ref, `<Queue.Arn>` an attribute and
+    `<import data-QueueUrl>` what another stack exports.
+    """
+
+    def __init__(self, name: str, **parameters: Any) -> None:
+        template = read(name)
+        declared = template.get("Parameters", {})
+        unknown = parameters.keys() - declared.keys()
+        assert not unknown, f"{name}.yaml has no parameters {sorted(unknown)}"
+        self._values = {
+            **PSEUDO,
+            **{key: one.get("Default", f"<{key}>") for key, one in declared.items()},
+            **parameters,
+        }
+        self._conditions = template.get("Conditions", {})
+        self._mappings = template.get("Mappings", {})
+        self._rules = template.get("Rules", {})
+        self.resources: dict[str, Any] = {
+            key: self.value(one)
+            for key, one in template["Resources"].items()
+            if self._decide(one.get("Condition"))
+        }
+        self.outputs: dict[str, Any] = {
+            key: self.value(one)
+            for key, one in template.get("Outputs", {}).items()
+            if self._decide(one.get("Condition"))
+        }
+
+    def properties(self, name: str) -> Any:
+        """Give a resource's properties."""
+        return self.resources[name]["Properties"]
+
+    def of_type(self, kind: str) -> dict[str, Any]:
+        """Give the properties of every resource of a type, by name."""
+        return {
+            name: one.get("Properties", {})
+            for name, one in self.resources.items()
+            if one["Type"] == kind
+        }
+
+    def refusals(self) -> list[str]:
+        """Give the descriptions of the template's rules that these parameters break."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._rules.values()
+            for assertion in rule["Assertions"]
+            if not self.value(assertion["Assert"])
+        ]
+
+    def value(self, node: Any) -> Any:
+        """Carry out what a node says."""
+        if isinstance(node, list):
+            values = [self.value(one) for one in node]
+            return [one for one in values if one is not _NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            ((key, argument),) = node.items()
+            if key in ("Ref", "Condition") or key.startswith("Fn::"):
+                return self._call(key, argument)
+        values = {key: self.value(one) for key, one in node.items()}
+        return {key: one for key, one in values.items() if one is not _NO_VALUE}
+
+    def _call(self, function: str, argument: Any) -> Any:
+        match function:  # those that look at their argument before it is worked out
+            case "Ref" if argument == "AWS::NoValue":
+                return _NO_VALUE
+            case "Ref":
+                return self._values.get(argument, f"<{argument}>")
+            case "Condition":
+                return self._decide(argument)
+            case "Fn::If":
+                condition, then, otherwise = argument
+                return self.value(then if self._decide(condition) else otherwise)
+            case "Fn::GetAtt":
+                return f"<{'.'.join(words(argument))}>"
+            case "Fn::Sub":
+                return self._substituted(argument)
+        value = self.value(argument)
+        if function == "Fn::FindInMap":
+            return self._mappings[value[0]][value[1]][value[2]]
+        known = _FUNCTIONS.get(function)
+        return known(value) if known else f"<{function} {json.dumps(value)}>"
+
+    def _substituted(self, argument: Any) -> str:
+        text, own = argument if isinstance(argument, list) else (argument, {})
+        own = {key: self.value(one) for key, one in own.items()}
+        return re.sub(
+            r"\$\{([A-Za-z0-9:.]+)\}",
+            lambda found: str(own.get(found[1], self._values.get(found[1], f"<{found[1]}>"))),
+            text,
+        )
+
+    def _decide(self, condition: str | None) -> bool:
+        return condition is None or bool(self.value(self._conditions[condition]))
+
+
+def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Give every node below one, with the way to it."""
+    yield path, node
+    if isinstance(node, Mapping):
+        for key, one in node.items():
+            yield from walk(one, (*path, str(key)))
+    elif isinstance(node, list):
+        for number, one in enumerate(node):
+            yield from walk(one, (*path, str(number)))
+
+
+def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every statement of every policy in resolved resources, with its resource's name."""
+    for name, resource in resources.items():
+        for path, node in walk(resource):
+            if path and path[-1] in ("PolicyDocument", "AssumeRolePolicyDocument"):
+                for statement in node["Statement"]:
+                    yield name, statement
+
+
+def words(value: Any) -> list[Any]:
+    """Give what is one thing or a list of them as a list."""
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,238 @@
+"""How workers scale, as deploy/ecs/services.yaml says it: the expressions evaluated, the numbers
+held, the whole of it accepted by an API that checks it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from tests.support.templates import Resolved
+
+B, SLOTS, MINIMUM, WAIT = 120, 2, 2, 30
+REPEAT = object()
+
+
+def evaluated(queries: list[dict[str, Any]], **points: float | None) -> float | None:
+    """Evaluate metric math for one moment; a metric without a point there is None.
+
+    `m2_before` is the last point that the second metric had, which FILL repeats.
+    """
+
+    def fill(value: float | None, by: Any) -> float | None:
+        if value is not None:
+            return value
+        return points.get("m2_before") if by is REPEAT else by
+
+    names: dict[str, Any] = {
+        "FILL": fill,
+        "REPEAT": REPEAT,
+        "IF": lambda condition, then, otherwise: then if condition else otherwise,
+        **{f"m{n}": None for n in range(1, 5)},
+        **points,
+    }
+    for query in queries:
+        if "Expression" in query:
+            try:
+                # Our own template's text; the names above are all there are.
+                names[query["Id"]] = eval(query["Expression"], {"__builtins__": {}}, names)  # noqa: S307
+            except TypeError:  # a metric without a point
+                names[query["Id"]] = None
+    (returned,) = [query["Id"] for query in queries if query["ReturnData"]]
+    result: float | None = names[returned]
+    return result
+
+
+@pytest.fixture(scope="module")
+def services() -> Resolved:
+    return Resolved("services", OidcIssuer="https://issuer", OidcAudience="safelight")
+
+
+@pytest.fixture(scope="module")
+def from_zero() -> Resolved:
+    return Resolved("services", WorkerMinTasks=0)
+
+
+def tracking(services: Resolved) -> Any:
+    return services.properties("WorkerTracking")["TargetTrackingScalingPolicyConfiguration"]
+
+
+def load(services: Resolved, **points: float | None) -> float | None:
+    metrics = tracking(services)["CustomizedMetricSpecification"]["Metrics"]
+    return evaluated(metrics, **{"m1": 0, "m3": 0, **points})
+
+
+def test_the_declared_numbers_are_the_formula(services: Resolved) -> None:
+    """B = L x C / S: the seconds a picture takes are what is left, and must make sense."""
+    declared = {
+        "L": services.value({"Ref": "WantedWaitSeconds"}),
+        "C": services.value({"Ref": "WorkerSlots"}),
+        "B": services.value({"Ref": "AcceptableBacklog"}),
+    }
+    assert declared == {"L": WAIT, "C": SLOTS, "B": B}
+    assert 0.1 <= WAIT * SLOTS / B <= 2
+    vcpus = services.value({"Ref": "WorkerCpu"}) / 1024
+    assert vcpus == SLOTS
+
+
+def test_half_of_the_acceptable_backlog_is_the_target(services: Resolved) -> None:
+    assert tracking(services)["TargetValue"] == 0.5
+    assert load(services, m1=10 * B / 2, m2=10) == 0.5
+    assert load(services, m1=10 * B, m2=10) == 1
+
+
+def test_without_tasks_the_backlog_still_counts(from_zero: Resolved) -> None:
+    assert load(from_zero, m1=B, m2=0) == 1
+    assert load(from_zero, m1=B, m2=None) == 1  # the metric is not sent for a service without tasks
+
+
+def test_a_late_count_of_tasks_is_the_last_one(services: Resolved) -> None:
+    assert load(services, m1=10 * B, m2=None, m2_before=10) == 1
+
+
+def test_a_count_of_tasks_that_never_comes_is_the_minimum(services: Resolved) -> None:
+    assert load(services, m1=MINIMUM * B, m2=None) == 1
+
+
+def test_full_slots_hold_the_tasks_though_nothing_waits(services: Resolved) -> None:
+    assert load(services, m2=10, m3=10 * SLOTS) == 0.5
+
+
+def test_half_full_slots_let_tasks_go(services: Resolved) -> None:
+    assert load(services, m2=10, m3=10 * SLOTS / 2) == 0.25
+    assert load(services, m2=10, m3=0) == 0
+
+
+def test_what_is_in_flight_never_scales_out(services: Resolved) -> None:
+    """Held messages are in flight by the thousand while a service is down."""
+    assert load(services, m2=10, m3=100_000) == 0.5
+
+
+def test_a_burst_is_answered_after_one_data_point(services: Resolved) -> None:
+    alarm = services.properties("WorkerBurstAlarm")
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
+    assert {q["MetricStat"]["Period"] for q in alarm["Metrics"] if "MetricStat" in q} == {60}
+    assert alarm["AlarmActions"] == ["<WorkerBurst>"]
+    assert evaluated(alarm["Metrics"], m1=2 * B, m2=2) == alarm["Threshold"] == 1
+
+
+def added(policy: Any, over_threshold: float) -> int:
+    for step in policy["StepScalingPolicyConfiguration"]["StepAdjustments"]:
+        low = step["MetricIntervalLowerBound"]
+        if low <= over_threshold < step.get("MetricIntervalUpperBound", float("inf")):
+            return int(step["ScalingAdjustment"])
+    raise AssertionError(f"no step for {over_threshold}")
+
+
+@pytest.mark.parametrize(
+    ("backlog", "percent"), [(1, 50), (1.9, 50), (2, 100), (3.9, 100), (4, 200), (500, 200)]
+)
+def test_the_more_waits_the_more_tasks_start(
+    services: Resolved, backlog: float, percent: int
+) -> None:
+    assert added(services.properties("WorkerBurst"), backlog - 1) == percent
+
+
+def test_steps_only_ever_add(services: Resolved, from_zero: Resolved) -> None:
+    """Scaling in is target tracking's alone: two policies never pull in two directions."""
+    for template in (services, from_zero):
+        policies = template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").values()
+        steps = [p for p in policies if p["PolicyType"] == "StepScaling"]
+        for policy in steps:
+            configuration = policy["StepScalingPolicyConfiguration"]
+            assert all(one["ScalingAdjustment"] > 0 for one in configuration["StepAdjustments"])
+
+
+def test_old_messages_start_tasks_if_any_wait(services: Resolved) -> None:
+    alarm = services.properties("WorkerAgeAlarm")
+    assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 2
+    assert evaluated(alarm["Metrics"], m1=1, m4=2 * WAIT) == alarm["Threshold"] == 2
+    assert evaluated(alarm["Metrics"], m1=0, m4=3600) == 0
+    assert added(services.properties("WorkerAge"), 10) == 50
+
+
+def test_the_first_message_wakes_the_first_task(from_zero: Resolved) -> None:
+    alarm = from_zero.properties("WorkerWakeAlarm")
+    assert evaluated(alarm["Metrics"], m1=1, m2=None) == alarm["Threshold"] == 1
+    assert evaluated(alarm["Metrics"], m1=1, m2=0) == 1
+    assert evaluated(alarm["Metrics"], m1=1000, m2=1) == 0
+    assert evaluated(alarm["Metrics"], m1=1000, m2=None, m2_before=1) == 0
+
+
+def test_with_a_minimum_nothing_wakes(services: Resolved) -> None:
+    assert "WorkerWake" not in services.resources
+
+
+def test_missing_data_never_starts_tasks(services: Resolved, from_zero: Resolved) -> None:
+    for template in (services, from_zero):
+        for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
+            assert alarm["TreatMissingData"] == "notBreaching", name
+            found = evaluated(alarm["Metrics"], m1=None, m2=2, m4=None)
+            assert found is None or found < alarm["Threshold"], name
+
+
+def test_spot_begins_above_what_is_on_demand(services: Resolved) -> None:
+    assert services.properties("Worker")["CapacityProviderStrategy"] == [
+        {"CapacityProvider": "FARGATE", "Base": 2, "Weight": 0},
+        {"CapacityProvider": "FARGATE_SPOT", "Weight": 1},
+    ]
+    without = Resolved("services", WorkerSpot="false")
+    assert without.properties("Worker")["CapacityProviderStrategy"] == [
+        {"CapacityProvider": "FARGATE", "Weight": 1}
+    ]
+
+
+def test_a_stack_update_leaves_the_count_to_scaling(services: Resolved) -> None:
+    for name in ("Api", "Worker"):
+        assert "DesiredCount" not in services.properties(name)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[dict[str, Any]]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    session = boto3.Session(
+        aws_access_key_id="any", aws_secret_access_key="any", region_name="eu-central-1"
+    )
+    yield {
+        service: session.client(
+            service, endpoint_url=f"http://{host}:{port}", config=Config(proxies={})
+        )
+        for service in ("ecs", "application-autoscaling", "cloudwatch")
+    }
+    server.stop()
+
+
+@pytest.mark.parametrize("minimum", [2, 0])
+def test_the_scaling_apis_take_it_all(moto: dict[str, Any], minimum: int) -> None:
+    template = Resolved("services", WorkerMinTasks=minimum)
+    ecs, scaling, cloudwatch = moto.values()
+    ecs.create_cluster(clusterName="<Cluster>")
+    ecs.register_task_definition(
+        family="any", containerDefinitions=[{"name": "any", "image": "any", "memory": 128}]
+    )
+    arns: dict[str, str] = {}
+    targets = template.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
+    for target in targets.values():
+        service = target["ResourceId"].rpartition("/")[2]
+        ecs.create_service(
+            cluster="<Cluster>", serviceName=service, taskDefinition="any", desiredCount=2
+        )
+        scaling.register_scalable_target(**target)
+    for name, policy in template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").items():
+        target = targets[policy["ScalingTargetId"].strip("<>")]
+        answer = scaling.put_scaling_policy(
+            PolicyName=policy["PolicyName"],
+            PolicyType=policy["PolicyType"],
+            **{key: target[key] for key in ("ServiceNamespace", "ResourceId", "ScalableDimension")},
+            **{key: one for key, one in policy.items() if key.endswith("PolicyConfiguration")},
+        )
+        arns[f"<{name}>"] = answer["PolicyARN"]
+    for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
+        actions = [arns[one] for one in alarm.pop("AlarmActions")]
+        cloudwatch.put_metric_alarm(AlarmName=f"{name}-{minimum}", AlarmActions=actions, **alarm)
+    kept = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+    assert len(kept) == (5 if minimum == 0 else 4)
