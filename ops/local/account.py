@@ -6,6 +6,7 @@ for Safelight; Safelight's own calls are in `safelight/aws`.
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -47,19 +48,8 @@ class Account:
         return Account(endpoint_url=self.endpoint_url, principal=principal)
 
     def client(self, service: str) -> Any:
-        """Open a client: `async with account.client("s3") as s3`.
-
-        Deaf to the profiles, configuration files and proxies of this machine: they are meant for
-        the real AWS.
-        """
-        session: Any = AioSession(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-        )
-        return session.create_client(
+        """Open a client: `async with account.client("s3") as s3`."""
+        return _session().create_client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
@@ -71,3 +61,19 @@ class Account:
                 s3={"addressing_style": "path"},
             ),
         )
+
+
+@cache
+def _session() -> Any:
+    """Make the session behind every client, once: it reads the services' large descriptions.
+
+    Deaf to the profiles, configuration files and proxies of this machine: they are meant for the
+    real AWS.
+    """
+    return AioSession(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
