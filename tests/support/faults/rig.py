@@ -25,6 +25,8 @@ from tests.support.faults.supervisor import Worker
 from tests.support.person import Person
 
 MAX_RECEIVES = 10
+POLL_SECONDS = 0.1
+"""Between looks at the queue, each of which costs the emulator a signed request."""
 
 
 class Rig:
@@ -127,20 +129,13 @@ class Rig:
         visible, in_flight = (int(answer["Attributes"][name]) for name in names)
         return visible, in_flight
 
-    async def until_depth(self, visible: int, in_flight: int, *, seconds: float = 30) -> None:
-        """Wait until the queue holds exactly this."""
-        await self._until(lambda depth: depth == (visible, in_flight), seconds)
-
     async def until_empty(self, *, seconds: float = 60) -> None:
         """Wait until no message is left: everything was settled or became a dead letter."""
-        await self.until_depth(0, 0, seconds=seconds)
-
-    async def _until(self, condition: Any, seconds: float) -> None:
         depth = None
         try:
             async with asyncio.timeout(seconds):
-                while not condition(depth := await self.depth()):
-                    await asyncio.sleep(0.02)
+                while (depth := await self.depth()) != (0, 0):
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"after {seconds:g} s the queue holds {depth}") from None
 
