@@ -25,6 +25,8 @@ LIMITS = Limits()
 FULL = [Preset(name=format, format=format) for format in ("webp", "jpeg", "png", "avif")]
 WEBP = Preset(name="full", format="webp", quality=95)
 PNG = Preset(name="full", format="png")
+TURNED = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIC")
+"""What says which way up it is, each in its own way."""
 SMALL = [Preset(name=f"fit{n}", box=(n, n), format="jpeg") for n in (16, 32)]
 
 
@@ -79,7 +81,7 @@ def test_every_readable_format_becomes_every_writable_one(rendered, source):
         assert_upright(picture)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "HEIC"])
+@pytest.mark.parametrize("format", TURNED)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_applied_full_size_and_scaled(rendered, orientation, format):
     presets = (WEBP, *SMALL, Preset(name="cut", box=(20, 20), fit="cover", format="png"))
@@ -93,7 +95,7 @@ def test_every_orientation_is_applied_full_size_and_scaled(rendered, orientation
         assert_upright(picture)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "HEIC"])
+@pytest.mark.parametrize("format", TURNED)
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_nothing_of_the_metadata_leaves(rendered, tmp_path, orientation, format):
     for picture in rendered(pictures.turned(orientation, format), *FULL, *SMALL).values():
