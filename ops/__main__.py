@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ops.capacity.arrivals import Shape
 from safelight import __version__
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 INTERRUPTED = 130
+
 
 app = typer.Typer(
     name="safelight",
@@ -132,6 +134,61 @@ def redrive(
     except (InvalidSettings, SafelightError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, InvalidSettings) else 1) from error
+
+
+@app.command()
+def capacity(
+    per_day: Annotated[float, typer.Option(help="Pictures a day.")] = 1_000_000,
+    shape: Annotated[
+        Shape, typer.Option(help="How they arrive: evenly, in a sine day, or beside a burst.")
+    ] = Shape.CONSTANT,
+    burst: Annotated[float, typer.Option(help="Pictures of the burst.")] = 3000,
+    burst_seconds: Annotated[float, typer.Option(help="Within how long it arrives.")] = 60,
+    arrivals: Annotated[
+        Path | None,
+        typer.Option(help="A CSV instead: seconds, and pictures from there to the next line."),
+    ] = None,
+    seconds_per_picture: Annotated[
+        float, typer.Option(help="That a picture takes of a slot; make load measures it.")
+    ] = 0.46,
+    slots: Annotated[int, typer.Option(help="Pictures that one task renders at once.")] = 2,
+    start_up_seconds: Annotated[float, typer.Option(help="Until a new task receives.")] = 60,
+    metric_delay_seconds: Annotated[float, typer.Option(help="Until policies see a minute.")] = 60,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="A parameter of services.yaml, such as WorkerMaxTasks=4000; repeatable."),
+    ] = None,
+    chart: Annotated[Path | None, typer.Option(help="An SVG file to draw it into.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+) -> None:
+    """Simulate the workers' scaling under a load: waits, tasks, dollars, and limits of AWS.
+
+    Scaling policies are read from deploy/ecs/services.yaml, prices from ops/prices.toml. Nothing is
+    called.
+    """
+    from ops.capacity.arrivals import InvalidArrivals  # noqa: PLC0415 - --help must be instant
+    from ops.capacity.command import capacity  # noqa: PLC0415 - as above
+    from ops.capacity.wish import InvalidWish, Wish  # noqa: PLC0415 - as above
+    from ops.cloudformation import InvalidTemplate  # noqa: PLC0415 - as above
+    from ops.folders import Unusable  # noqa: PLC0415 - as above
+
+    try:
+        wish = Wish.of(
+            per_day=per_day,
+            shape=shape,
+            burst=burst,
+            burst_seconds=burst_seconds,
+            arrivals=arrivals,
+            seconds_per_picture=seconds_per_picture,
+            slots=slots,
+            start_up_seconds=start_up_seconds,
+            metric_delay_seconds=metric_delay_seconds,
+            parameter=parameter or (),
+        )
+        capacity(wish, chart=chart, as_json=as_json)
+    except (InvalidWish, InvalidArrivals, InvalidTemplate, Unusable) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from error
 
 
 def _run(command: Coroutine[Any, Any, int | None]) -> None:

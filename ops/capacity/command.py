@@ -1,0 +1,218 @@
+"""`safelight capacity`: simulate a fleet under arrivals, price it, and warn of AWS's limits."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ops.capacity.arrivals import Arrivals
+from ops.capacity.cost import Cost, PictureUse, Prices, cost_of
+from ops.capacity.policies import TEMPLATE, on_demand_tasks, scaling_of, task_size
+from ops.capacity.quotas import Quota, quotas
+from ops.capacity.scaling import Scaling
+from ops.capacity.simulator import Simulation, Task, simulate
+from ops.capacity.wish import Wish
+from ops.chart import Panel, draw
+from ops.cloudformation import Template
+from ops.folders import Unusable
+
+MILLION = 1_000_000
+
+
+def capacity(wish: Wish, *, chart: Path | None, as_json: bool) -> None:
+    """Answer a wish. Raises `InvalidArrivals`, `InvalidTemplate` and `Unusable`."""
+    made = plan(wish.to_arrivals(), wish.to_task(), parameters=wish.to_parameters())
+    tell(made, as_json=as_json)
+    if chart:
+        try:
+            chart.write_text(drawn(made))
+        except OSError as error:
+            raise Unusable(f"--chart: cannot write {chart}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What was simulated, and what it comes to."""
+
+    arrivals: Arrivals
+    task: Task
+    scaling: Scaling
+    acceptable_backlog: str
+    simulation: Simulation
+    cost: Cost
+    cost_on_demand: Cost
+    quotas: Sequence[Quota]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Name what would go wrong."""
+        told = []
+        speed = self.scaling.maximum * self.task.pictures_per_second
+        busiest = max(self.arrivals.pictures) / self.arrivals.step_seconds
+        if self.simulation.unstarted > 0.01 * self.arrivals.total:
+            told.append(
+                f"{self.simulation.unstarted:,.0f} pictures still wait at the end: "
+                f"{self.scaling.maximum} tasks do {speed:,.0f} pictures a second, "
+                f"the busiest second brings {busiest:,.0f}. Raise WorkerMaxTasks"
+            )
+        elif self.simulation.peak_tasks >= self.scaling.maximum:
+            told.append(f"the fleet reaches its {self.scaling.maximum} tasks: see WorkerMaxTasks")
+        told += [
+            f"{quota.name}: {quota.used:,.0f} of {quota.limit:,.0f}; {quota.remedy}"
+            for quota in self.quotas
+            if quota.near
+        ]
+        return told
+
+
+def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
+    """Simulate what the template would do with these parameters. Raises `InvalidTemplate`.
+
+    Unless it is given, AcceptableBacklog is what the wanted wait makes of the seconds per picture.
+    The fleet starts as large as the first minute needs.
+    """
+    defaults = Template.read(TEMPLATE, parameters=parameters).parameters
+    wanted = float(defaults["WantedWaitSeconds"])
+    backlog = max(1, round(wanted * task.pictures_per_second))
+    parameters = {
+        "WorkerSlots": str(task.slots),
+        "AcceptableBacklog": str(backlog),
+        **parameters,
+    }
+    template = Template.read(TEMPLATE, parameters=parameters)
+    scaling = scaling_of(template)
+    first = arrivals.pictures[0] / arrivals.step_seconds
+    needed = math.ceil(first / task.pictures_per_second * 1.0001)
+    at_start = min(max(needed, scaling.minimum), scaling.maximum)
+    simulation = simulate(arrivals, task, scaling, tasks_at_start=at_start)
+    on_demand = min(on_demand_tasks(template), simulation.average_tasks)
+    prices, use, size = Prices.load(), PictureUse(), task_size(template)
+    costs = [
+        cost_of(
+            prices=prices,
+            use=use,
+            size=size,
+            per_day=arrivals.per_day,
+            on_demand_tasks=simulation.average_tasks - spot,
+            spot_tasks=spot,
+        )
+        for spot in (simulation.average_tasks - on_demand, 0)
+    ]
+    return Plan(
+        arrivals=arrivals,
+        task=task,
+        scaling=scaling,
+        acceptable_backlog=template.parameters["AcceptableBacklog"],
+        simulation=simulation,
+        cost=costs[0],
+        cost_on_demand=costs[1],
+        quotas=list(quotas(simulation, task, use)),
+    )
+
+
+def tell(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan for people or for programs."""
+    if as_json:
+        print(json.dumps(_facts(plan), indent=2))
+        return
+    console = Console()
+    console.print(_fleet_table(plan))
+    console.print(_cost_table(plan.cost_on_demand))
+    prices = plan.cost.prices
+    console.print(
+        f"List prices of {prices.region}, {prices.as_of}; ingest alone. "
+        f"With Spot as in the template: ${plan.cost.per_picture:.7f} a picture, "
+        f"${plan.cost.per_month:,.0f} a month."
+    )
+    for warning in plan.warnings:
+        console.print(f"[bold]Warning:[/bold] {warning}.")
+
+
+def drawn(plan: Plan) -> str:
+    """Draw backlog and tasks over time, as SVG."""
+    simulation = plan.simulation
+
+    def line(values: Sequence[float]) -> list[tuple[float, float]]:
+        return [(number * simulation.step_seconds, value) for number, value in enumerate(values)]
+
+    per_second = [count / simulation.step_seconds for count in plan.arrivals.pictures]
+    panels = [
+        Panel(title="pictures a second", lines={"arriving": line(per_second)}),
+        Panel(title="backlog", lines={"pictures not settled": line(simulation.backlog)}),
+        Panel(
+            title="tasks",
+            lines={"wanted": line(simulation.desired), "running": line(simulation.running)},
+        ),
+    ]
+    title = (
+        f"{plan.arrivals.total:,.0f} pictures, {plan.task.seconds_per_picture:g} s each, "
+        f"{plan.task.slots} slots a task: p95 wait {_wait(simulation)}"
+    )
+    long = plan.arrivals.seconds > 3 * 3600
+    return draw(title, panels, unit=("hours", 3600) if long else ("minutes", 60))
+
+
+def _wait(simulation: Simulation, quantile: float = 0.95) -> str:
+    wait = simulation.wait_seconds(quantile)
+    return "past the end" if wait is None else f"{wait:.0f} s"
+
+
+def _fleet_table(plan: Plan) -> Table:
+    simulation = plan.simulation
+    table = Table("the fleet", "", show_header=False)
+    for name, value in (
+        ("pictures", f"{plan.arrivals.total:,.0f} in {plan.arrivals.seconds / 3600:g} h"),
+        ("deploy with", f"AcceptableBacklog={plan.acceptable_backlog}"),
+        ("wait for a slot, p50 / p95", f"{_wait(simulation, 0.5)} / {_wait(simulation)}"),
+        ("tasks, average / peak", f"{simulation.average_tasks:.1f} / {simulation.peak_tasks}"),
+        ("direction changes", str(simulation.direction_changes)),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _cost_table(cost: Cost) -> Table:
+    table = Table("cost, all on demand", "a picture", "a million", "a month")
+    rows = {**cost.parts, "all": cost.per_picture}
+    for name, dollars in rows.items():
+        table.add_row(
+            name,
+            f"${dollars:.7f}",
+            f"${dollars * MILLION:,.2f}",
+            f"${dollars * cost.pictures_per_month:,.0f}",
+        )
+    return table
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    simulation = plan.simulation
+    return {
+        "pictures": plan.arrivals.total,
+        "seconds": plan.arrivals.seconds,
+        "acceptableBacklog": float(plan.acceptable_backlog),
+        "waitSeconds": {
+            "p50": simulation.wait_seconds(0.5),
+            "p95": simulation.wait_seconds(0.95),
+            "max": simulation.wait_seconds(1),
+        },
+        "tasks": {"average": simulation.average_tasks, "peak": simulation.peak_tasks},
+        "directionChanges": simulation.direction_changes,
+        "prices": {"asOf": plan.cost.prices.as_of, "region": plan.cost.prices.region},
+        "dollarsPerPicture": {
+            "parts": dict(plan.cost_on_demand.parts),
+            "onDemand": plan.cost_on_demand.per_picture,
+            "withSpot": plan.cost.per_picture,
+        },
+        "dollarsPerMillion": plan.cost_on_demand.per_picture * MILLION,
+        "dollarsPerMonth": plan.cost_on_demand.per_month,
+        "quotas": [
+            {"name": quota.name, "limit": quota.limit, "used": quota.used, "near": quota.near}
+            for quota in plan.quotas
+        ],
+        "warnings": plan.warnings,
+    }

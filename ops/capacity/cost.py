@@ -1,0 +1,146 @@
+"""What it costs at AWS's list prices, from one dated file. Pure but for reading that file.
+
+Ingest alone: storage, delivery, the API's tasks and load balancer are not in it.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+
+from ops.capacity.arrivals import DAY_SECONDS
+
+PRICES = Path(__file__).resolve().parents[1] / "prices.toml"
+MONTH_SECONDS = 365.25 / 12 * DAY_SECONDS
+HOUR_SECONDS = 3600
+MILLION = 1_000_000
+GB = 1_000_000_000
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fargate(_Table):
+    """Prices of a task, and the share of them that Spot takes."""
+
+    vcpu_hour: PositiveFloat
+    gb_hour: PositiveFloat
+    spot_share: PositiveFloat
+
+
+class Requests(_Table):
+    """Prices of a million."""
+
+    s3_put: PositiveFloat
+    s3_get: PositiveFloat
+    dynamodb_write_unit: PositiveFloat
+    dynamodb_read_unit: PositiveFloat
+    sqs: PositiveFloat
+    sns_publish: PositiveFloat
+
+
+class Gigabytes(_Table):
+    """Prices of a gigabyte."""
+
+    logs_ingested: PositiveFloat
+
+
+class Prices(_Table):
+    """The price file."""
+
+    as_of: str
+    region: str
+    fargate_arm64: Fargate
+    requests: Requests
+    gigabytes: Gigabytes
+
+    @classmethod
+    def load(cls, path: Path = PRICES) -> "Prices":
+        """Read the file."""
+        return cls.model_validate(tomllib.loads(path.read_text()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureUse:
+    """What one completed picture takes of AWS; tests/acceptance/test_cost.py counts it."""
+
+    s3_puts: float = 5
+    """Its upload, and a variant for each of the four presets that Safelight comes with."""
+    s3_gets: float = 1
+    dynamodb_write_units: float = 8
+    """The pending record of 1 KB and the settled one of 3 KB, in the table and in its index."""
+    dynamodb_read_units: float = 1
+    sqs_requests: float = 3
+    """S3's sending, a receive and a delete: under load ten messages share the last two."""
+    sns_publishes: float = 1
+    log_bytes: float = 1000
+    """The worker's line of its message, and the API's of its request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSize:
+    """What Fargate gives a task."""
+
+    vcpus: float
+    memory_gb: float
+
+
+IDLE_SQS_REQUESTS_AN_HOUR = 2 * 3600 / 15 + 3600 / 20
+"""Of a task that waits: it measures two queues every 15 s, and receives every 20 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a picture costs, by part, in US dollars."""
+
+    prices: Prices
+    pictures_per_month: float
+    parts: Mapping[str, float]
+
+    @property
+    def per_picture(self) -> float:
+        """All parts of one picture."""
+        return sum(self.parts.values())
+
+    @property
+    def per_month(self) -> float:
+        """All parts of all pictures."""
+        return self.per_picture * self.pictures_per_month
+
+
+def cost_of(
+    *,
+    prices: Prices,
+    use: PictureUse,
+    size: TaskSize,
+    per_day: float,
+    on_demand_tasks: float,
+    spot_tasks: float,
+) -> Cost:
+    """Work out what a picture costs where so many tasks run on average, all month."""
+    pictures = per_day * MONTH_SECONDS / DAY_SECONDS
+    million, fargate = prices.requests, prices.fargate_arm64
+    task_hour = size.vcpus * fargate.vcpu_hour + size.memory_gb * fargate.gb_hour
+    hours = MONTH_SECONDS / HOUR_SECONDS
+    paid_hours = hours * (on_demand_tasks + spot_tasks * fargate.spot_share)
+    idle = hours * (on_demand_tasks + spot_tasks) * IDLE_SQS_REQUESTS_AN_HOUR
+    requests = {
+        "S3 PUT": use.s3_puts * million.s3_put,
+        "S3 GET": use.s3_gets * million.s3_get,
+        "DynamoDB writes": use.dynamodb_write_units * million.dynamodb_write_unit,
+        "DynamoDB reads": use.dynamodb_read_units * million.dynamodb_read_unit,
+        "SQS": (use.sqs_requests + idle / pictures) * million.sqs,
+        "SNS": use.sns_publishes * million.sns_publish,
+    }
+    return Cost(
+        prices=prices,
+        pictures_per_month=pictures,
+        parts={
+            **{name: dollars / MILLION for name, dollars in requests.items()},
+            "logs": use.log_bytes / GB * prices.gigabytes.logs_ingested,
+            "Fargate": paid_hours * task_hour / pictures,
+        },
+    )

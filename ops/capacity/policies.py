@@ -1,0 +1,88 @@
+"""Reads the workers' scaling from services.yaml: what is simulated is what is deployed."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ops.capacity.cost import TaskSize
+from ops.capacity.metricmath import Metric, Query
+from ops.capacity.scaling import Policy, Scaling, Step, StepScaling, TargetTracking
+from ops.cloudformation import Template
+
+TEMPLATE = "services.yaml"
+TARGET = "WorkerScaling"
+
+
+def task_size(template: Template) -> TaskSize:
+    """Read what a worker task is given."""
+    cpu, memory = (int(template.parameters[name]) for name in ("WorkerCpu", "WorkerMemory"))
+    return TaskSize(vcpus=cpu / 1024, memory_gb=memory / 1024)
+
+
+def on_demand_tasks(template: Template) -> float:
+    """Read how many of the tasks are never on Spot."""
+    if template.parameters["WorkerSpot"] == "true":
+        return float(template.parameters["WorkerOnDemandTasks"])
+    return math.inf
+
+
+def scaling_of(template: Template) -> Scaling:
+    """Read the bounds and every policy of the workers' service."""
+    target = template.resources("AWS::ApplicationAutoScaling::ScalableTarget")[TARGET]
+    alarms = template.resources("AWS::CloudWatch::Alarm")
+    policies = template.resources("AWS::ApplicationAutoScaling::ScalingPolicy")
+    return Scaling(
+        minimum=int(target["MinCapacity"]),
+        maximum=int(target["MaxCapacity"]),
+        policies=[
+            _policy(name, policy, alarms)
+            for name, policy in policies.items()
+            if policy["ScalingTargetId"] == {"Ref": TARGET}
+        ],
+    )
+
+
+def _policy(name: str, policy: Mapping[str, Any], alarms: Mapping[str, Any]) -> Policy:
+    if policy["PolicyType"] == "TargetTrackingScaling":
+        tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+        return TargetTracking(
+            metric=_metric(tracking["CustomizedMetricSpecification"]["Metrics"]),
+            target=float(tracking["TargetValue"]),
+            out_cooldown_seconds=float(tracking["ScaleOutCooldown"]),
+            in_cooldown_seconds=float(tracking["ScaleInCooldown"]),
+            scales_in=not tracking.get("DisableScaleIn", False),
+        )
+    steps = policy["StepScalingPolicyConfiguration"]
+    (alarm,) = (one for one in alarms.values() if {"Ref": name} in one["AlarmActions"])
+    return StepScaling(
+        metric=_metric(alarm["Metrics"]),
+        threshold=float(alarm["Threshold"]),
+        above=alarm["ComparisonOperator"].startswith("GreaterThan"),
+        datapoints=int(alarm["DatapointsToAlarm"]),
+        cooldown_seconds=float(steps["Cooldown"]),
+        percent=steps["AdjustmentType"] == "PercentChangeInCapacity",
+        steps=[
+            Step(
+                lower=float(one.get("MetricIntervalLowerBound", -math.inf)),
+                upper=float(one.get("MetricIntervalUpperBound", math.inf)),
+                change=float(one["ScalingAdjustment"]),
+            )
+            for one in steps["StepAdjustments"]
+        ],
+        least=int(steps.get("MinAdjustmentMagnitude", 1)),
+    )
+
+
+def _metric(queries: list[Mapping[str, Any]]) -> Metric:
+    """Put the line that is returned last; the others stand before those that need them."""
+    ordered = sorted(queries, key=lambda query: bool(query.get("ReturnData", True)))
+    return Metric(
+        tuple(
+            Query(
+                query["Id"],
+                metric=query.get("MetricStat", {}).get("Metric", {}).get("MetricName"),
+                expression=query.get("Expression"),
+            )
+            for query in ordered
+        )
+    )

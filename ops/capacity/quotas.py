@@ -1,0 +1,90 @@
+"""AWS's limits that a fleet would meet, as far as they are known beforehand. Pure.
+
+The numbers are AWS's published defaults of most regions; those that can be raised say so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ops.capacity.cost import PictureUse
+from ops.capacity.simulator import Simulation, Task
+
+SHARE = 0.8
+"""Of a limit from which on it is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """A limit, what would be used of it, and what to do about it."""
+
+    name: str
+    limit: float
+    used: float
+    remedy: str
+
+    @property
+    def near(self) -> bool:
+        """Whether so much is used that it must be told."""
+        return self.used >= SHARE * self.limit
+
+
+def quotas(simulation: Simulation, task: Task, use: PictureUse) -> Iterator[Quota]:
+    """Compare the busiest moment with AWS's limits. Pictures a second are a minute's mean."""
+    fastest = _fastest(simulation)
+    served = min(fastest, simulation.peak_tasks * task.pictures_per_second)
+    yield Quota(
+        name="SQS messages in flight in one queue",
+        limit=120_000,
+        used=max(simulation.running) * (task.slots + task.prefetch),
+        remedy="split the uploads over more queues",
+    )
+    yield Quota(
+        name="S3 PUT a second to one prefix (uploads/)",
+        limit=3500,
+        used=fastest,
+        remedy="S3 splits a prefix by itself under lasting load: raise it slowly, expect SlowDown",
+    )
+    yield Quota(
+        name="S3 PUT a second to one prefix (images/)",
+        limit=3500,
+        used=served * (use.s3_puts - 1),
+        remedy="as above; ids begin with their time, so new ones share a split",
+    )
+    yield Quota(
+        name="S3 GET a second from one prefix (uploads/)",
+        limit=5500,
+        used=served * use.s3_gets,
+        remedy="as above",
+    )
+    yield Quota(
+        name="DynamoDB write units a second of one table",
+        limit=40_000,
+        used=served * use.dynamodb_write_units / 2,
+        remedy="ask AWS to raise it; warm the table's throughput before a launch",
+    )
+    yield Quota(
+        name="SNS publishes a second",
+        limit=30_000,
+        used=served * use.sns_publishes,
+        remedy="ask AWS to raise it; it is as low as 300 in small regions",
+    )
+    yield Quota(
+        name="Fargate tasks that one service starts a minute",
+        limit=500,
+        used=_most_started_a_minute(simulation),
+        remedy="keep a higher minimum, or scale before the burst by a schedule",
+    )
+
+
+def _fastest(simulation: Simulation) -> float:
+    steps = max(1, 60 // simulation.step_seconds)
+    counts = [0.0, *simulation.arrived]
+    ahead = counts[steps:] or counts[-1:]
+    return max(after - before for before, after in zip(counts, ahead, strict=False)) / (
+        steps * simulation.step_seconds
+    )
+
+
+def _most_started_a_minute(simulation: Simulation) -> int:
+    return max((after - before for before, after in pairwise(simulation.desired)), default=0)

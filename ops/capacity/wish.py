@@ -1,0 +1,83 @@
+"""What an operator asks of `safelight capacity`, checked before anything is worked out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ops.capacity.arrivals import Arrivals, Shape, burst, constant, day, from_csv
+from ops.capacity.simulator import Task
+
+Finite = Field(allow_inf_nan=False)
+Positive = Annotated[float, Finite, Field(gt=0)]
+NotNegative = Annotated[float, Finite, Field(ge=0)]
+
+
+class InvalidWish(ValueError):
+    """Options that make no sense, one a line."""
+
+
+class Wish(BaseModel):
+    """The options, each by its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_day: Positive
+    shape: Shape
+    burst: Positive
+    burst_seconds: Positive
+    arrivals: Path | None
+    seconds_per_picture: Positive
+    slots: int = Field(ge=1, le=256)
+    start_up_seconds: NotNegative
+    metric_delay_seconds: NotNegative
+    parameter: Sequence[str]
+
+    @field_validator("parameter")
+    @classmethod
+    def _named(cls, parameters: Sequence[str]) -> Sequence[str]:
+        for one in parameters:
+            name, equals, value = one.partition("=")
+            if not (name and equals and value):
+                raise ValueError(f"must be NAME=VALUE, not {one!r}")
+        return parameters
+
+    @classmethod
+    def of(cls, **options: Any) -> Self:
+        """Check options. Raises `InvalidWish` with every fault in it."""
+        try:
+            return cls(**options)
+        except ValidationError as error:
+            raise InvalidWish("\n".join(_fault(fault) for fault in error.errors())) from error
+
+    def to_arrivals(self) -> Arrivals:
+        """Work out what arrives. Raises `InvalidArrivals`."""
+        if self.arrivals is not None:
+            return from_csv(self.arrivals)
+        match self.shape:
+            case Shape.CONSTANT:
+                return constant(self.per_day)
+            case Shape.DAY:
+                return day(self.per_day)
+            case Shape.BURST:
+                return burst(self.burst, within_seconds=self.burst_seconds, per_day=self.per_day)
+
+    def to_task(self) -> Task:
+        """Say what one task is."""
+        return Task(
+            seconds_per_picture=self.seconds_per_picture,
+            slots=self.slots,
+            start_up_seconds=self.start_up_seconds,
+            metric_delay_seconds=self.metric_delay_seconds,
+        )
+
+    def to_parameters(self) -> dict[str, str]:
+        """Read the template's parameters; of one that is named twice the last."""
+        return {name: value for name, _, value in (one.partition("=") for one in self.parameter)}
+
+
+def _fault(fault: Any) -> str:
+    option = "--" + str(fault["loc"][0]).replace("_", "-")
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{option}: {message[:1].lower()}{message[1:]}; found {fault['input']!r}"

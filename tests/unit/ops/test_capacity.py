@@ -1,0 +1,439 @@
+"""`safelight capacity`: arrivals, the simulator, what it costs, and the command."""
+
+import json
+import math
+import re
+import time
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from cfnlint import decode
+from typer.testing import CliRunner
+
+from ops.__main__ import app
+from ops.capacity.arrivals import Arrivals, InvalidArrivals, burst, constant, day, every, from_csv
+from ops.capacity.command import plan
+from ops.capacity.cost import PictureUse, Prices, TaskSize, cost_of
+from ops.capacity.metricmath import Metric, Query, UnknownMath
+from ops.capacity.policies import scaling_of
+from ops.capacity.scaling import Controller, Scaling, Step, StepScaling, TargetTracking
+from ops.capacity.simulator import Task, simulate
+from ops.cloudformation import TEMPLATES, InvalidTemplate, Template
+
+ROOT = Path(__file__).parents[3]
+TASK = Task(seconds_per_picture=0.5, slots=2)
+GOAL_DOLLARS = 0.00004
+
+
+def fixed(tasks: int) -> Scaling:
+    return Scaling(minimum=tasks, maximum=tasks, policies=())
+
+
+def deployed(**parameters: str) -> Scaling:
+    return scaling_of(Template.read("services.yaml", parameters=parameters))
+
+
+# What arrives
+
+
+def test_a_constant_day_brings_what_was_asked_for():
+    assert constant(1_000_000).total == pytest.approx(1_000_000)
+
+
+def test_a_sine_day_brings_the_same_and_peaks_where_it_should():
+    arrivals = day(1_000_000, swing=0.8)
+    assert arrivals.total == pytest.approx(1_000_000)
+    mean = 1_000_000 / len(arrivals.pictures)
+    assert max(arrivals.pictures) == pytest.approx(1.8 * mean)
+    assert min(arrivals.pictures) == pytest.approx(0.2 * mean)
+
+
+def test_a_burst_stands_upon_its_trickle():
+    assert burst(3000, per_day=86_400).total == pytest.approx(3000 + 3600)
+
+
+def test_one_picture_each_three_minutes_is_that():
+    assert every(180).total == 86_400 / 180
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "arrivals.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_is_spread_until_its_next_line(tmp_path):
+    arrivals = from_csv(written(tmp_path, "seconds,pictures\n0,10\n10,0\n20,5\n25,0\n"))
+    assert arrivals.step_seconds == 1
+    assert arrivals.pictures == pytest.approx([1.0] * 10 + [0.0] * 10 + [1.0] * 5)
+
+
+def test_a_table_whose_times_fall_between_steps_loses_nothing(tmp_path):
+    arrivals = from_csv(written(tmp_path, "seconds,pictures\n0,10\n3.7,20\n9.2,0\n"))
+    assert arrivals.total == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no column seconds and no column pictures; found nothing"),
+        ("seconds,count\n0,1\n", "no column pictures; found seconds, count"),
+        ("seconds,pictures\n0,1\n", "at least two lines"),
+        ("seconds,pictures\n0,-1\n9,0\n", "line 2: pictures must be a number of 0 or more"),
+        ("seconds,pictures\n0,nan\n9,0\n", "found 'nan'"),
+        ("seconds,pictures\n0,inf\n9,0\n", "found 'inf'"),
+        ("seconds,pictures\n0,many\n9,0\n", "found 'many'"),
+        ("seconds,pictures\n0\n9,0\n", "line 2: pictures must be"),
+        ("seconds,pictures\n9,1\n3,0\n", "line 3: seconds must rise"),
+        ("seconds,pictures\n0,0\n9,0\n", "no picture arrives"),
+        ("seconds,pictures\n0,1\n99999999,0\n", "is longer than"),
+    ],
+)
+def test_a_table_that_makes_no_sense_says_why(tmp_path, text, said):
+    with pytest.raises(InvalidArrivals, match=re.escape(said)):
+        from_csv(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00seconds"])
+def test_a_table_that_cannot_be_read_says_so(tmp_path, content):
+    path = tmp_path / "arrivals.csv"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(InvalidArrivals, match="cannot be read"):
+        from_csv(path)
+
+
+# Metric math
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("m1 / IF(m2 > 0, m2, 1)", 10),
+        ("m1 / IF(m3 > 0, m3, 1)", 5),
+        ("FILL(FILL(m2, REPEAT), 7)", 0),
+        ("m1 * 2 - 1 + 0.5", 19.5),
+    ],
+)
+def test_metric_math_is_worked_out_as_cloudwatch_does(expression, value):
+    lines = (Query("m1", "A"), Query("m2", "B"), Query("m3", "C"), Query("e", None, expression))
+    assert Metric(lines).value({"A": 10, "B": 0, "C": 2}) == value
+
+
+@pytest.mark.parametrize("expression", ["__import__('os')", "m9", "m1.real", "RATE(m1)", "m1 +"])
+def test_other_math_is_refused_rather_than_guessed(expression):
+    with pytest.raises(UnknownMath):
+        Metric((Query("m1", "A"), Query("e", None, expression))).value({"A": 1})
+
+
+# The policies
+
+
+def tracking(**changes: object) -> TargetTracking:
+    declared = {
+        "metric": Metric.single("load"),
+        "target": 10.0,
+        "out_cooldown_seconds": 60.0,
+        "in_cooldown_seconds": 300.0,
+        "scales_in": True,
+    }
+    return TargetTracking(**{**declared, **changes})
+
+
+def desired_over(scaling: Scaling, loads: list[float], *, start: int) -> list[int]:
+    controller = Controller(scaling, desired=start)
+    return [controller.look(60 * minute, {"load": load}) for minute, load in enumerate(loads)]
+
+
+def test_target_tracking_scales_out_in_proportion_after_three_minutes():
+    scaling = Scaling(minimum=1, maximum=99, policies=[tracking()])
+    assert desired_over(scaling, [25, 25, 25], start=4) == [4, 4, 10]
+
+
+def test_target_tracking_scales_in_after_fifteen_minutes_and_not_again_within_its_cooldown():
+    scaling = Scaling(minimum=1, maximum=99, policies=[tracking()])
+    wanted = desired_over(scaling, [0.0] * 21, start=40)
+    assert wanted == [40] * 14 + [36] * 5 + [33] * 2
+
+
+def test_target_tracking_takes_no_task_away_that_the_target_needs():
+    scaling = Scaling(minimum=1, maximum=99, policies=[tracking()])
+    assert desired_over(scaling, [8.9] * 30, start=3) == [3] * 30
+
+
+def test_no_policy_leaves_the_bounds():
+    scaling = Scaling(minimum=2, maximum=5, policies=[tracking()])
+    assert max(desired_over(scaling, [1000.0] * 5, start=2)) == 5
+    assert min(desired_over(scaling, [0.0] * 60, start=3)) == 2
+
+
+STEPS = StepScaling(
+    metric=Metric.single("load"),
+    threshold=10,
+    above=True,
+    datapoints=1,
+    cooldown_seconds=120,
+    percent=True,
+    steps=[Step(lower=0, upper=10, change=50), Step(lower=10, upper=math.inf, change=200)],
+)
+
+
+def test_a_step_answers_one_datapoint_by_how_far_it_is_above():
+    scaling = Scaling(minimum=1, maximum=99, policies=[STEPS])
+    assert desired_over(scaling, [9.9, 10], start=4) == [4, 6]
+    assert desired_over(scaling, [20], start=4) == [12]
+
+
+def test_within_a_cooldown_what_was_added_is_part_of_what_is_wanted():
+    scaling = Scaling(minimum=1, maximum=99, policies=[STEPS])
+    assert desired_over(scaling, [10, 10, 10], start=4) == [6, 6, 9]
+    assert desired_over(scaling, [10, 20], start=4) == [6, 12]
+
+
+# The simulator
+
+
+def test_a_fleet_that_does_not_scale_works_a_burst_off_at_its_own_speed():
+    task = Task(seconds_per_picture=1, slots=1, prefetch=0)
+    arrivals = Arrivals(step_seconds=1, pictures=[100.0, *[0.0] * 120])
+    seen = simulate(arrivals, task, fixed(1))
+    assert seen.wait_seconds(0.5) is not None
+    assert seen.unstarted == 0
+    assert seen.backlog[49] == pytest.approx(50)
+    assert seen.task_seconds == 121
+
+
+def test_waits_are_those_of_each_picture_not_of_each_step():
+    arrivals = Arrivals(step_seconds=1, pictures=[10.0] * 10 + [0.0] * 100)
+    seen = simulate(arrivals, Task(seconds_per_picture=0.5, slots=1, prefetch=0), fixed(1))
+    assert seen.wait_seconds(1) == pytest.approx(38, abs=1)  # 95 are begun after 47 s
+    assert seen.wait_seconds(0.5) == pytest.approx(18, abs=1)
+
+
+def test_what_never_starts_has_no_wait():
+    seen = simulate(Arrivals(step_seconds=1, pictures=[10.0] * 10), TASK, fixed(1))
+    assert seen.unstarted > 0
+    assert seen.wait_seconds(0.95) is None
+
+
+def test_a_new_task_works_only_once_it_is_up():
+    arrivals = burst(3000)
+    seen = simulate(arrivals, TASK, deployed())
+    wanted = next(n for n, tasks in enumerate(seen.desired) if tasks > 2)
+    up = next(n for n, tasks in enumerate(seen.running) if tasks > 2)
+    assert up - wanted == TASK.start_up_seconds
+
+
+def test_nothing_changes_with_the_number_of_pictures_but_their_number():
+    small = simulate(constant(1e6), TASK, fixed(3))
+    large = simulate(constant(1e9), TASK, fixed(3000))
+    assert small.wait_seconds(0.95) == large.wait_seconds(0.95)
+    assert large.backlog[-1] == pytest.approx(1000 * small.backlog[-1])
+
+
+# Row 44 of docs/faults.md: the template's own policies, in the simulator
+
+
+def test_row_44_a_burst_of_3000_is_begun_within_four_minutes():
+    seen = simulate(burst(3000), TASK, deployed())
+    assert seen.wait_seconds(0.95) <= 240
+    assert seen.peak_tasks <= 50
+    assert seen.direction_changes <= 1
+    assert seen.unstarted == 0
+
+
+def test_row_44_a_sine_day_is_followed_without_flapping():
+    seen = simulate(day(1_000_000), TASK, deployed(), tasks_at_start=3)
+    needed = 1.8 * 1_000_000 / 86_400 / TASK.pictures_per_second
+    assert seen.wait_seconds(0.95) <= 30
+    assert seen.peak_tasks <= 2 * math.ceil(needed)
+    assert seen.direction_changes <= 12
+
+
+def test_row_44_one_picture_each_three_minutes_keeps_the_minimum():
+    seen = simulate(every(180), TASK, deployed())
+    assert seen.wait_seconds(0.95) == 0
+    assert set(seen.desired) == {2}
+
+
+def test_row_44_while_workers_are_stuck_none_is_taken_away():
+    stuck = range(3600, 4200)
+    arrivals = constant(500_000, seconds=4 * 3600)
+    seen = simulate(arrivals, TASK, deployed(), tasks_at_start=2, stuck=stuck)
+    meanwhile = seen.desired[stuck.start : stuck.stop]
+    assert list(meanwhile) == sorted(meanwhile)
+    assert seen.peak_tasks <= 50
+    assert seen.direction_changes <= 1
+    assert seen.wait_seconds(1) <= 15 * 60
+
+
+def test_row_44_busy_workers_without_a_backlog_are_not_taken_away():
+    """Scaling in never looks at what is visible alone: slots that are full hold it back."""
+    full = constant(TASK.pictures_per_second * 4 * 0.95 * 86_400, seconds=2 * 3600)
+    seen = simulate(full, TASK, deployed(), tasks_at_start=4)
+    assert set(seen.desired) == {4}
+
+
+# The template and the simulator
+
+
+@pytest.fixture(scope="module")
+def written_template() -> dict:
+    template, _ = decode.decode(str(TEMPLATES / "services.yaml"))
+    return json.loads(json.dumps(template))
+
+
+def test_every_policy_of_the_template_is_simulated(written_template):
+    resources = written_template["Resources"]
+    always = [
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::ApplicationAutoScaling::ScalingPolicy"
+        and resource["Properties"]["ScalingTargetId"] == {"Ref": "WorkerScaling"}
+        and "Condition" not in resource
+    ]
+    scaling = deployed()
+    assert len(scaling.policies) == len(always)
+    (tracked,) = (one for one in scaling.policies if isinstance(one, TargetTracking))
+    (declared,) = (
+        one["TargetTrackingScalingPolicyConfiguration"]
+        for one in always
+        if one["PolicyType"] == "TargetTrackingScaling"
+    )
+    assert (tracked.target, tracked.out_cooldown_seconds, tracked.in_cooldown_seconds) == (
+        float(declared["TargetValue"]),
+        float(declared["ScaleOutCooldown"]),
+        float(declared["ScaleInCooldown"]),
+    )
+    parameters = written_template["Parameters"]
+    assert scaling.minimum == parameters["WorkerMinTasks"]["Default"]
+    assert scaling.maximum == parameters["WorkerMaxTasks"]["Default"]
+
+
+def test_a_fleet_that_may_sleep_has_one_policy_more():
+    assert len(deployed(WorkerMinTasks="0").policies) == len(deployed().policies) + 1
+
+
+def test_a_fleet_that_sleeps_wakes_for_the_first_picture():
+    seen = simulate(every(1800, seconds=3600), TASK, deployed(WorkerMinTasks="0"), tasks_at_start=0)
+    assert seen.unstarted == 0
+    assert seen.peak_tasks >= 1
+
+
+def test_what_is_changed_in_the_template_is_changed_in_the_simulator(tmp_path):
+    text = (TEMPLATES / "services.yaml").read_text()
+    (tmp_path / "services.yaml").write_text(text.replace("TargetValue: 0.5", "TargetValue: 0.25"))
+    (tracked, *_) = scaling_of(Template.read("services.yaml", folder=tmp_path)).policies
+    assert isinstance(tracked, TargetTracking)
+    assert tracked.target == 0.25
+
+
+def test_a_parameter_that_the_template_has_not_is_refused():
+    with pytest.raises(InvalidTemplate, match="no parameter Nonsense"):
+        deployed(Nonsense="1")
+
+
+# What it costs
+
+
+def test_each_part_of_the_cost_is_its_price_times_its_use():
+    prices = Prices.load()
+    cost = cost_of(
+        prices=prices,
+        use=PictureUse(),
+        size=TaskSize(vcpus=2, memory_gb=4),
+        per_day=1_000_000,
+        on_demand_tasks=3,
+        spot_tasks=0,
+    )
+    assert cost.parts["S3 PUT"] == pytest.approx(5 * 0.005 / 1000)
+    hourly = 2 * prices.fargate_arm64.vcpu_hour + 4 * prices.fargate_arm64.gb_hour
+    assert cost.parts["Fargate"] == pytest.approx(3 * 24 * hourly / 1_000_000)
+    assert cost.per_picture == pytest.approx(sum(cost.parts.values()))
+    assert cost.per_month == pytest.approx(cost.per_picture * 1e6 * 365.25 / 12)
+
+
+def test_a_million_a_day_costs_no_more_than_the_goal():
+    made = plan(constant(1_000_000), Task(seconds_per_picture=0.46, slots=2), parameters={})
+    assert made.cost_on_demand.per_picture <= GOAL_DOLLARS
+    assert made.cost.per_picture < made.cost_on_demand.per_picture
+    assert not made.warnings
+
+
+# The command
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["capacity", *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_thousand_million_a_day_takes_seconds_and_tells_every_limit_that_it_meets():
+    started = time.process_time()
+    code, out, _ = run("--per-day", "1e9", "--parameter", "WorkerMaxTasks=9000", "--json")
+    assert time.process_time() - started < 20
+    told = json.loads(out)
+    assert code == 0
+    assert told["tasks"]["average"] > 2000
+    near = {one["name"].partition(" ")[0] for one in told["quotas"] if one["near"]}
+    assert near >= {"S3", "DynamoDB"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+def test_what_the_documents_tell_of_the_cost_is_what_the_command_tells(page):
+    told = json.loads(run("--json")[1])
+    text = (ROOT / page).read_text()
+    assert f"${told['dollarsPerPicture']['onDemand']:.7f}" in text
+    assert f"${told['dollarsPerMonth']:,.0f}" in text
+    if page == "docs/operating.md":
+        for part, dollars in told["dollarsPerPicture"]["parts"].items():
+            assert f"| {part} | ${dollars:.7f} |" in text
+
+
+def test_a_fleet_that_is_too_small_is_told():
+    code, out, _ = run("--per-day", "1e8", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["waitSeconds"]["p95"] is None
+    assert any("WorkerMaxTasks" in warning for warning in told["warnings"])
+
+
+def test_people_are_told_the_cost_by_its_parts():
+    _, out, _ = run()
+    for part in ("S3 PUT", "DynamoDB writes", "Fargate", "a picture", "AcceptableBacklog"):
+        assert part in out
+
+
+def test_the_chart_is_a_picture_of_backlog_and_tasks(tmp_path):
+    path = tmp_path / "chart.svg"
+    assert run("--shape", "burst", "--per-day", "1000", "--chart", str(path))[0] == 0
+    drawn = ET.fromstring(path.read_text())  # noqa: S314 - our own
+    lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 4
+    assert all(len(line.get("points", "").split()) > 100 for line in lines)
+    texts = [text.text for text in drawn.findall("{http://www.w3.org/2000/svg}text")]
+    assert {"backlog", "tasks", "wanted", "running"} <= set(texts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--per-day", "-5"], "--per-day: "),
+        (["--per-day", "0"], "--per-day: "),
+        (["--per-day", "nan"], "--per-day: "),
+        (["--seconds-per-picture", "inf"], "--seconds-per-picture: "),
+        (["--slots", "0"], "--slots: "),
+        (["--start-up-seconds", "-1"], "--start-up-seconds: "),
+        (["--parameter", "WorkerMaxTasks"], "--parameter: must be NAME=VALUE"),
+        (["--parameter", "Nonsense=1"], "no parameter Nonsense"),
+        (["--parameter", "WorkerMaxTasks=many"], "WorkerMaxTasks"),
+        (["--arrivals", "nowhere.csv"], "nowhere.csv: cannot be read"),
+        (["--shape", "burst", "--burst-seconds", "86400"], "does not fit"),
+        (["--chart", "nowhere/chart.svg"], "nowhere/chart.svg"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_ends_with_2(arguments, said):
+    code, _, err = run(*arguments)
+    assert code == 2, err
+    assert said in err
