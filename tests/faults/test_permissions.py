@@ -1,0 +1,169 @@
+"""Every permission that data.yaml grants is needed: without any one of them something is refused.
+
+The policies are the template's own, on a backend that checks every call against them.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from ops.local.emulator import ROOT, Emulator
+from ops.local.processes import Child
+from ops.local.system import LOCAL_SETTINGS, LocalSystem
+from tests.support.faults.proxy import Answer, Call, Rule
+from tests.support.faults.rig import Rig, open_rig
+from tests.support.permissions import (
+    Permission,
+    hiding_what_is_gone,
+    permissions_of,
+    principal_without,
+)
+from tests.support.person import Person
+
+CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
+OPERATIONS = {
+    "s3:GetObjectVersion": "GetObject",
+    "s3:ListBucket": "GetObject",  # without it a source that is gone looks forbidden
+    "s3:ListBucketVersions": "GetObject",
+    "sqs:DeleteMessage": "DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility": "ChangeMessageVisibilityBatch",
+}
+"""The call that is refused, where it is not named as the action."""
+API_STEPS = {
+    "dynamodb:PutItem": "ask for an upload",
+    "s3:PutObject": "send the picture",
+    "dynamodb:GetItem": "ask for the image",
+    "s3:GetObject": "download a variant",
+}
+
+_numbers = count(1)
+
+
+class Refusals:
+    """What a worker was refused, as a proxy before AWS saw it."""
+
+    def __init__(self) -> None:
+        self.operations: list[str] = []
+        self.came = asyncio.Event()
+
+    def see(self, call: Call, answer: Answer) -> None:
+        if answer.status in (400, 403) and (
+            b"AccessDenied" in answer.body or b"Authoriz" in answer.body
+        ):
+            self.operations.append(call.operation)
+            self.came.set()
+
+
+@asynccontextmanager
+async def watched(
+    emulator: Emulator, directory: Path, *, lacking: Permission | None = None
+) -> AsyncIterator[tuple[Rig, Refusals]]:
+    """Open a stack of its own whose worker lacks a permission, and watch what it is refused."""
+    async with open_rig(emulator, directory, name=f"permissions-{next(_numbers)}") as rig:
+        if lacking:
+            worker = await principal_without(emulator.account, lacking, stack=rig.stack.name)
+            rig.stack = replace(rig.stack, worker=worker)
+        door = emulator.account.as_principal(rig.stack.worker)
+        rig.proxy.add(Rule("GetObject", hiding_what_is_gone(door)))
+        refusals = Refusals()
+        rig.proxy.watch(refusals.see)
+        yield rig, refusals
+
+
+async def give_work(rig: Rig) -> dict[str, str]:
+    """Tell of sources of every kind, and of nonsense; answer those to be rejected, and why."""
+    await rig.injector.upload(CAT)
+    await rig.injector.tell(replace(await rig.injector.put(CAT), version_id=None))
+    removed = replace(await rig.injector.put(CAT), version_id=None)
+    await rig.injector.remove(removed)
+    expired = await rig.injector.put(CAT)
+    await rig.injector.remove(expired, version=True)
+    await rig.injector.tell(removed, expired)
+    await rig.injector.send("no event")  # given back, and buried when it is received again
+    return {removed.image_id: "source_gone", expired.image_id: "source_gone"}
+
+
+@pytest.mark.slow
+async def test_with_its_policy_a_worker_is_refused_nothing(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    async with watched(emulator, tmp_path) as (rig, refusals):
+        rejected = await give_work(rig)
+        await rig.worker(MAX_RECEIVES="2")
+        await rig.settled(rejected=rejected, dead_letters=1)
+        assert refusals.operations == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("permission", permissions_of("WorkerPolicy"), ids=str)
+async def test_a_worker_needs_every_permission_of_its_policy(
+    emulator: Emulator, tmp_path: Path, permission: Permission
+) -> None:
+    async with watched(emulator, tmp_path, lacking=permission) as (rig, refusals):
+        await give_work(rig)
+        await rig.worker(MAX_RECEIVES="2")
+        async with asyncio.timeout(60):
+            await refusals.came.wait()
+        expected = OPERATIONS.get(permission.action, permission.action.partition(":")[2])
+        assert set(refusals.operations) == {expected}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system() -> AsyncIterator[LocalSystem]:
+    async with LocalSystem() as running:
+        yield running
+
+
+async def first_refused_step(person: Person) -> str | None:
+    """Go the whole way of a client; the step that was refused, if any."""
+    step = API_STEPS["dynamodb:PutItem"]
+    try:
+        ticket = await person.ask(CAT)
+        step = API_STEPS["s3:PutObject"]
+        assert await person.send(ticket, CAT) in (200, 201, 204)
+        step = API_STEPS["dynamodb:GetItem"]
+        told = await person.settled(ticket["imageId"])
+        step = API_STEPS["s3:GetObject"]
+        await person.download(told["variants"]["small"]["url"])
+    except AssertionError:
+        return step
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("permission", [None, *permissions_of("ApiPolicy")], ids=str)
+async def test_an_api_needs_every_permission_of_its_policy(
+    system: LocalSystem, tmp_path: Path, permission: Permission | None
+) -> None:
+    principal = system.stack.api
+    if permission:
+        principal = await principal_without(system.account, permission, stack=system.stack.name)
+    child = Child(
+        "api",
+        [sys.executable, "-m", "api"],
+        environment={
+            **principal.environment(system.emulator.endpoint_url),
+            **LOCAL_SETTINGS,
+            **system.stack.settings(),
+            "SAFELIGHT_PORT": "0",
+            "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
+        },
+        log=tmp_path / "api.log",
+        directory=ROOT,
+    )
+    try:
+        async with aiohttp.ClientSession() as http:
+            refused = await first_refused_step(Person(http, await child.listening(), "sl_alice"))
+    finally:
+        await child.stop()
+    assert refused == (API_STEPS[permission.action] if permission else None)

@@ -1,0 +1,95 @@
+"""The permissions that data.yaml grants, one by one, and principals that lack one of them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops.local.account import Account, Principal
+from ops.local.stack import create_principal
+from tests.support.faults.proxy import Answer, Call, Fault, Forward, refused
+from tests.support.templates import Resolved, words
+
+_BATCHES = {
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+}
+"""What AWS includes in an action and the embedded AWS judges by its own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One action of one statement of one policy."""
+
+    policy: str
+    sid: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.policy}-{self.sid}-{self.action}"
+
+
+def permissions_of(policy: str) -> list[Permission]:
+    """List what a managed policy of data.yaml grants on AWS."""
+    document = Resolved("data").properties(policy)["PolicyDocument"]
+    return [
+        Permission(policy, statement["Sid"], action)
+        for statement in document["Statement"]
+        for action in words(statement["Action"])
+    ]
+
+
+async def principal_without(account: Account, permission: Permission, *, stack: str) -> Principal:
+    """Create somebody who holds the stack's policy but for this one permission."""
+    async with account.client("cloudformation") as cloudformation, account.client("iam") as iam:
+        answer = await cloudformation.describe_stack_resource(
+            StackName=stack, LogicalResourceId=permission.policy
+        )
+        arn = answer["StackResourceDetail"]["PhysicalResourceId"]
+        version = (await iam.get_policy(PolicyArn=arn))["Policy"]["DefaultVersionId"]
+        answer = await iam.get_policy_version(PolicyArn=arn, VersionId=version)
+    document = answer["PolicyVersion"]["Document"]
+    if isinstance(document, str):
+        document = json.loads(document)
+    name = "lacking-" + re.sub(r"\W", "-", str(permission))
+    return await create_principal(
+        account, f"{stack}-{name}", document=_reduced(document, permission)
+    )
+
+
+def hiding_what_is_gone(door: Account) -> Fault:
+    """Tell that an object is gone only to those who may list its bucket, as S3 documents it.
+
+    The embedded AWS tells everybody. Whether somebody may list, it is asked by listing.
+    """
+
+    async def fault(call: Call, forward: Forward) -> Answer:
+        answer = await forward()
+        if answer.status != 404:
+            return answer
+        bucket = call.path.split("/")[1]
+        async with door.client("s3") as s3:
+            versions = b"NoSuchVersion" in answer.body
+            listing = s3.list_object_versions if versions else s3.list_objects_v2
+            try:
+                await listing(Bucket=bucket, MaxKeys=1)
+            except ClientError:
+                return await refused(403, "AccessDenied")(call, forward)
+        return answer
+
+    return fault
+
+
+def _reduced(document: Mapping[str, Any], permission: Permission) -> dict[str, Any]:
+    lacking = {permission.action, _BATCHES.get(permission.action)}
+    statements = []
+    for statement in document["Statement"]:
+        ours = statement["Sid"] == permission.sid or statement["Sid"].endswith("InBatches")
+        kept = [one for one in words(statement["Action"]) if not ours or one not in lacking]
+        if kept:
+            statements.append({**statement, "Action": kept})
+    assert statements != document["Statement"], f"{permission} is not in the policy"
+    return {**document, "Statement": statements}
