@@ -15,14 +15,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from api.apikeys import digest_of, is_user_id, new_key
-from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.app import RUNNER_OPTIONS, Delivery, Limits, make_app
 from api.auth import Authentication
 from api.jwks import Issuer, SigningKeys
-from api.settings import ApiSettings, is_safe_url
+from api.settings import DELIVERY, UPLOADS, ApiSettings, is_safe_url
 from api.tokens import Tokens
 from safelight import __version__
-from safelight.aws.session import connect
+from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, Unavailable
+from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
 from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
 
@@ -39,7 +40,8 @@ def main() -> int:
         return _print_new_key(arguments.new_key)
     try:
         settings = ApiSettings.load()
-    except InvalidSettings as error:
+        presets = load_presets(settings.presets) if DELIVERY in settings.roles else ()
+    except (InvalidSettings, InvalidPresets) as error:
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up, for a person
         return 2
     if arguments.print_config:
@@ -48,14 +50,14 @@ def main() -> int:
     configure_logging(log_format=settings.log_format, level=settings.log_level, service="api")
     logging.getLogger("aiohttp.server").addFilter(without_request_bytes)
     try:
-        uvloop.run(run(settings))
-    except (OSError, Unavailable, Misconfigured) as error:
+        uvloop.run(run(settings, presets))
+    except (OSError, Unavailable, Misconfigured, InvalidPresets) as error:
         log.error("not_started", error=str(error))
-        return 2 if isinstance(error, Misconfigured) else 1
+        return 2 if isinstance(error, Misconfigured | InvalidPresets) else 1
     return 0
 
 
-async def run(settings: ApiSettings) -> None:
+async def run(settings: ApiSettings, presets: tuple[Preset, ...]) -> None:
     """Build the api, serve it until SIGTERM or SIGINT, finish what was asked, take it down."""
     registry = make_registry()
     process_metrics = ProcessMetrics(registry, service="api")
@@ -66,7 +68,7 @@ async def run(settings: ApiSettings) -> None:
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
         app = make_app(
             records=await aws.records(),
-            presigner=await aws.presigner(),
+            presigner=await aws.presigner() if UPLOADS in settings.roles else None,
             authentication=await stack.enter_async_context(make_authentication(settings)),
             limits=Limits(
                 max_upload_bytes=settings.max_upload_bytes,
@@ -75,12 +77,52 @@ async def run(settings: ApiSettings) -> None:
                 cors_origins=settings.cors_origins,
             ),
             registry=registry,
+            delivery=await _delivery(settings, presets, aws, stack),
         )
         url = await stack.enter_async_context(_served(app, settings))
         await stack.enter_async_context(background(process_metrics.watch_loop()))
         log.info("listening", url=url)
         await stop.wait()
         log.info("stopping")
+
+
+async def _delivery(
+    settings: ApiSettings,
+    presets: tuple[Preset, ...],
+    aws: Aws,
+    stack: contextlib.AsyncExitStack,
+) -> Delivery | None:
+    """Build what shows pictures, with its own render children, if that is this process's role."""
+    if DELIVERY not in settings.roles:
+        return None
+    # Whoever only presigns must not load what renders: it is most of the memory.
+    from api.delivery import delivery, misses  # noqa: PLC0415
+    from api.delivery.defaults import load_defaults  # noqa: PLC0415
+    from safelight.imaging.admission import Admission  # noqa: PLC0415
+    from safelight.imaging.pool import RenderPool  # noqa: PLC0415
+    from safelight.imaging.spool import Spool  # noqa: PLC0415
+
+    pool = RenderPool(slots=settings.slots, limits=settings.limits)
+    objects = await aws.objects()
+    return delivery.Delivery(
+        records=await aws.records(),
+        objects=objects,
+        misses=misses.Misses(
+            assets=objects,
+            renderer=await stack.enter_async_context(pool),
+            admission=Admission(settings.memory_budget_bytes),
+            spool=stack.enter_context(Spool(settings.spool)),
+            slots=settings.slots,
+            queue=settings.render_queue,
+            wait_seconds=settings.render_wait_seconds,
+            max_source_bytes=settings.max_bytes,
+            max_result_bytes=settings.max_result_bytes,
+        ),
+        presets=presets,
+        defaults=load_defaults(presets, settings.presets.parent),
+        signing=settings.signing,
+        max_result_bytes=settings.max_result_bytes,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -1,5 +1,6 @@
 """The application: what answers which path, and what happens around it. Builds, opens nothing."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,6 +38,19 @@ class Presigner(uploads.Presigner, images.Presigner, Protocol):
     """What signs URLs."""
 
 
+class Delivery(Protocol):
+    """What shows pictures. A process without that role loads nothing that renders."""
+
+    @property
+    def presets(self) -> Mapping[str, object]:
+        """Every preset that is delivered, by name."""
+        ...
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Deliver one variant of an image."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What the api is set to."""
@@ -50,17 +64,48 @@ class Limits:
 def make_app(
     *,
     records: Records,
-    presigner: Presigner,
+    presigner: Presigner | None,
     authentication: Authentication,
     limits: Limits,
     registry: CollectorRegistry,
+    delivery: Delivery | None = None,
 ) -> web.Application:
-    """Put the application together from its collaborators."""
+    """Put the application together from its collaborators.
+
+    Without a presigner it has nothing to do with uploads; without a delivery it shows no pictures.
+    """
     metrics = ApiMetrics(registry)
     middlewares = [observed(metrics), with_problems, authenticated(authentication)]
     if limits.cors_origins:
         middlewares.insert(1, cross_origin(limits.cors_origins))
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    health = Health(records)
+    if presigner is not None:
+        _serve_uploads(app, records, presigner, limits, metrics)
+    app.router.add_get("/healthz", health.healthz)
+    app.router.add_get("/readyz", health.readyz)
+    app.router.add_get("/metrics", serve_metrics(registry))
+    app.router.add_get("/problems/{problem}", problems.explain)
+    if delivery is not None:
+        names = "|".join(map(re.escape, delivery.presets))
+        app.router.add_get(f"/{{preset:{names}}}/{{image}}", delivery.get)
+    document = openapi.document(
+        max_upload_bytes=limits.max_upload_bytes,
+        anonymous=authentication.anonymous,
+        uploads=presigner is not None,
+        presets=delivery.presets if delivery is not None else (),
+    )
+    app.router.add_get("/openapi.json", _serve(document))
+    return app
+
+
+def _serve_uploads(
+    app: web.Application,
+    records: Records,
+    presigner: Presigner,
+    limits: Limits,
+    metrics: ApiMetrics,
+) -> None:
     upload = uploads.Uploads(
         records=records,
         presigner=presigner,
@@ -74,18 +119,8 @@ def make_app(
         delivery_url=limits.delivery_url,
         url_seconds=limits.url_seconds,
     )
-    health = Health(records)
-    document = openapi.document(
-        max_upload_bytes=limits.max_upload_bytes, anonymous=authentication.anonymous
-    )
     app.router.add_post("/v1/uploads", upload.create)
     app.router.add_get("/v1/images/{imageId}", image.get)
-    app.router.add_get("/healthz", health.healthz)
-    app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", serve_metrics(registry))
-    app.router.add_get("/openapi.json", _serve(document))
-    app.router.add_get("/problems/{problem}", problems.explain)
-    return app
 
 
 def _serve(document: openapi.Schema) -> Any:

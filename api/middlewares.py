@@ -28,9 +28,9 @@ NOTES = web.RequestKey("notes", dict[str, Any])
 REQUEST_ID = web.RequestKey("request_id", str)
 
 PUBLIC_ROUTES = frozenset(
-    {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
+    {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}", "/{preset}/{image}"}
 )
-"""The only routes that are answered to anybody."""
+"""The only routes that are answered without credentials. Delivery knows its own by their URLs."""
 QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked for all the time by machines: logged only when something is wrong."""
 

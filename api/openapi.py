@@ -3,7 +3,7 @@
 A new route is a row in `OPERATIONS`; a test holds the table against the application's routes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.delivery.answers import Waiting
 from api.images import Image
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.uploads import UploadIssued, UploadRequest
@@ -24,6 +25,11 @@ _HEADERS: Mapping[str, str] = {
     "Idempotent-Replayed": "`true` if this image was there before the request.",
     "Retry-After": "Seconds to wait before asking again.",
     "ETag": "For If-None-Match. Absent if the answer has URLs that expire.",
+    "Cache-Control": "For how long who may keep it.",
+    "Vary": "The request's headers that the answer depends on.",
+    "Content-Disposition": "A file name, and whether to show or to save.",
+    "Content-Range": "Which bytes these are, of how many.",
+    "Server-Timing": "What the answer waited for.",
     "Allow": "The methods there are.",
     "WWW-Authenticate": "What to authenticate with, and what is wrong with what was sent.",
 }
@@ -76,6 +82,12 @@ _BODY = (
 _IMAGE_ID = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
 _PARAMETERS: Mapping[str, Schema] = {
     "imageId": _IMAGE_ID,
+    "preset": {"type": "string"},
+    "image": {
+        "type": "string",
+        "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}(\\.(avif|webp|jpg|png))?$",
+        "description": "The image id; with an extension nothing is negotiated.",
+    },
     "problem": {"type": "string", "enum": [problem.slug for problem in Problem]},
 }
 _IDEMPOTENCY_KEY = {
@@ -84,6 +96,23 @@ _IDEMPOTENCY_KEY = {
     "description": "The same key and request always mean the same image.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
 }
+_DELIVERY_PARAMETERS = tuple(
+    {"name": name, "in": "query", "description": text, "schema": schema}
+    for name, text, schema in (
+        (
+            "format",
+            "Wins over Accept.",
+            {"type": "string", "enum": ["avif", "webp", "jpeg", "png"]},
+        ),
+        ("download", "Answers as an attachment.", {"const": "1"}),
+        ("expires", "Until when it is signed, in seconds since 1970.", {"type": "integer"}),
+        ("key", "The id of the key it is signed with.", {"type": "string"}),
+        ("signature", "HMAC-SHA256 in base64url.", {"type": "string"}),
+    )
+)
+_PICTURE_HEADERS = ("ETag", "Cache-Control", "Vary", "Content-Disposition", "Server-Timing")
+_OF_UPLOADS = frozenset({"/v1/uploads", "/v1/images/{imageId}"})
+_OF_DELIVERY = frozenset({"/{preset}/{image}"})
 _TEXT = Answer(description="Yes.", media_type="text/plain")
 _IMAGE_HEADERS = ("ETag", "Retry-After")
 
@@ -118,6 +147,38 @@ OPERATIONS: tuple[Operation, ...] = (
             304: Answer(description="It is as the ETag says.", headers=_IMAGE_HEADERS),
         },
         problems=(*_PROTECTED, Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED),
+    ),
+    Operation(
+        method="get",
+        path="/{preset}/{image}",
+        summary="Deliver a variant in the format that the client would rather have",
+        headers=_DELIVERY_PARAMETERS,
+        answers={
+            200: Answer(description="The picture.", media_type="image/*", headers=_PICTURE_HEADERS),
+            202: Answer(
+                description="It is being worked on.", model=Waiting, headers=("Retry-After",)
+            ),
+            206: Answer(
+                description="A part of it.",
+                media_type="image/*",
+                headers=(*_PICTURE_HEADERS, "Content-Range"),
+            ),
+            304: Answer(description="It is as the ETag says.", headers=("ETag",)),
+        },
+        problems=(
+            Problem.INVALID_URL,
+            Problem.INVALID_SIGNATURE,
+            Problem.URL_EXPIRED,
+            Problem.UNKNOWN_IMAGE,
+            Problem.IMAGE_ERASED,
+            Problem.RANGE_NOT_SATISFIABLE,
+            Problem.NOT_RENDERED,
+            Problem.BUSY,
+            Problem.INTERNAL,
+            Problem.MISCONFIGURED,
+            Problem.UNAVAILABLE,
+        ),
+        public=True,
     ),
     Operation(
         method="get",
@@ -158,8 +219,17 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def document(*, max_upload_bytes: int, anonymous: bool) -> Schema:
-    """Make the document. `anonymous` leaves out the credentials that nobody asks for."""
+def document(
+    *,
+    max_upload_bytes: int,
+    anonymous: bool,
+    uploads: bool = True,
+    presets: Collection[str] = (),
+) -> Schema:
+    """Make the document of what is served: uploads, and the delivery of these presets.
+
+    `anonymous` leaves out the credentials that nobody asks for.
+    """
     schemes: Schema = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "A JWT, or an API key."},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
@@ -167,7 +237,10 @@ def document(*, max_upload_bytes: int, anonymous: bool) -> Schema:
     paths = {
         path: {row.method: _operation(row, anonymous=anonymous) for row in rows}
         for path, rows in groupby(OPERATIONS, key=lambda row: row.path)
+        if (uploads or path not in _OF_UPLOADS) and (presets or path not in _OF_DELIVERY)
     }
+    for path in _OF_DELIVERY & paths.keys():
+        paths[path]["get"]["parameters"][0]["schema"]["enum"] = list(presets)
     schemas = _schemas()
     schemas["UploadRequest"]["properties"]["size"]["maximum"] = max_upload_bytes
     return {
@@ -187,7 +260,7 @@ def document(*, max_upload_bytes: int, anonymous: bool) -> Schema:
 def _operation(row: Operation, *, anonymous: bool) -> Schema:
     names = [part.strip("{}") for part in row.path.split("/") if part.startswith("{")]
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
+        {"name": name, "in": "path", "required": True, "schema": dict(_PARAMETERS[name])}
         for name in names
     ]
     described: Schema = {
@@ -245,7 +318,7 @@ def _described(headers: Iterable[str]) -> Schema:
 def _schemas() -> Schema:
     """Describe every model: requests as they are read, answers as they are written."""
     _, requests = models_json_schema([(UploadRequest, "validation")], ref_template=_REF)
-    answers = (UploadIssued, Image, ProblemDocument, ProblemExplanation)
+    answers = (UploadIssued, Image, Waiting, ProblemDocument, ProblemExplanation)
     _, written = models_json_schema(
         [(model, "serialization") for model in answers], ref_template=_REF
     )

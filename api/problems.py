@@ -22,6 +22,11 @@ class Problem(Enum):
         "Invalid Idempotency-Key",
         "Send the header once, with 1 to 255 visible ASCII characters.",
     )
+    INVALID_URL = (
+        400,
+        "The URL is not understood",
+        "The detail names what is not. See /openapi.json.",
+    )
     UNAUTHENTICATED = (
         401,
         "Authentication is required",
@@ -32,6 +37,12 @@ class Problem(Enum):
         "The credentials are not accepted",
         "The detail says why. Get a fresh token, or a key that is set up here.",
     )
+    INVALID_SIGNATURE = (
+        403,
+        "The URL is not signed as it must be",
+        "Sign exactly this path and query with a key that is set up here.",
+    )
+    URL_EXPIRED = 403, "The URL has expired", "Get a fresh one from whoever gave you this one."
     UNKNOWN_PATH = 404, "There is nothing here", "Compare the path with /openapi.json."
     UNKNOWN_IMAGE = (
         404,
@@ -46,12 +57,18 @@ class Problem(Enum):
         "The body is too large",
         "Send at most 16384 bytes. Pictures go to the presigned URL, not here.",
     )
+    RANGE_NOT_SATISFIABLE = 416, "No such range", "Ask for bytes that Content-Range says there are."
     UNSUPPORTED_MEDIA_TYPE = (
         415,
         "Unsupported media type",
         "Send `Content-Type: application/json`, in UTF-8 and without a content encoding.",
     )
     INVALID_REQUEST = 422, "The request is not valid", "`errors` names every member at fault."
+    NOT_RENDERED = (
+        422,
+        "The picture cannot be rendered",
+        "The source is at fault, and the detail says how. Upload another.",
+    )
     IDEMPOTENCY_KEY_REUSED = (
         422,
         "The Idempotency-Key belongs to another request",
@@ -63,6 +80,7 @@ class Problem(Enum):
         "Safelight is not set up correctly",
         "Trying again does not help until the operator, whose log has the cause, has acted.",
     )
+    BUSY = 503, "Too much is being rendered", "Try again after Retry-After seconds."
     UNAVAILABLE = 503, "Temporarily unavailable", "Try again after Retry-After seconds."
 
     def __init__(self, status: int, title: str, remedy: str) -> None:

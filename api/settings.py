@@ -6,15 +6,63 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from api.apikeys import ApiKeys
+from api.delivery.signing import SigningKeys
+from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings, CommaSeparated
 
 S3_MAX_UPLOAD_BYTES = 5 * 1024**3
 """The largest object that one POST or PUT may make."""
 
 
-class ApiSettings(AwsSettings):
+UPLOADS, DELIVERY = "uploads", "delivery"
+ROLES = (UPLOADS, DELIVERY)
+
+
+class DeliverySettings(RenderSettings):
+    """What the role of delivery is told beside what every renderer is."""
+
+    signing_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys of delivery URLs as `id:secret` or `id:secret:user`, separated by "
+        "commas; the first one signs, all are accepted.",
+    )
+    render_queue: int = Field(
+        default=16,
+        ge=0,
+        le=10_000,
+        description="Renders on demand that may wait for a slot; beyond them the answer is 503.",
+    )
+    render_wait_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=300,
+        description="How long a render on demand may wait for a slot; then the answer is 503.",
+    )
+    max_result_bytes: int = Field(
+        default=32 * 1024**2, ge=1, description="Largest picture that is delivered, in bytes."
+    )
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _readable_signing_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None and not SigningKeys.read(keys.get_secret_value()):
+            raise ValueError("names no key; leave it unset to have none")
+        return keys
+
+    @property
+    def signing(self) -> SigningKeys:
+        """The keys that delivery URLs are signed with."""
+        return SigningKeys.read(self.signing_keys.get_secret_value() if self.signing_keys else "")
+
+
+class ApiSettings(DeliverySettings, AwsSettings):
     """Settings of `python -m api`."""
 
+    roles: CommaSeparated = Field(
+        default=(UPLOADS,),
+        description="What this process serves: `uploads` (upload URLs and images), `delivery` "
+        "(pictures), or both, separated by commas.",
+    )
     oidc_audience: CommaSeparated = Field(
         default=(),
         description="Who tokens must be meant for: `aud`, or Cognito's client id; "
@@ -56,12 +104,19 @@ class ApiSettings(AwsSettings):
         "none by default.",
     )
 
-    @field_validator("oidc_audience", "cors_origins", mode="before")
+    @field_validator("oidc_audience", "cors_origins", "roles", mode="before")
     @classmethod
     def _split(cls, text: object) -> object:
         if not isinstance(text, str):
             return text
         return tuple(word.strip() for word in text.split(",") if word.strip())
+
+    @field_validator("roles")
+    @classmethod
+    def _known_roles(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
+        if not roles or not set(roles) <= set(ROLES):
+            raise ValueError("must be uploads, delivery, or both, separated by commas")
+        return roles
 
     @field_validator("cors_origins")
     @classmethod
@@ -110,9 +165,10 @@ class ApiSettings(AwsSettings):
     @classmethod
     def _safe(cls, host: str, info: ValidationInfo) -> str:
         # A setting that is itself at fault is missing from the data, and was meant to be set.
-        if is_loopback(host) or any(
-            info.data.get(name, True) for name in ("oidc_issuer", "api_keys")
-        ):
+        # Delivery knows who may have what by its URLs.
+        only_delivers = set(info.data.get("roles", ())) == {DELIVERY}
+        authenticated = any(info.data.get(name, True) for name in ("oidc_issuer", "api_keys"))
+        if is_loopback(host) or only_delivers or authenticated:
             return host
         raise ValueError(
             "without authentication only a loopback address such as 127.0.0.1 may be listened on; "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safelight.aws.dependency import Dependency, Meanings
-from safelight.errors import Reason, Refused, Rejection, SafelightError, Superseded, Unavailable
+from safelight.errors import Reason, Rejection, SafelightError, Superseded, Unavailable
 from safelight.keys import read_asset_key
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Objects:
                 )
 
     async def read(self, key: str, *, max_bytes: int) -> Asset | None:
-        """Read an asset whole; None if it is not stored. Raises `Refused` if it is too large."""
+        """Read an asset whole; None if it is not stored. Raises a `Rejection` of one too large."""
         try:
             async with self._dependency.call(
                 "GetObject",
@@ -134,8 +134,7 @@ class Objects:
             ):
                 answer = await self._client.get_object(Bucket=self._assets_bucket, Key=key)
                 async with answer["Body"] as body:
-                    if answer["ContentLength"] > max_bytes:
-                        raise Refused("s3", f"{key} has {answer['ContentLength']} bytes")
+                    _check_size(answer["ContentLength"], max_bytes)
                     return _asset(answer, await body.read())
         except _NotStored:
             return None

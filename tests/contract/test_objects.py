@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from safelight.aws.objects import CACHE_CONTROL
-from safelight.errors import Reason, Refused, Rejection, SafelightError, Superseded
+from safelight.errors import Reason, Rejection, SafelightError, Superseded
 from safelight.keys import new_image_id
 from tests.contract.conftest import Place
 from tests.support.fakes import FakeObjects
@@ -216,7 +216,7 @@ async def test_an_asset_that_is_not_stored_is_none(store):
 
 async def test_an_asset_over_the_limit_is_not_read(store, tmp_path):
     key, _ = await put(store, tmp_path, b"picture")
-    with pytest.raises(Refused):
+    with pytest.raises(Rejection):
         await store.reader.read(key, max_bytes=6)
 
 

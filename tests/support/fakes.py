@@ -20,7 +20,7 @@ from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
-from safelight.errors import Reason, Refused, Rejection, Superseded, Unavailable
+from safelight.errors import Reason, Rejection, Superseded, Unavailable
 from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
 
@@ -115,7 +115,7 @@ class FakeObjects(Fake):
         self._called("read")
         stored = self.assets.get(key)
         if stored and len(stored.body) > max_bytes:
-            raise Refused("s3", f"{key} has {len(stored.body)} bytes")
+            raise Rejection(Reason.TOO_MANY_BYTES, f"{len(stored.body)} bytes")
         return self._asset(stored, stored.body) if stored else None
 
     async def look(self, key: str) -> Asset | None:

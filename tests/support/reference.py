@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
+from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings, Settings, variable
 from safelight.telemetry import ProcessMetrics
 from worker.metrics import WorkerMetrics
@@ -22,12 +23,12 @@ DEPENDS = frozenset({"slots", "memory_budget_bytes", "child_memory_bytes", "spoo
 """Settings whose default depends on the machine; their description says how."""
 
 
-def settings_table(settings: type[Settings], *, but: type[Settings] | None = None) -> str:
-    """List the settings that a class declares, but not those of another."""
+def settings_table(settings: type[Settings], *, but: tuple[type[Settings], ...] = ()) -> str:
+    """List the settings that a class declares, but not those of others."""
     rows = [
         f"| `{variable(name, field)}` | {_default(name, field)} | {field.description} |"
         for name, field in sorted(settings.model_fields.items())
-        if but is None or name not in but.model_fields
+        if not any(name in other.model_fields for other in but)
     ]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 
@@ -81,13 +82,19 @@ Credentials, region and endpoints come from AWS's standard chain alone; {standar
 
 {settings_table(AwsSettings)}
 
+## Whoever renders
+
+The worker, the API in its role of delivery, and `safelight render`.
+
+{settings_table(RenderSettings)}
+
 ## The API
 
-{settings_table(ApiSettings, but=AwsSettings)}
+{settings_table(ApiSettings, but=(AwsSettings, RenderSettings))}
 
 ## The worker
 
-{settings_table(WorkerSettings, but=AwsSettings)}
+{settings_table(WorkerSettings, but=(AwsSettings, RenderSettings))}
 """
 
 

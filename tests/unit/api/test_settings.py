@@ -109,3 +109,33 @@ def test_a_wrong_key_setting_is_not_taken_for_none(monkeypatch: pytest.MonkeyPat
 )  # fmt: skip
 def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+def test_a_process_serves_uploads_unless_it_is_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load(monkeypatch).roles == ("uploads",)
+    assert load(monkeypatch, SAFELIGHT_ROLES="delivery, uploads").roles == ("delivery", "uploads")
+    for wrong in ("", "images", "uploads,images"):
+        with pytest.raises(InvalidSettings, match=r"SAFELIGHT_ROLES: must be uploads, delivery"):
+            load(monkeypatch, SAFELIGHT_ROLES=wrong)
+
+
+def test_a_process_that_only_delivers_needs_no_authentication(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    anywhere = {"SAFELIGHT_HOST": "0.0.0.0"}  # noqa: S104 - meant
+    load(monkeypatch, SAFELIGHT_ROLES="delivery", **anywhere)
+    with pytest.raises(InvalidSettings, match="without authentication"):
+        load(monkeypatch, SAFELIGHT_ROLES="delivery,uploads", **anywhere)
+
+
+def test_signing_keys_at_fault_are_told_without_their_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load(monkeypatch, SAFELIGHT_SIGNING_KEYS="web:too-short")
+    assert "SAFELIGHT_SIGNING_KEYS: key web: a secret has at least 16" in str(caught.value)
+    assert "too-short" not in str(caught.value)
+    shown = load(monkeypatch, SAFELIGHT_SIGNING_KEYS="web:a-secret-of-the-web").printable()
+    assert "a-secret-of-the-web" not in shown

@@ -1,0 +1,1 @@
+"""Pictures by URL: found in the asset bucket, else rendered once, stored and answered."""

@@ -1,0 +1,57 @@
+"""What a delivery URL asks for: read once, and refused where it is not understood. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.delivery.signing import PARAMETERS
+from api.problems import Problem, Refusal
+from safelight.formats import WRITABLE
+from safelight.presets import Preset
+
+_FORMATS = {format.extension: format.name for format in WRITABLE} | {
+    format.name: format.name for format in WRITABLE
+}
+"""Extension or name -> format."""
+_OWN = frozenset({"format", "download"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the path's extension and the query say."""
+
+    format: str | None
+    """Named by the client, so that nothing is negotiated."""
+    download: bool
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], *, extension: str | None) -> "Asked":
+        """Read the words that are known; any other is refused, lest caches fill with copies."""
+        if len(query) != len(set(query)):
+            raise _refused("A query parameter is there twice.")
+        for name in query:
+            if name not in _OWN | PARAMETERS:
+                raise _refused(f"There is no query parameter {name[:40]!r} here.")
+        named = query.get("format", extension)
+        if named is not None and named not in _FORMATS:
+            raise _refused(f"{named[:40]!r} is no format; there are {_listed(_FORMATS)}.")
+        if query.get("download", "1") != "1":
+            raise _refused("`download` is 1 or not there.")
+        format = None if named is None else _FORMATS[named]
+        return cls(format=format, download="download" in query)
+
+    def formats(self, preset: Preset) -> tuple[str, ...]:
+        """List what may be answered with; the one that is named, if the preset allows it."""
+        if self.format is None:
+            return preset.deliverable
+        if self.format not in preset.deliverable:
+            allowed = _listed(preset.deliverable)
+            raise _refused(f"{preset.name!r} is not delivered as {self.format}, but as {allowed}.")
+        return (self.format,)
+
+
+def _refused(why: str) -> Refusal:
+    return Refusal(Problem.INVALID_URL, why)
+
+
+def _listed(names: Mapping[str, str] | tuple[str, ...]) -> str:
+    return ", ".join(names)

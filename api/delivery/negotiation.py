@@ -1,0 +1,85 @@
+"""Chooses what a client gets from what it says of itself: `Accept` and client hints. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from safelight.formats import BY_NAME
+from safelight.presets import Preset
+
+ANYWHERE = frozenset({"jpeg", "png"})
+"""Formats that every client shows. Others must be named: `*/*` is said by clients without AVIF."""
+HINTS = ("Sec-CH-DPR", "Sec-CH-Width")
+"""The client hints that are read."""
+RATIOS = (1.0, 1.5, 2.0, 3.0)
+"""Pixel ratios that boxes are scaled for; one between is taken for the next larger."""
+WIDTHS = (160, 240, 320, 480, 640, 960, 1280, 1920, 2560)
+"""Widths in pixels that boxes are scaled to: few, so that caches are not flooded."""
+
+
+def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tuple[str, ...]:
+    """Order the formats by what the client would rather have; of equals, as they are given.
+
+    Those that it does not accept are left out, but never all. Where the picture may be transparent,
+    a format that loses that comes after all that keep it.
+    """
+    ranges = _read(accept)
+    qualities = {format: _quality(ranges, format) for format in formats}
+    accepted = [format for format in formats if qualities[format] > 0]
+    if not accepted:
+        accepted = [format for format in formats if format in ANYWHERE] or [formats[-1]]
+
+    def rank(format: str) -> tuple[bool, float]:
+        return alpha and not BY_NAME[format].keeps_alpha, -qualities[format]
+
+    return tuple(sorted(accepted, key=rank))
+
+
+def wants_picture(accept: str | None, destination: str | None) -> bool:
+    """Tell whether the answer will be shown as a picture, whatever it is."""
+    named = any(name.startswith("image/") for name in _read(accept))
+    return destination == "image" or (destination is None and named)
+
+
+def hinted(preset: Preset, headers: Mapping[str, str]) -> Preset:
+    """Scale the preset's box as the client hints say, in steps, if the preset allows it.
+
+    A width counts device pixels, so the pixel ratio is in it already.
+    """
+    if not preset.hints or preset.box is None:
+        return preset
+    width = _number(headers.get("Sec-CH-Width"))
+    if width:
+        return preset.scaled(_step(width, WIDTHS) / preset.box[0])
+    ratio = _number(headers.get("Sec-CH-DPR"))
+    return preset.scaled(_step(ratio, RATIOS)) if ratio else preset
+
+
+def _read(accept: str | None) -> dict[str, float]:
+    """Read an Accept header (RFC 9110, 12.5.1): media range -> q. What is malformed is left out."""
+    ranges: dict[str, float] = {}
+    for item in (accept if accept is not None else "*/*").split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        if "/" not in name:
+            continue
+        weights = [text.partition("=")[2] for text in parameters if text.startswith("q=")]
+        weight = _number(weights[0]) if weights else 1.0
+        if weight is not None:
+            ranges[name] = min(weight, 1.0)
+    return ranges
+
+
+def _quality(ranges: Mapping[str, float], format: str) -> float:
+    named = ranges.get(BY_NAME[format].media_type)
+    if named is not None:
+        return named
+    return ranges.get("image/*", ranges.get("*/*", 0.0)) if format in ANYWHERE else 0.0
+
+
+def _number(text: str | None) -> float | None:
+    """Read a plain decimal number; None from anything else."""
+    if not text or len(text) > 10 or not text.isascii() or not text.replace(".", "", 1).isdigit():
+        return None
+    return float(text)
+
+
+def _step(value: float, steps: Sequence[float]) -> float:
+    return next((step for step in steps if step >= value), steps[-1])

@@ -1,0 +1,166 @@
+"""Delivery as clients meet it: real pixels, rendered in this process, between fakes of AWS."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
+from prometheus_client import CollectorRegistry
+
+from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.auth import Authentication
+from api.delivery.delivery import Delivery
+from api.delivery.misses import Misses
+from api.delivery.signing import SigningKeys
+from safelight import keys
+from safelight.aws.objects import Asset
+from safelight.imaging.admission import Admission
+from safelight.imaging.limits import Limits as ImagingLimits
+from safelight.imaging.plan import Plan
+from safelight.imaging.probe import Probe, probe
+from safelight.imaging.render import Rendering, render
+from safelight.imaging.spool import Spool
+from safelight.presets import Preset
+from safelight.record import Record, Status
+from tests.support import pictures
+from tests.support.fakes import Fake, FakeObjects, FakeRecords
+from tests.unit.api.clients import ALL_KEYS
+
+IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
+OTHER_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK7"
+SOURCE = pictures.encoded(Image.new("RGB", (60, 40), (200, 60, 60)), "JPEG")
+SIGNING = "web:a-secret-of-the-web,alices:a-secret-of-alice:alice"
+BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+NOBODY = pictures.encoded(Image.new("RGB", (8, 8), (9, 9, 9)), "PNG")
+
+
+class Renderer(Fake):
+    """Renders in this process; a gate that is shut holds every render up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def probe(self, path: Path) -> Probe:
+        self._called("probe")
+        return probe(path, ImagingLimits())
+
+    async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
+        self._called("render")
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.gate.wait()
+            return render(plan, source, directory, ImagingLimits())
+        finally:
+            self.at_once -= 1
+
+
+@dataclass
+class Gallery:
+    """A delivery, what is behind it, and a client."""
+
+    client: TestClient[web.Request, web.Application]
+    records: FakeRecords
+    objects: FakeObjects
+    renderer: Renderer
+    misses: Misses
+    signing: SigningKeys
+
+    def hang(self, source: bytes = SOURCE, *, image_id: str = IMAGE_ID, **changes: Any) -> Record:
+        """Put an uploaded picture there, settled, without any variant."""
+        key = keys.source_key(user_id="alice", image_id=image_id)
+        version = self.objects.upload(key, source)
+        settled: dict[str, Any] = {
+            "image_id": image_id,
+            "user_id": "alice",
+            "uploaded_at": 1,
+            "original_key": key,
+            "status": Status.COMPLETED,
+            "media_type": "image/jpeg",
+            "sha256": hashlib.sha256(source).hexdigest(),
+            "revision": version.version_id,
+            "version_id": version.version_id,
+            "sequencer": "1",
+        }
+        record = Record(**(settled | changes))
+        self.records.records[image_id] = record
+        return record
+
+    async def ask(
+        self, path: str, *, method: str = "GET", accept: str | None = "*/*", **headers: str
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.request(
+            method,
+            path,
+            headers=given | ({"Accept": accept} if accept is not None else {}),
+            skip_auto_headers=("Accept",),
+            allow_redirects=False,
+        ) as answer:
+            return answer, await answer.read()
+
+
+@asynccontextmanager
+async def open_gallery(
+    spool: Path,
+    *presets: Preset,
+    slots: int = 2,
+    queue: int = 4,
+    wait_seconds: float = 30,
+    max_result_bytes: int = 1024**2,
+    now: Callable[[], float] = time.time,
+) -> AsyncIterator[Gallery]:
+    records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
+    signing = SigningKeys.read(SIGNING)
+    with Spool(spool) as own:
+        misses = Misses(
+            assets=objects,
+            renderer=renderer,
+            admission=Admission(10**9),
+            spool=own,
+            slots=slots,
+            queue=queue,
+            wait_seconds=wait_seconds,
+            max_source_bytes=10**6,
+            max_result_bytes=max_result_bytes,
+        )
+        shown = Asset(
+            media_type="image/png",
+            size_bytes=len(NOBODY),
+            sha256=hashlib.sha256(NOBODY).hexdigest(),
+            body=NOBODY,
+        )
+        delivery = Delivery(
+            records=records,
+            objects=objects,
+            misses=misses,
+            presets=presets,
+            defaults={preset.name: shown for preset in presets if preset.default},
+            signing=signing,
+            max_result_bytes=max_result_bytes,
+            now=now,
+        )
+        app = make_app(
+            records=records,
+            presigner=None,
+            authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+            limits=Limits(max_upload_bytes=1, url_seconds=900),
+            registry=CollectorRegistry(),
+            delivery=delivery,
+        )
+        server = TestServer(app)
+        await server.start_server(**RUNNER_OPTIONS)
+        async with TestClient(server) as client:
+            yield Gallery(client, records, objects, renderer, misses, signing)

@@ -1,0 +1,377 @@
+"""A picture by URL: found or made, in the right format, with the right words for caches."""
+
+import asyncio
+import hashlib
+import io
+import json
+from itertools import islice
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from safelight import keys
+from safelight.errors import Reason, Rejection, Unavailable
+from safelight.presets import Preset
+from safelight.record import Status, Variant
+from tests.support import pictures
+from tests.support.fakes import FakeAsset
+from tests.unit.api.delivery.conftest import PRESETS
+from tests.unit.api.delivery.gallery import BROWSER, IMAGE_ID, NOBODY, OTHER_ID, SOURCE, Gallery
+
+BY_NAME = {preset.name: preset for preset in PRESETS}
+
+
+def key_of(preset: Preset, extension: str, *, revision: str = "v1") -> str:
+    return keys.asset_key(
+        image_id=IMAGE_ID,
+        revision=revision,
+        preset=preset.name,
+        fingerprint=preset.fingerprint,
+        extension=extension,
+    )
+
+
+def store_eagerly(gallery: Gallery, preset: Preset, extension: str, body: bytes) -> Variant:
+    """Have a variant as a worker would have made it."""
+    key = key_of(preset, extension)
+    media_type = f"image/{extension.replace('jpg', 'jpeg')}"
+    sha256 = hashlib.sha256(body).hexdigest()
+    gallery.objects.assets[key] = FakeAsset(body=body, media_type=media_type, sha256=sha256)
+    return Variant(key=key, media_type=media_type, width=1, height=1, size=len(body), sha256=sha256)
+
+
+async def test_what_a_worker_stored_is_answered_without_rendering(gallery: Gallery) -> None:
+    variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", b"as a worker made it")
+    gallery.hang(variants={"plain": variant})
+    answer, body = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert (answer.status, body) == (200, b"as a worker made it")
+    assert answer.content_type == "image/jpeg"
+    assert answer.headers["ETag"] == f'"{variant.sha256[:32]}"'
+    assert not gallery.renderer.calls
+
+
+async def test_a_miss_is_rendered_stored_and_never_rendered_again(gallery: Gallery) -> None:
+    gallery.hang()
+    first, made = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert (first.status, first.content_type) == (200, "image/jpeg")
+    assert Image.open(io.BytesIO(made)).size == (30, 20)
+    second, again = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert (second.status, again) == (200, made)
+    assert second.headers["ETag"] == first.headers["ETag"]
+    assert gallery.renderer.calls["render"] == 1
+    assert 'desc="rendered"' in first.headers["Server-Timing"]
+    assert 'desc="stored"' in second.headers["Server-Timing"]
+
+
+async def test_what_is_rendered_on_demand_has_the_key_that_a_worker_would_give_it(
+    gallery: Gallery,
+) -> None:
+    gallery.hang()
+    await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert set(gallery.objects.assets) == {key_of(BY_NAME["plain"], "jpg")}
+
+
+async def test_a_new_revision_is_another_picture(gallery: Gallery) -> None:
+    gallery.hang()
+    await gallery.ask(f"/plain/{IMAGE_ID}")
+    gallery.hang(pictures.encoded(Image.new("RGB", (40, 60)), "JPEG"))
+    _, new = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert Image.open(io.BytesIO(new)).size == (20, 30)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (BROWSER, "image/avif"),
+        ("image/webp,*/*", "image/webp"),
+        ("*/*", "image/jpeg"),
+        (None, "image/jpeg"),
+        ("text/html", "image/jpeg"),
+    ],
+)
+async def test_the_client_gets_the_best_format_that_it_names(
+    gallery: Gallery, accept: str | None, media_type: str
+) -> None:
+    gallery.hang()
+    answer, _ = await gallery.ask(f"/small/{IMAGE_ID}", accept=accept)
+    assert (answer.status, answer.content_type) == (200, media_type)
+    assert answer.headers["Vary"] == "Accept"
+
+
+async def test_an_extension_or_a_format_wins_over_accept(gallery: Gallery) -> None:
+    gallery.hang()
+    for path in (f"/small/{IMAGE_ID}.webp", f"/small/{IMAGE_ID}?format=webp"):
+        answer, _ = await gallery.ask(path, accept="image/avif")
+        assert answer.content_type == "image/webp"
+
+
+async def test_what_is_transparent_stays_so(gallery: Gallery) -> None:
+    gallery.hang(pictures.translucent_png(), media_type="image/png")
+    answer, body = await gallery.ask(f"/small/{IMAGE_ID}", accept="*/*")
+    assert answer.content_type == "image/png"
+    assert Image.open(io.BytesIO(body)).convert("RGBA").getchannel("A").getextrema() == (0, 255)
+
+
+async def test_of_auto_the_format_that_its_render_chose_is_answered_if_it_is_welcome(
+    gallery: Gallery,
+) -> None:
+    variant = store_eagerly(gallery, BY_NAME["best"], "webp", b"chosen")
+    gallery.hang(variants={"best": variant})
+    _, body = await gallery.ask(f"/best/{IMAGE_ID}", accept=BROWSER)
+    assert body == b"chosen"
+    answer, body = await gallery.ask(f"/best/{IMAGE_ID}", accept="*/*")
+    assert (answer.content_type, body[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize(
+    ("headers", "width"),
+    [
+        ({}, 20),
+        ({"Sec_CH_DPR": "2"}, 40),
+        ({"Sec_CH_DPR": "1.2"}, 30),
+        ({"Sec_CH_DPR": "99"}, 60),
+        ({"Sec_CH_DPR": "much"}, 20),
+        ({"Sec_CH_Width": "10"}, 60),
+    ],
+)
+async def test_hints_scale_the_box_in_steps_and_never_enlarge_the_picture(
+    gallery: Gallery, headers: dict[str, str], width: int
+) -> None:
+    gallery.hang()
+    answer, body = await gallery.ask(f"/hinted/{IMAGE_ID}", **headers)
+    assert Image.open(io.BytesIO(body)).width == width
+    assert answer.headers["Vary"] == "Accept, Sec-CH-DPR, Sec-CH-Width"
+
+
+async def test_hints_mean_nothing_where_the_preset_does_not_allow_them(gallery: Gallery) -> None:
+    gallery.hang()
+    _, body = await gallery.ask(f"/plain/{IMAGE_ID}", Sec_CH_DPR="2")
+    assert Image.open(io.BytesIO(body)).width == 30
+
+
+async def test_caches_are_told_how_long_and_by_what_to_forget(gallery: Gallery) -> None:
+    gallery.hang()
+    answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert answer.headers["Cache-Control"] == "public, max-age=3600"
+    fingerprint = BY_NAME["plain"].fingerprint
+    assert answer.headers["x-amz-meta-cache-tag"] == f"img-{IMAGE_ID},preset-{fingerprint}"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Disposition"] == f'inline; filename="{IMAGE_ID}-plain.jpg"'
+
+
+async def test_a_download_is_an_attachment(gallery: Gallery) -> None:
+    gallery.hang()
+    answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}?download=1")
+    assert answer.headers["Content-Disposition"].startswith("attachment;")
+
+
+@pytest.mark.parametrize("eager", [True, False])
+async def test_what_the_client_has_is_not_sent_again(gallery: Gallery, eager: bool) -> None:
+    variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", b"picture")
+    gallery.hang(variants={"plain": variant} if eager else {})
+    first, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
+    gallery.objects.calls.clear()
+    again, body = await gallery.ask(f"/plain/{IMAGE_ID}", If_None_Match=first.headers["ETag"])
+    assert (again.status, body) == (304, b"")
+    for name in ("ETag", "Cache-Control", "Vary"):
+        assert again.headers[name] == first.headers[name]
+    assert gallery.objects.calls["read"] == 0
+    assert gallery.objects.calls["look"] == (0 if eager else 1)
+    other, body = await gallery.ask(f"/plain/{IMAGE_ID}", If_None_Match='"another"')
+    assert (other.status, body) == (200, b"picture")
+
+
+async def test_head_is_get_without_the_picture(gallery: Gallery) -> None:
+    gallery.hang()
+    for _ in ("a miss", "a hit"):
+        head, nothing = await gallery.ask(f"/plain/{IMAGE_ID}", method="HEAD")
+        got, body = await gallery.ask(f"/plain/{IMAGE_ID}")
+        assert (head.status, nothing) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(body))
+        told = ("ETag", "Content-Type", "Cache-Control", "Vary", "Accept-Ranges")
+        assert {name: head.headers[name] for name in told} == {
+            name: got.headers[name] for name in told
+        }
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part", "told"),
+    [
+        ("bytes=0-2", 206, b"012", "bytes 0-2/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
+        ("bytes=5-99", 206, b"56789", "bytes 5-9/10"),
+        ("bytes=0-0,5-6", 200, b"0123456789", None),
+        ("lines=1-2", 200, b"0123456789", None),
+        ("bytes=2-1", 200, b"0123456789", None),
+    ],
+)
+async def test_a_part_can_be_asked_for(
+    gallery: Gallery, asked: str, status: int, part: bytes, told: str | None
+) -> None:
+    variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", b"0123456789")
+    gallery.hang(variants={"plain": variant})
+    answer, body = await gallery.ask(f"/plain/{IMAGE_ID}", Range=asked)
+    assert (answer.status, body, answer.headers.get("Content-Range")) == (status, part, told)
+
+
+async def test_a_range_beyond_the_picture_and_one_of_another_version(gallery: Gallery) -> None:
+    variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", b"0123456789")
+    gallery.hang(variants={"plain": variant})
+    beyond, _ = await gallery.ask(f"/plain/{IMAGE_ID}", Range="bytes=10-")
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, "bytes */10")
+    other, body = await gallery.ask(f"/plain/{IMAGE_ID}", Range="bytes=0-1", If_Range='"old"')
+    assert (other.status, len(body)) == (200, 10)
+    tag = f'"{variant.sha256[:32]}"'
+    same, body = await gallery.ask(f"/plain/{IMAGE_ID}", Range="bytes=0-1", If_Range=tag)
+    assert (same.status, body) == (206, b"01")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "problem"),
+    [
+        (f"/plain/{OTHER_ID}", 404, "unknown_image"),
+        ("/plain/x", 404, "unknown_image"),
+        (f"/other/{IMAGE_ID}", 404, "unknown_path"),
+        (f"/plain/{IMAGE_ID}.gif", 400, "invalid_url"),
+        (f"/plain/{IMAGE_ID}.webp", 400, "invalid_url"),
+        (f"/plain/{IMAGE_ID}.jpg.jpg", 400, "invalid_url"),
+        (f"/plain/{IMAGE_ID}?width=5", 400, "invalid_url"),
+        (f"/plain/{IMAGE_ID}?download=2", 400, "invalid_url"),
+        (f"/plain/{IMAGE_ID}?format=jpeg&format=png", 400, "invalid_url"),
+        (f"/plain/{IMAGE_ID}?key=web", 403, "invalid_signature"),
+    ],
+)
+async def test_what_is_not_there_or_not_understood_is_told_and_not_kept(
+    gallery: Gallery, path: str, status: int, problem: str
+) -> None:
+    gallery.hang()
+    answer, body = await gallery.ask(path)
+    assert (answer.status, json.loads(body)["type"]) == (status, f"/problems/{problem}")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_an_erased_image_is_gone_and_a_rejected_one_tells_why(gallery: Gallery) -> None:
+    gallery.hang(status=Status.ERASED)
+    answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert answer.status == 410
+    gallery.hang(status=Status.REJECTED, reason=Reason.TRUNCATED, detail="ends early")
+    answer, body = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert (answer.status, json.loads(body)["detail"]) == (422, "truncated: ends early")
+
+
+async def test_a_picture_that_is_worked_on_is_neither_there_nor_missing(gallery: Gallery) -> None:
+    gallery.hang(status=Status.PENDING)
+    answer, body = await gallery.ask(f"/plain/{IMAGE_ID}", accept=BROWSER)
+    assert answer.status == 202
+    assert json.loads(body) == {"imageId": IMAGE_ID, "status": "pending"}
+    assert (answer.headers["Retry-After"], answer.headers["Cache-Control"]) == ("1", "no-store")
+    shown, body = await gallery.ask(f"/avatar/{IMAGE_ID}", accept=BROWSER)
+    assert (shown.status, body, shown.headers["Retry-After"]) == (202, NOBODY, "1")
+    assert shown.headers["Cache-Control"] == "public, max-age=5"
+
+
+async def test_the_default_picture_is_shown_to_who_looks_and_the_problem_told_to_who_reads(
+    gallery: Gallery,
+) -> None:
+    shown, body = await gallery.ask(f"/avatar/{OTHER_ID}", accept=BROWSER)
+    assert (shown.status, shown.content_type, body) == (404, "image/png", NOBODY)
+    told, body = await gallery.ask(f"/avatar/{OTHER_ID}", accept="application/json")
+    assert (told.status, json.loads(body)["type"]) == (404, "/problems/unknown_image")
+    page, _ = await gallery.ask(f"/avatar/{OTHER_ID}", accept=BROWSER, Sec_Fetch_Dest="document")
+    assert page.content_type == "application/problem+json"
+
+
+async def test_200_who_want_one_cold_result_at_once_get_it_from_one_render(
+    gallery: Gallery,
+) -> None:
+    gallery.hang()
+    gallery.renderer.gate.clear()
+    asking = [asyncio.create_task(gallery.ask(f"/plain/{IMAGE_ID}")) for _ in range(200)]
+    while not gallery.renderer.at_once:
+        await asyncio.sleep(0)
+    gallery.renderer.gate.set()
+    answers = await asyncio.gather(*asking)
+    assert {answer.status for answer, _ in answers} == {200}
+    assert len({body for _, body in answers}) == 1
+    assert gallery.renderer.calls["render"] == 1
+
+
+async def test_when_slots_and_queue_are_full_the_answer_is_503_at_once(open_: Any) -> None:
+    presets = [
+        Preset(name=f"p{n}", format="jpeg", box=(n, n), access="public") for n in range(1, 9)
+    ]
+    gallery: Gallery = await open_(*presets, slots=2, queue=3)
+    gallery.hang()
+    gallery.renderer.gate.clear()
+    paths = [f"/{preset.name}/{IMAGE_ID}" for preset in presets]
+    asking = [asyncio.create_task(gallery.ask(path)) for path in paths]
+    for refused in islice(asyncio.as_completed(asking), 3):
+        answer, _ = await refused
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "15")
+    alive, _ = await gallery.ask("/healthz")
+    assert alive.status == 200
+    gallery.renderer.gate.set()
+    statuses = [answer.status for answer, _ in await asyncio.gather(*asking)]
+    assert sorted(statuses) == [200] * 5 + [503] * 3
+    assert gallery.renderer.most_at_once <= 2
+    assert gallery.misses.under_way == 0
+
+
+async def test_who_waits_too_long_for_a_slot_is_told_to_come_back(open_: Any) -> None:
+    presets = [Preset(name=f"p{n}", format="jpeg", box=(n, n), access="public") for n in (5, 6)]
+    gallery: Gallery = await open_(*presets, slots=1, wait_seconds=0.01)
+    gallery.hang()
+    gallery.renderer.gate.clear()
+    first = asyncio.create_task(gallery.ask(f"/p5/{IMAGE_ID}"))
+    while not gallery.renderer.at_once:
+        await asyncio.sleep(0)
+    second, _ = await gallery.ask(f"/p6/{IMAGE_ID}")
+    assert second.status == 503
+    gallery.renderer.gate.set()
+    assert (await first)[0].status == 200
+
+
+async def test_a_picture_that_cannot_be_rendered_is_not_tried_for_every_viewer(
+    gallery: Gallery,
+) -> None:
+    gallery.hang(SOURCE[: len(SOURCE) // 2])
+    for _ in range(3):
+        answer, body = await gallery.ask(f"/plain/{IMAGE_ID}")
+        assert (answer.status, json.loads(body)["type"]) == (422, "/problems/not_rendered")
+    assert gallery.renderer.calls["probe"] == 1
+
+
+async def test_a_source_that_was_replaced_meanwhile_is_not_shown_as_the_old_one(
+    gallery: Gallery,
+) -> None:
+    gallery.hang(version_id=None, sha256="00" * 32)
+    answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert not gallery.objects.assets
+
+
+async def test_a_service_that_is_down_is_a_503_and_leaves_nothing_behind(gallery: Gallery) -> None:
+    gallery.hang()
+    for operation in ("read", "fetch", "put"):
+        gallery.objects.fail_next[operation] = [Unavailable("s3", "slow down")]
+        answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5"), operation
+    assert (await gallery.ask(f"/plain/{IMAGE_ID}"))[0].status == 200
+
+
+async def test_a_result_that_is_too_large_is_refused(open_: Any) -> None:
+    gallery: Gallery = await open_(
+        Preset(name="plain", format="png", access="public"), max_result_bytes=50
+    )
+    gallery.hang()
+    answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert answer.status == 422
+    assert not gallery.objects.assets
+
+
+async def test_a_source_that_is_gone_is_unknown(gallery: Gallery) -> None:
+    gallery.hang()
+    gallery.objects.fail_next["fetch"] = [Rejection(Reason.SOURCE_GONE, "gone")]
+    assert (await gallery.ask(f"/plain/{IMAGE_ID}"))[0].status == 404
