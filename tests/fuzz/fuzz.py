@@ -17,11 +17,18 @@ import atheris
 # What is only arithmetic on pixels is left out: watched, it would take most of the time.
 _WATCHED = [
     "safelight.formats",
-    *(f"safelight.imaging.{name}" for name in ("libvips", "plan", "probe", "render", "structure")),
+    *(
+        f"safelight.imaging.{name}"
+        for name in (
+            *("colours", "decoders", "encode", "gainmap", "libvips"),
+            *("plan", "probe", "render", "rights", "structure"),
+        )
+    ),
 ]
 
 with atheris.instrument_imports(include=_WATCHED):
     from safelight.errors import Rejection
+    from safelight.imaging.decoders import accept_svg
     from safelight.imaging.libvips import restrict
     from safelight.imaging.limits import MIB, Limits
     from safelight.imaging.plan import plan
@@ -31,7 +38,7 @@ with atheris.instrument_imports(include=_WATCHED):
     from tests.fuzz.seeds import seeds
 
 OUT = Path(__file__).parents[2] / "build" / "fuzz"
-LIMITS = Limits(max_pixels=4_000_000, max_total_pixels=4_000_000)
+LIMITS = Limits(max_pixels=4_000_000, max_total_pixels=4_000_000, accept_svg=True)
 """Small, so that time goes into finding and not into large pictures."""
 
 
@@ -42,6 +49,7 @@ def main() -> None:
     for name, data in seeds().items():
         (corpus / name.replace(" ", "-").replace(":", "")).write_bytes(data)
     restrict()
+    accept_svg()
     with tempfile.TemporaryDirectory(prefix="safelight-fuzz-") as place:
         directory = Path(place)
 

@@ -31,10 +31,12 @@ from tests.fuzz.seeds import seeds
 
 OUT = Path(__file__).parents[2] / "build" / "fuzz" / "mutate"
 GRACE_SECONDS = 1
+LIMITS = Limits(accept_svg=True)
 PRESETS = (
     Preset(name="full", format="webp", effort=0),
-    Preset(name="fit", format="jpeg", box=(64, 64)),
-    Preset(name="cut", format="png", box=(32, 48), fit="cover"),
+    Preset(name="move", format="webp", effort=0, box=(64, 64), animated=True),
+    Preset(name="fit", format="jpeg", box=(64, 64), hdr=True, keep=("copyright",)),
+    Preset(name="cut", format="png", box=(32, 48), fit="cover", gravity="attention", colour="p3"),
     Preset(name="pad", format="avif", box=(24, 24), fit="contain"),
 )
 TELL_EVERY = 2000
@@ -68,13 +70,12 @@ class Figures:
 class Slot:
     """One pool of one child, so that it is known which picture a child died under."""
 
-    def __init__(self, limits: Limits, figures: Figures, directory: Path) -> None:
-        self._limits = limits
+    def __init__(self, figures: Figures, directory: Path) -> None:
         self._figures = figures
         self._directory = directory
         self._exits: list[str] = []
         self._seconds: list[float] = []
-        self._pool = RenderPool(slots=1, limits=limits, on_child_exit=self._exits.append)
+        self._pool = RenderPool(slots=1, limits=LIMITS, on_child_exit=self._exits.append)
 
     @contextlib.asynccontextmanager
     async def started(self) -> AsyncIterator["Slot"]:
@@ -127,14 +128,14 @@ class Slot:
         if died:
             yield f"a child died: {', '.join(died)}"
         # A job whose child died is tried again, and a canary is rendered.
-        allowed = (1 + len(died)) * (self._limits.max_seconds + GRACE_SECONDS)
+        allowed = (1 + len(died)) * (LIMITS.max_seconds + GRACE_SECONDS)
         longest = max(self._seconds)
         figures.longest_seconds = max(figures.longest_seconds, longest)
         if longest > allowed:
             yield f"took {longest:.1f} s"
         highest = max(_peaks_of_children(), default=0)
         figures.highest_child_bytes = max(figures.highest_child_bytes, highest)
-        if highest > self._limits.child_memory_bytes:
+        if highest > LIMITS.child_memory_bytes:
             yield f"a child had {highest} bytes"
 
 
@@ -149,13 +150,13 @@ def _peaks_of_children() -> Iterator[int]:
                         yield int(line.split()[1]) * 1024
 
 
-async def run(numbers: Iterator[int], *, seed: int, slots: int, limits: Limits) -> Figures:
+async def run(numbers: Iterator[int], *, seed: int, slots: int) -> Figures:
     """Share the numbers among slots and add up what comes of them."""
     figures, samples = Figures(), seeds()
 
     async def work() -> None:
         with tempfile.TemporaryDirectory(prefix="safelight-mutate-") as directory:
-            async with Slot(limits, figures, Path(directory)).started() as slot:
+            async with Slot(figures, Path(directory)).started() as slot:
                 for number in numbers:
                     await slot.try_one(number, seed, samples)
                     if figures.pictures % TELL_EVERY == 0:
@@ -176,7 +177,7 @@ def main() -> None:
     asked = parser.parse_args()
     numbers = iter(range(asked.pictures)) if asked.only is None else iter([asked.only])
     started = time.monotonic()
-    figures = asyncio.run(run(numbers, seed=asked.seed, slots=asked.slots, limits=Limits()))
+    figures = asyncio.run(run(numbers, seed=asked.seed, slots=asked.slots))
     report = {
         **vars(figures),
         "seed": asked.seed,
