@@ -159,7 +159,7 @@ def _resolve_once_a_bucket(client: Any) -> None:
     though no rule asks for it, so that each key is resolved anew: a quarter of what a call costs.
     """
     resolver = client._ruleset_resolver  # noqa: SLF001 - there is no public way to the parameters
-    asked = resolver._param_definitions  # noqa: SLF001
-    resolver._param_definitions = {  # noqa: SLF001
+    asked = resolver._param_definitions  # noqa: SLF001 - as above
+    resolver._param_definitions = {  # noqa: SLF001 - as above
         name: definition for name, definition in asked.items() if name != "Key"
     }
