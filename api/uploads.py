@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import chain
 from typing import Annotated, Literal, Protocol, Self
 
 from aiohttp import web
@@ -31,7 +32,10 @@ from safelight.record import Record, Status
 
 UNKNOWN_TYPE = "application/octet-stream"
 """For clients that do not know: the picture's content decides, as it always does."""
-CONTENT_TYPES = (*(format.media_type for format in READABLE), UNKNOWN_TYPE)
+CONTENT_TYPES = (
+    *chain.from_iterable((format.media_type, *format.also_declared) for format in READABLE),
+    UNKNOWN_TYPE,
+)
 
 PENDING_SECONDS = 24 * 3600
 """How long an upload that never arrives is remembered after its URL has ended."""

@@ -38,6 +38,8 @@ class Format:
     loader: str | None = None
     """The libvips operation that reads it, the only one un-blocked for it; None where libvips has
     none (`imaging/decoders.py`)."""
+    also_declared: tuple[str, ...] = ()
+    """Other media types under which clients upload it."""
     coding: str | None = None
     """What libvips must call the coding inside its container, where that may hold several."""
     saver: str | None = None
@@ -204,6 +206,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="heic",
         media_type="image/heic",
+        also_declared=("image/heif",),
         extension="heic",
         matches=_has_brand(b"heic", b"heix", b"heim", b"heis"),
         loader="heifload",

@@ -80,7 +80,8 @@ async def test_a_checksum_is_signed_in_lower_case(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "media_type", [*(format.media_type for format in READABLE), "application/octet-stream"]
+    "media_type",
+    [*(format.media_type for format in READABLE), "image/heif", "application/octet-stream"],
 )
 async def test_every_readable_format_may_be_declared(api: Api, media_type: str) -> None:
     answer, _ = await api.post(wish(contentType=media_type))
