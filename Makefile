@@ -32,6 +32,9 @@ tests: .venv/.dev .venv-emulator/.ready ## Run the tests
 faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m '' --timeout 600 --durations 15 tests/faults
 
+image-test: .venv/.dev .venv/.image .venv-emulator/.ready ## Build the image and put it to work (needs root, buildah, mmdebstrap)
+	$(BIN)/python -m pytest -m '' --timeout 1800 tests/image
+
 mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything is hurt
 	$(BIN)/python -m tests.fuzz.mutate
 
@@ -44,7 +47,7 @@ fuzz: .venv/.fuzz ## Look for bytes that break probing or rendering, for FUZZ_SE
 bench-quality: .venv/.quality ## Measure what quality = "auto" saves at equal SSIMULACRA 2
 	$(BIN)/python -m bench.quality
 
-.PHONY: fuzz bench-quality
+.PHONY: fuzz bench-quality image-test
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -88,7 +91,7 @@ clean: ## Remove what the other targets made
 	@$(BIN)/python $(PIP) --no-build-isolation -r requirements/dev.txt
 	@touch $@
 
-.venv/.quality .venv/.fuzz: .venv/.%: .venv/.dev requirements/%.txt
+.venv/.quality .venv/.fuzz .venv/.image: .venv/.%: .venv/.dev requirements/%.txt
 	@echo "Installing what $* needs into .venv (once)"
 	@$(BIN)/python $(PIP) -r requirements/$*.txt
 	@touch $@

@@ -10,4 +10,5 @@ compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-has
 "${compile[@]}" -c runtime.txt dev.in -o dev.txt
 "${compile[@]}" -c dev.txt quality.in -o quality.txt
 "${compile[@]}" -c dev.txt fuzz.in -o fuzz.txt
+"${compile[@]}" -c dev.txt image.in -o image.txt
 "${compile[@]}" bench.in -o bench.txt

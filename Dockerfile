@@ -1,0 +1,49 @@
+# One image for both programs: `python -m api` and `python -m worker`, and the operator's `safelight`.
+#
+#   docker buildx build --platform linux/amd64,linux/arm64 -t safelight .
+#
+# Pin the base by digest: --build-arg BASE=docker.io/library/python:3.13-slim@sha256:...
+ARG BASE=docker.io/library/python:3.13-slim
+
+FROM ${BASE} AS build
+WORKDIR /source
+COPY requirements requirements
+# Wheels of exactly what is locked. The build backends stay here.
+RUN python -m venv /tools \
+    && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
+    && /tools/bin/pip wheel --no-cache-dir --no-build-isolation --require-hashes \
+        --wheel-dir /wheels -r requirements/runtime.txt
+COPY . .
+RUN /tools/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
+    && python -m venv --without-pip /opt/safelight \
+    && /tools/bin/pip --python /opt/safelight/bin/python install --no-index \
+        --find-links /wheels safelight
+
+FROM ${BASE}
+# Nobody installs anything here later.
+RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* \
+    && groupadd --gid 10001 safelight \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/spool/safelight \
+        --shell /usr/sbin/nologin safelight \
+    && install --directory --owner 10001 --group 10001 --mode 0700 /var/spool/safelight
+COPY --from=build /opt/safelight /opt/safelight
+COPY presets.toml /etc/safelight/presets.toml
+COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy
+
+# glibc keeps freed memory in an arena for each thread: two, or a worker seems to grow.
+# Nothing is imported from the working directory, nor written beside the code.
+ENV PATH=/opt/safelight/bin:/usr/local/bin:/usr/bin:/bin \
+    MALLOC_ARENA_MAX=2 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
+    PYTHONUNBUFFERED=1 \
+    SAFELIGHT_PRESETS=/etc/safelight/presets.toml \
+    SAFELIGHT_SPOOL=/var/spool/safelight \
+    TMPDIR=/var/spool/safelight
+
+# The one place that is written to. Fargate gives a volume here the owner that it has in the image.
+VOLUME /var/spool/safelight
+USER 10001:10001
+WORKDIR /
+EXPOSE 8080 9464
+CMD ["python", "-m", "worker"]

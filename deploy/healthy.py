@@ -1,0 +1,31 @@
+#!/usr/bin/env -S python3 -I
+"""Ask a program on this host whether it is well: `healthy PORT`. For health checks of containers.
+
+Exit code 0 if `/healthz` answers 200, 1 if it does not, 2 for a wrong command line. Only the
+standard library: it starts every few seconds, beside pictures being rendered.
+"""
+
+import http.client
+import sys
+
+SECONDS = 4
+
+
+def main() -> int:
+    """Ask, and say what came of it."""
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        print("usage: healthy PORT", file=sys.stderr)  # noqa: T201 - for a person
+        return 2
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        print(answer.status, answer.read(200).decode(errors="replace").strip())  # noqa: T201 - as above
+    except (OSError, http.client.HTTPException) as error:
+        print(f"no answer: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return 1
+    return 0 if answer.status == http.client.OK else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The image, really built and really started, where there is no container engine.
+
+buildah builds it in a chroot, on a base that mmdebstrap makes of Debian packages. It is started as
+an engine would: as the image's user, with the image's environment, on a read-only root with one
+volume, in mount and process namespaces of its own. Only the network is the machine's.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.local.emulator import ROOT
+
+BASE, IMAGE = "localhost/safelight-base", "localhost/safelight-test"
+SUITE = "trixie"
+"""The Debian release that python:3.13-slim is made of too."""
+PACKAGES = "python3,python3-venv,ca-certificates"
+PIP_SETTINGS = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf")
+USED = ("buildah", "mmdebstrap", "unshare")
+
+
+def missing_programs() -> str:
+    """Name what has to be installed first; nothing if all is there."""
+    missing = [name for name in USED if not shutil.which(name)]
+    return f"needs {', '.join(missing)}: apt-get install buildah mmdebstrap" if missing else ""
+
+
+def run(*command: str | Path, **how: Any) -> str:
+    """Run a program that must succeed; what it printed."""
+    done = subprocess.run(
+        [str(word) for word in command], check=False, capture_output=True, text=True, **how
+    )
+    assert done.returncode == 0, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+    return done.stdout.strip()
+
+
+def build(directory: Path) -> "Image":
+    """Build the Dockerfile; the base is made once and kept in a folder."""
+    base = directory / f"{SUITE}.tar"
+    if not base.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        unfinished = base.with_suffix(".new.tar")
+        run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, unfinished)
+        unfinished.rename(base)
+    container = run("buildah", "from", "scratch")
+    run("buildah", "add", "--quiet", container, base, "/")
+    link = "ln -sf /usr/bin/python3 /usr/local/bin/python"  # the name it has in python:3.13-slim
+    run("buildah", "run", "--isolation", "chroot", container, "--", "sh", "-c", link)
+    run("buildah", "commit", "--quiet", "--rm", container, BASE)
+    mounts = [f"--volume={Path('/etc/ssl/certs')}:/etc/ssl/certs:ro"]
+    mounts += [f"--volume={path}:/etc/pip.conf:ro" for path in PIP_SETTINGS if path.exists()]
+    run(
+        *("buildah", "bud", "--isolation", "chroot", *mounts),
+        *("--build-arg", f"BASE={BASE}", "--tag", IMAGE, ROOT),
+    )
+    return Image.opened()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A built image, its files unpacked."""
+
+    container: str
+    root: Path
+    config: Mapping[str, Any]
+    """As OCI has it: User, Env, Cmd, Volumes, WorkingDir."""
+
+    @classmethod
+    def opened(cls) -> "Image":
+        """Unpack the image that was built last."""
+        inspected = json.loads(run("buildah", "inspect", "--type", "image", IMAGE))
+        container = run("buildah", "from", "--pull-never", IMAGE)
+        root = Path(run("buildah", "mount", container))
+        return cls(container=container, root=root, config=inspected["OCIv1"]["config"])
+
+    def close(self) -> None:
+        """Remove what was unpacked; the image stays."""
+        run("buildah", "rm", self.container)
+
+    def command(
+        self, words: Sequence[str], *, spool: Path, environment: Mapping[str, str]
+    ) -> list[str]:
+        """Write the command that starts a program in the image, with a folder as its volume."""
+        ((volume, _),) = self.config["Volumes"].items()
+        variables = [*self.config["Env"], *(f"{name}={one}" for name, one in environment.items())]
+        root = shlex.quote(str(self.root))
+        script = f"""set -e
+            mount --make-rprivate /
+            mount --bind {root} {root}
+            mount --bind {shlex.quote(str(spool))} {root}{volume}
+            mount --rbind /dev {root}/dev
+            mount -t proc proc {root}/proc
+            mount -o remount,ro,bind {root}
+            exec chroot --userspec={self.config["User"]} {root} /usr/bin/env -i \
+                --chdir={self.config["WorkingDir"]} {shlex.join(variables)} {shlex.join(words)}"""
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script]
+
+
+def terminate(unshare_pid: int) -> None:
+    """Ask the program to end, as an engine asks a container's first process."""
+    children = Path(f"/proc/{unshare_pid}/task/{unshare_pid}/children").read_text().split()
+    for child in children:
+        os.kill(int(child), signal.SIGTERM)
