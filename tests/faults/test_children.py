@@ -173,12 +173,12 @@ async def test_row_43_a_full_run_makes_at_most_four_hundred_series(rig: Rig) -> 
         "too_many_pixels": [pictures.png_bomb(50_000, 50_000, bits=8, colour=2)],
         "too_many_frames": [pictures.gif_of_many_frames(10_000)],
     }
+    outage = rig.proxy.add(Rule("PutObject", refused(503, "SlowDown"), times=6))
     rejected = {}
     for reason, bodies in sources.items():
         for body in bodies:
             source = await rig.injector.upload(body)
             rejected |= {source.image_id: reason} if reason else {}
-    outage = rig.proxy.add(Rule("PutObject", refused(503, "SlowDown"), times=6))
     await rig.settled(rejected=rejected)
     assert outage.used == 6
     page = await worker.metrics()
