@@ -12,9 +12,11 @@ from pydantic_core import PydanticUndefined
 
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
+from safelight.dialects.settings import DialectSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings, Settings, variable
 from safelight.telemetry import ProcessMetrics
+from tests.support.dialects import dialects_page
 from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
 
@@ -95,6 +97,10 @@ The worker, the API in its role of delivery, and `safelight render`.
 ## The worker
 
 {settings_table(WorkerSettings, but=(AwsSettings, RenderSettings))}
+
+## Free-form URLs
+
+{settings_table(DialectSettings, but=(Settings,))}
 """
 
 
@@ -125,7 +131,11 @@ maximum, never their sum.
 """
 
 
-PAGES = {"settings.md": settings_page, "metrics.md": metrics_page}
+PAGES = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "dialects.md": dialects_page,
+}
 
 
 def main() -> None:

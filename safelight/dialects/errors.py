@@ -1,0 +1,43 @@
+"""Why a free-form URL is not answered, sorted by what its sender has to change.
+
+UrlError
+├── UnknownPath     the path: no dialect that is switched on takes it
+├── BadSignature    the signature, or what was signed
+├── Expired         nothing: the URL was good until then
+└── InvalidOption   the option that is named: unknown, refused, or out of bounds
+"""
+
+from datetime import datetime
+
+
+class UrlError(Exception):
+    """A URL that cannot be answered. The message is meant for whoever wrote the URL."""
+
+
+class UnknownPath(UrlError):
+    """No dialect that is switched on takes this path."""
+
+
+class BadSignature(UrlError):
+    """The signature is missing, or belongs to no key and path that are accepted."""
+
+
+class Expired(UrlError):
+    """The URL carried a time, signed, and that is over."""
+
+    def __init__(self, expires: datetime) -> None:
+        super().__init__(f"expired at {expires.isoformat()}")
+        self.expires = expires
+
+
+class InvalidOption(UrlError):
+    """An option that is not understood, is refused for a reason, or is out of its bounds."""
+
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(f"{option}: {message}")
+        self.option = option
+        self.message = message
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Cross a process boundary whole."""
+        return type(self), (self.option, self.message)

@@ -1,0 +1,94 @@
+"""Our own grammar: `/s/{signature}/{options}/{source}`, options as `canonical.py` prints them.
+
+The signature is base64url without padding of HMAC-SHA256(key, "/{options}/{source}"), after the
+path's escapes are decoded: what is signed is exactly what is read. `expires=SECONDS` among the
+options, seconds since 1970, ends its validity and is no part of the canonical string.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import quote, unquote
+
+from safelight.dialects.canonical import NOTHING, read_options
+from safelight.dialects.errors import InvalidOption, UnknownPath
+from safelight.dialects.options import Options
+from safelight.dialects.request import Request, moment, source_of
+from safelight.dialects.signatures import Signed, base64url, digest
+from safelight.formats import WRITABLE
+from safelight.keys import is_image_id
+
+PREFIX = "/s/"
+_EXPIRES = "expires="
+_SAFE = "/,=:@~"
+_EXTENSIONS = {format.extension: format.name for format in WRITABLE} | {
+    format.name: format.name for format in WRITABLE
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Safelight's own signed URLs."""
+
+    NAME: ClassVar[str] = "own"
+    keys: tuple[str, ...]
+    """Hexadecimal."""
+
+    def split(self, path: str, query: str) -> Signed:
+        """Take a URL apart. Raises `UnknownPath`."""
+        signature, slash, rest = path.removeprefix(PREFIX).partition("/")
+        if not path.startswith(PREFIX) or not slash:
+            raise UnknownPath(f"expected {PREFIX}SIGNATURE/OPTIONS/SOURCE")
+        return Signed(
+            given=unquote(signature), messages=(f"/{unquote(rest)}",), target=rest, query=query
+        )
+
+    def signature(self, key: str, message: str) -> str:
+        """Sign a message."""
+        return base64url(digest(bytes.fromhex(key), message.encode(), "sha256")).rstrip("=")
+
+    def join(self, signature: str, target: str, query: str) -> str:
+        """Put a URL together; nothing is said in its query."""
+        del query
+        return f"{PREFIX}{signature}/{quote(unquote(target), safe=_SAFE)}"
+
+    def unsigned(self, text: str) -> Signed:
+        """Take `OPTIONS/SOURCE` as what is to be signed."""
+        return self.split(f"{PREFIX}_/{text.lstrip('/')}", "")
+
+    def read(self, signed: Signed) -> Request:
+        """Read what was signed."""
+        if signed.query:
+            raise InvalidOption(signed.query.partition("=")[0][:40], "no query is signed here")
+        words, slash, source = unquote(signed.target).partition("/")
+        if not slash or not words:
+            raise InvalidOption("options", f"expected OPTIONS/SOURCE; {NOTHING} for no options")
+        words, expires = _without_expiry(words)
+        options = read_options(words)
+        stem, _, extension = source.rpartition(".")
+        if is_image_id(stem):
+            options = _in_format_of(options, extension)
+            source = stem
+        return Request(
+            dialect=self.NAME, source=source_of(source), options=options, expires=expires
+        )
+
+
+def _without_expiry(words: str) -> tuple[str, datetime | None]:
+    found = [word for word in words.split(",") if word.startswith(_EXPIRES)]
+    if not found:
+        return words, None
+    if len(found) > 1:
+        raise InvalidOption("expires", "is said twice")
+    rest = ",".join(word for word in words.split(",") if not word.startswith(_EXPIRES))
+    return rest or NOTHING, moment("expires", found[0].removeprefix(_EXPIRES))
+
+
+def _in_format_of(options: Options, extension: str) -> Options:
+    name = _EXTENSIONS.get(extension)
+    if name is None:
+        known = ", ".join(sorted(_EXTENSIONS))
+        raise InvalidOption("extension", f"must be one of {known}; found {extension[:20]!r}")
+    if options.format not in (None, name):
+        raise InvalidOption("format", f"is {options.format}, but the extension says {name}")
+    return options.in_format(name)

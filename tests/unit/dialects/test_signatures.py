@@ -1,0 +1,111 @@
+"""Signatures are those that the other systems publish, and wrong ones are explained."""
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+
+from safelight.dialects.aws import AwsHandler
+from safelight.dialects.imgix import Imgix
+from safelight.dialects.imgproxy import Imgproxy
+from safelight.dialects.own import Own
+from safelight.dialects.signatures import differences
+from safelight.dialects.thumbor import Thumbor
+
+GOPHER = "500x500/top/raw.githubusercontent.com/cshum/imagor/master/testdata/gopher.png"
+CURIOSITY = "/rs:fill:300:400:0/g:sm/aHR0cDovL2V4YW1w/bGUuY29tL2ltYWdl/cy9jdXJpb3NpdHku/anBn.png"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "key", "message", "signature"),
+    [
+        (Thumbor(keys=()), "mysecret", GOPHER, "cST4Ko5_FqwT3BDn-Wf4gO3RFSk="),
+        (
+            Thumbor(keys=(), algorithm="sha256", signature_length=40),
+            "mysecret",
+            GOPHER,
+            "IGEn3TxngivD0jy4uuiZim2bdUCvhcnVi1Nm0xGy",
+        ),
+        (
+            Thumbor(keys=()),
+            "MY_SECURE_KEY",
+            "300x200/smart/path/to/image.jpg",
+            "3ZAFIB9OK_j_R10MafCdhFO99mE=",
+        ),
+        (
+            Imgproxy(keys=()),
+            "736563726574:68656C6C6F",
+            CURIOSITY,
+            "oKfUtW34Dvo2BGQehJFR4Nr0_rIjOtdtzJ3QFsUcXH8",
+        ),
+        (Imgix(keys=()), "FOO123bar", "/users/1.png", "6797c24146142d5b40bde3141fd3600c"),
+        (
+            Imgix(keys=()),
+            "FOO123bar",
+            "/users/1.png?w=400&h=300",
+            "c7b86f666a832434dd38577e38cf86d1",
+        ),
+    ],
+)
+def test_a_signature_is_the_published_one(scheme, key, message, signature):
+    assert scheme.signature(key, message) == signature
+
+
+def test_the_aws_handlers_signature_is_hexadecimal_of_path_and_sorted_query():
+    handler = AwsHandler(keys=("secret-of-eight",))
+    signed = handler.unsigned("/a.jpg?width=300&format=webp")
+    assert signed.messages == ("/a.jpg?format=webp&width=300",)
+    expected = hmac.new(b"secret-of-eight", signed.messages[0].encode(), hashlib.sha256)
+    assert handler.signature("secret-of-eight", signed.messages[0]) == expected.hexdigest()
+
+
+def test_imgproxys_signature_may_be_cut_to_bytes():
+    whole = Imgproxy(keys=()).signature("00:00", "/x")
+    cut = Imgproxy(keys=(), signature_size=12).signature("00:00", "/x")
+    assert base64.urlsafe_b64decode(f"{cut}====") == base64.urlsafe_b64decode(f"{whole}=")[:12]
+
+
+KEY = "correct horse battery"
+PATH = "300x200/smart/a%20b.jpg"
+
+
+def thumbors(message=PATH, key=KEY):
+    return Thumbor(keys=()).signature(key, message)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (thumbors(f"/{PATH}"), "leading slash"),
+        (thumbors()[:-1], "without its padding"),
+        (thumbors()[:20], "cut off after 20 of 28"),
+        (thumbors() + "xx", "longer than the 28"),
+        (thumbors().lower(), "another case"),
+        (thumbors("300x200/smart/a%2520b.jpg"), "the path escaped"),
+    ],
+)
+def test_a_wrong_signature_is_explained(given, expected):
+    scheme = Thumbor(keys=("another key", KEY))
+    signed = scheme.split(f"/{given}/{PATH}", "")
+    (found, *_) = differences(scheme, signed)
+    assert expected in found
+    assert "key 2 of 2" in found
+
+
+def test_plain_base64_is_told_from_the_url_safe_one():
+    scheme = Own(keys=("00" * 16,))
+    message = next(
+        text
+        for text in (f"/_/a{number}.jpg" for number in range(99))
+        if "_" in scheme.signature("00" * 16, text)
+    )
+    plain = scheme.signature("00" * 16, message).replace("_", "%2F").replace("-", "+")
+    signed = scheme.split(f"/s/{plain}{message}", "")
+    assert "alphabet" in "".join(differences(scheme, signed))
+
+
+def test_what_is_like_nothing_is_left_unexplained():
+    scheme = Thumbor(keys=(KEY,))
+    signed = scheme.split(f"/{thumbors(key='quite another')}/{PATH}", "")
+    assert list(differences(scheme, signed)) == []
