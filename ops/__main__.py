@@ -191,6 +191,43 @@ def capacity(
         raise typer.Exit(2) from error
 
 
+@app.command()
+def sign(
+    wanted: Annotated[
+        str,
+        typer.Argument(help="What to sign: OPTIONS/SOURCE, or a dialect's path without signature."),
+    ],
+    dialect: Annotated[
+        str, typer.Option("--as", help="own, thumbor, imgproxy, aws or imgix.")
+    ] = "own",
+    expires_in: Annotated[
+        int | None, typer.Option(help="Seconds until an own URL expires.", min=1)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+) -> None:
+    """Sign a free-form URL with the first key of its dialect.
+
+    Reads SAFELIGHT_OPTIONS_KEYS, SAFELIGHT_THUMBOR_KEYS and the other settings of dialects.
+    """
+    from ops.sign import sign  # noqa: PLC0415 - --help must be instant
+
+    _run(sign(wanted, dialect=dialect, expires_in=expires_in, as_json=as_json))
+
+
+@app.command()
+def explain(
+    url: Annotated[str, typer.Argument(help="A free-form URL, or its path and query.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+) -> None:
+    """Tell what a free-form URL asks for, and why it would be refused.
+
+    Reads the same settings as `sign`. Exits with 1 if the URL would be refused.
+    """
+    from ops.explain import explain  # noqa: PLC0415 - --help must be instant
+
+    _run(explain(url, as_json=as_json))
+
+
 def _run(command: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its exit code. SIGTERM or a closed terminal end it as Ctrl-C does."""
     from ops.local.processes import ChildDied  # noqa: PLC0415 - --help must be instant

@@ -25,7 +25,7 @@ _WELL_KNOWN = frozenset({"MY_SECURE_KEY", "mysecret", "736563726574", "68656C6C6
 class DialectSettings(Settings):
     """Settings of the free-form URLs. Of several keys the first one signs, all are accepted."""
 
-    signing_keys: SecretStr | None = Field(
+    options_keys: SecretStr | None = Field(
         default=None,
         description="Keys of Safelight's own signed URLs, `/s/...`: hexadecimal, at least 16 "
         "bytes, separated by commas. Off without any.",
@@ -69,7 +69,7 @@ class DialectSettings(Settings):
         "already send keep working.",
     )
 
-    @field_validator("signing_keys")
+    @field_validator("options_keys")
     @classmethod
     def _own(cls, given: SecretStr | None) -> SecretStr | None:
         return _checked(given, _is_hex, "hexadecimal, at least 32 digits each")
@@ -98,7 +98,7 @@ class DialectSettings(Settings):
         return Dialects(known=tuple(self._switched_on()), root=self.root_dialect)
 
     def _switched_on(self) -> Iterator[Dialect]:
-        if keys := _words(self.signing_keys):
+        if keys := _words(self.options_keys):
             yield Own(keys=keys)
         if keys := _words(self.thumbor_keys):
             yield Thumbor(

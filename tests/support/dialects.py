@@ -88,7 +88,7 @@ Options are words separated by commas, `_` for none; a word's arguments are sepa
 HMAC-SHA256(key, `/{{options}}/{{source}}`), escapes decoded. `expires=SECONDS` among the options, seconds since 1970, ends a URL. After an image id an
 extension says the format. `dpr=2` doubles sizes and pads. Done is in this order: upright, trim, turn, crop, resize, flip, the operations as they come, encode.
 
-    SAFELIGHT_SIGNING_KEYS=... safelight sign box=300x200,fit=cover/01KAJ0000000000000000000AB.webp --expires-in 3600
+    SAFELIGHT_OPTIONS_KEYS=... safelight sign box=300x200,fit=cover/01KAJ0000000000000000000AB.webp --expires-in 3600
 
 {_table(("word", "form"), ((_code(name), _safe(form)) for name, form in FORMS.items()))}
 

@@ -1,0 +1,162 @@
+"""`safelight explain`: what a free-form URL asks for, and what is wrong with it if it is refused.
+
+It says more than an answer may: what a wrong signature is of. So it runs only where the keys are.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.sign import REFUSED, UNUSABLE
+from safelight.dialects.canonical import NAME, canonical, fingerprint
+from safelight.dialects.errors import BadSignature, UrlError
+from safelight.dialects.request import Request
+from safelight.dialects.settings import DialectSettings
+from safelight.dialects.signatures import Signed, differences, verify
+from safelight.dialects.table import Dialect, Dialects, read
+from safelight.formats import BY_NAME
+from safelight.keys import asset_key, is_image_id
+from safelight.settings import InvalidSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is known of a URL; what cannot be known, because it did not come so far, is None."""
+
+    refused: str | None
+    """Why it would not be answered."""
+    dialect: str | None = None
+    signed: str | None = None
+    """What the signature must be of."""
+    signature: str | None = None
+    """Whether it holds; if not, what it is of instead, where that is found out."""
+    request: Request | None = None
+
+    def facts(self) -> dict[str, object]:
+        """List everything that is known."""
+        facts: dict[str, object] = {
+            "dialect": self.dialect,
+            "signed": self.signed,
+            "signature": self.signature,
+        }
+        if request := self.request:
+            facts |= _facts_of(request)
+        facts["refused"] = self.refused
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+async def explain(url: str, *, as_json: bool) -> int:
+    """Print what a URL asks for. Returns an exit code."""
+    try:
+        dialects = DialectSettings.load().dialects
+    except InvalidSettings as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    parts = urlsplit(url)
+    explanation = explained(parts.path, parts.query, dialects, now=datetime.now(UTC))
+    _tell(explanation, as_json=as_json)
+    return REFUSED if explanation.refused else 0
+
+
+def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Explanation:
+    """Find out everything about a URL, also where it would be refused."""
+    try:
+        read(path, query, dialects, now=now)
+        refused = None
+    except UrlError as error:
+        refused = str(error)
+    try:
+        dialect, rest = dialects.find(path)
+        signed = dialect.split(rest, query)
+    except UrlError:
+        return Explanation(refused=refused)
+    return Explanation(
+        refused=refused,
+        dialect=dialect.NAME,
+        signed=signed.messages[0],
+        signature=_signature(dialect, signed),
+        request=_request(dialect, signed),
+    )
+
+
+def _request(dialect: Dialect, signed: Signed) -> Request | None:
+    try:
+        return dialect.read(signed)
+    except UrlError:
+        return None
+
+
+def _signature(dialect: Dialect, signed: Signed) -> str:
+    try:
+        verify(dialect, signed)
+    except BadSignature:
+        found = "; ".join(dict.fromkeys(differences(dialect, signed)))
+        return f"wrong: {found or 'another key made it, or the path was changed since'}"
+    for number, key in enumerate(dialect.keys, start=1):
+        try:
+            verify(_OneKey(dialect, key), signed)
+        except BadSignature:
+            continue
+        return f"holds, by key {number} of {len(dialect.keys)}"
+    raise AssertionError("a signature that holds is of one of the keys")
+
+
+@dataclass(frozen=True, slots=True)
+class _OneKey:
+    """A dialect that has only this key."""
+
+    dialect: Dialect
+    key: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,)
+
+    def signature(self, key: str, message: str) -> str:
+        return self.dialect.signature(key, message)
+
+
+def _facts_of(request: Request) -> Iterator[tuple[str, object]]:
+    yield "source", str(request.source)
+    if request.preset:
+        yield "preset", request.preset
+    else:
+        yield "options", canonical(request.options)
+        yield "fingerprint", fingerprint(request.options)
+        yield "assetKey", _asset_key(request)
+    yield "format", request.options.format or "as the client accepts"
+    yield "expires", request.expires.isoformat() if request.expires else None
+    yield "maxAgeSeconds", request.max_age_seconds
+    yield "download", request.download
+
+
+def _asset_key(request: Request) -> str | None:
+    """Name what would be stored. The revision is the image's own; a negotiated format is open."""
+    if not is_image_id(request.source.key):
+        return None
+    name = request.options.format
+    return asset_key(
+        image_id=request.source.key,
+        revision="{revision}",
+        preset=NAME,
+        fingerprint=fingerprint(request.options) if name else "{fingerprint}",
+        extension=BY_NAME[name].extension if name else "{extension}",
+    )
+
+
+def _tell(explanation: Explanation, *, as_json: bool) -> None:
+    facts = explanation.facts()
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    table = Table(show_header=False)
+    for name, fact in facts.items():
+        table.add_row(name, Text(str(fact), overflow="fold"))
+    Console().print(table)

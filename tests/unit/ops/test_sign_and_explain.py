@@ -1,0 +1,137 @@
+"""`safelight sign` makes URLs that are answered; `safelight explain` says why one is not."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from ops.__main__ import app
+from ops.explain import explained
+from safelight.dialects.settings import DialectSettings
+from safelight.dialects.table import read
+
+IMAGE = "01KAJ0000000000000000000AB"
+KEYS = {
+    "SAFELIGHT_OPTIONS_KEYS": "00112233445566778899aabbccddeeff",
+    "SAFELIGHT_THUMBOR_KEYS": "correct horse,battery staple",
+    "SAFELIGHT_IMGPROXY_KEYS": "aa" * 16 + ":" + "bb" * 16,
+    "SAFELIGHT_AWS_HANDLER_KEYS": "correct horse",
+    "SAFELIGHT_IMGIX_KEYS": "correct horse",
+}
+WANTED = {
+    "own": f"box=300x200/{IMAGE}.webp",
+    "thumbor": "300x200/smart/a.jpg",
+    "imgproxy": "w:300/plain/a.jpg@webp",
+    "aws": "a.jpg?width=300&format=webp",
+    "imgix": "a.jpg?w=300&fm=webp",
+}
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch):
+    for name, keys in KEYS.items():
+        monkeypatch.setenv(name, keys)
+
+
+def run(*words):
+    return CliRunner().invoke(app, words)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_what_is_signed_is_answered_and_explained(name):
+    signed = run("sign", WANTED[name], "--as", name)
+    assert signed.exit_code == 0
+    url = signed.stdout.strip()
+    path, _, query = url.partition("?")
+    dialects = DialectSettings.load().dialects
+    assert read(path, query, dialects, now=datetime.now(UTC)).options.width == 300
+    told = json.loads(run("explain", f"https://cdn.example.com{url}", "--json").stdout)
+    assert told["dialect"] == name
+    assert "holds, by key 1" in told["signature"]
+    assert told["options"].startswith("box=300x")
+    assert "refused" not in told
+
+
+def test_the_asset_key_is_told_for_an_image():
+    url = run("sign", WANTED["own"]).stdout.strip()
+    told = json.loads(run("explain", url, "--json").stdout)
+    key = f"images/{IMAGE}/{{revision}}/options-{told['fingerprint']}.webp"
+    assert told["assetKey"] == key
+
+
+def test_a_url_of_an_hour_says_until_when():
+    url = run("sign", f"_/{IMAGE}.webp", "--expires-in", "3600").stdout.strip()
+    told = json.loads(run("explain", url, "--json").stdout)
+    expires = datetime.fromisoformat(told["expires"])
+    assert 3590 <= (expires - datetime.now(UTC)).total_seconds() <= 3600
+    assert told["options"] == "format=webp"
+
+
+def test_a_wrong_signature_is_told_with_what_it_is_of():
+    url = run("sign", WANTED["thumbor"], "--as", "thumbor").stdout.strip()
+    answer = run("explain", url.replace("=/", "/"), "--json")
+    assert answer.exit_code == 1
+    told = json.loads(answer.stdout)
+    assert "without its padding" in told["signature"]
+    assert told["signed"] == "300x200/smart/a.jpg"
+    assert told["options"].startswith("box=300x200")
+    assert "signature" in told["refused"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (("sign", "nope=1/a.jpg"), 1, "nope: is none of"),
+        (("sign", "box=300x200"), 1, "OPTIONS/SOURCE"),
+        (("sign", "x", "--as", "cloudinary"), 2, "cloudinary"),
+        (("sign", "x/a.jpg", "--as", "thumbor", "--expires-in", "5"), 2, "--expires-in"),
+    ],
+)
+def test_a_wish_that_would_be_refused_is_not_signed(words, code, expected):
+    answer = run(*words)
+    assert answer.exit_code == code
+    assert expected in answer.stderr
+
+
+def test_a_dialect_without_keys_says_which_setting(monkeypatch):
+    monkeypatch.delenv("SAFELIGHT_IMGIX_KEYS")
+    answer = run("sign", "a.jpg", "--as", "imgix")
+    assert answer.exit_code == 2
+    assert "SAFELIGHT_IMGIX_KEYS" in answer.stderr
+
+
+def test_a_path_of_no_dialect_is_told():
+    told = explained("/small/x", "", DialectSettings.load().dialects, now=datetime.now(UTC))
+    assert told.refused is not None
+    assert "belongs to none" in told.refused
+    assert told.dialect is None
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "expected"),
+    [
+        ("SAFELIGHT_OPTIONS_KEYS", "abcd", "at least 32 digits"),
+        ("SAFELIGHT_OPTIONS_KEYS", "not hexadecimal, not at all", "hexadecimal"),
+        ("SAFELIGHT_IMGPROXY_KEYS", "aabb:", "neither of them empty"),
+        ("SAFELIGHT_IMGPROXY_KEYS", ":", "neither of them empty"),
+        ("SAFELIGHT_IMGPROXY_KEYS", "aabb", "pairs"),
+        ("SAFELIGHT_THUMBOR_KEYS", "MY_SECURE_KEY", "public documents"),
+        ("SAFELIGHT_THUMBOR_KEYS", "short", "8 characters"),
+        ("SAFELIGHT_THUMBOR_KEYS", " , ", "names no key"),
+        ("SAFELIGHT_ROOT_DIALECT", "gravity", "imgix"),
+    ],
+)
+def test_a_weak_or_misspelt_key_is_refused_and_never_shown(monkeypatch, name, keys, expected):
+    monkeypatch.setenv(name, keys)
+    answer = run("explain", "/x")
+    assert answer.exit_code == 2
+    assert name in answer.stderr
+    assert expected in answer.stderr
+    assert name == "SAFELIGHT_ROOT_DIALECT" or f"found {keys!r}" not in answer.stderr
+
+
+def test_a_root_dialect_needs_keys(monkeypatch):
+    monkeypatch.delenv("SAFELIGHT_THUMBOR_KEYS")
+    monkeypatch.setenv("SAFELIGHT_ROOT_DIALECT", "thumbor")
+    assert "SAFELIGHT_THUMBOR_KEYS" in run("explain", "/x").stderr
