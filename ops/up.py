@@ -19,7 +19,7 @@ async def up() -> None:
     Raises `ChildDied` as soon as any of its processes ends.
     """
     print("Starting the embedded AWS, the stack, api and worker")
-    async with LocalSystem() as system:
+    async with LocalSystem(delivers=True) as system:
         print(describe(system), flush=True)
         with suppress(asyncio.CancelledError):  # the way it is meant to end
             await system.while_up(asyncio.Event().wait())
@@ -33,6 +33,7 @@ def describe(system: LocalSystem) -> str:
     sample = Path(SAMPLE).relative_to(ROOT)
     return f"""
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
+delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
 worker        {worker}   (/metrics, /healthz)
 AWS           {system.emulator.endpoint_url}
   as root     AWS_ACCESS_KEY_ID={root.access_key_id} AWS_SECRET_ACCESS_KEY={root.secret_access_key}

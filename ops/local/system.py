@@ -1,4 +1,4 @@
-"""The whole of Safelight on this machine: embedded AWS, stack, one api, any number of workers.
+"""The whole of Safelight on this machine: embedded AWS, stack, api, workers, and delivery if asked.
 
 Each program is a process of its own that holds only its principal's policy, as on AWS.
 """
@@ -40,14 +40,18 @@ class LocalSystem:
     stack: Stack
     api: Child
     api_url: str
+    delivery: Child
+    delivery_url: str
 
     def __init__(
         self,
         *,
         workers: int = 1,
+        delivers: bool = False,
         presets: Path = PRESETS,
         api_settings: Mapping[str, str] | None = None,
         worker_settings: Mapping[str, str] | None = None,
+        delivery_settings: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
         """Plan it. Logs and spool files go into `directory`, or a temporary one that
@@ -56,6 +60,9 @@ class LocalSystem:
         self.workers: list[Child] = []
         self.worker_urls: dict[Child, str] = {}
         self._wanted_workers = workers
+        self._delivers = delivers
+        self._apis: list[Child] = []
+        self._delivery_settings = dict(delivery_settings or {})
         self._presets = presets
         self._api_settings = dict(api_settings or {})
         self._worker_settings = dict(worker_settings or {})
@@ -131,7 +138,7 @@ class LocalSystem:
 
     async def _watch(self) -> None:
         while True:
-            for child in (self.emulator.child, self.api, *self.workers):
+            for child in (self.emulator.child, *self._apis, *self.workers):
                 child.check()
             await asyncio.sleep(POLL_SECONDS)
 
@@ -139,6 +146,8 @@ class LocalSystem:
         try:
             async with asyncio.TaskGroup() as starting:
                 starting.create_task(self._start_api())
+                if self._delivers:
+                    starting.create_task(self._start_delivery())
                 for _ in range(self._wanted_workers):
                     starting.create_task(self.start_worker())
         except BaseExceptionGroup as group:
@@ -146,7 +155,26 @@ class LocalSystem:
 
     async def _start_api(self) -> None:
         self.api = self._start("api", self.stack.api, {"SAFELIGHT_PORT": "0", **self._api_settings})
+        self._apis.append(self.api)
         self.api_url = await self.api.listening()
+
+    async def _start_delivery(self) -> None:
+        """Start the api in its other role, in a process that holds that role's policy alone."""
+        spool = self.directory / "delivery-spool"
+        spool.mkdir()
+        self.delivery = self._start(
+            "api-delivery",
+            self.stack.delivery,
+            {
+                "SAFELIGHT_PORT": "0",
+                "SAFELIGHT_ROLES": "delivery",
+                "SAFELIGHT_PRESETS": str(self._presets),
+                "SAFELIGHT_SPOOL": str(spool),
+                **self._delivery_settings,
+            },
+        )
+        self._apis.append(self.delivery)
+        self.delivery_url = await self.delivery.listening()
 
     def _start(self, name: str, principal: Principal, settings: Mapping[str, str]) -> Child:
         return Child(
@@ -169,5 +197,5 @@ class LocalSystem:
             shutil.rmtree(self.directory)
 
     async def _stop_children(self) -> None:
-        children = [*self.workers, *([self.api] if hasattr(self, "api") else [])]
+        children = [*self.workers, *self._apis]
         await asyncio.gather(*(child.stop(seconds=STOP_SECONDS) for child in children))

@@ -8,7 +8,10 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from yarl import URL
 
 from safelight import keys
 from safelight.errors import Reason, Rejection, Unavailable
@@ -375,3 +378,38 @@ async def test_a_source_that_is_gone_is_unknown(gallery: Gallery) -> None:
     gallery.hang()
     gallery.objects.fail_next["fetch"] = [Rejection(Reason.SOURCE_GONE, "gone")]
     assert (await gallery.ask(f"/plain/{IMAGE_ID}"))[0].status == 404
+
+
+# Whatever a URL or a header may hold, aiohttp's client and what HTTP itself refuses left out.
+_TEXT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#/?"))
+_ENCODED = st.text(max_size=8).map(lambda text: URL.build(path="/" + text).raw_path[1:])
+_IMAGE = st.sampled_from([IMAGE_ID, OTHER_ID, f"{IMAGE_ID}.webp", f"{IMAGE_ID}.jpg"])
+_WORDS = st.sampled_from(["format", "download", "expires", "key", "signature", "width"])
+_VALUES = st.sampled_from(["jpeg", "webp", "1", "web", "99999999999", "-1"]) | _ENCODED
+_HEADERS = st.sampled_from(
+    ["Accept", "Range", "If-None-Match", "If-Range", "If-Modified-Since", "Sec-CH-DPR",
+     "Sec-CH-Width", "Sec-Fetch-Dest"]
+)  # fmt: skip
+_HEADER_VALUES = (
+    st.sampled_from(["*/*", "image/avif", "bytes=0-", "bytes=-0", "bytes=9-1", "*", "2", "1e9"])
+    | _TEXT
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    preset=st.sampled_from([*BY_NAME, "other"]),
+    image=_IMAGE | _ENCODED,
+    query=st.lists(st.tuples(_WORDS | _ENCODED, _VALUES), max_size=4),
+    headers=st.dictionaries(_HEADERS, _HEADER_VALUES, max_size=3),
+    method=st.sampled_from(["GET", "HEAD"]),
+)
+async def test_no_url_and_no_header_gives_a_500(
+    gallery: Gallery, preset: str, image: str, query: Any, headers: dict[str, str], method: str
+) -> None:
+    if IMAGE_ID not in gallery.records.records:
+        gallery.hang()
+    words = "&".join(f"{name}={value}" for name, value in query)
+    url = URL(f"/{preset}/{image}?{words}", encoded=True)
+    async with gallery.client.request(method, url, headers=headers) as answer:
+        assert answer.status in {200, 206, 304, 400, 403, 404, 416}, await answer.text()

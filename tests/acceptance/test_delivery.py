@@ -1,0 +1,161 @@
+"""Pictures by URL through real processes: what was uploaded is delivered, policies enforced."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from api.delivery.signing import SigningKeys
+from ops.local.system import LocalSystem
+from tests.acceptance.conftest import KEYS
+from tests.support import pictures
+from tests.support.person import Person
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("delivery")]
+
+ROOT = Path(__file__).parents[2]
+CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
+SIGNING = "web:a-secret-of-the-web,alices:a-secret-of-alice:alice"
+PRESETS = """
+[small]
+box = [150, 150]
+format = "jpeg"
+access = "public"
+formats = ["avif", "webp"]
+
+[signed]
+box = [40, 40]
+format = "png"
+"""
+ADDED = """
+[late]
+box = [90, 90]
+format = "webp"
+access = "public"
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalSystem]:
+    """Workers know two presets; delivery was told of a third one since."""
+    presets = tmp_path_factory.mktemp("presets")
+    (presets / "before.toml").write_text(PRESETS)
+    (presets / "after.toml").write_text(PRESETS + ADDED)
+    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
+    async with LocalSystem(
+        delivers=True,
+        presets=presets / "before.toml",
+        api_settings={"SAFELIGHT_API_KEYS": hashes},
+        delivery_settings={
+            "SAFELIGHT_PRESETS": str(presets / "after.toml"),
+            "SAFELIGHT_SIGNING_KEYS": SIGNING,
+            "SAFELIGHT_SLOTS": "1",
+        },
+    ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def image_id(alice: Person) -> str:
+    image_id = await alice.upload(CAT)
+    assert (await alice.settled(image_id))["status"] == "completed"
+    return image_id
+
+
+async def get(
+    http: aiohttp.ClientSession, url: str, **headers: str
+) -> tuple[aiohttp.ClientResponse, bytes]:
+    async with http.get(url, headers=headers) as answer:
+        return answer, await answer.read()
+
+
+async def stored_keys(system: LocalSystem, image_id: str) -> set[str]:
+    async with system.account.client("s3") as s3:
+        answer = await s3.list_objects_v2(
+            Bucket=system.stack.assets_bucket, Prefix=f"images/{image_id}/"
+        )
+    return {one["Key"].rpartition("/")[2] for one in answer["Contents"]}
+
+
+async def test_an_uploaded_picture_is_delivered_as_avif_webp_and_jpeg_and_stored(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str
+) -> None:
+    url = f"{system.delivery_url}/small/{image_id}"
+    before = await stored_keys(system, image_id)
+    accepts = {"AVIF": "image/avif,image/webp,*/*", "WEBP": "image/webp,*/*", "JPEG": "*/*"}
+    for format, accept in accepts.items():
+        first, body = await get(http, url, Accept=accept)
+        assert first.status == 200, body
+        picture = Image.open(io.BytesIO(body))
+        assert (picture.format, max(picture.size)) == (format, 150)
+        second, again = await get(http, url, Accept=accept)
+        assert (again, second.headers["ETag"]) == (body, first.headers["ETag"])
+        assert 'desc="stored"' in second.headers["Server-Timing"]
+        unchanged, _ = await get(
+            http, url, Accept=accept, **{"If-None-Match": first.headers["ETag"]}
+        )
+        assert unchanged.status == 304
+    added = await stored_keys(system, image_id) - before
+    assert sorted(name.rpartition(".")[2] for name in added) == ["avif", "webp"]
+
+
+async def test_200_requests_for_one_cold_result_are_one_render(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str
+) -> None:
+    url = f"{system.delivery_url}/late/{image_id}"
+    answers = await asyncio.gather(*(get(http, url) for _ in range(200)))
+    assert {answer.status for answer, _ in answers} == {200}
+    assert len({body for _, body in answers}) == 1
+    rendered = [one for one, _ in answers if 'desc="rendered"' in one.headers["Server-Timing"]]
+    assert len(rendered) == 1
+    names = await stored_keys(system, image_id)
+    assert [name for name in names if name.startswith("late-")]
+
+
+async def test_a_signed_picture_opens_to_whoever_may(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str, bob: Person
+) -> None:
+    keys, base = SigningKeys.read(SIGNING), system.delivery_url
+    path = f"/signed/{image_id}.png"
+    assert (await get(http, base + path))[0].status == 403
+    assert (await get(http, base + keys.sign(path)))[0].status == 200
+    assert (await get(http, base + keys.sign(path, key_id="alices")))[0].status == 200
+    bobs = await bob.upload(CAT)
+    await bob.settled(bobs)
+    url = base + keys.sign(f"/signed/{bobs}.png", key_id="alices")
+    assert (await get(http, url))[0].status == 404
+
+
+async def test_what_is_at_fault_is_told_and_harms_nobody(
+    system: LocalSystem, http: aiohttp.ClientSession, alice: Person, image_id: str
+) -> None:
+    rejected = await alice.upload(b"no picture")
+    await alice.settled(rejected)
+    ticket = await alice.ask(CAT)
+    statuses: dict[str, Any] = {rejected: 422, ticket["imageId"]: 202, "0" * 26: 404}
+    for name, status in statuses.items():
+        answer, body = await get(http, f"{system.delivery_url}/small/{name}")
+        assert answer.status == status, body
+    assert (await get(http, f"{system.delivery_url}/healthz"))[0].status == 200
+
+
+async def test_a_replaced_picture_is_delivered_as_it_is_now(
+    system: LocalSystem, http: aiohttp.ClientSession, alice: Person
+) -> None:
+    ticket = await alice.ask(b"x" * 60_000)
+    url = f"{system.delivery_url}/late/{ticket['imageId']}"
+    await alice.send(ticket, CAT)
+    await alice.settled(ticket["imageId"])
+    _, old = await get(http, url)
+    assert Image.open(io.BytesIO(old)).width == 90
+    await alice.send(ticket, pictures.encoded(pictures.noise(40, 30), "JPEG"))
+    async with asyncio.timeout(60):
+        while Image.open(io.BytesIO((await get(http, url))[1])).width != 40:
+            await asyncio.sleep(0.1)
