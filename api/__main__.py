@@ -98,26 +98,33 @@ async def _delivery(
     # Whoever only presigns must not load what renders: it is most of the memory.
     from api.delivery import delivery, misses  # noqa: PLC0415
     from api.delivery.defaults import load_defaults  # noqa: PLC0415
+    from api.delivery.later import Later  # noqa: PLC0415
     from safelight.imaging.admission import Admission  # noqa: PLC0415
     from safelight.imaging.pool import RenderPool  # noqa: PLC0415
+    from safelight.imaging.result import Maker  # noqa: PLC0415
     from safelight.imaging.spool import Spool  # noqa: PLC0415
 
     pool = RenderPool(slots=settings.slots, limits=settings.limits)
     objects = await aws.objects()
+    maker = Maker(
+        assets=objects,
+        renderer=await stack.enter_async_context(pool),
+        admission=Admission(settings.memory_budget_bytes),
+        spool=stack.enter_context(Spool(settings.spool)),
+        max_source_bytes=settings.max_bytes,
+        max_result_bytes=settings.max_result_bytes,
+    )
+    queue = await aws.queue(settings.queue_url) if settings.queue_url else None
     return delivery.Delivery(
         records=await aws.records(),
         objects=objects,
         misses=misses.Misses(
-            assets=objects,
-            renderer=await stack.enter_async_context(pool),
-            admission=Admission(settings.memory_budget_bytes),
-            spool=stack.enter_context(Spool(settings.spool)),
+            maker,
             slots=settings.slots,
             queue=settings.render_queue,
             wait_seconds=settings.render_wait_seconds,
-            max_source_bytes=settings.max_bytes,
-            max_result_bytes=settings.max_result_bytes,
         ),
+        later=Later(queue, least_pixels=settings.avif_wait_pixels),
         presets=presets,
         defaults=load_defaults(presets, settings.presets.parent),
         signing=settings.signing,

@@ -38,6 +38,16 @@ class DeliverySettings(RenderSettings):
         le=300,
         description="How long a render on demand may wait for a slot; then the answer is 503.",
     )
+    queue_url: str | None = Field(
+        default=None,
+        description="The workers' queue: costly AVIFs are left to them, and the first viewers get "
+        "another format. Without it viewers wait.",
+    )
+    avif_wait_pixels: int = Field(
+        default=1_000_000,
+        ge=0,
+        description="AVIFs of at least so many pixels are left to the workers.",
+    )
     max_result_bytes: int = Field(
         default=32 * 1024**2, ge=1, description="Largest picture that is delivered, in bytes."
     )

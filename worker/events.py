@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import unquote, unquote_plus
 
 from safelight import keys
+from safelight.demand import Demand
 from safelight.errors import Unreadable
 
 _CREATED = ("ObjectCreated:", "Object Created")
@@ -54,9 +55,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """What one message tells: uploads, and faults of records that tell nothing we know."""
+    """What one message tells: uploads, demands, and faults of records that tell nothing we know."""
 
     uploads: tuple[Upload, ...] = ()
+    demands: tuple[Demand, ...] = ()
     faults: tuple[Unreadable, ...] = ()
 
 
@@ -76,7 +78,10 @@ class _RawEvent:
 
 def read_events(body: str, *, bucket: str) -> Events:
     """Read a message's body; `Unreadable` if it is no event, faults for single records."""
-    raw_events, faults = _split(_unwrapped(_parsed(body)))
+    document = _unwrapped(_parsed(body))
+    if (demand := Demand.read(document)) is not None:
+        return Events(demands=(demand,))
+    raw_events, faults = _split(document)
     uploads = []
     for raw in raw_events:
         try:

@@ -30,6 +30,9 @@ class WorkerMetrics:
         self.images = counter(
             "images_total", "Uploads worked on, by what came of them.", "outcome", "format"
         )
+        self.demands = counter(
+            "demands_total", "Variants rendered for viewers, by what came of them.", "outcome"
+        )
         self.rejections = counter("image_rejections_total", "Sources rejected.", "reason")
         self.end_to_end = histogram(
             "image_end_to_end_seconds", "From the event's time to settled.", buckets=_WAITS

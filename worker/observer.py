@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from safelight.aws.records import Commit
+from safelight.demand import Demand
 from safelight.imaging.render import Rendering
 from safelight.record import COMPRESSED, Record, Status
 from worker.events import Upload
@@ -70,6 +71,13 @@ class Observer:
         """Count a completion that the topic took."""
         self._metrics.completions.labels(record.status).inc()
         self._metrics.last_success.set_to_current_time()
+
+    def demanded(self, demand: Demand, outcome: str) -> None:
+        """Count what came of a demand, and name it in the log."""
+        self._metrics.demands.labels(outcome).inc()
+        bind_contextvars(
+            image_id=demand.image_id, preset=demand.preset.name, outcome=f"demand_{outcome}"
+        )
 
     def _measure(self, record: Record) -> None:
         size, pixels = record.original_size or 0, (record.width or 0) * (record.height or 0)

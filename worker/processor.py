@@ -17,12 +17,13 @@ from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Rejection, Superseded, Unavailable
 from safelight.imaging.admission import Admission
-from safelight.imaging.plan import Plan, plan
-from safelight.imaging.probe import Probe
+from safelight.imaging.plan import plan
 from safelight.imaging.render import Rendering
+from safelight.imaging.result import Maker, Renderer
 from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record, Variant
+from worker.demands import Demands
 from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
@@ -63,18 +64,6 @@ class Topic(Protocol):
         ...
 
 
-class Renderer(Protocol):
-    """Who looks at pictures: in other processes, because a picture may kill."""
-
-    async def probe(self, path: Path) -> Probe:
-        """Read what the header says."""
-        ...
-
-    async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
-        """Make the plan's variants as files in a directory."""
-        ...
-
-
 class Processor:
     """Settles what messages tell of. Its collaborators are all it knows of the world."""
 
@@ -102,6 +91,14 @@ class Processor:
         self._observer = observer
         self._uploads_bucket = uploads_bucket
         self._max_bytes = max_bytes
+        maker = Maker(
+            assets=objects,
+            renderer=renderer,
+            admission=admission,
+            spool=spool,
+            max_source_bytes=max_bytes,
+        )
+        self._demands = Demands(records=records, sources=objects, maker=maker, observer=observer)
 
     async def process(self, message: Message) -> bool:
         """Settle every upload that a message tells of; then raise what kept one from it, if any.
@@ -116,6 +113,8 @@ class Processor:
                 told |= await self._settle(upload)
             except Exception as error:  # noqa: BLE001 - raised below, after the others' turn
                 failures.append(error)
+        for demand in events.demands:
+            await self._demands.meet(demand)
         if failures:
             raise most_hopeful(failures)
         return told

@@ -8,7 +8,6 @@ kept under the same keys. What is not there is rendered, stored and answered.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -24,21 +23,23 @@ from api.delivery.answers import (
     tags_of,
 )
 from api.delivery.asked import Asked
+from api.delivery.later import Later
 from api.delivery.misses import Busy, Misses
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
-from api.delivery.wanted import Source, Sources, Wanted
 from api.middlewares import note
 from api.problems import Problem, Refusal, json_answer
 from safelight import keys
 from safelight.aws.objects import Asset
 from safelight.errors import Reason, Rejection, Superseded
 from safelight.formats import AUTO, BY_NAME
-from safelight.imaging.plan import plan
+from safelight.imaging.result import Sources, Wanted, source_of
 from safelight.presets import Preset
 from safelight.record import Record, Status
 
 PENDING_SECONDS = 1
 """How soon to ask again for a picture that is being worked on."""
+STAND_IN_SECONDS = 30
+"""How long what stands in for a result that comes later may be kept."""
 PLACEHOLDER_SECONDS = 5
 """How long a default picture may be kept in place of what may come."""
 OPAQUE = frozenset({"image/jpeg", "image/bmp"})
@@ -79,6 +80,7 @@ class Delivery:
         presets: Sequence[Preset],
         defaults: Mapping[str, Asset],
         signing: SigningKeys,
+        later: Later,
         max_result_bytes: int,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -88,6 +90,7 @@ class Delivery:
         self._misses = misses
         self._defaults = defaults
         self._signing = signing
+        self._later = later
         self._max_result_bytes = max_result_bytes
         self._now = now
 
@@ -118,21 +121,19 @@ class Delivery:
         note(request, image_id=record.image_id)
         if record.status is Status.PENDING:
             return self._pending(request, preset, record)
-        order = negotiation.in_order(
-            request.headers.get("Accept"), formats, alpha=record.media_type not in OPAQUE
-        )
-        wanted = self._chosen(record, negotiation.hinted(preset, request.headers), order)
+        transparent = record.media_type not in OPAQUE
+        order = negotiation.in_order(request.headers.get("Accept"), formats, alpha=transparent)
+        wishes = _wishes(record, negotiation.hinted(preset, request.headers), order)
+        key, asset = await self._first_of(wishes, record, request, timings)
+        at_most = STAND_IN_SECONDS if timings.outcome == "stand-in" else None
         headers = {
-            "Cache-Control": str(Freshness.of(preset, grant, self._now())),
-            "Content-Disposition": _disposition(wanted.key, download=asked.download),
-            **tags_of(wanted.key),
+            "Cache-Control": str(Freshness.of(preset, grant, self._now(), at_most=at_most)),
+            "Content-Disposition": _disposition(key, download=asked.download),
+            **tags_of(key),
         }
-        known = await self._known(request, wanted, record, timings)
-        if known is not None and is_known(request, known):
-            return not_modified(known, headers)
-        if known is None or request.method != "HEAD":
-            known = await self._stored(wanted, timings) or await self._made(wanted, timings)
-        return picture(request, known, headers)
+        if is_known(request, asset):
+            return not_modified(asset, headers)
+        return picture(request, asset, headers)
 
     def _granted(self, request: web.Request, preset: Preset) -> Grant:
         """Check the signature, where the preset wants one or the URL has one."""
@@ -160,34 +161,46 @@ class Delivery:
             raise _not_rendered(record.reason, record.detail or "")
         return record
 
-    def _chosen(self, record: Record, preset: Preset, order: Sequence[str]) -> Wanted:
-        """Take the format that is most welcome; of `auto`, what its render chose if that is too."""
-        if preset.format == AUTO and (made := record.variants.get(preset.name)):
-            name = keys.read_asset_key(made.key)
-            welcome = {BY_NAME[format].media_type for format in order}
-            if name and name.fingerprint == preset.fingerprint and made.media_type in welcome:
-                return self._wanted(record, preset, extension=name.extension)
-        wish = preset.in_format(order[0])
-        return self._wanted(record, wish, extension=BY_NAME[wish.format].extension)
+    async def _first_of(
+        self,
+        wishes: Sequence[Preset],
+        record: Record,
+        request: web.Request,
+        timings: Timings,
+    ) -> tuple[str, Asset]:
+        """Find the first wish that is there or can be made while the viewer waits, and its key."""
+        *better, last = wishes
+        for wish in better:
+            wanted = self._wanted(record, wish)
+            asset = await self._there(wanted, record, request, timings)
+            if asset is not None or not self._later.is_for(wish, record):
+                return wanted.key, asset or await self._made(wanted, timings)
+            await self._later.demand(wish, record)
+            timings.outcome = "stand-in"
+        wanted = self._wanted(record, last)
+        asset = await self._there(wanted, record, request, timings)
+        return wanted.key, asset or await self._made(wanted, timings)
 
-    def _wanted(self, record: Record, preset: Preset, *, extension: str) -> Wanted:
-        """Name the result: the very key that a worker gives this preset's variant."""
-        return Wanted(
-            key=keys.asset_key(
-                image_id=record.image_id,
-                revision=record.revision or "",
-                preset=preset.name,
-                fingerprint=preset.fingerprint,
-                extension=extension,
-            ),
-            source=Source(
-                bucket=self._objects,
-                key=record.original_key,
-                version_id=record.version_id,
-                sha256=record.sha256,
-            ),
-            plan=partial(plan, presets=(preset,)),
+    def _wanted(self, record: Record, wish: Preset) -> Wanted:
+        made = record.variants.get(wish.name) if wish.format == AUTO else None
+        name = keys.read_asset_key(made.key) if made else None
+        return Wanted.of_preset(
+            wish,
+            source_of(record, self._objects),
+            image_id=record.image_id,
+            revision=record.revision or "",
+            extension=name.extension if name else None,
         )
+
+    async def _there(
+        self, wanted: Wanted, record: Record, request: web.Request, timings: Timings
+    ) -> Asset | None:
+        """Look a result up: whole, or only what is known of it where that is enough to answer."""
+        known = await self._known(request, wanted, record, timings)
+        if known is not None and (request.method == "HEAD" or is_known(request, known)):
+            return known
+        with _timed(timings, "store"):
+            return await self._objects.read(wanted.key, max_bytes=self._max_result_bytes)
 
     async def _known(
         self, request: web.Request, wanted: Wanted, record: Record, timings: Timings
@@ -205,10 +218,6 @@ class Delivery:
             with _timed(timings, "store"):
                 return await self._objects.look(wanted.key)
         return None
-
-    async def _stored(self, wanted: Wanted, timings: Timings) -> Asset | None:
-        with _timed(timings, "store"):
-            return await self._objects.read(wanted.key, max_bytes=self._max_result_bytes)
 
     async def _made(self, wanted: Wanted, timings: Timings) -> Asset:
         try:
@@ -228,7 +237,8 @@ class Delivery:
             ) from error
         except Rejection as rejection:
             raise _not_rendered(rejection.reason, rejection.detail) from rejection
-        timings.outcome = "joined" if joined else "rendered"
+        if timings.outcome == "stored":
+            timings.outcome = "joined" if joined else "rendered"
         return asset
 
     def _pending(self, request: web.Request, preset: Preset, record: Record) -> web.Response:
@@ -252,6 +262,16 @@ class Delivery:
             raise refusal
         note(request, problem=refusal.problem.slug)
         return _default(request, preset, default, status=refusal.problem.status, headers={})
+
+
+def _wishes(record: Record, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:
+    """List what would do, the best first; of `auto` what its render chose, if that is welcome."""
+    made = record.variants.get(preset.name) if preset.format == AUTO else None
+    name = keys.read_asset_key(made.key) if made else None
+    welcome = {BY_NAME[format].media_type for format in order}
+    if made and made.media_type in welcome and name and name.fingerprint == preset.fingerprint:
+        return (preset,)
+    return tuple(preset.in_format(format) for format in order)
 
 
 def _default(

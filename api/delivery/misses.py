@@ -5,17 +5,10 @@ All slots taken and the short queue full is an answer too: `Busy`, at once. Noth
 
 import asyncio
 from collections import OrderedDict
-from pathlib import Path
-from typing import Protocol
 
-from api.delivery.wanted import Wanted
 from safelight.aws.objects import Asset
-from safelight.errors import Reason, Rejection, Superseded
-from safelight.imaging.admission import Admission
-from safelight.imaging.plan import Plan
-from safelight.imaging.probe import Probe
-from safelight.imaging.render import Rendering
-from safelight.imaging.spool import Spool
+from safelight.errors import Rejection
+from safelight.imaging.result import Maker, Wanted
 
 REMEMBERED = 1000
 """Rejections that are kept in mind, so that a bad picture is not tried again for every viewer."""
@@ -30,51 +23,21 @@ class Busy(Exception):
         self.retry_seconds = retry_seconds
 
 
-class Assets(Protocol):
-    """Where results are kept."""
-
-    async def put(self, *, key: str, path: Path, media_type: str, sha256: str) -> None:
-        """Store a file as an asset."""
-        ...
-
-
-class Renderer(Protocol):
-    """Who looks at pictures: in other processes, because a picture may kill."""
-
-    async def probe(self, path: Path) -> Probe:
-        """Read what the header says."""
-        ...
-
-    async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
-        """Make the plan's variants as files in a directory."""
-        ...
-
-
 class Misses:
     """Fetches, renders and stores; of all who want one result, the first one's work serves all."""
 
     def __init__(
         self,
+        maker: Maker,
         *,
-        assets: Assets,
-        renderer: Renderer,
-        admission: Admission,
-        spool: Spool,
         slots: int,
         queue: int,
         wait_seconds: float,
-        max_source_bytes: int,
-        max_result_bytes: int,
     ) -> None:
-        self._assets = assets
-        self._renderer = renderer
-        self._admission = admission
-        self._spool = spool
+        self._maker = maker
         self._room = slots + queue
         self._slots = asyncio.Semaphore(slots)
         self._wait_seconds = wait_seconds
-        self._max_source_bytes = max_source_bytes
-        self._max_result_bytes = max_result_bytes
         self._flights: dict[str, asyncio.Task[Asset]] = {}
         self._rejections: OrderedDict[str, tuple[float, Rejection]] = OrderedDict()
 
@@ -111,43 +74,18 @@ class Misses:
         except TimeoutError:
             raise Busy(self._retry_seconds) from None
         try:
-            return await self._make(wanted)
+            made, body = await self._maker.make(wanted)
         except Rejection as rejection:
             self._remember(wanted.key, rejection)
             raise
         finally:
             self._slots.release()
-
-    async def _make(self, wanted: Wanted) -> Asset:
-        """Fetch, probe, plan, admit, render, put: as a worker does, for one variant."""
-        with self._spool.directory() as directory:
-            path = directory / "source"
-            source = wanted.source
-            fetched = await source.bucket.fetch(
-                key=source.key,
-                version_id=source.version_id,
-                etag=source.etag,
-                to=path,
-                max_bytes=self._max_source_bytes,
-            )
-            if source.sha256 is not None and fetched.sha256 != source.sha256:
-                raise Superseded(f"{source.key} was replaced")
-            plan = wanted.plan(await self._renderer.probe(path))
-            async with self._admission.admit(plan.predicted_bytes):
-                rendering = await self._renderer.render(plan, path, directory)
-            (made,) = rendering.variants
-            if made.size_bytes > self._max_result_bytes:
-                detail = f"the result has {made.size_bytes} bytes"
-                raise Rejection(Reason.TOO_MANY_BYTES, detail)
-            await self._assets.put(
-                key=wanted.key, path=made.path, media_type=made.media_type, sha256=made.sha256
-            )
-            return Asset(
-                media_type=made.media_type,
-                size_bytes=made.size_bytes,
-                sha256=made.sha256,
-                body=made.path.read_bytes(),
-            )
+        return Asset(
+            media_type=made.media_type,
+            size_bytes=made.size_bytes,
+            sha256=made.sha256,
+            body=body,
+        )
 
     def _remember(self, key: str, rejection: Rejection) -> None:
         until = asyncio.get_running_loop().time() + REMEMBERED_SECONDS

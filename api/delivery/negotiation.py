@@ -18,19 +18,18 @@ WIDTHS = (160, 240, 320, 480, 640, 960, 1280, 1920, 2560)
 def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tuple[str, ...]:
     """Order the formats by what the client would rather have; of equals, as they are given.
 
-    Those that it does not accept are left out, but never all. Where the picture may be transparent,
-    a format that loses that comes after all that keep it.
+    Those that it does not accept are left out, but never all; so are those that would lose the
+    transparency that the picture may have, if any is left that keeps it.
     """
     ranges = _read(accept)
     qualities = {format: _quality(ranges, format) for format in formats}
     accepted = [format for format in formats if qualities[format] > 0]
     if not accepted:
         accepted = [format for format in formats if format in ANYWHERE] or [formats[-1]]
-
-    def rank(format: str) -> tuple[bool, float]:
-        return alpha and not BY_NAME[format].keeps_alpha, -qualities[format]
-
-    return tuple(sorted(accepted, key=rank))
+    keeping = [format for format in accepted if BY_NAME[format].keeps_alpha]
+    if alpha and keeping:
+        accepted = keeping
+    return tuple(sorted(accepted, key=lambda format: -qualities[format]))
 
 
 def wants_picture(accept: str | None, destination: str | None) -> bool:

@@ -168,6 +168,7 @@ class LocalSystem:
             {
                 "SAFELIGHT_PORT": "0",
                 "SAFELIGHT_ROLES": "delivery",
+                "SAFELIGHT_QUEUE_URL": self.stack.queue_url,
                 "SAFELIGHT_PRESETS": str(self._presets),
                 "SAFELIGHT_SPOOL": str(spool),
                 **self._delivery_settings,

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from safelight import presets as module
+from safelight.demand import Demand
 from safelight.formats import BY_NAME, WRITABLE
 from safelight.presets import InvalidPresets, Preset, load_presets
 
@@ -399,3 +401,14 @@ def test_a_preset_is_rather_delivered_in_fewer_bytes():
 def test_a_fault_of_delivery_is_told_like_any_other(write, text, fault):
     (told,) = faults(write(text))
     assert told.startswith(fault)
+
+
+@given(definitions())
+def test_a_demand_carries_every_preset_as_it_is(table):
+    table = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    demand = Demand(image_id="i", revision="r", preset=Preset(name="a", **table))
+    again = Demand.read(json.loads(demand.to_json()))
+    assert again == demand
+    assert again.preset.fingerprint == demand.preset.fingerprint

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight import keys
+from safelight.demand import Demand
 from safelight.errors import Unreadable
+from safelight.presets import Preset
 from worker.events import Upload, read_events
 
 BUCKET = "uploads-bucket"
@@ -226,3 +228,23 @@ def test_what_is_no_text_is_a_fault_of_its_record_alone() -> None:
     assert (len(events.uploads), len(events.faults)) == (1, 1)
     events = read_events(eventbridge_body("uploads/\ud800/x.jpg"), bucket=BUCKET)
     assert (len(events.uploads), len(events.faults)) == (0, 1)
+
+
+DEMAND = Demand(
+    image_id=IMAGE, revision="v1", preset=Preset(name="a", format="avif", box=(9, 9), keep=())
+)
+
+
+def test_a_demand_is_read_as_it_was_written() -> None:
+    events = read_events(DEMAND.to_json(), bucket=BUCKET)
+    assert events.demands == (DEMAND,)
+    assert events.demands[0].preset.fingerprint == DEMAND.preset.fingerprint
+    assert not events.uploads
+
+
+@pytest.mark.parametrize("without", ["imageId", "revision", "preset"])
+def test_a_demand_that_lacks_something_is_unreadable(without: str) -> None:
+    body = json.loads(DEMAND.to_json())
+    del body[without]
+    with pytest.raises(Unreadable):
+        read_events(json.dumps(body), bucket=BUCKET)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from safelight import keys
 from safelight.aws.queue import Message
+from safelight.demand import Demand
 from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
 from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan
@@ -120,11 +121,14 @@ class House:
         }
 
     async def process(self, *records: dict) -> None:
+        await self.receive(json.dumps({"Records": records}))
+
+    async def receive(self, body: str) -> None:
         await self.processor.process(
             Message(
                 message_id="m",
                 receipt="r",
-                body=json.dumps({"Records": records}),
+                body=body,
                 receive_count=1,
                 sent_at=0.0,
                 received_at=0.0,
@@ -134,6 +138,10 @@ class House:
     @property
     def record(self) -> Record:
         return self.records.records[IMAGE]
+
+    def value(self, outcome: str) -> float:
+        labels = {"outcome": outcome}
+        return self.registry.get_sample_value("safelight_demands_total", labels) or 0
 
     def outcomes(self, outcome: str) -> float:
         return sum(
@@ -402,3 +410,61 @@ async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settl
     await house.process(event)
     assert house.record == pending()
     assert house.records.records[keys.derived_image_id(BUCKET, borrowed)].user_id == "mallory"
+
+
+AVIF = next(preset for preset in PRESETS if preset.name == "small").in_format("avif")
+
+
+def demanded(house: House, revision: str | None = None) -> str:
+    wanted = revision or house.record.revision or ""
+    return Demand(image_id=IMAGE, revision=wanted, preset=AVIF).to_json()
+
+
+async def test_a_demand_is_rendered_and_stored_and_nobody_is_told(house: House) -> None:
+    await house.process(house.upload(b"picture"))
+    record, before = house.record, set(house.objects.assets)
+    await house.receive(demanded(house))
+    (key,) = set(house.objects.assets) - before
+    assert key == keys.asset_key(
+        image_id=IMAGE,
+        revision=record.revision or "",
+        preset="small",
+        fingerprint=AVIF.fingerprint,
+        extension="avif",
+    )
+    assert house.record == record
+    assert len(house.topic.published) == 1
+    assert house.value("met") == 1
+
+
+async def test_a_repeated_demand_writes_the_same_again(house: House) -> None:
+    await house.process(house.upload(b"picture"))
+    await house.receive(demanded(house))
+    stored = dict(house.objects.assets)
+    await house.receive(demanded(house))
+    assert house.objects.assets == stored
+
+
+async def test_a_demand_for_what_was_replaced_or_never_was_is_dropped(house: House) -> None:
+    await house.receive(demanded(house, "v1"))
+    await house.process(house.upload(b"picture"))
+    await house.receive(demanded(house, "another"))
+    house.upload(b"newer")
+    house.records.records[IMAGE] = house.record.model_copy(update={"version_id": None})
+    await house.receive(demanded(house))
+    assert house.value("superseded") == 3
+    assert not [key for key in house.objects.assets if key.endswith(".avif")]
+
+
+async def test_a_demand_for_what_cannot_be_rendered_is_dropped(house: House) -> None:
+    await house.process(house.upload(b"picture"))
+    house.renderer.outcome = Rejection(Reason.TIMEOUT, "too long")
+    await house.receive(demanded(house))
+    assert house.value("rejected") == 1
+
+
+async def test_a_demand_waits_while_a_service_is_down(house: House) -> None:
+    await house.process(house.upload(b"picture"))
+    house.objects.fail_next["put"] = [Unavailable("s3", "slow down")]
+    with pytest.raises(Unavailable):
+        await house.receive(demanded(house))

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
 from api.delivery.delivery import Delivery
+from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.signing import SigningKeys
 from safelight import keys
@@ -27,11 +28,12 @@ from safelight.imaging.limits import Limits as ImagingLimits
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering, render
+from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record, Status
 from tests.support import pictures
-from tests.support.fakes import Fake, FakeObjects, FakeRecords
+from tests.support.fakes import Fake, FakeDeadLetters, FakeObjects, FakeRecords
 from tests.unit.api.clients import ALL_KEYS
 
 IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
@@ -77,6 +79,8 @@ class Gallery:
     renderer: Renderer
     misses: Misses
     signing: SigningKeys
+    workers: FakeDeadLetters
+    """Their queue."""
 
     def hang(self, source: bytes = SOURCE, *, image_id: str = IMAGE_ID, **changes: Any) -> Record:
         """Put an uploaded picture there, settled, without any variant."""
@@ -120,22 +124,22 @@ async def open_gallery(
     queue: int = 4,
     wait_seconds: float = 30,
     max_result_bytes: int = 1024**2,
+    avif_wait_pixels: int = 10**9,
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
     signing = SigningKeys.read(SIGNING)
     with Spool(spool) as own:
-        misses = Misses(
+        maker = Maker(
             assets=objects,
             renderer=renderer,
             admission=Admission(10**9),
             spool=own,
-            slots=slots,
-            queue=queue,
-            wait_seconds=wait_seconds,
             max_source_bytes=10**6,
             max_result_bytes=max_result_bytes,
         )
+        misses = Misses(maker, slots=slots, queue=queue, wait_seconds=wait_seconds)
+        workers = FakeDeadLetters()
         shown = Asset(
             media_type="image/png",
             size_bytes=len(NOBODY),
@@ -149,6 +153,7 @@ async def open_gallery(
             presets=presets,
             defaults={preset.name: shown for preset in presets if preset.default},
             signing=signing,
+            later=Later(workers, least_pixels=avif_wait_pixels),
             max_result_bytes=max_result_bytes,
             now=now,
         )
@@ -163,4 +168,4 @@ async def open_gallery(
         server = TestServer(app)
         await server.start_server(**RUNNER_OPTIONS)
         async with TestClient(server) as client:
-            yield Gallery(client, records, objects, renderer, misses, signing)
+            yield Gallery(client, records, objects, renderer, misses, signing, workers)

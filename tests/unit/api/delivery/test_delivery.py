@@ -14,6 +14,7 @@ from PIL import Image
 from yarl import URL
 
 from safelight import keys
+from safelight.demand import Demand
 from safelight.errors import Reason, Rejection, Unavailable
 from safelight.presets import Preset
 from safelight.record import Status, Variant
@@ -378,6 +379,61 @@ async def test_a_source_that_is_gone_is_unknown(gallery: Gallery) -> None:
     gallery.hang()
     gallery.objects.fail_next["fetch"] = [Rejection(Reason.SOURCE_GONE, "gone")]
     assert (await gallery.ask(f"/plain/{IMAGE_ID}"))[0].status == 404
+
+
+async def test_a_costly_avif_is_left_to_the_workers_and_the_first_viewer_gets_webp(
+    open_: Any,
+) -> None:
+    gallery: Gallery = await open_(avif_wait_pixels=900)
+    gallery.hang(width=60, height=40)
+    url = f"/small/{IMAGE_ID}"
+    for _ in range(3):
+        first, _ = await gallery.ask(url, accept=BROWSER)
+        assert (first.status, first.content_type) == (200, "image/webp")
+        assert first.headers["Cache-Control"] == "public, max-age=30"
+        assert 'desc="stand-in"' in first.headers["Server-Timing"]
+    (message,) = gallery.workers.letters
+    demand = Demand.read(json.loads(message.body))
+    assert demand is not None
+    avif = BY_NAME["small"].in_format("avif")
+    assert (demand.image_id, demand.revision) == (IMAGE_ID, "v1")
+    assert demand.preset.fingerprint == avif.fingerprint
+    gallery.objects.assets[key_of(avif, "avif")] = FakeAsset(
+        body=b"avif", media_type="image/avif", sha256="ab" * 32
+    )
+    next_one, body = await gallery.ask(url, accept=BROWSER)
+    assert (next_one.content_type, body) == ("image/avif", b"avif")
+    assert next_one.headers["Cache-Control"] == "public, max-age=3600"
+
+
+async def test_a_cheap_avif_and_one_that_is_asked_for_by_name_are_waited_for(open_: Any) -> None:
+    gallery: Gallery = await open_(avif_wait_pixels=900)
+    gallery.hang(width=30, height=20)
+    answer, _ = await gallery.ask(f"/small/{IMAGE_ID}", accept=BROWSER)
+    assert answer.content_type == "image/avif"
+    gallery.hang(width=60, height=40)
+    answer, _ = await gallery.ask(f"/small/{IMAGE_ID}.avif")
+    assert answer.content_type == "image/avif"
+    assert not gallery.workers.letters
+
+
+async def test_when_the_workers_cannot_be_asked_the_viewer_sees_something_all_the_same(
+    open_: Any,
+) -> None:
+    gallery: Gallery = await open_(avif_wait_pixels=1)
+    gallery.hang(width=60, height=40)
+    gallery.workers.fail_next["send"] = [Unavailable("sqs", "down")]
+    for demanded in (0, 1):
+        answer, _ = await gallery.ask(f"/small/{IMAGE_ID}", accept=BROWSER)
+        assert answer.content_type == "image/webp"
+        assert len(gallery.workers.letters) == demanded
+
+
+async def test_what_stands_in_keeps_what_is_transparent(open_: Any) -> None:
+    gallery: Gallery = await open_(avif_wait_pixels=1)
+    gallery.hang(pictures.translucent_png(), media_type="image/png", width=40, height=20)
+    answer, _ = await gallery.ask(f"/small/{IMAGE_ID}", accept="image/avif,image/jpeg")
+    assert answer.content_type == "image/avif"
 
 
 # Whatever a URL or a header may hold, aiohttp's client and what HTTP itself refuses left out.

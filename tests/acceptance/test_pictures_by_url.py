@@ -30,6 +30,12 @@ format = "jpeg"
 access = "public"
 formats = ["avif", "webp"]
 
+[wide]
+box = [300, 300]
+format = "jpeg"
+access = "public"
+formats = ["avif", "webp"]
+
 [signed]
 box = [40, 40]
 format = "png"
@@ -57,6 +63,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
             "SAFELIGHT_PRESETS": str(presets / "after.toml"),
             "SAFELIGHT_SIGNING_KEYS": SIGNING,
             "SAFELIGHT_SLOTS": "1",
+            "SAFELIGHT_AVIF_WAIT_PIXELS": "50000",
         },
     ) as running:
         yield running
@@ -117,6 +124,24 @@ async def test_200_requests_for_one_cold_result_are_one_render(
     assert len(rendered) == 1
     names = await stored_keys(system, image_id)
     assert [name for name in names if name.startswith("late-")]
+
+
+async def test_a_costly_avif_is_made_by_the_workers_while_the_first_viewer_sees_webp(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str
+) -> None:
+    url = f"{system.delivery_url}/wide/{image_id}"
+    first, _ = await get(http, url, Accept="image/avif,image/webp,*/*")
+    assert (first.content_type, first.headers["Cache-Control"]) == (
+        "image/webp",
+        "public, max-age=30",
+    )
+    async with asyncio.timeout(60):
+        while True:
+            answer, _ = await get(http, url, Accept="image/avif,image/webp,*/*")
+            if answer.content_type == "image/avif":
+                break
+            await asyncio.sleep(0.1)
+    assert 'desc="stored"' in answer.headers["Server-Timing"]
 
 
 async def test_a_signed_picture_opens_to_whoever_may(

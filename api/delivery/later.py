@@ -1,0 +1,77 @@
+"""Leaves costly renders to the workers: a demand into their queue, not one for every viewer."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from safelight.demand import Demand
+from safelight.errors import SafelightError
+from safelight.presets import Preset
+from safelight.record import Record
+
+log = structlog.get_logger()
+
+AGAIN_SECONDS = 60
+"""How soon one result is demanded again, if it is still not there."""
+REMEMBERED = 10_000
+"""Demands that are kept in mind."""
+
+
+class Queue(Protocol):
+    """The workers' queue."""
+
+    async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
+        """Put a message into the queue."""
+        ...
+
+
+class Later:
+    """Demands AVIFs of so many pixels that a viewer should not wait for them.
+
+    Without a queue nothing is left to anybody, and viewers wait.
+    """
+
+    def __init__(
+        self,
+        queue: Queue | None,
+        *,
+        least_pixels: int,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._least_pixels = least_pixels
+        self._now = now
+        self._demanded: OrderedDict[str, float] = OrderedDict()
+
+    def is_for(self, preset: Preset, record: Record) -> bool:
+        """Tell whether a viewer had better see something else first."""
+        if self._queue is None or preset.format != "avif":
+            return False
+        pixels = (record.width or 0) * (record.height or 0)
+        if preset.box is not None:
+            box = preset.box[0] * preset.box[1]
+            pixels = box if preset.enlarge or preset.fit == "contain" else min(pixels, box)
+        return pixels >= self._least_pixels
+
+    async def demand(self, preset: Preset, record: Record) -> None:
+        """Have it rendered, unless that was asked for a moment ago.
+
+        A queue that is out of reach is no reason to show nothing: the next viewer asks again.
+        """
+        demand = Demand(image_id=record.image_id, revision=record.revision or "", preset=preset)
+        name = f"{demand.image_id}/{demand.revision}/{preset.name}-{preset.fingerprint}"
+        if self._now() - self._demanded.get(name, float("-inf")) < AGAIN_SECONDS:
+            return
+        self._demanded[name] = self._now()
+        self._demanded.move_to_end(name)
+        if len(self._demanded) > REMEMBERED:
+            self._demanded.popitem(last=False)
+        assert self._queue is not None  # noqa: S101 - `is_for` says so
+        try:
+            await self._queue.send(demand.to_json(), attributes={})
+        except SafelightError as error:
+            self._demanded.pop(name, None)
+            log.warning("not_demanded", error=str(error), image_id=demand.image_id)

@@ -1,0 +1,50 @@
+"""Meets demands: renders one variant that a viewer asked for, beside what uploads get anyway."""
+
+from typing import Protocol
+
+from safelight.demand import Demand
+from safelight.errors import Rejection, Superseded
+from safelight.imaging.result import Maker, Sources, Wanted, source_of
+from safelight.record import Record, Status
+from worker.observer import Observer
+
+
+class Records(Protocol):
+    """What is known of images."""
+
+    async def get(self, image_id: str) -> Record | None:
+        """Read the record that stands."""
+        ...
+
+
+class Demands:
+    """Renders what is demanded, as long as it is wanted still. A repeat writes the same again."""
+
+    def __init__(
+        self, *, records: Records, sources: Sources, maker: Maker, observer: Observer
+    ) -> None:
+        self._records = records
+        self._sources = sources
+        self._maker = maker
+        self._observer = observer
+
+    async def meet(self, demand: Demand) -> None:
+        """Make the variant and store it. Nothing is committed or published: the bucket knows it."""
+        record = await self._records.get(demand.image_id)
+        stands = record is not None and record.status is Status.COMPLETED
+        if record is None or not stands or record.revision != demand.revision:
+            return self._observer.demanded(demand, "superseded")
+        wanted = Wanted.of_preset(
+            demand.preset,
+            source_of(record, self._sources),
+            image_id=demand.image_id,
+            revision=demand.revision,
+        )
+        try:
+            with self._observer.stage("demand"):
+                await self._maker.make(wanted)
+        except Superseded:
+            return self._observer.demanded(demand, "superseded")
+        except Rejection:
+            return self._observer.demanded(demand, "rejected")
+        return self._observer.demanded(demand, "met")
