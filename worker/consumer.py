@@ -71,6 +71,7 @@ class Consumer:
         breaker.on_held = self._room.set
         metrics.messages_held.labels("working").set_function(lambda: handler.working)
         metrics.messages_held.labels("held").set_function(lambda: breaker.held)
+        metrics.queue_oldest_age.set_function(self._oldest_age)
         metrics.messages_held.labels("waiting").set_function(
             lambda: len(self._handling) - handler.working - breaker.held
         )
@@ -145,6 +146,10 @@ class Consumer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), pause if pause > 0 else None)
         return False
+
+    def _oldest_age(self) -> float:
+        oldest = min((lease.message.sent_at for lease in self._handling.values()), default=None)
+        return 0 if oldest is None else max(0.0, time.time() - oldest)
 
     def _pause_seconds(self) -> float:
         until = self._paused_until

@@ -4,11 +4,14 @@ import math
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from safelight.errors import Reason
 from safelight.telemetry import SECONDS
 
 _WORK = (0.025, 0.1, 0.5, 1, 2.5, 10)
 _WAITS = (1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _BYTES = tuple(4096 * 8**power for power in range(6))
+RENDERING_BROKE = (Reason.TIMEOUT, Reason.OUT_OF_MEMORY, Reason.DECODER_CRASH)
+"""Reasons that may be a fault of ours: the objectives count them."""
 _PIXELS = (100_000, 1_000_000, 4_000_000, 8_000_000, 16_000_000, 50_000_000)
 
 
@@ -104,9 +107,24 @@ class WorkerMetrics:
         self.last_success = gauge(
             "last_success_timestamp_seconds", "When an upload was last settled."
         )
+        self.queue_oldest_age = gauge(
+            "queue_oldest_age_seconds", "Age of the oldest message held, or 0."
+        )
+        self._begin_at_zero()
         # What is not known is no number.
         self.queue_visible = gauge("queue_visible", "Messages waiting, as the queue says.")
         self.queue_in_flight = gauge("queue_in_flight", "Messages leased, as the queue says.")
         self.dead_letters = gauge("dead_letters", "Messages in the dead-letter queue.")
         for unknown in (self.queue_visible, self.queue_in_flight, self.dead_letters):
             unknown.set(math.nan)
+
+    def _begin_at_zero(self) -> None:
+        """Show rare series that alerts rest on: Prometheus cannot see a first rise from nothing."""
+        for counter, values in (
+            (self.messages_buried, ("misconfigured", "unavailable", "unknown", "unreadable")),
+            (self.child_exits, ("signal", "memory", "deadline")),
+            (self.rejections, RENDERING_BROKE),
+            (self.commits, ("written",)),
+        ):
+            for value in values:
+                counter.labels(value)

@@ -113,7 +113,8 @@ The worker serves `/metrics`, `/healthz` and `/readyz` on its admin port, the AP
 no image, user or key is ever a label. This page is made from the declarations by `make docs`.
 
 `safelight_queue_visible`, `safelight_queue_in_flight` and `safelight_dead_letters` are the queue's own numbers, which every worker sees alike: take their
-maximum, never their sum.
+maximum, never their sum. `safelight_queue_oldest_age_seconds` is of what one worker holds: its maximum is about the age of the oldest message
+([why](decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## Both
 

@@ -138,6 +138,17 @@ async def test_it_holds_no_more_than_its_slots_and_prefetch() -> None:
         assert work.most_at_once == 2
 
 
+async def test_the_age_of_the_oldest_message_is_told_while_it_is_held() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    queue.send("one")
+    async with running(queue, work) as run:
+        await work.until_begun(1)
+        await until(lambda: run.value("queue_oldest_age_seconds") > 0)
+        work.gate.set()
+        await until(lambda: run.value("queue_oldest_age_seconds") == 0)
+
+
 async def test_a_free_slot_is_filled_while_another_is_still_busy() -> None:
     queue, slow = FakeQueue(), asyncio.Event()
     begun: list[str] = []

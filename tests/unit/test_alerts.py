@@ -1,0 +1,193 @@
+"""deploy/prometheus: every expression asks for what the code measures, every alert fires and is
+silent when it should, and has a runbook."""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import promql_parser as promql
+import pytest
+import yaml
+
+from ops.__main__ import app
+from ops.cloudformation import Template
+from tests.support.declared import PROMETHEUS, ROOT, Series, faults, known, rules
+
+PROMTOOL, AMTOOL = shutil.which("promtool"), shutil.which("amtool")
+needs_promtool = pytest.mark.skipif(
+    not PROMTOOL, reason="no promtool on this machine; Debian has it: apt-get install prometheus"
+)
+ALERTS, RECORDED = rules("alert"), rules("record")
+EXPRESSIONS = [(rule.get("alert") or rule["record"], rule["expr"]) for rule in ALERTS + RECORDED]
+RUNBOOKS = ROOT / "docs" / "runbooks"
+NAMES = sorted({rule["alert"] for rule in ALERTS})
+
+
+def alert(name: str) -> dict[str, Any]:
+    return next(rule for rule in ALERTS if rule["alert"] == name)
+
+
+def page_of(name: str) -> Path:
+    return RUNBOOKS / (re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() + ".md")
+
+
+@pytest.mark.parametrize(("name", "expression"), EXPRESSIONS)
+def test_every_expression_asks_for_what_is_measured(name: str, expression: str) -> None:
+    assert list(faults(expression, known())) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("sum(rate(safelight_image_total[5m]))", "no metric safelight_image_total"),
+        ('safelight_slots{pool="a"}', "safelight_slots has no label pool"),
+        ('safelight_image_rejections_total{reason="ugly"}', "never reason=ugly"),
+        ('safelight_queue_dwell_seconds_bucket{le="61"}', "never le=61"),
+        ("sum by (preset) (safelight_slots)", "has the label preset"),
+        ("safelight:nothing:ratio5m > 1", "no metric safelight:nothing:ratio5m"),
+    ],
+)
+def test_an_expression_that_asks_for_what_is_not_there_is_found(expression: str, said: str) -> None:
+    assert said in "; ".join(faults(expression, known()))
+
+
+def test_a_metric_that_loses_its_name_is_found() -> None:
+    series: dict[str, Series] = known()
+    del series["safelight_queue_visible"]
+    broken = {name for name, expression in EXPRESSIONS if list(faults(expression, series))}
+    assert {"Stalled", "ScalerBlind", "safelight:backlog_per_task:max"} <= broken
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert rule["annotations"]["summary"].endswith(".")
+    assert ROOT / rule["annotations"]["runbook"] == page_of(rule["alert"])
+    assert page_of(rule["alert"]).exists()
+
+
+def test_there_is_no_runbook_without_its_alert() -> None:
+    pages = {path.name for path in RUNBOOKS.glob("*.md")} - {"README.md"}
+    assert pages == {page_of(name).name for name in NAMES}
+
+
+def promtools_tests() -> list[dict[str, Any]]:
+    return [
+        one
+        for path in PROMETHEUS.glob("*.test.yml")
+        for one in yaml.safe_load(path.read_text())["tests"]
+    ]
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_has_a_test_in_which_it_fires_and_one_in_which_it_is_silent(rule: Any) -> None:
+    looked_at = {"alertname": rule["alert"], "alertstate": "firing"}
+    looked_at |= {name: value for name, value in rule["labels"].items() if name == "window"}
+    outcomes = [
+        bool(asked["exp_samples"])
+        for one in promtools_tests()
+        for asked in one["promql_expr_test"]
+        if {(m.name, m.value) for m in promql.parse(asked["expr"]).matchers.matchers}
+        == set(looked_at.items())
+    ]
+    assert sorted(outcomes) == [False, True]
+
+
+@needs_promtool
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.name for path in PROMETHEUS.glob("*.test.yml")))
+def test_every_alert_fires_when_it_should_and_is_silent_when_it_should(name: str) -> None:
+    run = promtool("test", "rules", name)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", ["prometheus.ecs.yml", "prometheus.compose.yml"])
+def test_prometheus_takes_its_configuration(name: str) -> None:
+    run = promtool("check", "config", name)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.skipif(
+    not AMTOOL, reason="no amtool on this machine: apt-get install prometheus-alertmanager"
+)
+def test_the_alertmanager_takes_its_configuration() -> None:
+    run = subprocess.run(
+        [str(AMTOOL), "check-config", "alertmanager.yml"],
+        cwd=PROMETHEUS, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(PROMTOOL), *arguments], cwd=PROMETHEUS, check=False, capture_output=True, text=True
+    )
+
+
+def test_what_the_alertmanager_silences_are_alerts() -> None:
+    config = (PROMETHEUS / "alertmanager.yml").read_text()
+    named = set(re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b|Stalled", config)) - {"NaN"}
+    assert named <= set(NAMES)
+
+
+def test_both_configurations_scrape_the_same_jobs() -> None:
+    for name in ("prometheus.ecs.yml", "prometheus.compose.yml"):
+        config = yaml.safe_load((PROMETHEUS / name).read_text())
+        assert [job["job_name"] for job in config["scrape_configs"]] == ["api", "worker"]
+        assert config["rule_files"] == ["recording.yml", "alerts.yml"]
+
+
+def test_the_alerts_numbers_are_those_of_the_template() -> None:
+    parameters = Template.read("services.yaml").parameters
+    wait, backlog, most = (
+        float(parameters[name])
+        for name in ("WantedWaitSeconds", "AcceptableBacklog", "WorkerMaxTasks")
+    )
+    assert f"> {2 * wait:g}" in alert("QueueOld")["expr"]
+    assert f">= {most:g}" in alert("AtMaxTasks")["expr"]
+    assert f"> {backlog:g}" in alert("AtMaxTasks")["expr"]
+
+
+# Runbooks
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_runbook_says_the_four_things(name: str) -> None:
+    text = page_of(name).read_text()
+    assert text.startswith(f"# {name}\n")
+    for heading in ("## What it means", "## Look", "## Do", "## It is over when"):
+        assert heading in text, heading
+
+
+@pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_every_command_and_metric_in_a_runbook_is_there(path: Path) -> None:
+    text = path.read_text()
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    for command in re.findall(r"\bsafelight ([a-z]+)", text):
+        assert command in commands, command
+    series = known()
+    for expression in re.findall(r"^    promql: (.*)$", text, re.MULTILINE):
+        assert list(faults(expression, series)) == [], expression
+    for metric in re.findall(r"`(safelight_[a-z_]+)", text):
+        assert {metric, f"{metric}_count"} & series.keys(), metric
+    for event in re.findall(r'"event": "([a-z_]+)"', text):
+        assert event in logged_events(), event
+
+
+def logged_events() -> set[str]:
+    """Every event that a log call of ours can name."""
+    trees = (
+        ast.parse(path.read_text())
+        for folder in ("safelight", "worker", "api")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {str(call.args[0].value) for call in calls if call.args and _is_word(call.args[0])}
+
+
+def _is_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
