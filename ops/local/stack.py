@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import WaiterError
 
 from ops.local.account import Account, Principal
 from ops.local.emulator import ROOT
@@ -15,6 +18,10 @@ LOCAL_PARAMETERS = {
     "DeletionProtection": "false",
     "Target": "emulator",
 }
+
+
+class StackFailed(Exception):
+    """A stack could not be created; the message names each resource and its reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +113,21 @@ async def create(
             Capabilities=["CAPABILITY_IAM"],
         )
         waiter = cloudformation.get_waiter("stack_create_complete")
-        await waiter.wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
+        try:
+            await waiter.wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
+        except WaiterError as error:
+            told = await cloudformation.describe_stack_events(StackName=name)
+            raise StackFailed(f"{name}: {_reasons(told['StackEvents'])}") from error
         answer = await cloudformation.describe_stacks(StackName=name)
     return {one["OutputKey"]: one["OutputValue"] for one in answer["Stacks"][0]["Outputs"]}
+
+
+def _reasons(events: Sequence[Mapping[str, Any]]) -> str:
+    """Say which resources could not be made, and why."""
+    failed = [one for one in events if one["ResourceStatus"].endswith("_FAILED")]
+    return "; ".join(
+        f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed
+    )
 
 
 async def _queue_urls(account: Account, *names: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Resolved:
     def __init__(self, name: str, **parameters: Any) -> None:
         template = read(name)
         declared = template.get("Parameters", {})
-        unknown = parameters.keys() - declared.keys()
+        unknown = parameters.keys() - declared.keys() - PSEUDO.keys()
         assert not unknown, f"{name}.yaml has no parameters {sorted(unknown)}"
         self._values = {
             **PSEUDO,
@@ -158,3 +158,30 @@ def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
 def words(value: Any) -> list[Any]:
     """Give what is one thing or a list of them as a list."""
     return value if isinstance(value, list) else [value]
+
+
+def for_emulator(name: str, unknown: Collection[str]) -> dict[str, Any]:
+    """Give a template without what the embedded AWS cannot create: resources of unknown types,
+    alarms over metric math, and what cannot be without them.
+    """
+    template = read(name)
+    resources = template["Resources"]
+    gone = {
+        key
+        for key, one in resources.items()
+        if one["Type"] in unknown or "Metrics" in one.get("Properties", {})
+    }
+    while True:
+        for key in gone:
+            resources.pop(key, None)
+        gone = {key for key, one in resources.items() if gone & set(_mentioned(one))}
+        if not gone:
+            return template
+
+
+def _mentioned(resource: Mapping[str, Any]) -> Iterator[str]:
+    for _, node in walk(resource):
+        if isinstance(node, dict) and "Ref" in node:
+            yield node["Ref"]
+        if isinstance(node, dict) and "Fn::GetAtt" in node:
+            yield words(node["Fn::GetAtt"])[0]

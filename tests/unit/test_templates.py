@@ -27,12 +27,18 @@ WHOLE = {
         "ImageRepositoryArn": "arn:aws:ecr:::repository/safelight",
         "PrometheusSecurityGroupId": "sg-1", "RemoteWriteUrl": "https://aps/remote_write",
         "RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/ws-1", "DeliveryUrl": "https://cdn",
-        "CorsOrigins": "https://app",
+        "CorsOrigins": "https://app", "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
     },
     "network": {"Zones": "3"},
+    "observability": {
+        "Email": "oncall@example.com", "MonthlyCharges": 100, "AWS::Region": "us-east-1",
+    },
 }  # fmt: skip
 """Parameters that put every optional part in."""
-BARE = {"services": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight"}}
+BARE: dict[str, dict[str, Any]] = {
+    "observability": {"WorkerMinTasks": 0, "Dashboard": "false"},
+    "services": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight", "Deliver": "false"},
+}
 """Parameters that leave every optional part out."""
 
 every_template = pytest.mark.parametrize(
@@ -135,7 +141,10 @@ def test_a_worker_has_time_to_drain():
     assert drain_seconds + LAST_RELEASES_SECONDS <= worker["StopTimeout"]
 
 
-@pytest.mark.parametrize(("kind", "settings"), [("Api", ApiSettings), ("Worker", WorkerSettings)])
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("Api", ApiSettings), ("Delivery", ApiSettings), ("Worker", WorkerSettings)],
+)
 def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings):
     fields = settings.model_fields
     required = {variable(name, field) for name, field in fields.items() if field.is_required()}
@@ -159,16 +168,39 @@ def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings
         (BARE["services"] | {"RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/w"}, True),
     ],
 )
-def test_parameters_that_would_fail_later_are_refused_first(parameters, refused):
+def test_services_that_would_fail_later_are_refused_first(parameters, refused):
     assert bool(Resolved("services", **parameters).refusals()) == refused
 
 
-def test_what_other_stacks_import_the_data_stack_exports():
-    exported = {one["Export"]["Name"] for one in Resolved("data").outputs.values()}
-    for name in set(NAMES) - {"data"}:
-        whole = Resolved(name, DataStack="stack") if name != "network" else Resolved(name)
-        asked = set(re.findall(r"<import ([^>]+)>", json.dumps(whole.resources)))
-        assert {one for one in asked if one.startswith("stack-")} <= exported
+@pytest.mark.parametrize(("region", "refused"), [("us-east-1", False), ("eu-central-1", True)])
+def test_charges_are_watched_only_where_aws_tells_them(region, refused):
+    template = Resolved("observability", MonthlyCharges=50, **{"AWS::Region": region})
+    assert bool(template.refusals()) == refused
+
+
+def test_every_alarm_for_people_has_a_runbook_that_is_there():
+    headings = re.findall(r"^### ([a-z-]+)$", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    alarms = Resolved("observability", **WHOLE["observability"]).of_type("AWS::CloudWatch::Alarm")
+    told = []
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == ["<Alarms>"]
+        _, _, runbook = alarm["AlarmDescription"].partition("Runbook: deploy/ecs/README.md#")
+        told.append(runbook)
+    assert sorted(told) == sorted(headings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_stack_imports_another_exports(name):
+    template = Resolved(name, **WHOLE.get(name, {}))
+    asked = set(re.findall(r"<import <(\w+)Stack>-(\w+)>", json.dumps(template.resources)))
+    exported = {
+        (stack, one["Export"]["Name"].removeprefix("stack-"))
+        for stack, other in (("Data", "data"), ("Services", "services"))
+        for one in Resolved(other).outputs.values()
+        if "Export" in one
+    }
+    assert asked <= {(stack, export) for stack, export in exported}
+    assert bool(asked) == (name not in ("data", "network"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,114 @@
+"""The stacks beside data.yaml, created on the embedded AWS, but for what it does not know.
+
+What is left out is checked elsewhere: scaling and its alarms in tests/unit/test_scaling.py.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.local.emulator import Emulator
+from ops.local.stack import Stack, create
+from tests.support.templates import for_emulator
+
+UNKNOWN = frozenset(
+    {
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        "AWS::EC2::EIP",
+        "AWS::EC2::NatGateway",
+    }
+)
+SERVICES = {
+    "Image": "registry/safelight@sha256:" + "0" * 64,
+    "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/api",
+    "OidcIssuer": "https://issuer",
+    "OidcAudience": "safelight",
+    "MetricsDiscovery": "true",
+    "WorkerSpot": "false",  # the embedded AWS takes a base of tasks that is a parameter for a text
+}
+
+
+async def make(
+    emulator: Emulator, folder: Path, template: str, name: str, **parameters: str
+) -> dict[str, str]:
+    path = folder / f"{template}.json"
+    path.write_text(json.dumps(for_emulator(template, UNKNOWN)))
+    return await create(emulator.account, name=name, template=path, parameters=parameters)
+
+
+async def answer(emulator: Emulator, service: str, operation: str, **arguments: Any) -> Any:
+    async with emulator.account.client(service) as client:
+        return await getattr(client, operation)(**arguments)
+
+
+@pytest.mark.parametrize(("way", "public_ip"), [("endpoints", "DISABLED"), ("public", "ENABLED")])
+async def test_a_network_has_a_way_out_and_none_in(
+    emulator: Emulator, tmp_path: Path, way: str, public_ip: str
+) -> None:
+    made = await make(emulator, tmp_path, "network", f"network-{way}", WayOut=way, Zones="3")
+    assert made["AssignPublicIp"] == public_ip
+    assert len(set(made["TaskSubnetIds"].split(","))) == 3
+    assert (made["TaskSubnetIds"] == made["PublicSubnetIds"]) == (way == "public")
+    of_vpc = [{"Name": "vpc-id", "Values": [made["VpcId"]]}]
+    subnets = await answer(emulator, "ec2", "describe_subnets", Filters=of_vpc)
+    assert len({one["AvailabilityZone"] for one in subnets["Subnets"]}) == 3
+    endpoints = await answer(emulator, "ec2", "describe_vpc_endpoints")
+    kinds = {
+        one["ServiceName"].rpartition(".")[2]
+        for one in endpoints["VpcEndpoints"]
+        if one["VpcId"] == made["VpcId"]
+    }
+    assert {"s3", "dynamodb"} <= kinds
+    assert ("sqs" in kinds) == (way == "endpoints")
+
+
+async def test_programs_and_alarms_stand_on_the_data_twice_in_one_account(
+    emulator: Emulator, stack: Stack, tmp_path: Path
+) -> None:
+    clusters = set()
+    for name in ("one", "two"):
+        network = await make(emulator, tmp_path, "network", f"{name}-network", WayOut="endpoints")
+        services = await make(
+            emulator, tmp_path, "services", f"{name}-services",
+            DataStack=stack.name, **SERVICES, **network,
+        )  # fmt: skip
+        alarms = await make(
+            emulator, tmp_path, "observability", f"{name}-observability",
+            DataStack=stack.name, ServicesStack=f"{name}-services", Email="oncall@example.com",
+        )  # fmt: skip
+        clusters.add(services["ClusterName"])
+        told = await answer(
+            emulator, "sns", "list_subscriptions_by_topic", TopicArn=alarms["AlarmsTopicArn"]
+        )
+        assert [one["Endpoint"] for one in told["Subscriptions"]] == ["oncall@example.com"]
+    assert len(clusters) == 2
+
+
+async def test_a_worker_is_started_with_the_names_of_the_data_stack(
+    emulator: Emulator, stack: Stack, tmp_path: Path
+) -> None:
+    network = await make(emulator, tmp_path, "network", "told-network", WayOut="public")
+    services = await make(
+        emulator, tmp_path, "services", "told", DataStack=stack.name, **SERVICES, **network
+    )
+    found = await answer(
+        emulator, "ecs", "describe_services",
+        cluster=services["ClusterName"], services=[services["WorkerServiceName"]],
+    )  # fmt: skip
+    definition = await answer(
+        emulator, "ecs", "describe_task_definition",
+        taskDefinition=found["services"][0]["taskDefinition"],
+    )  # fmt: skip
+    (worker,) = definition["taskDefinition"]["containerDefinitions"]
+    told = {one["name"]: one["value"] for one in worker["environment"]}
+    assert told["SAFELIGHT_UPLOADS_BUCKET"] == stack.uploads_bucket
+    assert told["SAFELIGHT_ASSETS_BUCKET"] == stack.assets_bucket
+    assert told["SAFELIGHT_TABLE"] == stack.table
+    assert told["SAFELIGHT_TOPIC_ARN"] == stack.topic_arn
+    assert told["SAFELIGHT_QUEUE_URL"].rpartition("/")[2] == stack.queue_url.rpartition("/")[2]
+    assert told["SAFELIGHT_SLOTS"] == "2"
+    assert worker["readonlyRootFilesystem"] is True
+    assert worker["stopTimeout"] == 120
