@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import structlog
@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from api.apikeys import digest_of, is_user_id, new_key
 from api.app import RUNNER_OPTIONS, Delivery, Limits, make_app
 from api.auth import Authentication
+from api.delivery.aliases import Alias, InvalidAliases, faults_of_names, load_aliases
 from api.jwks import Issuer, SigningKeys
 from api.settings import DELIVERY, UPLOADS, ApiSettings, is_safe_url
 from api.tokens import Tokens
@@ -29,6 +30,8 @@ from safelight.telemetry import ProcessMetrics, background, configure_logging, m
 
 log = structlog.get_logger()
 
+Declared = tuple[tuple[Preset, ...], Mapping[str, Alias]]
+"""What delivery serves."""
 SHUTDOWN_SECONDS = 10
 """How long requests under way may take after SIGTERM. aiohttp waits twice for half of it."""
 
@@ -40,8 +43,8 @@ def main() -> int:
         return _print_new_key(arguments.new_key)
     try:
         settings = ApiSettings.load()
-        presets = load_presets(settings.presets) if DELIVERY in settings.roles else ()
-    except (InvalidSettings, InvalidPresets) as error:
+        declared = _declared(settings)
+    except (InvalidSettings, InvalidPresets, InvalidAliases) as error:
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up, for a person
         return 2
     if arguments.print_config:
@@ -50,14 +53,14 @@ def main() -> int:
     configure_logging(log_format=settings.log_format, level=settings.log_level, service="api")
     logging.getLogger("aiohttp.server").addFilter(without_request_bytes)
     try:
-        uvloop.run(run(settings, presets))
+        uvloop.run(run(settings, declared))
     except (OSError, Unavailable, Misconfigured, InvalidPresets) as error:
         log.error("not_started", error=str(error))
         return 2 if isinstance(error, Misconfigured | InvalidPresets) else 1
     return 0
 
 
-async def run(settings: ApiSettings, presets: tuple[Preset, ...]) -> None:
+async def run(settings: ApiSettings, declared: Declared) -> None:
     """Build the api, serve it until SIGTERM or SIGINT, finish what was asked, take it down."""
     registry = make_registry()
     process_metrics = ProcessMetrics(registry, service="api")
@@ -77,7 +80,7 @@ async def run(settings: ApiSettings, presets: tuple[Preset, ...]) -> None:
                 cors_origins=settings.cors_origins,
             ),
             registry=registry,
-            delivery=await _delivery(settings, presets, aws, stack),
+            delivery=await _delivery(settings, declared, aws, stack),
         )
         url = await stack.enter_async_context(_served(app, settings))
         await stack.enter_async_context(background(process_metrics.watch_loop()))
@@ -86,50 +89,26 @@ async def run(settings: ApiSettings, presets: tuple[Preset, ...]) -> None:
         log.info("stopping")
 
 
+def _declared(settings: ApiSettings) -> Declared:
+    """Read what delivery is to serve, if that is this process's role."""
+    if DELIVERY not in settings.roles:
+        return (), {}
+    presets = load_presets(settings.presets)
+    names = [preset.name for preset in presets]
+    if faults := faults_of_names(names):
+        raise InvalidPresets([f"{settings.presets}: {fault}" for fault in faults])
+    return presets, load_aliases(settings.aliases, presets=names)
+
+
 async def _delivery(
-    settings: ApiSettings,
-    presets: tuple[Preset, ...],
-    aws: Aws,
-    stack: contextlib.AsyncExitStack,
+    settings: ApiSettings, declared: Declared, aws: Aws, stack: contextlib.AsyncExitStack
 ) -> Delivery | None:
     """Build what shows pictures, with its own render children, if that is this process's role."""
     if DELIVERY not in settings.roles:
         return None
-    # Whoever only presigns must not load what renders: it is most of the memory.
-    from api.delivery import delivery, misses  # noqa: PLC0415
-    from api.delivery.defaults import load_defaults  # noqa: PLC0415
-    from api.delivery.later import Later  # noqa: PLC0415
-    from safelight.imaging.admission import Admission  # noqa: PLC0415
-    from safelight.imaging.pool import RenderPool  # noqa: PLC0415
-    from safelight.imaging.result import Maker  # noqa: PLC0415
-    from safelight.imaging.spool import Spool  # noqa: PLC0415
+    from api.delivery.build import build  # noqa: PLC0415 - it says why
 
-    pool = RenderPool(slots=settings.slots, limits=settings.limits)
-    objects = await aws.objects()
-    maker = Maker(
-        assets=objects,
-        renderer=await stack.enter_async_context(pool),
-        admission=Admission(settings.memory_budget_bytes),
-        spool=stack.enter_context(Spool(settings.spool)),
-        max_source_bytes=settings.max_bytes,
-        max_result_bytes=settings.max_result_bytes,
-    )
-    queue = await aws.queue(settings.queue_url) if settings.queue_url else None
-    return delivery.Delivery(
-        records=await aws.records(),
-        objects=objects,
-        misses=misses.Misses(
-            maker,
-            slots=settings.slots,
-            queue=settings.render_queue,
-            wait_seconds=settings.render_wait_seconds,
-        ),
-        later=Later(queue, least_pixels=settings.avif_wait_pixels),
-        presets=presets,
-        defaults=load_defaults(presets, settings.presets.parent),
-        signing=settings.signing,
-        max_result_bytes=settings.max_result_bytes,
-    )
+    return await build(settings, *declared, aws, stack)
 
 
 @contextlib.asynccontextmanager

@@ -46,8 +46,17 @@ class Delivery(Protocol):
         """Every preset that is delivered, by name."""
         ...
 
+    @property
+    def aliases(self) -> Mapping[str, object]:
+        """Every alias, by name."""
+        ...
+
     async def get(self, request: web.Request) -> web.Response:
-        """Deliver one variant of an image."""
+        """Deliver a variant of an image."""
+        ...
+
+    async def get_alias(self, request: web.Request) -> web.Response:
+        """Deliver a variant of an object in a bucket that an alias names."""
         ...
 
 
@@ -87,16 +96,23 @@ def make_app(
     app.router.add_get("/metrics", serve_metrics(registry))
     app.router.add_get("/problems/{problem}", problems.explain)
     if delivery is not None:
-        names = "|".join(map(re.escape, delivery.presets))
-        app.router.add_get(f"/{{preset:{names}}}/{{image}}", delivery.get)
+        app.router.add_get(f"/{{preset:{_any_of(delivery.presets)}}}/{{image}}", delivery.get)
+        if delivery.aliases:
+            names = _any_of(delivery.aliases)
+            app.router.add_get(f"/{{alias:{names}}}/{{path:.+}}", delivery.get_alias)
     document = openapi.document(
         max_upload_bytes=limits.max_upload_bytes,
         anonymous=authentication.anonymous,
         uploads=presigner is not None,
         presets=delivery.presets if delivery is not None else (),
+        aliases=delivery.aliases if delivery is not None else (),
     )
     app.router.add_get("/openapi.json", _serve(document))
     return app
+
+
+def _any_of(names: Collection[str]) -> str:
+    return "|".join(map(re.escape, names))
 
 
 def _serve_uploads(

@@ -28,7 +28,15 @@ NOTES = web.RequestKey("notes", dict[str, Any])
 REQUEST_ID = web.RequestKey("request_id", str)
 
 PUBLIC_ROUTES = frozenset(
-    {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}", "/{preset}/{image}"}
+    {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/problems/{problem}",
+        "/{preset}/{image}",
+        "/{alias}/{path}",
+    }
 )
 """The only routes that are answered without credentials. Delivery knows its own by their URLs."""
 QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -30,11 +30,14 @@ _HEADERS: Mapping[str, str] = {
     "Content-Disposition": "A file name, and whether to show or to save.",
     "Content-Range": "Which bytes these are, of how many.",
     "Server-Timing": "What the answer waited for.",
+    "RateLimit": "What is left of the renders that the signing key may cause.",
+    "RateLimit-Policy": "How many renders in how many seconds a signing key may cause.",
     "Allow": "The methods there are.",
     "WWW-Authenticate": "What to authenticate with, and what is wrong with what was sent.",
 }
 _OF_STATUS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
     503: ("Retry-After",),
 }
 """Headers that problems of a status carry."""
@@ -83,6 +86,8 @@ _IMAGE_ID = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
 _PARAMETERS: Mapping[str, Schema] = {
     "imageId": _IMAGE_ID,
     "preset": {"type": "string"},
+    "alias": {"type": "string"},
+    "path": {"type": "string", "description": "The rest of the object's key; slashes stay."},
     "image": {
         "type": "string",
         "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}(\\.(avif|webp|jpg|png))?$",
@@ -111,8 +116,38 @@ _DELIVERY_PARAMETERS = tuple(
     )
 )
 _PICTURE_HEADERS = ("ETag", "Cache-Control", "Vary", "Content-Disposition", "Server-Timing")
+_PICTURE_ANSWERS = {
+    200: Answer(description="The picture.", media_type="image/*", headers=_PICTURE_HEADERS),
+    206: Answer(
+        description="A part of it.",
+        media_type="image/*",
+        headers=(*_PICTURE_HEADERS, "Content-Range"),
+    ),
+    304: Answer(description="It is as the ETag says.", headers=("ETag",)),
+}
+_WAITING = {
+    202: Answer(description="It is being worked on.", model=Waiting, headers=("Retry-After",))
+}
+_PICTURE_PROBLEMS = (
+    Problem.INVALID_URL,
+    Problem.INVALID_SIGNATURE,
+    Problem.URL_EXPIRED,
+    Problem.UNKNOWN_IMAGE,
+    Problem.RANGE_NOT_SATISFIABLE,
+    Problem.NOT_RENDERED,
+    Problem.RATE_LIMITED,
+    Problem.BUSY,
+    Problem.INTERNAL,
+    Problem.MISCONFIGURED,
+    Problem.UNAVAILABLE,
+)
+_PRESET_PARAMETER = {
+    "name": "preset",
+    "in": "query",
+    "description": "One of the alias's; by default its first.",
+    "schema": {"type": "string"},
+}
 _OF_UPLOADS = frozenset({"/v1/uploads", "/v1/images/{imageId}"})
-_OF_DELIVERY = frozenset({"/{preset}/{image}"})
 _TEXT = Answer(description="Yes.", media_type="text/plain")
 _IMAGE_HEADERS = ("ETag", "Retry-After")
 
@@ -153,31 +188,17 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/{preset}/{image}",
         summary="Deliver a variant in the format that the client would rather have",
         headers=_DELIVERY_PARAMETERS,
-        answers={
-            200: Answer(description="The picture.", media_type="image/*", headers=_PICTURE_HEADERS),
-            202: Answer(
-                description="It is being worked on.", model=Waiting, headers=("Retry-After",)
-            ),
-            206: Answer(
-                description="A part of it.",
-                media_type="image/*",
-                headers=(*_PICTURE_HEADERS, "Content-Range"),
-            ),
-            304: Answer(description="It is as the ETag says.", headers=("ETag",)),
-        },
-        problems=(
-            Problem.INVALID_URL,
-            Problem.INVALID_SIGNATURE,
-            Problem.URL_EXPIRED,
-            Problem.UNKNOWN_IMAGE,
-            Problem.IMAGE_ERASED,
-            Problem.RANGE_NOT_SATISFIABLE,
-            Problem.NOT_RENDERED,
-            Problem.BUSY,
-            Problem.INTERNAL,
-            Problem.MISCONFIGURED,
-            Problem.UNAVAILABLE,
-        ),
+        answers=_PICTURE_ANSWERS | _WAITING,
+        problems=(*_PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
+        public=True,
+    ),
+    Operation(
+        method="get",
+        path="/{alias}/{path}",
+        summary="Deliver a variant of an object in a bucket that an alias names",
+        headers=(*_DELIVERY_PARAMETERS, _PRESET_PARAMETER),
+        answers=_PICTURE_ANSWERS,
+        problems=_PICTURE_PROBLEMS,
         public=True,
     ),
     Operation(
@@ -225,8 +246,9 @@ def document(
     anonymous: bool,
     uploads: bool = True,
     presets: Collection[str] = (),
+    aliases: Collection[str] = (),
 ) -> Schema:
-    """Make the document of what is served: uploads, and the delivery of these presets.
+    """Make the document of what is served: uploads, and the delivery by presets and aliases.
 
     `anonymous` leaves out the credentials that nobody asks for.
     """
@@ -234,13 +256,14 @@ def document(
         "bearer": {"type": "http", "scheme": "bearer", "description": "A JWT, or an API key."},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
     }
+    names = {"/{preset}/{image}": presets, "/{alias}/{path}": aliases}
     paths = {
         path: {row.method: _operation(row, anonymous=anonymous) for row in rows}
         for path, rows in groupby(OPERATIONS, key=lambda row: row.path)
-        if (uploads or path not in _OF_UPLOADS) and (presets or path not in _OF_DELIVERY)
+        if (uploads or path not in _OF_UPLOADS) and names.get(path, True)
     }
-    for path in _OF_DELIVERY & paths.keys():
-        paths[path]["get"]["parameters"][0]["schema"]["enum"] = list(presets)
+    for path in names.keys() & paths.keys():
+        paths[path]["get"]["parameters"][0]["schema"]["enum"] = list(names[path])
     schemas = _schemas()
     schemas["UploadRequest"]["properties"]["size"]["maximum"] = max_upload_bytes
     return {

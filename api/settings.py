@@ -1,6 +1,7 @@
 """What the api is told by its environment. Every setting is declared here, with its meaning."""
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -37,6 +38,15 @@ class DeliverySettings(RenderSettings):
         gt=0,
         le=300,
         description="How long a render on demand may wait for a slot; then the answer is 503.",
+    )
+    aliases: Path | None = Field(
+        default=None,
+        description="The file that declares aliases: names for pictures in other buckets.",
+    )
+    renders_per_minute: int = Field(
+        default=600,
+        ge=1,
+        description="Renders that URLs signed by one key may cause in a minute, in one process.",
     )
     queue_url: str | None = Field(
         default=None,

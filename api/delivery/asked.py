@@ -24,12 +24,15 @@ class Asked:
     download: bool
 
     @classmethod
-    def read(cls, query: Mapping[str, str], *, extension: str | None) -> "Asked":
+    def read(
+        cls, query: Mapping[str, str], *, extension: str | None, of_alias: bool = False
+    ) -> "Asked":
         """Read the words that are known; any other is refused, lest caches fill with copies."""
+        known = _OWN | PARAMETERS | ({"preset"} if of_alias else set())
         if len(query) != len(set(query)):
             raise _refused("A query parameter is there twice.")
         for name in query:
-            if name not in _OWN | PARAMETERS:
+            if name not in known:
                 raise _refused(f"There is no query parameter {name[:40]!r} here.")
         named = query.get("format", extension)
         if named is not None and named not in _FORMATS:

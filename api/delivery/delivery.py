@@ -1,18 +1,21 @@
 """The way of a request for a picture: this page tells it.
 
-The record says which revision stands. Of the formats that the client accepts and the preset allows,
-the best is looked up in the asset bucket, where uploads' variants and earlier requests' results are
-kept under the same keys. What is not there is rendered, stored and answered.
+The record, or the bucket that an alias names, says which revision stands. Of the formats that the
+client accepts and the preset allows, the best is looked up in the asset bucket, where uploads'
+variants and earlier requests' results are kept under the same keys. What is not there is rendered,
+stored and answered.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
 from api.delivery import negotiation
+from api.delivery.aliases import Alias
 from api.delivery.answers import (
     Freshness,
     Timings,
@@ -25,16 +28,26 @@ from api.delivery.answers import (
 from api.delivery.asked import Asked
 from api.delivery.later import Later
 from api.delivery.misses import Busy, Misses
+from api.delivery.quotas import Quotas
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
+from api.delivery.subjects import (
+    Bucket,
+    NotThereYet,
+    Records,
+    Subject,
+    find_image,
+    find_object,
+    not_rendered,
+)
 from api.middlewares import note
 from api.problems import Problem, Refusal, json_answer
 from safelight import keys
 from safelight.aws.objects import Asset
-from safelight.errors import Reason, Rejection, Superseded
+from safelight.errors import Rejection, Superseded
 from safelight.formats import AUTO, BY_NAME
-from safelight.imaging.result import Sources, Wanted, source_of
+from safelight.imaging.result import Sources, Wanted
 from safelight.presets import Preset
-from safelight.record import Record, Status
+from safelight.record import Record
 
 PENDING_SECONDS = 1
 """How soon to ask again for a picture that is being worked on."""
@@ -42,18 +55,9 @@ STAND_IN_SECONDS = 30
 """How long what stands in for a result that comes later may be kept."""
 PLACEHOLDER_SECONDS = 5
 """How long a default picture may be kept in place of what may come."""
-OPAQUE = frozenset({"image/jpeg", "image/bmp"})
-"""Media types of sources that cannot be transparent."""
+STAND_IN = "stand-in"
 SHOWN_INSTEAD = frozenset({Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED, Problem.NOT_RENDERED})
 """Problems in place of which a preset's default picture is shown."""
-
-
-class Records(Protocol):
-    """What is known of images."""
-
-    async def get(self, image_id: str) -> Record | None:
-        """Read the record that stands."""
-        ...
 
 
 class Objects(Sources, Protocol):
@@ -68,8 +72,19 @@ class Objects(Sources, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Visit:
+    """One request, and what was read of it."""
+
+    request: web.Request
+    preset: Preset
+    asked: Asked
+    grant: Grant
+    timings: Timings
+
+
 class Delivery:
-    """`GET /{preset}/{imageId}[.extension]`."""
+    """`GET /{preset}/{imageId}[.extension]` and `GET /{alias}/{path}`."""
 
     def __init__(
         self,
@@ -77,30 +92,74 @@ class Delivery:
         records: Records,
         objects: Objects,
         misses: Misses,
+        later: Later,
         presets: Sequence[Preset],
         defaults: Mapping[str, Asset],
         signing: SigningKeys,
-        later: Later,
         max_result_bytes: int,
+        aliases: Mapping[str, tuple[Alias, Bucket]] | None = None,
+        quotas: Quotas | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.presets: Mapping[str, Preset] = {preset.name: preset for preset in presets}
+        self.aliases = aliases or {}
         self._records = records
         self._objects = objects
         self._misses = misses
+        self._later = later
         self._defaults = defaults
         self._signing = signing
-        self._later = later
         self._max_result_bytes = max_result_bytes
+        self._quotas = quotas
         self._now = now
 
     async def get(self, request: web.Request) -> web.Response:
-        """Deliver one variant of an image."""
+        """Deliver a variant of an image."""
         preset = self.presets[request.match_info["preset"]]
+        image_id, _, extension = request.match_info["image"].partition(".")
+
+        async def find(grant: Grant) -> Subject:
+            note(request, image_id=image_id[:26])
+            return await find_image(image_id, grant, records=self._records, bucket=self._objects)
+
+        return await self._answer(request, preset, find, extension=extension or None)
+
+    async def get_alias(self, request: web.Request) -> web.Response:
+        """Deliver a variant of an object in a bucket that an alias names."""
+        alias, bucket = self.aliases[request.match_info["alias"]]
+        name = request.query.get("preset", alias.presets[0])
+
+        async def find(grant: Grant) -> Subject:
+            if name not in alias.presets:
+                allowed = ", ".join(alias.presets)
+                raise Refusal(Problem.INVALID_URL, f"{alias.name!r} has the presets {allowed}.")
+            path = request.match_info["path"]
+            return await find_object(path, grant, alias=alias, bucket=bucket)
+
+        note(request, alias=alias.name)
+        preset = self.presets[name if name in alias.presets else alias.presets[0]]
+        return await self._answer(request, preset, find, of_alias=True)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        preset: Preset,
+        find: "_Find",
+        *,
+        extension: str | None = None,
+        of_alias: bool = False,
+    ) -> web.Response:
         timings = Timings()
         headers = {"Vary": _varies_by(preset), "Cross-Origin-Resource-Policy": "cross-origin"}
         try:
-            answer = await self._deliver(request, preset, timings)
+            visit = _Visit(
+                request=request,
+                preset=preset,
+                asked=Asked.read(request.query, extension=extension, of_alias=of_alias),
+                grant=self._granted(request, preset),
+                timings=timings,
+            )
+            answer = await self._deliver(visit, find)
         except Refusal as refusal:
             timings.outcome = refusal.problem.slug
             refusal.headers = {**headers, **refusal.headers, "Server-Timing": str(timings)}
@@ -109,28 +168,19 @@ class Delivery:
         note(request, preset=preset.name, cache=timings.outcome, **timings.stages)
         return answer
 
-    async def _deliver(
-        self, request: web.Request, preset: Preset, timings: Timings
-    ) -> web.Response:
-        image_id, _, extension = request.match_info["image"].partition(".")
-        asked = Asked.read(request.query, extension=extension or None)
-        formats = asked.formats(preset)
-        grant = self._granted(request, preset)
-        with _timed(timings, "lookup"):
-            record = await self._find(image_id, grant)
-        note(request, image_id=record.image_id)
-        if record.status is Status.PENDING:
-            return self._pending(request, preset, record)
-        transparent = record.media_type not in OPAQUE
-        order = negotiation.in_order(request.headers.get("Accept"), formats, alpha=transparent)
-        wishes = _wishes(record, negotiation.hinted(preset, request.headers), order)
-        key, asset = await self._first_of(wishes, record, request, timings)
-        at_most = STAND_IN_SECONDS if timings.outcome == "stand-in" else None
-        headers = {
-            "Cache-Control": str(Freshness.of(preset, grant, self._now(), at_most=at_most)),
-            "Content-Disposition": _disposition(key, download=asked.download),
-            **tags_of(key),
-        }
+    async def _deliver(self, visit: _Visit, find: "_Find") -> web.Response:
+        request, preset = visit.request, visit.preset
+        formats = visit.asked.formats(preset)
+        try:
+            with _timed(visit.timings, "lookup"):
+                subject = await find(visit.grant)
+        except NotThereYet as pending:
+            return self._pending(visit, pending.record)
+        accept = request.headers.get("Accept")
+        order = negotiation.in_order(accept, formats, alpha=subject.transparent)
+        wishes = _wishes(subject, negotiation.hinted(preset, request.headers), order)
+        key, asset = await self._first_of(wishes, subject, visit)
+        headers = self._headers(key, visit)
         if is_known(request, asset):
             return not_modified(asset, headers)
         return picture(request, asset, headers)
@@ -150,103 +200,84 @@ class Delivery:
         note(request, signing_key=grant.key_id)
         return grant
 
-    async def _find(self, image_id: str, grant: Grant) -> Record:
-        """Find an image. One that is not the key's is refused in the same words as none at all."""
-        record = await self._records.get(image_id) if keys.is_image_id(image_id) else None
-        if record is None or grant.user_id not in (None, record.user_id):
-            raise Refusal(Problem.UNKNOWN_IMAGE, "There is no image of this id.")
-        if record.status is Status.ERASED:
-            raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
-        if record.status is Status.REJECTED:
-            raise _not_rendered(record.reason, record.detail or "")
-        return record
-
     async def _first_of(
-        self,
-        wishes: Sequence[Preset],
-        record: Record,
-        request: web.Request,
-        timings: Timings,
+        self, wishes: Sequence[Preset], subject: Subject, visit: _Visit
     ) -> tuple[str, Asset]:
         """Find the first wish that is there or can be made while the viewer waits, and its key."""
         *better, last = wishes
         for wish in better:
-            wanted = self._wanted(record, wish)
-            asset = await self._there(wanted, record, request, timings)
-            if asset is not None or not self._later.is_for(wish, record):
-                return wanted.key, asset or await self._made(wanted, timings)
-            await self._later.demand(wish, record)
-            timings.outcome = "stand-in"
-        wanted = self._wanted(record, last)
-        asset = await self._there(wanted, record, request, timings)
-        return wanted.key, asset or await self._made(wanted, timings)
+            wanted = subject.wanted(wish)
+            asset = await self._there(wanted, subject, visit)
+            if asset is not None or not self._later.is_for(wish, subject):
+                return wanted.key, asset or await self._made(wanted, visit)
+            await self._later.demand(wish, subject)
+            visit.timings.outcome = STAND_IN
+        wanted = subject.wanted(last)
+        asset = await self._there(wanted, subject, visit)
+        return wanted.key, asset or await self._made(wanted, visit)
 
-    def _wanted(self, record: Record, wish: Preset) -> Wanted:
-        made = record.variants.get(wish.name) if wish.format == AUTO else None
-        name = keys.read_asset_key(made.key) if made else None
-        return Wanted.of_preset(
-            wish,
-            source_of(record, self._objects),
-            image_id=record.image_id,
-            revision=record.revision or "",
-            extension=name.extension if name else None,
-        )
-
-    async def _there(
-        self, wanted: Wanted, record: Record, request: web.Request, timings: Timings
-    ) -> Asset | None:
+    async def _there(self, wanted: Wanted, subject: Subject, visit: _Visit) -> Asset | None:
         """Look a result up: whole, or only what is known of it where that is enough to answer."""
-        known = await self._known(request, wanted, record, timings)
-        if known is not None and (request.method == "HEAD" or is_known(request, known)):
-            return known
-        with _timed(timings, "store"):
+        request = visit.request
+        known = next(
+            (
+                _recorded(variant.media_type, variant.size, variant.sha256)
+                for variant in subject.variants.values()
+                if variant.key == wanted.key
+            ),
+            None,
+        )
+        with _timed(visit.timings, "store"):
+            if known is None and (request.method == "HEAD" or request.if_none_match):
+                known = await self._objects.look(wanted.key)
+            if known is not None and (request.method == "HEAD" or is_known(request, known)):
+                return known
             return await self._objects.read(wanted.key, max_bytes=self._max_result_bytes)
 
-    async def _known(
-        self, request: web.Request, wanted: Wanted, record: Record, timings: Timings
-    ) -> Asset | None:
-        """Tell what is known without reading a picture: what the record says, or else S3's head."""
-        for variant in record.variants.values():
-            if variant.key == wanted.key:
-                return Asset(
-                    media_type=variant.media_type,
-                    size_bytes=variant.size,
-                    sha256=variant.sha256,
-                    body=None,
-                )
-        if request.method == "HEAD" or request.if_none_match:
-            with _timed(timings, "store"):
-                return await self._objects.look(wanted.key)
-        return None
-
-    async def _made(self, wanted: Wanted, timings: Timings) -> Asset:
+    async def _made(self, wanted: Wanted, visit: _Visit) -> Asset:
+        """Have a result made, unless the key that signed the URL has had too many made."""
+        key_id, quotas = visit.grant.key_id, self._quotas
+        if quotas and key_id and not self._misses.is_under_way(wanted) and not quotas.take(key_id):
+            raise Refusal(
+                Problem.RATE_LIMITED,
+                "The key that signed the URL has had too many pictures rendered.",
+                headers={
+                    "Retry-After": str(quotas.retry_seconds(key_id)),
+                    **quotas.headers(key_id),
+                },
+            )
         try:
-            with _timed(timings, "render"):
+            with _timed(visit.timings, "render"):
                 asset, joined = await self._misses.make(wanted)
         except Busy as busy:
-            raise Refusal(
-                Problem.BUSY,
-                "All rendering slots are taken, and so is the queue before them.",
-                headers={"Retry-After": str(busy.retry_seconds)},
-            ) from busy
+            why = "All rendering slots are taken, and so is the queue before them."
+            raise _busy(why, busy.retry_seconds) from busy
         except Superseded as error:
-            raise Refusal(
-                Problem.BUSY,
-                "The source is being replaced.",
-                headers={"Retry-After": str(PENDING_SECONDS)},
-            ) from error
+            raise _busy("The source is being replaced.", PENDING_SECONDS) from error
         except Rejection as rejection:
-            raise _not_rendered(rejection.reason, rejection.detail) from rejection
-        if timings.outcome == "stored":
-            timings.outcome = "joined" if joined else "rendered"
+            raise not_rendered(rejection.reason, rejection.detail) from rejection
+        if visit.timings.outcome != STAND_IN:
+            visit.timings.outcome = "joined" if joined else "rendered"
         return asset
 
-    def _pending(self, request: web.Request, preset: Preset, record: Record) -> web.Response:
+    def _headers(self, key: str, visit: _Visit) -> dict[str, str]:
+        at_most = STAND_IN_SECONDS if visit.timings.outcome == STAND_IN else None
+        freshness = Freshness.of(visit.preset, visit.grant, self._now(), at_most=at_most)
+        key_id, quotas = visit.grant.key_id, self._quotas
+        return {
+            "Cache-Control": str(freshness),
+            "Content-Disposition": _disposition(key, download=visit.asked.download),
+            **tags_of(key),
+            **(quotas.headers(key_id) if quotas and key_id else {}),
+        }
+
+    def _pending(self, visit: _Visit, record: Record) -> web.Response:
         """Answer for a picture that is still being worked on: never with a 404."""
         headers = {"Retry-After": str(PENDING_SECONDS)}
-        default = self._defaults.get(preset.name)
-        if preset.pending == "default" and default is not None:
-            return _default(request, preset, default, status=202, headers=headers)
+        default = self._defaults.get(visit.preset.name)
+        visit.timings.outcome = "pending"
+        if visit.preset.pending == "default" and default is not None:
+            return _default(visit.request, visit.preset, default, status=202, headers=headers)
         waiting = Waiting(image_id=record.image_id, status=record.status)
         return json_answer(waiting, status=202, headers=headers)
 
@@ -264,14 +295,22 @@ class Delivery:
         return _default(request, preset, default, status=refusal.problem.status, headers={})
 
 
-def _wishes(record: Record, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:
+class _Find(Protocol):
+    async def __call__(self, grant: Grant) -> Subject: ...
+
+
+def _wishes(subject: Subject, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:
     """List what would do, the best first; of `auto` what its render chose, if that is welcome."""
-    made = record.variants.get(preset.name) if preset.format == AUTO else None
+    made = subject.variants.get(preset.name) if preset.format == AUTO else None
     name = keys.read_asset_key(made.key) if made else None
     welcome = {BY_NAME[format].media_type for format in order}
     if made and made.media_type in welcome and name and name.fingerprint == preset.fingerprint:
         return (preset,)
     return tuple(preset.in_format(format) for format in order)
+
+
+def _recorded(media_type: str, size_bytes: int, sha256: str) -> Asset:
+    return Asset(media_type=media_type, size_bytes=size_bytes, sha256=sha256, body=None)
 
 
 def _default(
@@ -286,10 +325,8 @@ def _default(
     return picture(request, default, {"Cache-Control": str(freshness), **headers}, status=status)
 
 
-def _not_rendered(reason: Reason | None, detail: str) -> Refusal:
-    if reason is Reason.SOURCE_GONE:
-        return Refusal(Problem.UNKNOWN_IMAGE, "The image's source is gone.")
-    return Refusal(Problem.NOT_RENDERED, f"{reason}: {detail}")
+def _busy(why: str, retry_seconds: int) -> Refusal:
+    return Refusal(Problem.BUSY, why, headers={"Retry-After": str(retry_seconds)})
 
 
 def _varies_by(preset: Preset) -> str:

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import structlog
 
+from api.delivery.subjects import Subject
 from safelight.demand import Demand
 from safelight.errors import SafelightError
 from safelight.presets import Preset
-from safelight.record import Record
 
 log = structlog.get_logger()
 
@@ -46,22 +46,22 @@ class Later:
         self._now = now
         self._demanded: OrderedDict[str, float] = OrderedDict()
 
-    def is_for(self, preset: Preset, record: Record) -> bool:
+    def is_for(self, preset: Preset, subject: Subject) -> bool:
         """Tell whether a viewer had better see something else first."""
-        if self._queue is None or preset.format != "avif":
+        if self._queue is None or not subject.recorded or preset.format != "avif":
             return False
-        pixels = (record.width or 0) * (record.height or 0)
+        pixels = subject.pixels or 0
         if preset.box is not None:
             box = preset.box[0] * preset.box[1]
             pixels = box if preset.enlarge or preset.fit == "contain" else min(pixels, box)
         return pixels >= self._least_pixels
 
-    async def demand(self, preset: Preset, record: Record) -> None:
+    async def demand(self, preset: Preset, subject: Subject) -> None:
         """Have it rendered, unless that was asked for a moment ago.
 
         A queue that is out of reach is no reason to show nothing: the next viewer asks again.
         """
-        demand = Demand(image_id=record.image_id, revision=record.revision or "", preset=preset)
+        demand = Demand(image_id=subject.image_id, revision=subject.revision, preset=preset)
         name = f"{demand.image_id}/{demand.revision}/{preset.name}-{preset.fingerprint}"
         if self._now() - self._demanded.get(name, float("-inf")) < AGAIN_SECONDS:
             return

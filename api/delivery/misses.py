@@ -63,6 +63,10 @@ class Misses:
             flight.add_done_callback(lambda _: self._flights.pop(wanted.key, None))
         return await asyncio.shield(flight), joined
 
+    def is_under_way(self, wanted: Wanted) -> bool:
+        """Tell whether somebody waits for this result already."""
+        return wanted.key in self._flights
+
     @property
     def _retry_seconds(self) -> int:
         return max(1, round(self._wait_seconds / 2))

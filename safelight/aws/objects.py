@@ -62,6 +62,16 @@ class Asset:
     """None where only the rest was asked for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Which version of a source stands, and what its bucket says of it."""
+
+    version_id: str | None
+    etag: str
+    size_bytes: int
+    media_type: str
+
+
 class Objects:
     """The uploads bucket to read from and the assets bucket to write to."""
 
@@ -138,6 +148,23 @@ class Objects:
                     return _asset(answer, await body.read())
         except _NotStored:
             return None
+
+    async def stand(self, key: str) -> Standing | None:
+        """Tell which version of a source stands; None if there is none."""
+        try:
+            async with self._dependency.call(
+                "HeadObject", f"{self._uploads_bucket}/{key}", meanings=_READ_MEANINGS
+            ):
+                answer = await self._client.head_object(Bucket=self._uploads_bucket, Key=key)
+        except _NotStored:
+            return None
+        version_id = answer.get("VersionId")
+        return Standing(
+            version_id=None if version_id == "null" else version_id,
+            etag=answer["ETag"].strip('"'),
+            size_bytes=answer["ContentLength"],
+            media_type=answer["ContentType"],
+        )
 
     async def look(self, key: str) -> Asset | None:
         """Read what is known of an asset, without its bytes; None if it is not stored."""

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import (
+    AioAssumeRoleCredentialFetcher,
+    AioDeferredRefreshableCredentials,
+)
 from aiobotocore.session import AioSession
 
 from safelight.aws.dependency import Dependency
@@ -48,8 +52,7 @@ class Aws:
         self._dependencies = {
             name: Dependency(name, metrics=metrics) for name in ("s3", "dynamodb", "sqs", "sns")
         }
-        core = AioSession(session_vars={"region": ("region", _REGION_VARIABLES, None, None)})
-        self._session: Any = aioboto3.Session(botocore_session=core)
+        self._session: Any = aioboto3.Session(botocore_session=_core_session())
         self._clients: dict[str, Any] = {}
 
     async def objects(self) -> Objects:
@@ -58,6 +61,20 @@ class Aws:
             await self._client("s3"),
             self._dependencies["s3"],
             uploads_bucket=self._settings.uploads_bucket,
+            assets_bucket=self._settings.assets_bucket,
+        )
+
+    async def sources(
+        self, bucket: str, *, role_arn: str | None = None, external_id: str | None = None
+    ) -> Objects:
+        """Open another bucket to fetch sources from, by a role where it is another account's."""
+        client = await self._client("s3")
+        if role_arn is not None:
+            client = await self._client_by_role(role_arn, external_id)
+        return Objects(
+            client,
+            self._dependencies["s3"],
+            uploads_bucket=bucket,
             assets_bucket=self._settings.assets_bucket,
         )
 
@@ -106,11 +123,34 @@ class Aws:
             self._clients[service] = await self._open(service)
         return self._clients[service]
 
+    async def _client_by_role(self, role_arn: str, external_id: str | None) -> Any:
+        """Open S3 with a role's credentials, which are fetched when needed and again in time."""
+        name = f"s3 by {role_arn} {external_id}"
+        if name not in self._clients:
+            core = self._session._session  # noqa: SLF001 - aioboto3 has no way to assume a role
+            told = {"RoleSessionName": "safelight"}
+            fetcher = AioAssumeRoleCredentialFetcher(
+                client_creator=core.create_client,
+                source_credentials=await core.get_credentials(),
+                role_arn=role_arn,
+                extra_args=told | ({"ExternalId": external_id} if external_id else {}),
+            )
+            by_role = _core_session()
+            by_role.register_component("credential_provider", _RolesCredentials(fetcher))
+            session: Any = aioboto3.Session(botocore_session=by_role)
+            self._clients[name] = await self._open("s3", session=session)
+        return self._clients[name]
+
     async def _open(
-        self, service: str, *, endpoint_url: str | None = None, addressing: str = "auto"
+        self,
+        service: str,
+        *,
+        endpoint_url: str | None = None,
+        addressing: str = "auto",
+        session: Any = None,
     ) -> Any:
         async with self._dependencies[service].call("Connect", service):
-            client = self._session.client(
+            client = (session or self._session).client(
                 service, endpoint_url=endpoint_url, config=_config(service, addressing)
             )
             try:
@@ -134,6 +174,23 @@ async def connect(
         async with Dependency("aws", metrics=metrics).call("Configure", "the standard chain"):
             aws = Aws(settings, opened, metrics)
         yield aws
+
+
+class _RolesCredentials:
+    """A role in place of the standard chain."""
+
+    def __init__(self, fetcher: AioAssumeRoleCredentialFetcher) -> None:
+        self._fetcher = fetcher
+
+    async def load_credentials(self) -> AioDeferredRefreshableCredentials:
+        """Give credentials that fetch themselves, and again before they expire."""
+        return AioDeferredRefreshableCredentials(
+            method="assume-role", refresh_using=self._fetcher.fetch_credentials
+        )
+
+
+def _core_session() -> AioSession:
+    return AioSession(session_vars={"region": ("region", _REGION_VARIABLES, None, None)})
 
 
 def _config(service: str, addressing: str) -> AioConfig:

@@ -214,6 +214,17 @@ async def test_an_asset_that_is_not_stored_is_none(store):
     assert await store.reader.look(key) is None
 
 
+async def test_the_version_that_stands_is_told(store, key):
+    assert await store.reader.stand(key) is None
+    await store.upload(key, b"old")
+    version = await store.upload(key, b"newer")
+    standing = await store.reader.stand(key)
+    assert (standing.version_id, standing.etag) == (version.version_id, version.etag)
+    assert (standing.size_bytes, standing.media_type.endswith("octet-stream")) == (5, True)
+    await store.remove(key)
+    assert await store.reader.stand(key) is None
+
+
 async def test_an_asset_over_the_limit_is_not_read(store, tmp_path):
     key, _ = await put(store, tmp_path, b"picture")
     with pytest.raises(Rejection):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from safelight.aws.objects import Asset, Fetched
+from safelight.aws.objects import Asset, Fetched, Standing
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
@@ -117,6 +117,18 @@ class FakeObjects(Fake):
         if stored and len(stored.body) > max_bytes:
             raise Rejection(Reason.TOO_MANY_BYTES, f"{len(stored.body)} bytes")
         return self._asset(stored, stored.body) if stored else None
+
+    async def stand(self, key: str) -> Standing | None:
+        self._called("stand")
+        version = self._version(key, None)
+        if version is None or version.body is None:
+            return None
+        return Standing(
+            version_id=version.version_id,
+            etag=version.etag,
+            size_bytes=len(version.body),
+            media_type="binary/octet-stream",
+        )
 
     async def look(self, key: str) -> Asset | None:
         self._called("look")

@@ -14,12 +14,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 from prometheus_client import CollectorRegistry
+from yarl import URL
 
 from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
+from api.delivery.aliases import Alias
 from api.delivery.delivery import Delivery
 from api.delivery.later import Later
 from api.delivery.misses import Misses
+from api.delivery.quotas import Quotas
 from api.delivery.signing import SigningKeys
 from safelight import keys
 from safelight.aws.objects import Asset
@@ -81,6 +84,8 @@ class Gallery:
     signing: SigningKeys
     workers: FakeDeadLetters
     """Their queue."""
+    elsewhere: FakeObjects
+    """The bucket that aliases name."""
 
     def hang(self, source: bytes = SOURCE, *, image_id: str = IMAGE_ID, **changes: Any) -> Record:
         """Put an uploaded picture there, settled, without any variant."""
@@ -108,7 +113,7 @@ class Gallery:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.client.request(
             method,
-            path,
+            URL(path, encoded=True),
             headers=given | ({"Accept": accept} if accept is not None else {}),
             skip_auto_headers=("Accept",),
             allow_redirects=False,
@@ -125,6 +130,8 @@ async def open_gallery(
     wait_seconds: float = 30,
     max_result_bytes: int = 1024**2,
     avif_wait_pixels: int = 10**9,
+    renders_per_minute: int = 10**6,
+    aliases: tuple[Alias, ...] = (),
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
@@ -139,7 +146,7 @@ async def open_gallery(
             max_result_bytes=max_result_bytes,
         )
         misses = Misses(maker, slots=slots, queue=queue, wait_seconds=wait_seconds)
-        workers = FakeDeadLetters()
+        workers, elsewhere = FakeDeadLetters(), FakeObjects()
         shown = Asset(
             media_type="image/png",
             size_bytes=len(NOBODY),
@@ -155,6 +162,8 @@ async def open_gallery(
             signing=signing,
             later=Later(workers, least_pixels=avif_wait_pixels),
             max_result_bytes=max_result_bytes,
+            aliases={alias.name: (alias, elsewhere) for alias in aliases},
+            quotas=Quotas(renders_per_minute),
             now=now,
         )
         app = make_app(
@@ -168,4 +177,4 @@ async def open_gallery(
         server = TestServer(app)
         await server.start_server(**RUNNER_OPTIONS)
         async with TestClient(server) as client:
-            yield Gallery(client, records, objects, renderer, misses, signing, workers)
+            yield Gallery(client, records, objects, renderer, misses, signing, workers, elsewhere)

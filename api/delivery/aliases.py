@@ -1,0 +1,99 @@
+"""Aliases: names for pictures in buckets that are not Safelight's, declared in a TOML file.
+
+    [avatars]
+    bucket = "acme-profile-pictures"
+    prefix = "public/"
+    presets = ["small", "large"]
+
+makes `/avatars/anna.jpg` the preset `small` of `public/anna.jpg` there, and
+`/avatars/anna.jpg?preset=large` the other. All faults of the file are reported together.
+"""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+NAME = r"[a-z][a-z0-9_-]{0,39}"
+RESERVED = frozenset(
+    {"v1", "s", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
+)
+"""First parts of paths that are the api's own, or may be."""
+
+
+class InvalidAliases(Exception):
+    """The file's faults, one a line."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Alias(BaseModel):
+    """A name for the objects below a prefix of a bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(pattern=f"^{NAME}$")
+    bucket: str = Field(min_length=3, max_length=63)
+    prefix: str = ""
+    presets: Annotated[
+        tuple[str, ...],
+        BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+        Field(min_length=1),
+    ]
+    """What may be asked for; the first one if nothing is."""
+    role_arn: str | None = Field(default=None, pattern=r"^arn:[^:]+:iam::\d{12}:role/.+$")
+    """Whose permissions read the bucket, if not our own: for buckets of other accounts."""
+    external_id: str | None = Field(default=None, min_length=2, max_length=1224)
+    """What that role wants to be told."""
+
+
+def load_aliases(path: Path | None, *, presets: Collection[str]) -> Mapping[str, Alias]:
+    """Read the file, or raise `InvalidAliases` with every fault in it. Without a file none."""
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidAliases([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidAliases([f"{path}: not TOML: {error}"]) from error
+    aliases: dict[str, Alias] = {}
+    faults: list[str] = []
+    for name, table in tables.items():
+        found, alias = _read(name, table, presets)
+        faults += [f"{path}: [{name}] {fault}" for fault in found]
+        if alias is not None:
+            aliases[name] = alias
+    if faults:
+        raise InvalidAliases(faults)
+    return aliases
+
+
+def faults_of_names(names: Collection[str]) -> list[str]:
+    """Find names that cannot be the first part of a delivery URL."""
+    return [f"[{name}] the name is the api's own" for name in sorted(RESERVED & set(names))]
+
+
+def _read(name: str, table: Any, presets: Collection[str]) -> tuple[list[str], Alias | None]:
+    if not isinstance(table, dict):
+        return [f"expected a table, [{name}]"], None
+    try:
+        alias = Alias.model_validate({**table, "name": name})
+    except ValidationError as error:
+        return [
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].lower()}"
+            for fault in error.errors()
+        ], None
+    unknown = [preset for preset in alias.presets if preset not in presets]
+    faults = [f"presets: there is no preset {preset!r}" for preset in unknown]
+    if name in RESERVED:
+        faults.append("the name is the api's own")
+    if name in presets:
+        faults.append("the name is a preset's")
+    if alias.external_id is not None and alias.role_arn is None:
+        faults.append("external_id: goes with role_arn alone")
+    return faults, alias

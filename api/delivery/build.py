@@ -1,0 +1,66 @@
+"""Builds delivery and its render children. Loaded by `api/__main__.py` in that role alone:
+
+what renders is most of a process's memory, and whoever only presigns needs none of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+
+from api.delivery.aliases import Alias
+from api.delivery.defaults import load_defaults
+from api.delivery.delivery import Delivery
+from api.delivery.later import Later
+from api.delivery.misses import Misses
+from api.delivery.quotas import Quotas
+from api.settings import ApiSettings
+from safelight.aws.session import Aws
+from safelight.imaging.admission import Admission
+from safelight.imaging.pool import RenderPool
+from safelight.imaging.result import Maker
+from safelight.imaging.spool import Spool
+from safelight.presets import Preset
+
+
+async def build(
+    settings: ApiSettings,
+    presets: Sequence[Preset],
+    aliases: Mapping[str, Alias],
+    aws: Aws,
+    stack: AsyncExitStack,
+) -> Delivery:
+    """Put delivery and its collaborators together; its children live as long as the stack."""
+    defaults = load_defaults(presets, settings.presets.parent)
+    pool = RenderPool(slots=settings.slots, limits=settings.limits)
+    objects = await aws.objects()
+    maker = Maker(
+        assets=objects,
+        renderer=await stack.enter_async_context(pool),
+        admission=Admission(settings.memory_budget_bytes),
+        spool=stack.enter_context(Spool(settings.spool)),
+        max_source_bytes=settings.max_bytes,
+        max_result_bytes=settings.max_result_bytes,
+    )
+    queue = await aws.queue(settings.queue_url) if settings.queue_url else None
+    buckets = {
+        name: await aws.sources(
+            alias.bucket, role_arn=alias.role_arn, external_id=alias.external_id
+        )
+        for name, alias in aliases.items()
+    }
+    return Delivery(
+        records=await aws.records(),
+        objects=objects,
+        misses=Misses(
+            maker,
+            slots=settings.slots,
+            queue=settings.render_queue,
+            wait_seconds=settings.render_wait_seconds,
+        ),
+        later=Later(queue, least_pixels=settings.avif_wait_pixels),
+        presets=presets,
+        aliases={name: (alias, buckets[name]) for name, alias in aliases.items()},
+        defaults=defaults,
+        signing=settings.signing,
+        quotas=Quotas(settings.renders_per_minute),
+        max_result_bytes=settings.max_result_bytes,
+    )

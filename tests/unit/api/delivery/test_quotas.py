@@ -1,0 +1,40 @@
+"""How many renders a signing key may cause."""
+
+import json
+from typing import Any
+
+from api.delivery.quotas import Quotas
+from safelight.presets import Preset
+from tests.unit.api.delivery.gallery import IMAGE_ID, Gallery
+
+
+def test_a_key_has_so_many_renders_and_gets_them_back_evenly() -> None:
+    now = [0.0]
+    quotas = Quotas(6, now=lambda: now[0])
+    assert [quotas.take("web") for _ in range(7)] == [True] * 6 + [False]
+    assert quotas.take("another")
+    assert quotas.retry_seconds("web") == 10
+    assert quotas.headers("web") == {
+        "RateLimit-Policy": '"renders";q=6;w=60',
+        "RateLimit": '"renders";r=0;t=60',
+    }
+    now[0] = 10
+    assert [quotas.take("web") for _ in range(2)] == [True, False]
+    now[0] = 1000
+    assert quotas.headers("web")["RateLimit"] == '"renders";r=6;t=0'
+
+
+async def test_renders_count_and_what_is_stored_does_not(open_: Any) -> None:
+    presets = [Preset(name=f"p{n}", format="jpeg", box=(n, n)) for n in range(5, 9)]
+    gallery: Gallery = await open_(*presets, renders_per_minute=2)
+    gallery.hang()
+    urls = [gallery.signing.sign(f"/{preset.name}/{IMAGE_ID}") for preset in presets]
+    answers = [await gallery.ask(url) for url in [*urls[:2], *urls]]
+    assert [answer.status for answer, _ in answers] == [200] * 4 + [429] * 2
+    refused, body = answers[-1]
+    assert json.loads(body)["type"] == "/problems/rate_limited"
+    assert refused.headers["RateLimit"].startswith('"renders";r=0;')
+    assert 1 <= int(refused.headers["Retry-After"]) <= 30
+    assert answers[0][0].headers["RateLimit-Policy"] == '"renders";q=2;w=60'
+    other = gallery.signing.sign(f"/p8/{IMAGE_ID}", key_id="alices")
+    assert (await gallery.ask(other))[0].status == 200
