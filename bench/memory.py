@@ -3,7 +3,7 @@
     make bench-memory      (or: python -m bench.memory [--megapixels 12] [NAME...])
 
 Sources are made from a sample photograph. Each is rendered with the presets of `presets.toml`, or
-with the one that its name says, in a fresh child. A prediction may be too high, never more than
+with what its name says, in a fresh child. A prediction may be too high, never more than
 10 % too low. Writes build/bench/memory.json.
 """
 
@@ -12,7 +12,8 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,9 +21,12 @@ import pillow_heif
 import pyvips
 from PIL import Image
 
+from safelight.dialects.canonical import read_options
+from safelight.imaging.freeform import plan_options
 from safelight.imaging.limits import Limits
-from safelight.imaging.plan import plan
+from safelight.imaging.plan import Plan, plan
 from safelight.imaging.pool import RenderPool
+from safelight.imaging.probe import Probe
 from safelight.presets import Preset, load_presets
 
 ROOT = Path(__file__).parents[1]
@@ -144,15 +148,53 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 """Sources that are rendered with this one instead."""
 
 
-async def measure(source: Path, directory: Path, presets: Sequence[Preset]) -> dict[str, float]:
+WISHES: Mapping[str, str] = MappingProxyType(
+    {
+        "rotated, to webp": "rotate=30,format=webp",
+        "rotated, to jpeg": "rotate=30:white,format=jpeg",
+        "blurred a little": "blur=3,format=jpeg",
+        "blurred much": "blur=100,format=jpeg",
+        "padded": "pad=900:900:900:900:white,format=jpeg",
+        "rounded, to webp": "round=900,format=webp",
+        "rounded, to jpeg": "round=900:0:white,format=jpeg",
+        "turned and cropped": "turn=90,crop=0.8x0.8,format=jpeg",
+        "trimmed": "trim=20,format=jpeg",
+        "coloured": "contrast=20,saturation=2,grayscale,format=jpeg",
+        "sharpened": "sharpen=1:2,format=webp",
+        "pixelated": "pixelate=16,format=png",
+        "marked": "watermark=YS9i:repeat:repeat:50:10:10,format=webp",
+        "of few bytes": "format=jpeg,max-bytes=100000",
+    }
+)
+"""Free-form options that a JPEG is rendered with, by what it then is."""
+
+
+def wished(probe: Probe, text: str) -> Plan:
+    """Plan free-form options; any watermark is a sample."""
+    options = read_options(text)
+    mark = ROOT / "samples" / "cat-451px.jpg"
+    return plan_options(probe, options, dict.fromkeys(options.watermarks, mark))
+
+
+async def measure(
+    source: Path, directory: Path, planned_of: Callable[[Probe], Plan]
+) -> dict[str, float]:
     """Render in a fresh child: what was predicted and what was taken, in bytes."""
     async with RenderPool(slots=1, limits=LIMITS) as pool:
-        planned = plan(await pool.probe(source), presets)
+        planned = planned_of(await pool.probe(source))
         rendering = await pool.render(planned, source, directory)
     if rendering.failures:
         raise RuntimeError(f"{source}: {dict(rendering.failures)}")
     predicted, peak = planned.predicted_bytes, rendering.peak_bytes
     return {"predicted": predicted, "peak": peak, "ratio": round(predicted / peak, 3)}
+
+
+def planner(name: str) -> Callable[[Probe], Plan]:
+    """Tell how what is named is planned."""
+    if name in WISHES:
+        return partial(wished, text=WISHES[name])
+    presets = [PRESETS[name]] if name in PRESETS else load_presets(ROOT / "presets.toml")
+    return partial(plan, presets=presets)
 
 
 def photograph(megapixels: float) -> pyvips.Image:
@@ -175,12 +217,11 @@ def main() -> int:
     print("| source | megapixels | predicted | peak | predicted / peak |\n|---|---|---|---|---|")
     for megapixels in arguments.megapixels or (3, 12, 40):
         image = photograph(megapixels)
-        for name in arguments.names or SOURCES:
-            presets = [PRESETS[name]] if name in PRESETS else load_presets(ROOT / "presets.toml")
+        for name in arguments.names or (*SOURCES, *WISHES):
             with tempfile.TemporaryDirectory(prefix="safelight-bench-") as directory:
                 source = Path(directory) / "source"
-                SOURCES[name](image, str(source))
-                seen = asyncio.run(measure(source, Path(directory), presets))
+                SOURCES.get(name, SOURCES["jpeg"])(image, str(source))
+                seen = asyncio.run(measure(source, Path(directory), planner(name)))
             found[f"{name}, {megapixels:g} MP"] = seen
             row = (
                 name,

@@ -31,6 +31,7 @@ def completed(
     variants: Mapping[str, Variant],
 ) -> Record:
     """Settle an upload as completed with these variants."""
+    look = rendering.appearance
     return _settled(upload).model_copy(
         update={
             "status": Status.COMPLETED,
@@ -39,9 +40,9 @@ def completed(
             "sha256": fetched.sha256,
             "width": probe.width,
             "height": probe.height,
-            "placeholder": rendering.appearance.placeholder,
-            "dominant_colour": rendering.appearance.dominant_colour,
-            "perceptual_hash": rendering.appearance.perceptual_hash,
+            "placeholder": look and look.placeholder,
+            "dominant_colour": look and look.dominant_colour,
+            "perceptual_hash": look and look.perceptual_hash,
             "variants": dict(variants),
             "failed_variants": dict(rendering.failures),
             "render_time_ms": round(1000 * rendering.seconds),

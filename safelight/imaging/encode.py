@@ -15,6 +15,8 @@ from safelight.imaging.perceptual import lowest_quality
 from safelight.imaging.plan import Recipe
 from safelight.imaging.rights import Rights
 
+LEAST_QUALITY = 10
+"""Below it a picture is not worth its bytes."""
 _EXIF, _XMP = "exif-data", "xmp-data"
 
 
@@ -31,6 +33,27 @@ def with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | Non
         decode=lambda sample: open_encoded(sample, format),
     )
     return replace(recipe, quality=found.quality), math.floor(found.score)
+
+
+def within_bytes(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, bytes]:
+    """Encode, with the highest quality at which it has few enough bytes if the recipe says so.
+
+    Where not even the lowest quality does, that is taken: as few bytes as there can be.
+    """
+    saved = encoded(image, recipe)
+    if recipe.max_bytes is None or recipe.quality is None or len(saved) <= recipe.max_bytes:
+        return recipe, saved
+    least, best = LEAST_QUALITY, recipe.quality - 1
+    found = replace(recipe, quality=min(least, recipe.quality))
+    saved = encoded(image, found)
+    while least < best:
+        tried = replace(recipe, quality=(least + best + 1) // 2)
+        data = encoded(image, tried)
+        if len(data) <= recipe.max_bytes:
+            least, found, saved = (least + best + 1) // 2, tried, data
+        else:
+            best = (least + best + 1) // 2 - 1
+    return found, saved
 
 
 def encoded(image: pyvips.Image, recipe: Recipe) -> bytes:

@@ -4,6 +4,8 @@ from safelight.presets import ATTENTION, GRAVITIES, Preset
 
 Size = tuple[int, int]
 """Width and height, or across and down, in pixels."""
+Box = tuple[int, int, int, int]
+"""Left, top, width and height, in pixels."""
 
 
 def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
@@ -19,7 +21,7 @@ def _cover(source: Size, box: Size, most: float) -> tuple[Size, Size]:
     """Fill the box; a source that may not be enlarged to it fills a smaller box of its shape."""
     size = box if most > 1 else within(box, source)
     scale = max(size[0] / source[0], size[1] / source[1])
-    scaled = _scaled(source, min(scale, most))
+    scaled = scaled_by(source, min(scale, most))
     return (max(scaled[0], size[0]), max(scaled[1], size[1])), size
 
 
@@ -28,11 +30,12 @@ FITS = {"inside": _inside, "contain": _contain, "cover": _cover}
 
 def within(source: Size, box: Size, most: float = 1) -> Size:
     """Scale a size into a box, aspect kept, by `most` at most."""
-    width, height = _scaled(source, min(box[0] / source[0], box[1] / source[1], most))
+    width, height = scaled_by(source, min(box[0] / source[0], box[1] / source[1], most))
     return min(width, box[0]), min(height, box[1])
 
 
-def _scaled(source: Size, scale: float) -> Size:
+def scaled_by(source: Size, scale: float) -> Size:
+    """Scale a size, no side below a pixel."""
     return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
 
 
@@ -42,10 +45,33 @@ def offset(preset: Preset, scaled: Size, size: Size) -> Size | None:
         return None if scaled != size else (0, 0)
     room = (abs(scaled[0] - size[0]), abs(scaled[1] - size[1]))
     if preset.focal is None:
-        across, down = GRAVITIES[preset.gravity]
-        return int(room[0] * across), int(room[1] * down)
+        return placed(room, preset.gravity)
     left, top = (
         min(max(round(focal * long - short / 2), 0), most)
         for focal, long, short, most in zip(preset.focal, scaled, size, room, strict=True)
     )
     return left, top
+
+
+def placed(room: Size, gravity: str) -> Size:
+    """Share room that is left over as a gravity says: how much is left of it and above."""
+    across, down = GRAVITIES[gravity]
+    return int(room[0] * across), int(room[1] * down)
+
+
+def bounded(box: Box, size: Size) -> Box:
+    """Keep of a box what lies in a picture of this size; one pixel of it at least."""
+    left, top = (min(max(at, 0), side - 1) for at, side in zip(box[:2], size, strict=True))
+    right, bottom = (
+        min(max(at + length, start + 1), side)
+        for at, length, start, side in zip(box[:2], box[2:], (left, top), size, strict=True)
+    )
+    return left, top, right - left, bottom - top
+
+
+def extended(size: Size, wanted: Size, *, to: str) -> Size:
+    """Grow a size to a box, or to the box's ratio; a side of 0 asks for nothing."""
+    width, height = size
+    if to == "ratio" and all(wanted):
+        wanted = (round(height * wanted[0] / wanted[1]), round(width * wanted[1] / wanted[0]))
+    return max(width, wanted[0]), max(height, wanted[1])

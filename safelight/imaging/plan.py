@@ -10,7 +10,11 @@ leaves a real step down: a size made from one hardly larger would be resampled t
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from safelight.dialects.arguments import TRANSPARENT
+from safelight.dialects.operations import Operation
+from safelight.dialects.options import Options
 from safelight.formats import (
     AUTO,
     AUTO_FORMATS,
@@ -20,7 +24,7 @@ from safelight.formats import (
     equivalent_quality,
 )
 from safelight.imaging.appearance import SIDE
-from safelight.imaging.geometry import FITS, Size, offset, within
+from safelight.imaging.geometry import FITS, Box, Size, offset, within
 from safelight.imaging.perceptual import SEARCH_BYTES, Search
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset
@@ -31,6 +35,13 @@ ALPHA_LINES_BYTES = 16 * 640
 """What resampling with alpha takes more, a pixel of width: lines of four floats."""
 GAIN_MAP_BYTES = 8
 """What a gain map takes more, a pixel of the variant, were it as large as the source."""
+WATERMARK_BYTES = 48 * 1024**2
+"""What a watermark takes: as it is stored, and as it is laid on top."""
+HELD_BYTES = 4
+"""Of a pixel with alpha."""
+OPERATION_FACTOR = 1.5
+"""What an operation takes beyond what it reads and makes: floats of the lines in flight, and the
+smaller picture that a wide blur is made of."""
 STILL = ("srgb", False)
 """How most variants are decoded: the first frame, in sRGB."""
 SPLIT_PIXELS = 30_000_000
@@ -46,8 +57,24 @@ SHRINK_ROOM = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """What options do to the upright picture before it is resized, in this order."""
+
+    trimmed: Box | None
+    """What is left once a border is cut away."""
+    turn: int
+    """Degrees clockwise, a multiple of 90."""
+    crop: Box | None
+    """What of it then counts."""
+    looks: bool
+    """Whether the crop's place, not its size, is found in the pixels."""
+    size: Size
+    """What is then there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One preset worked out for one source. Sizes in pixels, as displayed."""
+    """One preset, or one wish, worked out for one source. Sizes in pixels, as displayed."""
 
     preset: str
     fingerprint: str
@@ -75,6 +102,16 @@ class Recipe:
     """Whether every frame is in it."""
     alternatives: tuple["Recipe", ...] = ()
     """The same picture in other formats: what takes the fewest bytes of all is the variant."""
+    flip: str = ""
+    """`h` swaps left and right, `v` top and bottom; of options alone, as is what follows."""
+    operations: tuple[Operation, ...] = ()
+    """What is done to the picture once it has its size."""
+    sizes: tuple[Size, ...] = ()
+    """How large it is before the first operation and after each, at most."""
+    pictures: tuple[tuple[str, Path], ...] = ()
+    """The key and the file of each watermark."""
+    max_bytes: int | None = None
+    """What the encoded variant should not exceed."""
 
     @property
     def way(self) -> tuple[str, bool]:
@@ -107,6 +144,8 @@ class Decode:
     keeps_pixels: bool
     """Whether the decoded picture is held in memory; else it streams into its one use."""
     levels: tuple[Level, ...]
+    edits: Edits | None = None
+    """What is done before resizing; the levels are of what is then there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +154,8 @@ class Plan:
 
     probe: Probe
     decodes: tuple[Decode, ...]
+    untrimmed: Options | None = None
+    """A wish that trims, to be planned again once the border was looked at."""
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -136,13 +177,26 @@ class Plan:
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
     """Work the presets out for one source. What is decoded in another way is decoded apart."""
-    recipes = [_recipe(probe, preset) for preset in presets]
+    recipes = [recipe_of(probe, preset) for preset in presets]
     ways = {recipe.way for recipe in recipes} | {STILL}
     decodes: list[Decode] = []
     for way in sorted(ways, key=lambda way: (way == STILL, way)):
         these = [recipe for recipe in recipes if recipe.way == way]
         decodes += _decodes(probe, these, with_appearance=way == STILL)
     return Plan(probe=probe, decodes=tuple(decodes))
+
+
+def plan_of(probe: Probe, seen: Probe, recipe: Recipe, edits: Edits | None) -> Plan:
+    """Plan one recipe alone, without the picture's appearance.
+
+    `seen` is the probe of what is there after the edits, of which the recipe was worked out.
+    """
+    decode = _decode(seen, [recipe], with_appearance=False)
+    if edits is not None:
+        # What turns, trims or looks reads out of order.
+        held = decode.keeps_pixels or edits.looks or edits.turn or edits.trimmed is not None
+        decode = replace(decode, edits=edits, keeps_pixels=bool(held))
+    return Plan(probe=probe, decodes=(decode,))
 
 
 def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -> Iterator[Decode]:
@@ -156,7 +210,8 @@ def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) 
         yield _decode(probe, together, with_appearance=with_appearance)
 
 
-def _recipe(probe: Probe, preset: Preset) -> Recipe:
+def recipe_of(probe: Probe, preset: Preset) -> Recipe:
+    """Work one preset out for one source."""
     if preset.format == AUTO:
         return _choice(probe, preset)
     source = (probe.width, probe.height)
@@ -187,7 +242,7 @@ def _recipe(probe: Probe, preset: Preset) -> Recipe:
 def _choice(probe: Probe, preset: Preset) -> Recipe:
     """Work a preset out in every format that may turn out the smallest, WebP among them always."""
     scale = BY_NAME[AUTO_SCALE]
-    on_scale = _recipe(probe, preset.model_copy(update={"format": AUTO_SCALE}))
+    on_scale = recipe_of(probe, preset.model_copy(update={"format": AUTO_SCALE}))
     width, height = on_scale.size
     within_budget = width * height <= (preset.budget or 0) * 1_000_000
     candidates = [
@@ -244,7 +299,10 @@ def _reads(probe: Probe, level: Level) -> int:
     # What looks for its place or its quality reads the pixels before it encodes them; a choice
     # encodes them again.
     looks = sum(
-        (recipe.offset is None) + (recipe.search is not None) + len(recipe.alternatives)
+        (recipe.offset is None)
+        + (recipe.search is not None)
+        + len(recipe.alternatives)
+        + bool(recipe.operations or recipe.flip or recipe.max_bytes)
         for recipe in level.recipes
     )
     uses = len(level.recipes) + looks + level.shows_appearance
@@ -282,7 +340,8 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
     decoded = probe.pixels / decode.shrink**2
     held = decoded * bands * decode.frames if decode.keeps_pixels else 0
     # A level of full size is the decoded picture itself.
-    resampled = [level for level in decode.levels if level.size != (probe.width, probe.height)]
+    full = decode.edits.size if decode.edits else (probe.width, probe.height)
+    resampled = [level for level in decode.levels if level.size != full]
     held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
     lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
     recipes = (
@@ -291,7 +350,10 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
         for recipe in level.recipes
         for each in (recipe, *recipe.alternatives)
     )
-    encoding = max((_encoder_bytes(probe, recipe) for recipe in recipes), default=0)
+    encoding = max(
+        (max(_encoder_bytes(probe, recipe), _operations_bytes(recipe)) for recipe in recipes),
+        default=0,
+    )
     decoding = _decoder_bytes(probe, BY_NAME[probe.format])
     # Where the pixels are held, the decoder is done and gone before the first encoder starts.
     working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
@@ -301,12 +363,22 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
 def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
     format = BY_NAME[recipe.format]
     factor = format.encoded_bytes_per_pixel
-    if (probe.alpha or recipe.animated) and format.keeps_alpha:
+    opened = any(TRANSPARENT in each.arguments for each in recipe.operations)
+    transparent = probe.alpha or recipe.animated or opened
+    if transparent and format.keeps_alpha:
         factor += format.encoded_alpha_bytes_per_pixel
     if recipe.hdr:
         factor += GAIN_MAP_BYTES
     searching = SEARCH_BYTES if recipe.search else 0
-    return max(recipe.size[0] * recipe.size[1] * factor, searching)
+    width, height = recipe.sizes[-1] if recipe.sizes else recipe.size
+    return max(width * height * (factor + HELD_BYTES * bool(recipe.operations)), searching)
+
+
+def _operations_bytes(recipe: Recipe) -> float:
+    """Add up what an operation reads and what it makes, both held, where that is the most."""
+    pairs = zip(recipe.sizes, recipe.sizes[1:], strict=False)
+    most = max((one[0] * one[1] + two[0] * two[1] for one, two in pairs), default=0)
+    return most * HELD_BYTES * OPERATION_FACTOR + WATERMARK_BYTES * bool(recipe.pictures)
 
 
 def _decoder_bytes(probe: Probe, format: Format) -> float:

@@ -12,16 +12,21 @@ from pathlib import Path
 
 import pyvips
 
+from safelight.dialects.errors import InvalidOption
+from safelight.dialects.options import Options
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging import libwebp
 from safelight.imaging.appearance import Appearance
 from safelight.imaging.colours import converted
-from safelight.imaging.encode import encoded, with_quality
+from safelight.imaging.edits import edited, what_is_left
+from safelight.imaging.encode import with_quality, within_bytes
+from safelight.imaging.freeform import plan_options
 from safelight.imaging.gainmap import GainMap
 from safelight.imaging.geometry import Size
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
+from safelight.imaging.operations import flipped, operated
 from safelight.imaging.plan import Decode, Plan, Recipe
 from safelight.imaging.probe import damaged
 from safelight.imaging.structure import has_an_odd_header
@@ -57,7 +62,8 @@ class Rendering:
     variants: tuple[RenderedVariant, ...]
     failures: Mapping[str, str]
     """Preset -> why this one variant could not be made, while others could."""
-    appearance: Appearance
+    appearance: Appearance | None
+    """None of options: it is told of whole pictures."""
     seconds: float
     cpu_seconds: float = 0.0
     """User and system time of the child."""
@@ -90,6 +96,8 @@ def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Renderi
 def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
     started = time.perf_counter()
     try:
+        if plan.untrimmed:
+            plan = _trimmed(plan, plan.untrimmed, source, limits)
         gain_map = _gain_map(plan, source)
         made = [
             result
@@ -100,11 +108,34 @@ def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rende
         raise damaged(source, plan.probe.format, "picture") from error
     variants = tuple(result for result in made if isinstance(result, RenderedVariant))
     failures = {result.preset: result.detail for result in made if isinstance(result, _Failed)}
-    (appearance,) = (result for result in made if isinstance(result, Appearance))
+    appearance = next((result for result in made if isinstance(result, Appearance)), None)
     if failures and not variants:
         raise damaged(source, plan.probe.format, "picture")
     seconds = time.perf_counter() - started
     return Rendering(variants=variants, failures=failures, appearance=appearance, seconds=seconds)
+
+
+def _trimmed(plan: Plan, options: Options, source: Path, limits: Limits) -> Plan:
+    """Look at the border, and plan again for what is left without it."""
+    pictures = dict(pair for recipe in plan.recipes for pair in recipe.pictures)
+    decode = replace(plan.decodes[0], shrink=1, edits=None, keeps_pixels=True)
+    (frame,) = _opened(plan, decode, source, limits)
+    again = plan_options(plan.probe, options, pictures, trimmed=what_is_left(frame, options.trim))
+    if again.predicted_bytes > plan.predicted_bytes:
+        raise InvalidOption("trim", "leaves so narrow a picture that it would become too large")
+    return again
+
+
+def _opened(plan: Plan, decode: Decode, source: Path, limits: Limits) -> list[pyvips.Image]:
+    """Decode the frames, upright and in their colours."""
+    decoded = open_image(
+        source,
+        BY_NAME[plan.probe.format],
+        accept_damaged=limits.accept_damaged,
+        shrink=decode.shrink,
+        frames=decode.frames,
+    )
+    return [_on_the_source(frame, decode) for frame in _frames(decoded, decode)]
 
 
 def _gain_map(plan: Plan, source: Path) -> GainMap | None:
@@ -122,14 +153,7 @@ def _carry_out(
     limits: Limits,
     gain_map: GainMap | None,
 ) -> Iterator[RenderedVariant | _Failed | Appearance]:
-    decoded = open_image(
-        source,
-        BY_NAME[plan.probe.format],
-        accept_damaged=limits.accept_damaged,
-        shrink=decode.shrink,
-        frames=decode.frames,
-    )
-    frames = [_on_the_source(frame, decode) for frame in _frames(decoded, decode)]
+    frames = _opened(plan, decode, source, limits)
     levels: list[list[pyvips.Image]] = []
     for level in decode.levels:
         started = time.perf_counter()
@@ -176,7 +200,8 @@ def _make(
         choices = []
         for each in (recipe, *recipe.alternatives):
             candidate, score = with_quality(made[0], each)
-            choices.append((encoded(image, candidate), candidate, score))
+            candidate, data = within_bytes(image, candidate)
+            choices.append((data, candidate, score))
     except (pyvips.Error, libwebp.NotEncoded):
         return _Failed(preset=recipe.preset, detail=f"could not be encoded as {recipe.format}")
     smallest, chosen, score = min(choices, key=lambda choice: len(choice[0]))
@@ -240,6 +265,18 @@ def _upright(image: pyvips.Image, _: Decode) -> pyvips.Image:
     return image.autorot()
 
 
+def _edited(image: pyvips.Image, decode: Decode) -> pyvips.Image:
+    """Do what options ask for before resizing."""
+    return edited(image, decode.edits, decode.shrink) if decode.edits else image
+
+
+def _operated(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
+    """Do what options ask for after resizing."""
+    if recipe.flip:
+        image = flipped(image, recipe.flip)
+    return operated(image, recipe.operations, dict(recipe.pictures))
+
+
 def _cropped(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
     """Cut out what `cover` leaves: where the plan says, or where the eye goes first."""
     if recipe.fit != "cover" or recipe.scaled == recipe.size:
@@ -268,9 +305,11 @@ ON_THE_SOURCE: tuple[Callable[[pyvips.Image, Decode], pyvips.Image], ...] = (
     _in_its_colours,
     _held,
     _upright,
+    _edited,
 )
 ON_EACH_VARIANT: tuple[Callable[[pyvips.Image, Recipe], pyvips.Image], ...] = (
     _cropped,
+    _operated,
     _flattened,
     _padded,
 )
