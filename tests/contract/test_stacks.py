@@ -112,3 +112,21 @@ async def test_a_worker_is_started_with_the_names_of_the_data_stack(
     assert told["SAFELIGHT_SLOTS"] == "2"
     assert worker["readonlyRootFilesystem"] is True
     assert worker["stopTimeout"] == 120
+
+
+async def test_the_edge_has_its_function_and_its_origins(
+    emulator: Emulator, stack: Stack, tmp_path: Path
+) -> None:
+    made = await make(
+        emulator, tmp_path, "edge", "edge", DataStack=stack.name, ApiHost="api.example.com"
+    )
+    assert made["DeliveryUrl"] == f"https://{made['DomainName']}"
+    distribution = await answer(
+        emulator, "cloudfront", "get_distribution", Id=made["DistributionArn"].rpartition("/")[2]
+    )
+    config = distribution["Distribution"]["DistributionConfig"]
+    hosts = {one["Id"]: one["DomainName"] for one in config["Origins"]["Items"]}
+    assert hosts["api"] == "api.example.com"
+    assert hosts["assets"].startswith(stack.assets_bucket)
+    (function,) = config["DefaultCacheBehavior"]["FunctionAssociations"]["Items"]
+    assert function["FunctionARN"].endswith(":function/edge-accept")

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from api.delivery.asked import _OWN as OWN
+from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
+from safelight.keys import ASSETS_PREFIX
 from safelight.settings import variable
 from tests.support import templates
 from tests.support.templates import FOLDER, NAMES, Resolved, read, words
@@ -30,6 +33,11 @@ WHOLE = {
         "CorsOrigins": "https://app", "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
     },
     "network": {"Zones": "3"},
+    "data": {"UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d"},
+    "edge": {
+        "Host": "cdn.example.com", "CertificateArn": "arn:aws:acm:us-east-1:1:certificate/c",
+        "OriginShield": "true", "WebAclArn": "arn:aws:wafv2:::acl",
+    },
     "observability": {
         "Email": "oncall@example.com", "MonthlyCharges": 100, "AWS::Region": "us-east-1",
     },
@@ -40,6 +48,9 @@ BARE: dict[str, dict[str, Any]] = {
     "services": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight", "Deliver": "false"},
 }
 """Parameters that leave every optional part out."""
+
+QUERY = OWN | PARAMETERS
+"""The words of a delivery URL's query."""
 
 every_template = pytest.mark.parametrize(
     "template",
@@ -178,6 +189,51 @@ def test_charges_are_watched_only_where_aws_tells_them(region, refused):
     assert bool(template.refusals()) == refused
 
 
+def test_only_the_distribution_that_is_named_reads_assets():
+    def of_cloudfront(**parameters):
+        document = Resolved("data", **parameters).properties("AssetsBucketPolicy")["PolicyDocument"]
+        return [one for one in document["Statement"] if one["Effect"] == "Allow"]
+
+    assert of_cloudfront() == []
+    (allow,) = of_cloudfront(DistributionArn="arn:aws:cloudfront:::d")
+    assert allow["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert allow["Action"] == "s3:GetObject"  # without listing: what is not there is 403
+    assert allow["Condition"] == {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront:::d"}}
+
+
+def test_an_own_name_and_its_certificate_go_together():
+    assert not Resolved("edge").refusals()
+    assert not Resolved("edge", **WHOLE["edge"]).refusals()
+    assert Resolved("edge", Host="cdn.example.com").refusals()
+
+
+def test_nothing_but_accept_and_known_words_is_in_a_pictures_key():
+    policy = Resolved("edge").properties("PicturesPolicy")["CachePolicyConfig"]
+    key = policy["ParametersInCacheKeyAndForwardedToOrigin"]
+    assert key["HeadersConfig"] == {"HeaderBehavior": "whitelist", "Headers": ["Accept"]}
+    assert key["CookiesConfig"] == {"CookieBehavior": "none"}
+    assert set(key["QueryStringsConfig"]["QueryStrings"]) == QUERY
+    assert policy["DefaultTTL"] == policy["MinTTL"] == 0
+
+
+def test_cloudfront_speaks_tls_keeps_no_error_and_asks_the_bucket_before_the_api():
+    config = Resolved("edge", **WHOLE["edge"]).properties("Distribution")["DistributionConfig"]
+    assets, api = config["Origins"]
+    assert assets["OriginAccessControlId"] == "<AssetsAccess>"
+    assert api["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+    assert config["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]
+    for behaviour in behaviours:
+        assert behaviour["ViewerProtocolPolicy"] == "redirect-to-https"
+        assert behaviour["AllowedMethods"] == ["GET", "HEAD"]
+    (group,) = config["OriginGroups"]["Items"]
+    assert [one["OriginId"] for one in group["Members"]["Items"]] == ["assets", "api"]
+    assert {403, 404} <= set(group["FailoverCriteria"]["StatusCodes"]["Items"])
+    assert config["CacheBehaviors"][0]["PathPattern"] == f"{ASSETS_PREFIX}*"
+    assert config["CacheTagConfig"] == {"HeaderName": "x-amz-meta-cache-tag"}
+    assert {one["ErrorCachingMinTTL"] for one in config["CustomErrorResponses"]} == {0}
+
+
 def test_every_alarm_for_people_has_a_runbook_that_is_there():
     headings = re.findall(r"^### ([a-z-]+)$", (FOLDER / "README.md").read_text(), re.MULTILINE)
     alarms = Resolved("observability", **WHOLE["observability"]).of_type("AWS::CloudWatch::Alarm")
@@ -213,7 +269,7 @@ def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
         condition, if_met, _ = statement.get("Fn::If", ("always", statement, None))
-        assert condition in ("always", "TlsOnly", "OnEmulator")
+        assert condition in ("always", "TlsOnly", "OnEmulator", "HasDistribution")
         found += [] if condition == "OnEmulator" else [if_met]
     return found
 
@@ -313,7 +369,7 @@ def test_a_bucket_is_private_encrypted_and_kept(resources, bucket):
 
 @pytest.mark.parametrize("bucket", ["UploadsBucket", "AssetsBucket"])
 def test_a_bucket_refuses_whatever_comes_without_tls(resources, bucket):
-    (deny,) = statements(resources[f"{bucket}Policy"])
+    (deny,) = (one for one in statements(resources[f"{bucket}Policy"]) if one["Effect"] == "Deny")
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert len(deny["Resource"]) == 2
