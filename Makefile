@@ -47,7 +47,10 @@ fuzz: .venv/.fuzz ## Look for bytes that break probing or rendering, for FUZZ_SE
 bench-quality: .venv/.quality ## Measure what quality = "auto" saves at equal SSIMULACRA 2
 	$(BIN)/python -m bench.quality
 
-.PHONY: fuzz bench-quality image-test
+compare-thumbor: .venv/.dev .venv-bench/.ready ## Compare 70 thumbor URLs with what thumbor itself makes of them
+	$(BIN)/python -m pytest -m slow tests/golden/test_thumbor.py
+
+.PHONY: fuzz bench-quality image-test compare-thumbor
 format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

@@ -406,7 +406,7 @@ FILTERS: Mapping[str, Row[Draft]] = MappingProxyType(
         "strip_exif": nothing("Metadata never leaves."),
         "strip_icc": nothing("Everything is sRGB."),
         "to_colorspace": accepted("srgb", "Everything is sRGB (imagor).", _colours),
-        "upscale": accepted("", "`fit-in` enlarges too.", _upscale),
+        "upscale": accepted("", "`fit-in` enlarges too, and rounds.", _upscale),
         "watermark": accepted("image,x,y,alpha[,w%,h%]", "Laid on top; an image in a bucket that "
                               "is allowed.", _watermark),
         "blurhash": refused("a record has its `placeholder` instead."),

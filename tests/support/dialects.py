@@ -103,7 +103,8 @@ A box and an `extend` have sides of at most {MAX_SIDE} pixels and {MAX_PIXELS:,}
     /thumbor/{{signature}}/{{trim}}/{{crop}}/{{fit-in}}/{{width}}x{{height}}/{{align}}/{{align}}/smart/filters:.../{{image}}
 
 `smart` looks for what stands out, not for faces ([why](decisions/0011-no-faces.md)); `focal` wins over it. `debug` and `meta` are refused, and so is `trim` together with
-a crop by hand. Filters are carried out in the order in which they stand.
+a crop by hand. Filters are carried out in the order in which they stand. `make compare-thumbor` holds 70 URLs against thumbor itself: sizes are the same to the
+pixel, gradient hashes and colours close. A blur a fifth as wide as the picture differed by more, and is not among them.
 
 {_options(FILTERS, {})}
 
