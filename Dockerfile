@@ -14,10 +14,14 @@ RUN python -m venv /tools \
     && /tools/bin/pip wheel --no-cache-dir --no-build-isolation --require-hashes \
         --wheel-dir /wheels -r requirements/runtime.txt
 COPY . .
+# The templates are what `safelight doctor` and `safelight capacity` read.
 RUN /tools/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/safelight \
     && /tools/bin/pip --python /opt/safelight/bin/python install --no-index \
-        --find-links /wheels safelight
+        --find-links /wheels safelight \
+    && install -D --mode 0644 --target-directory \
+        "$(/opt/safelight/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/deploy/ecs" \
+        deploy/ecs/data.yaml deploy/ecs/services.yaml
 
 FROM ${BASE}
 # Nobody installs anything here later.

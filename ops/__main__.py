@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,14 @@ from safelight import __version__
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 INTERRUPTED = 130
+
+
+class Role(StrEnum):
+    """Whom `safelight doctor` stands in for."""
+
+    WORKER = "worker"
+    API = "api"
+    DELIVERY = "delivery"
 
 
 app = typer.Typer(
@@ -226,6 +235,29 @@ def explain(
     from ops.explain import explain  # noqa: PLC0415 - --help must be instant
 
     _run(explain(url, as_json=as_json))
+
+
+@app.command()
+def doctor(
+    role: Annotated[
+        Role | None,
+        typer.Argument(help="Whose settings and permissions to check, with their credentials."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+) -> None:
+    """Look whether a deployment is as Safelight needs it; exits with 1 if anything is wrong.
+
+    Reads the settings of api and worker. Calls AWS, but changes nothing; as a worker it receives
+    one message, if there is any, and gives it back.
+    """
+    from ops.cloudformation import InvalidTemplate  # noqa: PLC0415 - --help must be instant
+    from ops.doctor.command import doctor  # noqa: PLC0415 - as above
+
+    try:
+        _run(doctor(role.value if role else None, as_json=as_json))
+    except InvalidTemplate as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from error
 
 
 def _run(command: Coroutine[Any, Any, int | None]) -> None:

@@ -50,7 +50,8 @@ class Aws:
         self._settings = settings
         self._opened = opened
         self._dependencies = {
-            name: Dependency(name, metrics=metrics) for name in ("s3", "dynamodb", "sqs", "sns")
+            name: Dependency(name, metrics=metrics)
+            for name in ("s3", "dynamodb", "sqs", "sns", "sts")
         }
         self._session: Any = aioboto3.Session(botocore_session=_core_session())
         self._clients: dict[str, Any] = {}
@@ -101,6 +102,13 @@ class Aws:
         """Open a topic."""
         client, dependency = await self._client("sns"), self._dependencies["sns"]
         return Topic(client, dependency, topic_arn=topic_arn)
+
+    async def client(self, service: str) -> Any:
+        """Open a service's own client, for an operator's questions that the edge has no word for.
+
+        Whoever uses it has botocore's errors to translate.
+        """
+        return await self._client(service)
 
     async def _presign_client(self) -> Any:
         """Open a client that signs for clients' eyes.

@@ -1,0 +1,101 @@
+"""`safelight doctor`: configuration, credentials, clock, permissions and setup, in that order."""
+
+import time
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from api.settings import ApiSettings
+from ops.doctor.findings import Finding, tell
+from ops.doctor.permissions import POLICIES, look_at_permissions
+from ops.doctor.places import DoctorSettings, Places
+from ops.doctor.setup import look_at_setup
+from safelight.aws.failures import FOREIGN
+from safelight.aws.session import Aws, connect
+from safelight.errors import SafelightError
+from safelight.presets import InvalidPresets, load_presets
+from safelight.settings import InvalidSettings, Settings
+from worker.settings import WorkerSettings
+
+ROLES = tuple(POLICIES)
+_SETTINGS: dict[str, type[Settings]] = {
+    "worker": WorkerSettings,
+    "api": ApiSettings,
+    "delivery": ApiSettings,
+}
+MOST_SKEW_SECONDS = 60
+"""AWS refuses signatures from five minutes on; a clock that is one off is on its way there."""
+
+
+async def doctor(role: str | None, *, as_json: bool) -> int:
+    """Look at everything that can be; 1 if anything is wrong. With a role, as who plays it."""
+    findings = look_at_configuration(role)
+    try:
+        settings = DoctorSettings.load()
+    except InvalidSettings as error:
+        if role is None:
+            findings += [_failed("configuration", "settings", fault) for fault in error.faults]
+        return tell(findings, as_json=as_json)
+    try:
+        async with connect(settings) as aws:
+            findings += await _look_at_aws(role, settings, aws)
+    except SafelightError as error:  # no region, no such profile: nothing can be asked
+        findings.append(_failed("credentials", "the standard chain", str(error)))
+    return tell(findings, as_json=as_json)
+
+
+def look_at_configuration(role: str | None) -> list[Finding]:
+    """Read the settings of a role as its program would."""
+    if role is None:
+        return []
+    try:
+        settings = _SETTINGS[role].load()
+        if isinstance(settings, WorkerSettings):
+            load_presets(settings.presets)
+    except InvalidSettings as error:
+        return [_failed("configuration", f"settings of {role}", fault) for fault in error.faults]
+    except InvalidPresets as error:
+        return [_failed("configuration", "presets", str(error))]
+    return [Finding(area="configuration", what=f"settings of {role}")]
+
+
+async def _look_at_aws(role: str | None, settings: DoctorSettings, aws: Aws) -> list[Finding]:
+    who = Finding(area="credentials", what="who this is")
+    sts = await aws.client("sts")
+    try:
+        answer = await sts.get_caller_identity()
+    except FOREIGN as error:
+        return [replace(who, state="failed", detail=str(error))]
+    places = Places(
+        settings=settings,
+        partition=answer["Arn"].split(":")[1],
+        region=sts.meta.region_name,
+        account=answer["Account"],
+        s3=await aws.client("s3"),
+        dynamodb=await aws.client("dynamodb"),
+        sqs=await aws.client("sqs"),
+        sns=await aws.client("sns"),
+    )
+    return [
+        replace(who, detail=f"{answer['Arn']} at {places.sqs.meta.endpoint_url}"),
+        look_at_clock(answer, now=time.time()),
+        *(await look_at_permissions(role, places) if role else []),
+        *await look_at_setup(places),
+    ]
+
+
+def look_at_clock(answer: Any, *, now: float) -> Finding:
+    """Compare this machine's clock with the one that an answer of AWS tells."""
+    finding = Finding(area="clock", what="this machine's")
+    told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if told is None:
+        return replace(finding, state="unknown", detail="the service tells no time")
+    skew = now - parsedate_to_datetime(told).timestamp()
+    detail = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS"
+    if abs(skew) > MOST_SKEW_SECONDS:
+        return replace(finding, state="failed", detail=f"{detail}: set it by a time service")
+    return replace(finding, detail=detail)
+
+
+def _failed(area: str, what: str, detail: str) -> Finding:
+    return Finding(area=area, what=what, state="failed", detail=detail)

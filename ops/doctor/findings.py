@@ -1,0 +1,40 @@
+"""What a doctor found, and how it is told."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+State = Literal["ok", "failed", "unknown"]
+_SHOWN = {"ok": "[green]ok[/green]", "failed": "[bold red]failed[/bold red]", "unknown": "unknown"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    area: str
+    what: str
+    state: State = "ok"
+    detail: str = ""
+    """What was found; of a failure, what to do about it."""
+
+
+def tell(findings: Sequence[Finding], *, as_json: bool) -> int:
+    """Print findings; the exit code: 1 if any failed."""
+    failed = any(finding.state == "failed" for finding in findings)
+    if as_json:
+        told = {"well": not failed, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(told, indent=2))
+        return int(failed)
+    table = Table("area", "what", "", "found")
+    for finding in findings:
+        table.add_row(
+            finding.area, escape(finding.what), _SHOWN[finding.state], escape(finding.detail)
+        )
+    Console().print(table)
+    return int(failed)

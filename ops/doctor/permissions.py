@@ -1,0 +1,201 @@
+"""Whether whoever runs this may do what api or worker must, tried by calls that change nothing.
+
+The list is that of data.yaml's policies. Each probe is a real call that AWS carries out only so
+far as to say whether it is allowed: of what is not there, or with an argument that is refused.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops.cloudformation import Template
+from ops.doctor.findings import Finding
+from ops.doctor.places import Places
+from safelight.aws.failures import FOREIGN, code_of
+from safelight.aws.records import NOBODY
+
+POLICIES = {"worker": "WorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
+DENIED = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "Forbidden",
+    }
+)
+HARMLESS = frozenset(
+    {
+        "404",
+        "BadDigest",
+        "ConditionalCheckFailedException",
+        "InvalidDigest",
+        "InvalidMessageContents",
+        "InvalidParameter",
+        "InvalidParameterException",
+        "NoSuchKey",
+        "NoSuchVersion",
+        "ReceiptHandleIsInvalid",
+        "XAmzContentChecksumMismatch",
+    }
+)
+"""What somebody is told who may, but asked for nothing that can be done."""
+LISTING = {"s3:GetObject": "s3:ListBucket", "s3:GetObjectVersion": "s3:ListBucketVersions"}
+"""Without it S3 answers 403 for what is not there, whoever asks."""
+
+_KEY = "safelight-doctor/none"
+_OTHER_SHA256 = "A" * 43 + "="
+_NEVER = "attribute_exists(imageId)"
+_TOO_LONG = 1_000_000
+"""Bytes; SNS takes 256 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One action on one resource of data.yaml, such as `UploadsBucket/uploads/*`."""
+
+    action: str
+    resource: str
+
+
+Probe = Callable[[Places], Awaitable[Any]]
+
+
+def _nobody() -> dict[str, Any]:
+    return {"imageId": {"S": NOBODY}}
+
+
+def _get(bucket: str, prefix: str, **which: str) -> Probe:
+    return lambda at: at.s3.get_object(
+        Bucket=getattr(at.settings, bucket), Key=prefix + _KEY, **which
+    )
+
+
+def _put(bucket: str, prefix: str) -> Probe:
+    return lambda at: at.s3.put_object(
+        Bucket=getattr(at.settings, bucket),
+        Key=prefix + _KEY,
+        Body=b"refused, for this is not its checksum",
+        ChecksumSHA256=_OTHER_SHA256,
+    )
+
+
+def _list(bucket: str, operation: str) -> Probe:
+    return lambda at: getattr(at.s3, operation)(Bucket=getattr(at.settings, bucket), MaxKeys=1)
+
+
+def _send(queue_url: str) -> Probe:
+    return lambda at: at.sqs.send_message(
+        QueueUrl=getattr(at.settings, queue_url), MessageBody="\0"
+    )
+
+
+def _measure(queue_url: str) -> Probe:
+    return lambda at: at.sqs.get_queue_attributes(
+        QueueUrl=getattr(at.settings, queue_url), AttributeNames=["QueueArn"]
+    )
+
+
+UPLOADS, ASSETS = ("uploads_bucket", "uploads/"), ("assets_bucket", "images/")
+PROBES: Mapping[Permission, Probe] = {
+    Permission("s3:GetObject", "UploadsBucket/uploads/*"): _get(*UPLOADS),
+    Permission("s3:GetObject", "AssetsBucket/images/*"): _get(*ASSETS),
+    Permission("s3:GetObjectVersion", "UploadsBucket/uploads/*"): _get(*UPLOADS, VersionId="null"),
+    Permission("s3:PutObject", "UploadsBucket/uploads/*"): _put(*UPLOADS),
+    Permission("s3:PutObject", "AssetsBucket/images/*"): _put(*ASSETS),
+    Permission("s3:ListBucket", "UploadsBucket"): _list(UPLOADS[0], "list_objects_v2"),
+    Permission("s3:ListBucket", "AssetsBucket"): _list(ASSETS[0], "list_objects_v2"),
+    Permission("s3:ListBucketVersions", "UploadsBucket"): _list(UPLOADS[0], "list_object_versions"),
+    Permission("s3:ListBucketVersions", "AssetsBucket"): _list(ASSETS[0], "list_object_versions"),
+    # Gives a message back at once, if there is one: that counts as one more receive of it.
+    Permission("sqs:ReceiveMessage", "Queue"): lambda at: at.sqs.receive_message(
+        QueueUrl=at.settings.queue_url, VisibilityTimeout=0, WaitTimeSeconds=0
+    ),
+    Permission("sqs:DeleteMessage", "Queue"): lambda at: at.sqs.delete_message_batch(
+        QueueUrl=at.settings.queue_url, Entries=[{"Id": "0", "ReceiptHandle": "none"}]
+    ),
+    Permission("sqs:ChangeMessageVisibility", "Queue"): lambda at: (
+        at.sqs.change_message_visibility_batch(
+            QueueUrl=at.settings.queue_url,
+            Entries=[{"Id": "0", "ReceiptHandle": "none", "VisibilityTimeout": 0}],
+        )
+    ),
+    Permission("sqs:GetQueueAttributes", "Queue"): _measure("queue_url"),
+    Permission("sqs:GetQueueAttributes", "DeadLetterQueue"): _measure("dead_letter_queue_url"),
+    Permission("sqs:SendMessage", "Queue"): _send("queue_url"),
+    Permission("sqs:SendMessage", "DeadLetterQueue"): _send("dead_letter_queue_url"),
+    Permission("dynamodb:GetItem", "Table"): lambda at: at.dynamodb.get_item(
+        TableName=at.settings.table, Key=_nobody()
+    ),
+    Permission("dynamodb:PutItem", "Table"): lambda at: at.dynamodb.put_item(
+        TableName=at.settings.table, Item=_nobody(), ConditionExpression=_NEVER
+    ),
+    Permission("dynamodb:UpdateItem", "Table"): lambda at: at.dynamodb.update_item(
+        TableName=at.settings.table, Key=_nobody(), ConditionExpression=_NEVER
+    ),
+    Permission("sns:Publish", "Topic"): lambda at: at.sns.publish(
+        TopicArn=at.settings.topic_arn, Message="x" * _TOO_LONG
+    ),
+}
+
+
+def permissions_of(role: str) -> list[Permission]:
+    """Read from data.yaml what a role may do, and so must be able to."""
+    policies = Template.read("data.yaml").resources("AWS::IAM::ManagedPolicy")
+    return [
+        Permission(action, _shown(resource))
+        for statement in policies[POLICIES[role]]["PolicyDocument"]["Statement"]
+        for action in _words(statement["Action"])
+        for resource in _words(statement["Resource"])
+    ]
+
+
+async def look_at_permissions(role: str, places: Places) -> list[Finding]:
+    """Try everything that a role must be able to do."""
+    permissions = permissions_of(role)
+    looked = [one for one in permissions if places.named(one.resource)]
+    return list(await asyncio.gather(*(_look(one, places) for one in looked)))
+
+
+async def _look(permission: Permission, places: Places) -> Finding:
+    finding = Finding(area="permission", what=f"{permission.action} on {permission.resource}")
+    try:
+        await PROBES[permission](places)
+    except FOREIGN as error:
+        return _judged(finding, permission, places.arn(permission.resource), error)
+    return finding
+
+
+def _judged(finding: Finding, permission: Permission, arn: str, error: Exception) -> Finding:
+    code, said = code_of(error), str(error)
+    if code in HARMLESS:
+        return finding
+    if code not in DENIED:
+        return Finding(area=finding.area, what=finding.what, state="failed", detail=said)
+    listing = LISTING.get(permission.action)
+    meant = re.search(r"not authorized to perform: ([\w:]+)", said)
+    if listing and meant and meant[1] == listing:
+        return finding  # what is missing is the right to be told that nothing is there
+    if listing and not meant and isinstance(error, ClientError):
+        detail = f"refused; without {listing} that may also be since no such object is there"
+        return Finding(area=finding.area, what=finding.what, state="unknown", detail=detail)
+    detail = f"allow {permission.action} on {arn}"
+    return Finding(area=finding.area, what=finding.what, state="failed", detail=detail)
+
+
+def _shown(resource: Any) -> str:
+    match resource:
+        case {"Fn::GetAtt": [name, "Arn"]} | {"Ref": name}:
+            return str(name)
+        case str(text):
+            return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
+    raise ValueError(f"a resource that this program does not know: {resource}")
+
+
+def _words(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

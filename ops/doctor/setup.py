@@ -1,0 +1,166 @@
+"""Whether the parts of a deployment are set up as Safelight reckons with. Only reads.
+
+Each check is a function in the table below, with the IAM action that it needs; where that is
+missing nothing is said of the part: api and worker have no right to most, an operator has.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops.doctor.findings import Finding
+from ops.doctor.permissions import DENIED
+from ops.doctor.places import Places
+from safelight.aws.failures import FOREIGN, code_of
+
+Faults = Sequence[str]
+Check = Callable[[Places], Awaitable[Faults]]
+EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+PREFIX = "uploads/"
+
+
+async def _queue(at: Places) -> Faults:
+    queue = await _attributes(at, at.settings.queue_url)
+    faults = []
+    policy = json.loads(queue.get("RedrivePolicy", "{}"))
+    if not policy:
+        faults.append("no redrive policy: a message that always fails comes for ever")
+    elif int(policy["maxReceiveCount"]) != at.settings.max_receives:
+        faults.append(
+            f"maxReceiveCount is {policy['maxReceiveCount']}, SAFELIGHT_MAX_RECEIVES is "
+            f"{at.settings.max_receives}: make them the same"
+        )
+    if not 30 <= int(queue["VisibilityTimeout"]) <= 300:
+        faults.append(
+            f"visibility time-out is {queue['VisibilityTimeout']} s: 60 s is meant, a worker that "
+            "dies keeps its messages so long"
+        )
+    if int(queue["MessageRetentionPeriod"]) < 86_400:
+        faults.append("messages are kept for less than a day: a long outage loses pictures")
+    return faults
+
+
+async def _dead_letters(at: Places) -> Faults:
+    queue = await _attributes(at, at.settings.queue_url)
+    letters = await _attributes(at, at.settings.dead_letter_queue_url)
+    faults = []
+    target = json.loads(queue.get("RedrivePolicy", "{}")).get("deadLetterTargetArn")
+    if target != letters["QueueArn"]:
+        faults.append(f"the queue's dead letters go to {target}, not to {letters['QueueArn']}")
+    if int(letters["MessageRetentionPeriod"]) <= int(queue["MessageRetentionPeriod"]):
+        faults.append(
+            "dead letters are kept no longer than messages, though their age counts from the first"
+            " sending"
+        )
+    return faults
+
+
+async def _notification(at: Places) -> Faults:
+    answer = await at.s3.get_bucket_notification_configuration(Bucket=at.settings.uploads_bucket)
+    told = {
+        event
+        for one in answer.get("QueueConfigurations", ())
+        if one["QueueArn"] == at.arn("Queue") and _prefix(one) in ("", PREFIX)
+        for event in one["Events"]
+    }
+    if answer.get("EventBridgeConfiguration") is not None or answer.get("TopicConfigurations"):
+        return ()  # events may go a longer way, which is not followed here
+    missing = [event for event in EVENTS if not any(fnmatch(event, one) for one in told)]
+    return [f"the queue is not told of {event} under {PREFIX}" for event in missing]
+
+
+async def _versioning(at: Places) -> Faults:
+    answer = await at.s3.get_bucket_versioning(Bucket=at.settings.uploads_bucket)
+    if answer.get("Status") != "Enabled":
+        return ["versioning is off: an upload under the same key replaces what is being rendered"]
+    return ()
+
+
+async def _cors(at: Places) -> Faults:
+    origins = [one.strip() for one in at.settings.cors_origins.split(",") if one.strip()]
+    if not origins:
+        return ()
+    try:
+        answer = await at.s3.get_bucket_cors(Bucket=at.settings.uploads_bucket)
+    except ClientError as error:
+        if code_of(error) != "NoSuchCORSConfiguration":
+            raise
+        answer = {"CORSRules": []}
+    return [
+        f"pages of {origin} may call the api, but not {method} to the uploads bucket"
+        for origin in origins
+        for method in ("POST", "PUT")
+        if not any(
+            method in rule["AllowedMethods"]
+            and any(fnmatch(origin, allowed) for allowed in rule["AllowedOrigins"])
+            for rule in answer["CORSRules"]
+        )
+    ]
+
+
+async def _table(at: Places) -> Faults:
+    table = (await at.dynamodb.describe_table(TableName=at.settings.table))["Table"]
+    keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
+    faults = []
+    if keys != [("imageId", "HASH")]:
+        faults.append(f"its key is {keys}, not imageId alone")
+    if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        faults.append(f"it is {table['TableStatus']}")
+    indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
+    if "user-id-index" not in indexes:
+        faults.append("it has no index user-id-index")
+    return faults
+
+
+async def _topic(at: Places) -> Faults:
+    await at.sns.get_topic_attributes(TopicArn=at.settings.topic_arn)
+    return ()
+
+
+CHECKS: Mapping[str, tuple[str, str, Check]] = {
+    "queue": ("Queue", "sqs:GetQueueAttributes", _queue),
+    "dead-letter queue": ("DeadLetterQueue", "sqs:GetQueueAttributes", _dead_letters),
+    "bucket notification": ("Queue", "s3:GetBucketNotification", _notification),
+    "bucket versioning": ("UploadsBucket", "s3:GetBucketVersioning", _versioning),
+    "bucket CORS": ("UploadsBucket", "s3:GetBucketCORS", _cors),
+    "table": ("Table", "dynamodb:DescribeTable", _table),
+    "topic": ("Topic", "sns:GetTopicAttributes", _topic),
+}
+"""By name: the part that settings must name, the IAM action that looking needs, and the look."""
+
+
+async def look_at_setup(places: Places) -> list[Finding]:
+    """Look at every part that settings name."""
+    return [
+        await _look(name, action, check, places)
+        for name, (part, action, check) in CHECKS.items()
+        if places.named(part)
+    ]
+
+
+async def _look(name: str, action: str, check: Check, places: Places) -> Finding:
+    finding = Finding(area="setup", what=name)
+    try:
+        faults = await check(places)
+    except FOREIGN as error:
+        if code_of(error) in DENIED:
+            return replace(finding, state="unknown", detail=f"not looked at: needs {action}")
+        return replace(finding, state="failed", detail=str(error))
+    if faults:
+        return replace(finding, state="failed", detail="; ".join(faults))
+    return finding
+
+
+async def _attributes(at: Places, url: str | None) -> Mapping[str, str]:
+    answer = await at.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    attributes: Mapping[str, str] = answer["Attributes"]
+    return attributes
+
+
+def _prefix(configuration: Mapping[str, Any]) -> str:
+    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+    return next((rule["Value"] for rule in rules if rule["Name"].lower() == "prefix"), "")
