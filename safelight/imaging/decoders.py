@@ -21,6 +21,8 @@ _P3_PRIMARIES = 12
 """Display P3 among the primaries that a picture without a profile may name (ITU-T H.273, 8.1)."""
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
 """What Pillow makes of a BMP, and what is asked of it."""
+_MOST_SIDE = 100_000_000
+"""Of what libvips can speak of; a BMP may announce more, far beyond any limit of pixels."""
 _BMP_HEADER_BYTES = 64 * 1024
 """Enough for every header there is and a palette."""
 _PILLOW_ERRORS = (
@@ -83,7 +85,8 @@ def describe_bmp(path: Path) -> pyvips.Image:
     with path.open("rb") as file:
         picture = _bmp(file.read(_BMP_HEADER_BYTES))
     bands = len(_BMP_MODES[picture.mode])
-    return pyvips.Image.black(*picture.size, bands=bands).copy(
+    size = (min(side, _MOST_SIDE) for side in picture.size)
+    return pyvips.Image.black(*size, bands=bands).copy(
         interpretation=_interpretation(bands, deep=False)
     )
 

@@ -89,9 +89,11 @@ def test_a_part_that_announces_too_many_pixels_is_rejected_before_a_decoder_sees
     assert reason(file(pictures.resized_parts(whole, *size))) is Reason.TOO_MANY_PIXELS
 
 
-def test_a_huge_bmp_is_rejected_from_its_header(file):
+@pytest.mark.parametrize("size", [(60_000, -60_000), (2**31 - 1, 1), (-8, 100)])
+def test_a_huge_bmp_is_rejected_from_its_header(file, size):
+    """A width below zero is read as one beyond 2^31."""
     data = bytearray(pictures.encoded(pictures.quarters(), "BMP"))
-    data[18:26] = struct.pack("<ii", 60_000, -60_000)
+    data[18:26] = struct.pack("<ii", *size)
     assert reason(file(bytes(data))) is Reason.TOO_MANY_PIXELS
 
 
