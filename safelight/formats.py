@@ -54,6 +54,8 @@ class Format:
     """Whether the decoder can give 1/2, 1/4 and 1/8 of the size for less work."""
     decoded_bytes_per_pixel: float = 3.0
     """Memory that decoding takes beyond the plan's own copies, in bytes a pixel."""
+    decoded_bytes_per_frame_pixel: float = 0.0
+    """What each frame of an animation adds to that: where the decoder gives all frames at once."""
     decoded_bytes_per_sample: float = 0.0
     """The same in bytes a pixel and band of 8 bits; it counts instead where it is given."""
     interlaced_bytes_per_sample: float = 0.0
@@ -161,6 +163,7 @@ FORMATS: tuple[Format, ...] = (
         max_side=16_383,
         animates=True,
         decoded_bytes_per_pixel=8,
+        decoded_bytes_per_frame_pixel=4,
         encoded_bytes_per_pixel=6.5,
         encoded_alpha_bytes_per_pixel=30,
         quality=Scale(least=1, most=100, default=80),

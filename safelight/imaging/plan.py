@@ -354,7 +354,7 @@ def _decode_bytes(probe: Probe, decode: Decode) -> int:
         (max(_encoder_bytes(probe, recipe), _operations_bytes(recipe)) for recipe in recipes),
         default=0,
     )
-    decoding = _decoder_bytes(probe, BY_NAME[probe.format])
+    decoding = _decoder_bytes(probe, BY_NAME[probe.format], decode.frames)
     # Where the pixels are held, the decoder is done and gone before the first encoder starts.
     working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
     return int(held + lines + working)
@@ -381,9 +381,12 @@ def _operations_bytes(recipe: Recipe) -> float:
     return most * HELD_BYTES * OPERATION_FACTOR + WATERMARK_BYTES * bool(recipe.pictures)
 
 
-def _decoder_bytes(probe: Probe, format: Format) -> float:
+def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
     interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
     if factor := interlaced or format.decoded_bytes_per_sample:
         return probe.pixels * probe.bands * max(1, probe.bits // 8) * factor
+    a_pixel = format.decoded_bytes_per_pixel
+    if frames > 1:
+        a_pixel += frames * format.decoded_bytes_per_frame_pixel
     # What may be an animation is read whole.
-    return probe.pixels * format.decoded_bytes_per_pixel + probe.size_bytes * format.animates
+    return probe.pixels * a_pixel + probe.size_bytes * format.animates

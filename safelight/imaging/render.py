@@ -127,7 +127,7 @@ def _trimmed(plan: Plan, options: Options, source: Path, limits: Limits) -> Plan
 
 
 def _opened(plan: Plan, decode: Decode, source: Path, limits: Limits) -> list[pyvips.Image]:
-    """Decode the frames, upright and in their colours."""
+    """Decode the frames, upright and in their colours; what they were copied from is let go."""
     decoded = open_image(
         source,
         BY_NAME[plan.probe.format],

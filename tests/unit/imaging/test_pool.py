@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pyvips
 
 from safelight.errors import Reason, Rejection, Unavailable
 from safelight.imaging.limits import MIB, Limits
@@ -128,6 +129,32 @@ async def test_children_see_no_credentials(monkeypatch):
     assert b"VIPS_CONCURRENCY=1" in output
     assert b"MALLOC_ARENA_MAX=2" in output
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-of-the-test"
+
+
+async def test_children_need_no_temporary_files_however_large_the_picture(monkeypatch, tmp_path):
+    """libvips decodes a whole WebP, and would write it to a disk from 100 MB on."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    large = pyvips.Image.black(6000, 6000, bands=3).copy(interpretation="srgb")
+    large.webpsave(str(tmp_path / "source"), lossless=True, effort=0)
+    code = (
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from safelight.imaging.plan import plan\n"
+        "from safelight.imaging.pool import RenderPool\n"
+        "from safelight.presets import Preset\n"
+        "async def main():\n"
+        "    async with RenderPool(slots=1) as pool:\n"
+        f"        source = Path({str(tmp_path / 'source')!r})\n"
+        "        small = [Preset(name='small', format='png', box=(8, 8))]\n"
+        "        made = plan(await pool.probe(source), small)\n"
+        "        print(await pool.render(made, source, source.parent))\n"
+        "asyncio.run(main())\n"
+    )
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    output, _ = await command.communicate()
+    assert b"width=8" in output
 
 
 async def test_children_of_a_fork_server_that_was_killed_see_no_picture(monkeypatch):
