@@ -6,7 +6,7 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests faults soak mutate format docs lock clean bench bench-memory bench-spool bench-api load
+.PHONY: help demo up test lint types tests faults soak mutate format docs lock clean bench bench-memory bench-spool bench-api bench-delivery load
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ bench-memory: .venv/.runtime ## Compare the memory that is predicted with what c
 
 bench-spool: .venv/.runtime ## Measure what is around a render: files on disk or in memory, a child's first picture
 	$(BIN)/python -m bench.spool
+
+bench-delivery: .venv/.runtime .venv-emulator/.ready .venv-bench/.ready ## Compare delivery with thumbor: misses, stored hits, 304s
+	@$(BIN)/python -m bench.delivery $(DELIVERY)
 
 bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
 	$(BIN)/python -m bench.api

@@ -13,6 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import CollectorRegistry
 
 from api.apikeys import digest_of, is_user_id, new_key
 from api.app import RUNNER_OPTIONS, Delivery, Limits, make_app
@@ -80,7 +81,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
                 cors_origins=settings.cors_origins,
             ),
             registry=registry,
-            delivery=await _delivery(settings, declared, aws, stack),
+            delivery=await _delivery(settings, declared, aws, stack, registry),
         )
         url = await stack.enter_async_context(_served(app, settings))
         await stack.enter_async_context(background(process_metrics.watch_loop()))
@@ -101,14 +102,18 @@ def _declared(settings: ApiSettings) -> Declared:
 
 
 async def _delivery(
-    settings: ApiSettings, declared: Declared, aws: Aws, stack: contextlib.AsyncExitStack
+    settings: ApiSettings,
+    declared: Declared,
+    aws: Aws,
+    stack: contextlib.AsyncExitStack,
+    registry: CollectorRegistry,
 ) -> Delivery | None:
     """Build what shows pictures, with its own render children, if that is this process's role."""
     if DELIVERY not in settings.roles:
         return None
     from api.delivery.build import build  # noqa: PLC0415 - it says why
 
-    return await build(settings, *declared, aws, stack)
+    return await build(settings, *declared, aws, stack, registry)
 
 
 @contextlib.asynccontextmanager

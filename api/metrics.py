@@ -1,6 +1,6 @@
 """What the api measures. Every label set is closed, whatever clients send."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from safelight.telemetry import SECONDS
 
@@ -8,6 +8,46 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 """Methods that are measured by name; any other is `other`."""
 UNMATCHED = "unmatched"
 """The route of a request that no route answers."""
+
+
+DELIVERED = ("stored", "rendered", "joined", "stand-in", "pending", "refused")
+"""What may come of a request for a picture."""
+
+
+class DeliveryMetrics:
+    """What delivery measures beside the requests."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pictures = Counter(
+            "safelight_delivery_pictures_total",
+            "Requests for a picture, by where the answer came from.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in DELIVERED:
+            self.pictures.labels(outcome)
+        self.refusals = Counter(
+            "safelight_delivery_refusals_total",
+            "Requests for a picture that were answered with a problem.",
+            ["problem"],
+            registry=registry,
+        )
+        self.under_way = Gauge(
+            "safelight_delivery_renders_under_way",
+            "Results being made or waiting for a slot.",
+            registry=registry,
+        )
+        self.room = Gauge(
+            "safelight_delivery_renders_room",
+            "Results that may be made or wait; beyond them the answer is 503.",
+            registry=registry,
+        )
+        self.child_exits = Counter(
+            "safelight_delivery_child_exits_total",
+            "Render children of delivery that ended, by cause.",
+            ["cause"],
+            registry=registry,
+        )
 
 
 class ApiMetrics:

@@ -6,12 +6,15 @@ what renders is most of a process's memory, and whoever only presigns needs none
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
+from prometheus_client import CollectorRegistry
+
 from api.delivery.aliases import Alias
 from api.delivery.defaults import load_defaults
 from api.delivery.delivery import Delivery
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
+from api.metrics import DeliveryMetrics
 from api.settings import ApiSettings
 from safelight.aws.session import Aws
 from safelight.imaging.admission import Admission
@@ -27,10 +30,16 @@ async def build(
     aliases: Mapping[str, Alias],
     aws: Aws,
     stack: AsyncExitStack,
+    registry: CollectorRegistry,
 ) -> Delivery:
     """Put delivery and its collaborators together; its children live as long as the stack."""
     defaults = load_defaults(presets, settings.presets.parent)
-    pool = RenderPool(slots=settings.slots, limits=settings.limits)
+    metrics = DeliveryMetrics(registry)
+    pool = RenderPool(
+        slots=settings.slots,
+        limits=settings.limits,
+        on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
+    )
     objects = await aws.objects()
     maker = Maker(
         assets=objects,
@@ -55,6 +64,7 @@ async def build(
             slots=settings.slots,
             queue=settings.render_queue,
             wait_seconds=settings.render_wait_seconds,
+            metrics=metrics,
         ),
         later=Later(queue, least_pixels=settings.avif_wait_pixels),
         presets=presets,
@@ -62,5 +72,6 @@ async def build(
         defaults=defaults,
         signing=settings.signing,
         quotas=Quotas(settings.renders_per_minute),
+        metrics=metrics,
         max_result_bytes=settings.max_result_bytes,
     )

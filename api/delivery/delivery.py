@@ -39,6 +39,7 @@ from api.delivery.subjects import (
     find_object,
     not_rendered,
 )
+from api.metrics import DeliveryMetrics
 from api.middlewares import note
 from api.problems import Problem, Refusal, json_answer
 from safelight import keys
@@ -97,6 +98,7 @@ class Delivery:
         defaults: Mapping[str, Asset],
         signing: SigningKeys,
         max_result_bytes: int,
+        metrics: DeliveryMetrics,
         aliases: Mapping[str, tuple[Alias, Bucket]] | None = None,
         quotas: Quotas | None = None,
         now: Callable[[], float] = time.time,
@@ -111,6 +113,7 @@ class Delivery:
         self._signing = signing
         self._max_result_bytes = max_result_bytes
         self._quotas = quotas
+        self._metrics = metrics
         self._now = now
 
     async def get(self, request: web.Request) -> web.Response:
@@ -160,8 +163,11 @@ class Delivery:
                 timings=timings,
             )
             answer = await self._deliver(visit, find)
+            self._metrics.pictures.labels(timings.outcome).inc()
         except Refusal as refusal:
             timings.outcome = refusal.problem.slug
+            self._metrics.pictures.labels("refused").inc()
+            self._metrics.refusals.labels(refusal.problem.slug).inc()
             refusal.headers = {**headers, **refusal.headers, "Server-Timing": str(timings)}
             answer = self._shown_instead(request, preset, refusal)
         answer.headers.update({**headers, "Server-Timing": str(timings)})

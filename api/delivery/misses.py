@@ -6,6 +6,7 @@ All slots taken and the short queue full is an answer too: `Busy`, at once. Noth
 import asyncio
 from collections import OrderedDict
 
+from api.metrics import DeliveryMetrics
 from safelight.aws.objects import Asset
 from safelight.errors import Rejection
 from safelight.imaging.result import Maker, Wanted
@@ -33,11 +34,14 @@ class Misses:
         slots: int,
         queue: int,
         wait_seconds: float,
+        metrics: DeliveryMetrics,
     ) -> None:
         self._maker = maker
         self._room = slots + queue
         self._slots = asyncio.Semaphore(slots)
         self._wait_seconds = wait_seconds
+        metrics.room.set(self._room)
+        metrics.under_way.set_function(lambda: len(self._flights))
         self._flights: dict[str, asyncio.Task[Asset]] = {}
         self._rejections: OrderedDict[str, tuple[float, Rejection]] = OrderedDict()
 

@@ -13,7 +13,7 @@ from safelight import keys
 from safelight.errors import Reason, Rejection, Superseded
 from safelight.formats import BY_NAME
 from safelight.imaging.admission import Admission
-from safelight.imaging.plan import Plan, plan
+from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
@@ -105,8 +105,13 @@ class Wanted:
                 extension=extension or BY_NAME[preset.format].extension,
             ),
             source=source,
-            plan=partial(plan, presets=(preset,)),
+            plan=partial(_alone, preset),
         )
+
+
+def _alone(preset: Preset, probe: Probe) -> Plan:
+    """Plan a preset's variant and nothing else: an upload was looked at when it came."""
+    return plan_of(probe, probe, recipe_of(probe, preset), None)
 
 
 def source_of(record: Record, bucket: Sources) -> Source:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from PIL import Image
 
 from api.delivery.signing import SigningKeys
+from ops.local.accounting import family_of, resident_bytes
 from ops.local.system import LocalSystem
 from tests.acceptance.conftest import KEYS
 from tests.support import pictures
@@ -40,6 +41,11 @@ formats = ["avif", "webp"]
 box = [40, 40]
 format = "png"
 """
+FLOOD = "".join(
+    f'[flood{side}]\nbox = [{side}, {side}]\nformat = "webp"\neffort = 6\n'
+    for side in range(300, 420)
+)
+"""Signed, and many: each a result of its own."""
 ADDED = """
 [late]
 box = [90, 90]
@@ -53,7 +59,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
     """Workers know two presets; delivery was told of a third one since."""
     presets = tmp_path_factory.mktemp("presets")
     (presets / "before.toml").write_text(PRESETS)
-    (presets / "after.toml").write_text(PRESETS + ADDED)
+    (presets / "after.toml").write_text(PRESETS + ADDED + FLOOD)
     hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
     async with LocalSystem(
         delivers=True,
@@ -63,6 +69,8 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
             "SAFELIGHT_PRESETS": str(presets / "after.toml"),
             "SAFELIGHT_SIGNING_KEYS": SIGNING,
             "SAFELIGHT_SLOTS": "1",
+            "SAFELIGHT_RENDER_QUEUE": "8",
+            "SAFELIGHT_RENDERS_PER_MINUTE": "60",
             "SAFELIGHT_AVIF_WAIT_PIXELS": "50000",
         },
     ) as running:
@@ -114,10 +122,11 @@ async def test_an_uploaded_picture_is_delivered_as_avif_webp_and_jpeg_and_stored
 
 
 async def test_200_requests_for_one_cold_result_are_one_render(
-    system: LocalSystem, http: aiohttp.ClientSession, image_id: str
+    system: LocalSystem, image_id: str
 ) -> None:
     url = f"{system.delivery_url}/late/{image_id}"
-    answers = await asyncio.gather(*(get(http, url) for _ in range(200)))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        answers = await asyncio.gather(*(get(http, url) for _ in range(200)))
     assert {answer.status for answer, _ in answers} == {200}
     assert len({body for _, body in answers}) == 1
     rendered = [one for one, _ in answers if 'desc="rendered"' in one.headers["Server-Timing"]]
@@ -184,3 +193,25 @@ async def test_a_replaced_picture_is_delivered_as_it_is_now(
     async with asyncio.timeout(60):
         while Image.open(io.BytesIO((await get(http, url))[1])).width != 40:
             await asyncio.sleep(0.1)
+
+
+async def test_a_flood_of_different_signed_results_is_bounded_and_the_process_stays_responsive(
+    system: LocalSystem, image_id: str
+) -> None:
+    keys, base = SigningKeys.read(SIGNING), system.delivery_url
+    urls = [base + keys.sign(f"/flood{side}/{image_id}") for side in range(300, 420)]
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        flood = [asyncio.create_task(get(http, url)) for url in urls]
+        alive = []
+        while not all(one.done() for one in flood):
+            alive.append((await get(http, f"{base}/healthz"))[0].status)
+            await asyncio.sleep(0.05)
+        answers = [answer for answer, _ in await asyncio.gather(*flood)]
+    assert set(alive) == {200}
+    statuses = [answer.status for answer in answers]
+    assert set(statuses) == {200, 429, 503}
+    assert statuses.count(200) <= 60
+    for answer in answers:
+        assert answer.status == 200 or int(answer.headers["Retry-After"]) >= 1
+    children = family_of(system.delivery.pid)
+    assert sum(map(resident_bytes, children)) < 1024**3

@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from api.metrics import ApiMetrics
+from api.metrics import ApiMetrics, DeliveryMetrics
 from api.settings import ApiSettings
 from safelight.dialects.settings import DialectSettings
 from safelight.imaging.settings import RenderSettings
@@ -124,7 +124,7 @@ maximum, never their sum. `safelight_queue_oldest_age_seconds` is of what one wo
 
 ## The API
 
-{metrics_table(ApiMetrics(registry))}
+{metrics_table(ApiMetrics(registry), DeliveryMetrics(registry))}
 
 ## The worker
 

@@ -24,6 +24,7 @@ from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
 from api.delivery.signing import SigningKeys
+from api.metrics import DeliveryMetrics
 from safelight import keys
 from safelight.aws.objects import Asset
 from safelight.imaging.admission import Admission
@@ -86,6 +87,11 @@ class Gallery:
     """Their queue."""
     elsewhere: FakeObjects
     """The bucket that aliases name."""
+    registry: CollectorRegistry
+
+    def counted(self, outcome: str) -> float:
+        labels = {"outcome": outcome}
+        return self.registry.get_sample_value("safelight_delivery_pictures_total", labels) or 0
 
     def hang(self, source: bytes = SOURCE, *, image_id: str = IMAGE_ID, **changes: Any) -> Record:
         """Put an uploaded picture there, settled, without any variant."""
@@ -145,7 +151,9 @@ async def open_gallery(
             max_source_bytes=10**6,
             max_result_bytes=max_result_bytes,
         )
-        misses = Misses(maker, slots=slots, queue=queue, wait_seconds=wait_seconds)
+        registry = CollectorRegistry()
+        metrics = DeliveryMetrics(registry)
+        misses = Misses(maker, slots=slots, queue=queue, wait_seconds=wait_seconds, metrics=metrics)
         workers, elsewhere = FakeDeadLetters(), FakeObjects()
         shown = Asset(
             media_type="image/png",
@@ -164,6 +172,7 @@ async def open_gallery(
             max_result_bytes=max_result_bytes,
             aliases={alias.name: (alias, elsewhere) for alias in aliases},
             quotas=Quotas(renders_per_minute),
+            metrics=metrics,
             now=now,
         )
         app = make_app(
@@ -171,10 +180,12 @@ async def open_gallery(
             presigner=None,
             authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
             limits=Limits(max_upload_bytes=1, url_seconds=900),
-            registry=CollectorRegistry(),
+            registry=registry,
             delivery=delivery,
         )
         server = TestServer(app)
         await server.start_server(**RUNNER_OPTIONS)
-        async with TestClient(server) as client:
-            yield Gallery(client, records, objects, renderer, misses, signing, workers, elsewhere)
+        async with TestClient(server, connector=aiohttp.TCPConnector(limit=0)) as client:
+            yield Gallery(
+                client, records, objects, renderer, misses, signing, workers, elsewhere, registry
+            )

@@ -293,13 +293,14 @@ async def test_200_who_want_one_cold_result_at_once_get_it_from_one_render(
     gallery.hang()
     gallery.renderer.gate.clear()
     asking = [asyncio.create_task(gallery.ask(f"/plain/{IMAGE_ID}")) for _ in range(200)]
-    while not gallery.renderer.at_once:
+    while gallery.objects.calls["read"] < 200:
         await asyncio.sleep(0)
     gallery.renderer.gate.set()
     answers = await asyncio.gather(*asking)
     assert {answer.status for answer, _ in answers} == {200}
     assert len({body for _, body in answers}) == 1
     assert gallery.renderer.calls["render"] == 1
+    assert (gallery.counted("rendered"), gallery.counted("joined")) == (1, 199)
 
 
 async def test_when_slots_and_queue_are_full_the_answer_is_503_at_once(open_: Any) -> None:
