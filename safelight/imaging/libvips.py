@@ -21,7 +21,10 @@ GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 
 
 def restrict() -> None:
-    """Take from this process every loader but those of the format table, and libvips' caches."""
+    """Take from this process every loader but those of the format table, and libvips' caches.
+
+    And let no picture spoil what is read of the next.
+    """
     pyvips.operation_block_set("VipsForeignLoad", True)
     # What is in memory is Safelight's own: variants that are looked at again.
     own = (f"{format.loader}_buffer" for format in WRITABLE)
@@ -30,6 +33,17 @@ def restrict() -> None:
         loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", name))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
+    for module in (pyvips.error, pyvips.gvalue, pyvips.vimage):
+        module._to_string = _text  # noqa: SLF001 - pyvips has no other place to say it
+
+
+def _text(pointer: Any) -> str:
+    """Read a text of libvips, whatever bytes a picture has put into it.
+
+    pyvips reads UTF-8 only. It would fail, leave a message in libvips' one buffer, and fail again
+    for every picture that comes after.
+    """
+    return str(pyvips.ffi.string(pointer), "utf-8", "replace") if pointer else ""
 
 
 def open_encoded(data: bytes, format: Format) -> pyvips.Image:

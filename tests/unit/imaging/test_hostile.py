@@ -159,3 +159,26 @@ async def test_the_longest_lines_are_rendered_in_every_format(pool, file, tmp_pa
         assert max(shown.size) == min(65_500, {"webp": 16_383, "avif": 16_384}.get(
             variant.preset, 65_500
         ))  # fmt: skip
+
+
+@module
+async def test_bytes_in_a_decoders_message_spoil_no_picture_after_it(pool, file):
+    """libvips quotes the name of an item property that it cannot read."""
+    quoted = pictures.heic_of_two(1).replace(b"clap", b"cl\xffp")
+    for data in (quoted, PHOTOGRAPH.read_bytes()[:300]):
+        with pytest.raises(Rejection):
+            await pool.probe(file(data))
+    assert pool.exits == []
+
+
+@module
+async def test_a_text_in_latin_1_spoils_nothing(pool, file, tmp_path):
+    """PNG's keywords are Latin-1 (PNG, 11.3.3.2)."""
+    exif = Image.Exif()
+    exif[0x8298] = "Jane"
+    data = pictures.encoded(pictures.quarters(), "PNG", exif=exif.tobytes())
+    text = pictures.chunk(b"tEXt", b"Pr\xe9nom\0Andr\xe9")
+    source = file(data[:33] + text + data[33:])
+    kept = [Preset(name="kept", format="webp", keep=("copyright",))]
+    rendering = await pool.render(plan(await pool.probe(source), kept), source, tmp_path)
+    assert not rendering.failures
