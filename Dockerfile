@@ -23,6 +23,17 @@ RUN /tools/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-d
         "$(/opt/safelight/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/deploy/ecs" \
         deploy/ecs/data.yaml deploy/ecs/services.yaml
 
+# The embedded AWS of docker-compose.yml, as locked as the rest. Not part of the image below.
+FROM ${BASE} AS emulator
+COPY requirements/emulator.txt /requirements.txt
+RUN python -m venv /opt/emulator \
+    && /opt/emulator/bin/pip install --no-cache-dir --require-hashes -r /requirements.txt
+COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 4566
+CMD ["/opt/emulator/bin/ministack"]
+
 FROM ${BASE}
 # Nobody installs anything here later.
 RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* \

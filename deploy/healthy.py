@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -I
-"""Ask a program on this host whether it is well: `healthy PORT`. For health checks of containers.
+"""Ask a program on this host whether it is well: `healthy PORT [PATH]`, for checks of containers.
 
-Exit code 0 if `/healthz` answers 200, 1 if it does not, 2 for a wrong command line. Only the
-standard library: it starts every few seconds, beside pictures being rendered.
+Exit code 0 if the path, `/healthz` by default, answers 200, 1 if it does not, 2 for a wrong command
+line. Only the standard library: it starts every few seconds, beside pictures being rendered.
 """
 
 import http.client
@@ -13,12 +13,13 @@ SECONDS = 4
 
 def main() -> int:
     """Ask, and say what came of it."""
-    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
-        print("usage: healthy PORT", file=sys.stderr)  # noqa: T201 - for a person
+    arguments = sys.argv[1:]
+    if len(arguments) not in (1, 2) or not arguments[0].isdecimal():
+        print("usage: healthy PORT [PATH]", file=sys.stderr)  # noqa: T201 - for a person
         return 2
-    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", int(arguments[0]), timeout=SECONDS)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", arguments[1] if arguments[1:] else "/healthz")
         answer = connection.getresponse()
         print(answer.status, answer.read(200).decode(errors="replace").strip())  # noqa: T201 - as above
     except (OSError, http.client.HTTPException) as error:

@@ -1,6 +1,7 @@
 """The image as the Dockerfile makes it: built, started, put to work. `make image-test` runs it."""
 
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -43,6 +44,11 @@ def spool(tmp_path: Path) -> Path:
         parent.chmod(0o755)
     tmp_path.chmod(0o755)
     return folder
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
 
 
 def done_in(image: Image, spool: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -149,3 +155,27 @@ async def test_api_and_worker_complete_a_picture_are_well_and_drain(
     finally:
         for child in (api, worker):
             child.kill()
+
+
+def test_the_emulator_of_compose_is_well(spool: Path, tmp_path: Path) -> None:
+    emulator = container.build(ROOT / "build" / "image", target="emulator")
+    port = free_port()
+    child = Child(
+        "emulator",
+        emulator.command(
+            emulator.config["Cmd"],
+            spool=spool,
+            environment={"AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": port},
+        ),
+        environment={},
+        log=tmp_path / "emulator.log",
+    )
+    try:
+        for _ in range(200):
+            if not done_in(emulator, spool, "healthy", port, "/_ministack/health").returncode:
+                return
+            child.check()
+        pytest.fail(child.last_lines())
+    finally:
+        child.kill()
+        emulator.close()

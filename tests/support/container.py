@@ -41,26 +41,32 @@ def run(*command: str | Path, **how: Any) -> str:
     return done.stdout.strip()
 
 
-def build(directory: Path) -> "Image":
-    """Build the Dockerfile; the base is made once and kept in a folder."""
-    base = directory / f"{SUITE}.tar"
-    if not base.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = base.with_suffix(".new.tar")
+def build(directory: Path, *, target: str = "") -> "Image":
+    """Build the Dockerfile, or one stage of it; the base is made once and kept in a folder."""
+    if not run("buildah", "images", "--quiet", "--filter", f"reference={BASE}"):
+        _make_base(directory / f"{SUITE}.tar")
+    mounts = [f"--volume={Path('/etc/ssl/certs')}:/etc/ssl/certs:ro"]
+    mounts += [f"--volume={path}:/etc/pip.conf:ro" for path in PIP_SETTINGS if path.exists()]
+    name = f"{IMAGE}-{target}" if target else IMAGE
+    run(
+        *("buildah", "bud", "--isolation", "chroot", *mounts),
+        *(("--target", target) if target else ()),
+        *("--build-arg", f"BASE={BASE}", "--tag", name, ROOT),
+    )
+    return Image.opened(name)
+
+
+def _make_base(archive: Path) -> None:
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = archive.with_suffix(".new.tar")
         run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, unfinished)
-        unfinished.rename(base)
+        unfinished.rename(archive)
     container = run("buildah", "from", "scratch")
-    run("buildah", "add", "--quiet", container, base, "/")
+    run("buildah", "add", "--quiet", container, archive, "/")
     link = "ln -sf /usr/bin/python3 /usr/local/bin/python"  # the name it has in python:3.13-slim
     run("buildah", "run", "--isolation", "chroot", container, "--", "sh", "-c", link)
     run("buildah", "commit", "--quiet", "--rm", container, BASE)
-    mounts = [f"--volume={Path('/etc/ssl/certs')}:/etc/ssl/certs:ro"]
-    mounts += [f"--volume={path}:/etc/pip.conf:ro" for path in PIP_SETTINGS if path.exists()]
-    run(
-        *("buildah", "bud", "--isolation", "chroot", *mounts),
-        *("--build-arg", f"BASE={BASE}", "--tag", IMAGE, ROOT),
-    )
-    return Image.opened()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +79,10 @@ class Image:
     """As OCI has it: User, Env, Cmd, Volumes, WorkingDir."""
 
     @classmethod
-    def opened(cls) -> "Image":
-        """Unpack the image that was built last."""
-        inspected = json.loads(run("buildah", "inspect", "--type", "image", IMAGE))
-        container = run("buildah", "from", "--pull-never", IMAGE)
+    def opened(cls, name: str) -> "Image":
+        """Unpack the image that was built last under a name."""
+        inspected = json.loads(run("buildah", "inspect", "--type", "image", name))
+        container = run("buildah", "from", "--pull-never", name)
         root = Path(run("buildah", "mount", container))
         return cls(container=container, root=root, config=inspected["OCIv1"]["config"])
 
@@ -88,7 +94,7 @@ class Image:
         self, words: Sequence[str], *, spool: Path, environment: Mapping[str, str]
     ) -> list[str]:
         """Write the command that starts a program in the image, with a folder as its volume."""
-        ((volume, _),) = self.config["Volumes"].items()
+        volume = next(iter(self.config.get("Volumes", {"/tmp": {}})))  # noqa: S108 - in the image
         variables = [*self.config["Env"], *(f"{name}={one}" for name, one in environment.items())]
         root = shlex.quote(str(self.root))
         script = f"""set -e

@@ -1,0 +1,220 @@
+"""docker-compose.yml's own commands, environments and health checks, as processes on loopback.
+
+There is no container engine here: hosts, ports and mounted folders are put in the place of the
+containers', and all the rest is what the file says. The image is tested in tests/image.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from ops.local.emulator import PROGRAM
+from ops.local.processes import Child
+from tests.support.compose import ROOT, example, services
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("compose")]
+
+KEY = "sl_local"
+PROGRAMS = {
+    "python": sys.executable,
+    "healthy": str(ROOT / "deploy" / "healthy.py"),
+    "prometheus": "prometheus",
+    "alertmanager": "prometheus-alertmanager",
+}
+
+
+def free_ports(number: int) -> list[str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [str(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Project:
+    """The services of the file, where they would be."""
+
+    def __init__(self, folder: Path) -> None:
+        emulator, api, delivery, worker = free_ports(4)
+        self.folder = folder
+        self.ports = {"emulator": emulator, "api": api, "delivery": delivery, "worker": worker}
+        self._containers_ports = {
+            "emulator": "4566",
+            "api": "8080",
+            "delivery": "8080",
+            "worker": "9464",
+        }
+        self.services = services(example())
+        (folder / "stack").mkdir()
+
+    def moved(self, service: str, text: str) -> str:
+        """Put this machine's addresses and folders in the place of the containers'."""
+        own = self._containers_ports.get(service)
+        for old, new in (
+            ("emulator:4566", f"127.0.0.1:{self.ports['emulator']}"),
+            ("localhost:4566", f"127.0.0.1:{self.ports['emulator']}"),
+            ("/templates", str(ROOT / "deploy" / "ecs")),
+            ("/stack/", f"{self.folder}/stack/"),
+            ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - taken away
+            ("exec python", f"exec {sys.executable}"),
+        ):
+            text = text.replace(old, new)
+        if service == "stack":
+            text = text.replace("/var/spool/safelight", str(self.folder / "stack"))
+        return self.ports[service] if text == own else text
+
+    def words(self, service: str, words: Sequence[str]) -> list[str]:
+        moved = [self.moved(service, word) for word in words]
+        return [PROGRAMS.get(moved[0], moved[0]), *moved[1:]]
+
+    def start(self, service: str, *, folder: Path, command: Sequence[str] | None = None) -> Child:
+        told: Mapping[str, Any] = self.services[service].get("environment", {})
+        environment = {name: self.moved(service, str(value)) for name, value in told.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        return Child(
+            service,
+            self.words(service, command or self.services[service]["command"]),
+            # As in the image: presets.toml and where to spool.
+            environment={
+                "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
+                "SAFELIGHT_SPOOL": str(folder),
+                "TMPDIR": str(folder),
+                **environment,
+            },
+            log=folder / "log",
+            directory=ROOT,
+        )
+
+    async def healthy(self, service: str, child: Child) -> None:
+        """Ask as the file's health check does, until it answers."""
+        _, *words = self.services[service]["healthcheck"]["test"]
+        command = [sys.executable, "-I", *self.words(service, words)]
+        async with asyncio.timeout(60):
+            while True:
+                child.check()
+                asked = await asyncio.create_subprocess_exec(
+                    *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+                )
+                if await asked.wait() == 0:
+                    return
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Project]:
+    folder = tmp_path_factory.mktemp("compose")
+    planned = Project(folder)
+    async with AsyncExitStack() as running:
+
+        def start(service: str, **how: Any) -> Child:
+            child = planned.start(service, folder=folder / service, **how)
+            running.push_async_callback(child.stop, seconds=2)
+            return child
+
+        await planned.healthy("emulator", start("emulator", command=[str(PROGRAM)]))
+        for _ in range(2):  # the second time it finds everything there
+            assert await start("stack").wait() == 0
+        started = {service: start(service) for service in ("api", "delivery", "worker")}
+        for service, child in started.items():
+            await planned.healthy(service, child)
+        yield planned
+
+
+def readme_line() -> str:
+    """The one line of the README that uploads a picture to the compose project."""
+    (line,) = re.findall(
+        r"^    (curl .*localhost:8080.*sl_local.*)$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    return str(line)
+
+
+async def settled(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            async with http.get(url, headers={"Authorization": f"Bearer {KEY}"}) as answer:
+                told: dict[str, Any] = await answer.json()
+            if told.get("status") != "pending":
+                return told
+            await asyncio.sleep(0.1)
+
+
+async def test_the_line_of_the_readme_completes_a_picture(project: Project) -> None:
+    api = f"http://127.0.0.1:{project.ports['api']}"
+    line = readme_line().replace("http://localhost:8080", api).replace("python3", sys.executable)
+    shell = await asyncio.create_subprocess_exec(
+        "bash", "-o", "pipefail", "-c", line, cwd=ROOT, env={"PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, told = await shell.communicate()
+    assert shell.returncode == 0, told.decode()
+    (path,) = re.findall(r"^/v1/images/\w+$", told.decode(), re.MULTILINE)
+    async with aiohttp.ClientSession() as http:
+        image = await settled(http, api + path)
+        assert image["status"] == "completed"
+        small = image["variants"]["small"]["url"]
+        assert small.startswith(
+            f"http://127.0.0.1:{project.ports['emulator']}/"
+        )  # as a browser sees it
+        async with http.get(small) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/jpeg")
+
+
+async def test_every_program_is_somebody_else(project: Project) -> None:
+    keys = set()
+    for program in ("api", "delivery", "worker"):
+        path = project.folder / "stack" / f"{program}.env"
+        assert path.stat().st_mode & 0o777 == 0o600
+        keys |= set(re.findall(r"^AWS_ACCESS_KEY_ID=(\w+)$", path.read_text(), re.MULTILINE))
+    assert len(keys) == 3
+    assert example()["EMULATOR_ACCESS_KEY_ID"] not in keys
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "needed"),
+    [("prometheus", "9090", "prometheus"), ("alertmanager", "9093", "prometheus-alertmanager")],
+)
+async def test_what_watches_starts_with_its_configuration(
+    tmp_path: Path, service: str, port: str, needed: str
+) -> None:
+    if not shutil.which(needed):
+        pytest.skip(f"no {needed}: apt-get install {needed}")
+    told = services(example())[service]
+    assert f"127.0.0.1:{port}:{port}" in told["ports"]
+    (own,) = free_ports(1)
+    command = [
+        word.replace("/etc/prometheus", str(ROOT / "deploy/prometheus"))
+        .replace("/etc/alertmanager", str(ROOT / "deploy/prometheus"))
+        .replace("=/prometheus", f"={tmp_path}/data")
+        .replace("=/alertmanager", f"={tmp_path}/data")
+        for word in told["command"]
+    ]
+    quiet = ["--cluster.listen-address="] if service == "alertmanager" else []
+    child = Child(
+        service,
+        [needed, *command, f"--web.listen-address=127.0.0.1:{own}", *quiet],
+        environment={},
+        log=tmp_path / "log",
+    )
+    path = told["healthcheck"]["test"][-1].partition(f":{port}")[2]
+    try:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+            while True:
+                child.check()
+                try:
+                    async with http.get(f"http://127.0.0.1:{own}{path}") as answer:
+                        assert answer.status == 200
+                        return
+                except aiohttp.ClientConnectionError:
+                    await asyncio.sleep(0.1)
+    finally:
+        await child.stop()
