@@ -55,6 +55,10 @@ class Delivery(Protocol):
         """Deliver a variant of an image."""
         ...
 
+    async def get_asset(self, request: web.Request) -> web.Response:
+        """Deliver an asset by its key."""
+        ...
+
     async def get_alias(self, request: web.Request) -> web.Response:
         """Deliver a variant of an object in a bucket that an alias names."""
         ...
@@ -96,6 +100,7 @@ def make_app(
     app.router.add_get("/metrics", serve_metrics(registry))
     app.router.add_get("/problems/{problem}", problems.explain)
     if delivery is not None:
+        app.router.add_get("/images/{imageId}/{revision}/{asset}", delivery.get_asset)
         app.router.add_get(f"/{{preset:{_any_of(delivery.presets)}}}/{{image}}", delivery.get)
         if delivery.aliases:
             names = _any_of(delivery.aliases)

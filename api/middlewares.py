@@ -36,6 +36,7 @@ PUBLIC_ROUTES = frozenset(
         "/problems/{problem}",
         "/{preset}/{image}",
         "/{alias}/{path}",
+        "/images/{imageId}/{revision}/{asset}",
     }
 )
 """The only routes that are answered without credentials. Delivery knows its own by their URLs."""

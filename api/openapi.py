@@ -87,6 +87,12 @@ _PARAMETERS: Mapping[str, Schema] = {
     "imageId": _IMAGE_ID,
     "preset": {"type": "string"},
     "alias": {"type": "string"},
+    "revision": {"type": "string"},
+    "asset": {
+        "type": "string",
+        "pattern": "^[a-z][a-z0-9_-]*-[0-9a-f]{12}\\.(avif|webp|jpg|png)$",
+        "description": "Preset, fingerprint and extension.",
+    },
     "path": {"type": "string", "description": "The rest of the object's key; slashes stay."},
     "image": {
         "type": "string",
@@ -203,6 +209,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="get",
+        path="/images/{imageId}/{revision}/{asset}",
+        summary="Deliver an asset by its key, which never changes its meaning",
+        headers=tuple(row for row in _DELIVERY_PARAMETERS if row["name"] != "format"),
+        answers=_PICTURE_ANSWERS | _WAITING,
+        problems=(*_PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
+        public=True,
+    ),
+    Operation(
+        method="get",
         path="/healthz",
         summary="Is the process alive?",
         answers={200: _TEXT},
@@ -256,13 +271,17 @@ def document(
         "bearer": {"type": "http", "scheme": "bearer", "description": "A JWT, or an API key."},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
     }
-    names = {"/{preset}/{image}": presets, "/{alias}/{path}": aliases}
+    names = {
+        "/{preset}/{image}": presets,
+        "/{alias}/{path}": aliases,
+        "/images/{imageId}/{revision}/{asset}": presets,
+    }
     paths = {
         path: {row.method: _operation(row, anonymous=anonymous) for row in rows}
         for path, rows in groupby(OPERATIONS, key=lambda row: row.path)
         if (uploads or path not in _OF_UPLOADS) and names.get(path, True)
     }
-    for path in names.keys() & paths.keys():
+    for path in {"/{preset}/{image}", "/{alias}/{path}"} & paths.keys():
         paths[path]["get"]["parameters"][0]["schema"]["enum"] = list(names[path])
     schemas = _schemas()
     schemas["UploadRequest"]["properties"]["size"]["maximum"] = max_upload_bytes

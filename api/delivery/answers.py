@@ -12,7 +12,7 @@ from safelight.keys import read_asset_key
 from safelight.presets import Preset
 from safelight.record import Status
 
-IMMUTABLE_SECONDS = 31_536_000
+FOR_EVER_SECONDS = 31_536_000
 CACHE_TAG = "x-amz-meta-cache-tag"
 """As S3 names the metadata that assets carry, so that a distribution reads one header of both."""
 
@@ -34,13 +34,25 @@ class Freshness:
 
     @classmethod
     def of(
-        cls, preset: Preset, grant: Grant, now: float, *, at_most: int | None = None
+        cls,
+        preset: Preset,
+        grant: Grant,
+        now: float,
+        *,
+        at_most: int | None = None,
+        immutable: bool = False,
     ) -> "Freshness":
-        """Let a variant be kept as its preset says, but not beyond the end of its URL."""
-        seconds = preset.max_age if at_most is None else min(preset.max_age, at_most)
+        """Let a variant be kept as its preset says, but not beyond the end of its URL.
+
+        At the URL of its key it never changes, and may be kept for as long as HTTP can say.
+        """
+        seconds = FOR_EVER_SECONDS if immutable else preset.max_age
+        if at_most is not None:
+            seconds = min(seconds, at_most)
         if grant.expires_at is not None:
             seconds = min(seconds, max(0, grant.expires_at - int(now)))
-        return cls(seconds=seconds, private=preset.access == "private")
+        private = preset.access == "private"
+        return cls(seconds=seconds, private=private, immutable=immutable)
 
     def __str__(self) -> str:
         """Write it as Cache-Control."""

@@ -12,7 +12,9 @@ _FORMATS = {format.extension: format.name for format in WRITABLE} | {
     format.name: format.name for format in WRITABLE
 }
 """Extension or name -> format."""
-_OWN = frozenset({"format", "download"})
+OWN = frozenset({"format", "download"})
+OF_ALIASES = frozenset({"preset"})
+"""Query parameters that a delivery URL may have beside its signature's; the last by alias only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,17 @@ class Asked:
 
     @classmethod
     def read(
-        cls, query: Mapping[str, str], *, extension: str | None, of_alias: bool = False
+        cls,
+        query: Mapping[str, str],
+        *,
+        extension: str | None,
+        of_alias: bool = False,
+        of_asset: bool = False,
     ) -> "Asked":
         """Read the words that are known; any other is refused, lest caches fill with copies."""
-        known = _OWN | PARAMETERS | ({"preset"} if of_alias else set())
+        known = OWN | PARAMETERS | (OF_ALIASES if of_alias else set())
+        if of_asset:
+            known -= {"format"}
         if len(query) != len(set(query)):
             raise _refused("A query parameter is there twice.")
         for name in query:

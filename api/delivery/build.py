@@ -14,6 +14,7 @@ from api.delivery.delivery import Delivery
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
+from api.delivery.results import Results
 from api.metrics import DeliveryMetrics
 from api.settings import ApiSettings
 from safelight.aws.session import Aws
@@ -58,20 +59,23 @@ async def build(
     }
     return Delivery(
         records=await aws.records(),
-        objects=objects,
-        misses=Misses(
-            maker,
-            slots=settings.slots,
-            queue=settings.render_queue,
-            wait_seconds=settings.render_wait_seconds,
-            metrics=metrics,
+        bucket=objects,
+        results=Results(
+            assets=objects,
+            misses=Misses(
+                maker,
+                slots=settings.slots,
+                queue=settings.render_queue,
+                wait_seconds=settings.render_wait_seconds,
+                metrics=metrics,
+            ),
+            later=Later(queue, least_pixels=settings.avif_wait_pixels),
+            quotas=Quotas(settings.renders_per_minute),
+            max_bytes=settings.max_result_bytes,
         ),
-        later=Later(queue, least_pixels=settings.avif_wait_pixels),
         presets=presets,
         aliases={name: (alias, buckets[name]) for name, alias in aliases.items()},
         defaults=defaults,
         signing=settings.signing,
-        quotas=Quotas(settings.renders_per_minute),
         metrics=metrics,
-        max_result_bytes=settings.max_result_bytes,
     )

@@ -7,9 +7,7 @@ stored and answered.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -26,9 +24,7 @@ from api.delivery.answers import (
     tags_of,
 )
 from api.delivery.asked import Asked
-from api.delivery.later import Later
-from api.delivery.misses import Busy, Misses
-from api.delivery.quotas import Quotas
+from api.delivery.results import PENDING_SECONDS, STAND_IN, Results, Visit, timed
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
 from api.delivery.subjects import (
     Bucket,
@@ -37,82 +33,48 @@ from api.delivery.subjects import (
     Subject,
     find_image,
     find_object,
-    not_rendered,
 )
 from api.metrics import DeliveryMetrics
 from api.middlewares import note
 from api.problems import Problem, Refusal, json_answer
 from safelight import keys
 from safelight.aws.objects import Asset
-from safelight.errors import Rejection, Superseded
 from safelight.formats import AUTO, BY_NAME
-from safelight.imaging.result import Sources, Wanted
+from safelight.imaging.result import Sources
 from safelight.presets import Preset
 from safelight.record import Record
 
-PENDING_SECONDS = 1
-"""How soon to ask again for a picture that is being worked on."""
 STAND_IN_SECONDS = 30
 """How long what stands in for a result that comes later may be kept."""
 PLACEHOLDER_SECONDS = 5
 """How long a default picture may be kept in place of what may come."""
-STAND_IN = "stand-in"
 SHOWN_INSTEAD = frozenset({Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED, Problem.NOT_RENDERED})
 """Problems in place of which a preset's default picture is shown."""
 
 
-class Objects(Sources, Protocol):
-    """The uploads bucket, and the assets to answer with."""
-
-    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
-        """Read an asset whole, if it is stored."""
-        ...
-
-    async def look(self, key: str) -> Asset | None:
-        """Read what is known of an asset, if it is stored."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Visit:
-    """One request, and what was read of it."""
-
-    request: web.Request
-    preset: Preset
-    asked: Asked
-    grant: Grant
-    timings: Timings
-
-
 class Delivery:
-    """`GET /{preset}/{imageId}[.extension]` and `GET /{alias}/{path}`."""
+    """`GET /{preset}/{imageId}[.extension]`, `GET /{alias}/{path}`, and assets by their keys."""
 
     def __init__(
         self,
         *,
         records: Records,
-        objects: Objects,
-        misses: Misses,
-        later: Later,
+        bucket: Sources,
+        results: Results,
         presets: Sequence[Preset],
         defaults: Mapping[str, Asset],
         signing: SigningKeys,
-        max_result_bytes: int,
         metrics: DeliveryMetrics,
         aliases: Mapping[str, tuple[Alias, Bucket]] | None = None,
-        quotas: Quotas | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.presets: Mapping[str, Preset] = {preset.name: preset for preset in presets}
         self.aliases = aliases or {}
         self._records = records
-        self._objects = objects
-        self._misses = misses
-        self._later = later
+        self._bucket = bucket
+        self._results = results
         self._defaults = defaults
         self._signing = signing
-        self._max_result_bytes = max_result_bytes
-        self._quotas = quotas
         self._metrics = metrics
         self._now = now
 
@@ -123,7 +85,7 @@ class Delivery:
 
         async def find(grant: Grant) -> Subject:
             note(request, image_id=image_id[:26])
-            return await find_image(image_id, grant, records=self._records, bucket=self._objects)
+            return await find_image(image_id, grant, records=self._records, bucket=self._bucket)
 
         return await self._answer(request, preset, find, extension=extension or None)
 
@@ -143,6 +105,32 @@ class Delivery:
         preset = self.presets[name if name in alias.presets else alias.presets[0]]
         return await self._answer(request, preset, find, of_alias=True)
 
+    async def get_asset(self, request: web.Request) -> web.Response:
+        """Deliver an asset by its key, as the bucket does; what is not there yet is rendered."""
+        name = keys.read_asset_key(request.path.removeprefix("/"))
+        wish = self._wish_of(name) if name else None
+        if name is None or wish is None:
+            raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key.")
+
+        async def find(grant: Grant) -> Subject:
+            note(request, image_id=name.image_id)
+            subject = await find_image(
+                name.image_id, grant, records=self._records, bucket=self._bucket
+            )
+            if subject.wanted(wish).key != request.path.removeprefix("/"):
+                raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
+            return subject
+
+        return await self._answer(request, self.presets[name.preset], find, wish=wish)
+
+    def _wish_of(self, name: keys.AssetName) -> Preset | None:
+        """Find what a key's fingerprint stands for, as the presets are declared now."""
+        preset = self.presets.get(name.preset)
+        if preset is None:
+            return None
+        wishes = (preset, *map(preset.in_format, preset.deliverable))
+        return next((one for one in wishes if one.fingerprint == name.fingerprint), None)
+
     async def _answer(
         self,
         request: web.Request,
@@ -151,16 +139,20 @@ class Delivery:
         *,
         extension: str | None = None,
         of_alias: bool = False,
+        wish: Preset | None = None,
     ) -> web.Response:
         timings = Timings()
         headers = {"Vary": _varies_by(preset), "Cross-Origin-Resource-Policy": "cross-origin"}
         try:
-            visit = _Visit(
+            visit = Visit(
                 request=request,
                 preset=preset,
-                asked=Asked.read(request.query, extension=extension, of_alias=of_alias),
+                asked=Asked.read(
+                    request.query, extension=extension, of_alias=of_alias, of_asset=wish is not None
+                ),
                 grant=self._granted(request, preset),
                 timings=timings,
+                wish=wish,
             )
             answer = await self._deliver(visit, find)
             self._metrics.pictures.labels(timings.outcome).inc()
@@ -174,18 +166,21 @@ class Delivery:
         note(request, preset=preset.name, cache=timings.outcome, **timings.stages)
         return answer
 
-    async def _deliver(self, visit: _Visit, find: "_Find") -> web.Response:
+    async def _deliver(self, visit: Visit, find: "_Find") -> web.Response:
         request, preset = visit.request, visit.preset
         formats = visit.asked.formats(preset)
         try:
-            with _timed(visit.timings, "lookup"):
+            with timed(visit.timings, "lookup"):
                 subject = await find(visit.grant)
         except NotThereYet as pending:
             return self._pending(visit, pending.record)
-        accept = request.headers.get("Accept")
-        order = negotiation.in_order(accept, formats, alpha=subject.transparent)
-        wishes = _wishes(subject, negotiation.hinted(preset, request.headers), order)
-        key, asset = await self._first_of(wishes, subject, visit)
+        if visit.wish is not None:
+            wishes: Sequence[Preset] = (visit.wish,)
+        else:
+            accept = request.headers.get("Accept")
+            order = negotiation.in_order(accept, formats, alpha=subject.transparent)
+            wishes = _wishes(subject, negotiation.hinted(preset, request.headers), order)
+        key, asset = await self._results.first_of(wishes, subject, visit)
         headers = self._headers(key, visit)
         if is_known(request, asset):
             return not_modified(asset, headers)
@@ -206,70 +201,16 @@ class Delivery:
         note(request, signing_key=grant.key_id)
         return grant
 
-    async def _first_of(
-        self, wishes: Sequence[Preset], subject: Subject, visit: _Visit
-    ) -> tuple[str, Asset]:
-        """Find the first wish that is there or can be made while the viewer waits, and its key."""
-        *better, last = wishes
-        for wish in better:
-            wanted = subject.wanted(wish)
-            asset = await self._there(wanted, subject, visit)
-            if asset is not None or not self._later.is_for(wish, subject):
-                return wanted.key, asset or await self._made(wanted, visit)
-            await self._later.demand(wish, subject)
-            visit.timings.outcome = STAND_IN
-        wanted = subject.wanted(last)
-        asset = await self._there(wanted, subject, visit)
-        return wanted.key, asset or await self._made(wanted, visit)
-
-    async def _there(self, wanted: Wanted, subject: Subject, visit: _Visit) -> Asset | None:
-        """Look a result up: whole, or only what is known of it where that is enough to answer."""
-        request = visit.request
-        known = next(
-            (
-                _recorded(variant.media_type, variant.size, variant.sha256)
-                for variant in subject.variants.values()
-                if variant.key == wanted.key
-            ),
-            None,
-        )
-        with _timed(visit.timings, "store"):
-            if known is None and (request.method == "HEAD" or request.if_none_match):
-                known = await self._objects.look(wanted.key)
-            if known is not None and (request.method == "HEAD" or is_known(request, known)):
-                return known
-            return await self._objects.read(wanted.key, max_bytes=self._max_result_bytes)
-
-    async def _made(self, wanted: Wanted, visit: _Visit) -> Asset:
-        """Have a result made, unless the key that signed the URL has had too many made."""
-        key_id, quotas = visit.grant.key_id, self._quotas
-        if quotas and key_id and not self._misses.is_under_way(wanted) and not quotas.take(key_id):
-            raise Refusal(
-                Problem.RATE_LIMITED,
-                "The key that signed the URL has had too many pictures rendered.",
-                headers={
-                    "Retry-After": str(quotas.retry_seconds(key_id)),
-                    **quotas.headers(key_id),
-                },
-            )
-        try:
-            with _timed(visit.timings, "render"):
-                asset, joined = await self._misses.make(wanted)
-        except Busy as busy:
-            why = "All rendering slots are taken, and so is the queue before them."
-            raise _busy(why, busy.retry_seconds) from busy
-        except Superseded as error:
-            raise _busy("The source is being replaced.", PENDING_SECONDS) from error
-        except Rejection as rejection:
-            raise not_rendered(rejection.reason, rejection.detail) from rejection
-        if visit.timings.outcome != STAND_IN:
-            visit.timings.outcome = "joined" if joined else "rendered"
-        return asset
-
-    def _headers(self, key: str, visit: _Visit) -> dict[str, str]:
+    def _headers(self, key: str, visit: Visit) -> dict[str, str]:
         at_most = STAND_IN_SECONDS if visit.timings.outcome == STAND_IN else None
-        freshness = Freshness.of(visit.preset, visit.grant, self._now(), at_most=at_most)
-        key_id, quotas = visit.grant.key_id, self._quotas
+        freshness = Freshness.of(
+            visit.preset,
+            visit.grant,
+            self._now(),
+            at_most=at_most,
+            immutable=visit.wish is not None,
+        )
+        key_id, quotas = visit.grant.key_id, self._results.quotas
         return {
             "Cache-Control": str(freshness),
             "Content-Disposition": _disposition(key, download=visit.asked.download),
@@ -277,7 +218,7 @@ class Delivery:
             **(quotas.headers(key_id) if quotas and key_id else {}),
         }
 
-    def _pending(self, visit: _Visit, record: Record) -> web.Response:
+    def _pending(self, visit: Visit, record: Record) -> web.Response:
         """Answer for a picture that is still being worked on: never with a 404."""
         headers = {"Retry-After": str(PENDING_SECONDS)}
         default = self._defaults.get(visit.preset.name)
@@ -315,10 +256,6 @@ def _wishes(subject: Subject, preset: Preset, order: Sequence[str]) -> tuple[Pre
     return tuple(preset.in_format(format) for format in order)
 
 
-def _recorded(media_type: str, size_bytes: int, sha256: str) -> Asset:
-    return Asset(media_type=media_type, size_bytes=size_bytes, sha256=sha256, body=None)
-
-
 def _default(
     request: web.Request,
     preset: Preset,
@@ -331,10 +268,6 @@ def _default(
     return picture(request, default, {"Cache-Control": str(freshness), **headers}, status=status)
 
 
-def _busy(why: str, retry_seconds: int) -> Refusal:
-    return Refusal(Problem.BUSY, why, headers={"Retry-After": str(retry_seconds)})
-
-
 def _varies_by(preset: Preset) -> str:
     return ", ".join(["Accept", *(negotiation.HINTS if preset.hints else ())])
 
@@ -344,12 +277,3 @@ def _disposition(key: str, *, download: bool) -> str:
     name = keys.read_asset_key(key)
     file = f"{name.image_id}-{name.preset}.{name.extension}" if name else "picture"
     return f'{"attachment" if download else "inline"}; filename="{file}"'
-
-
-@contextmanager
-def _timed(timings: Timings, stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        timings.stages[stage] = timings.stages.get(stage, 0) + time.perf_counter() - started

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.delivery.asked import _OWN as OWN
+from api.delivery.asked import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
 from safelight.keys import ASSETS_PREFIX
@@ -49,7 +49,7 @@ BARE: dict[str, dict[str, Any]] = {
 }
 """Parameters that leave every optional part out."""
 
-QUERY = OWN | PARAMETERS
+QUERY = OWN | OF_ALIASES | PARAMETERS
 """The words of a delivery URL's query."""
 
 every_template = pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from api.delivery.delivery import Delivery
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
+from api.delivery.results import Results
 from api.delivery.signing import SigningKeys
 from api.metrics import DeliveryMetrics
 from safelight import keys
@@ -163,15 +164,18 @@ async def open_gallery(
         )
         delivery = Delivery(
             records=records,
-            objects=objects,
-            misses=misses,
+            bucket=objects,
+            results=Results(
+                assets=objects,
+                misses=misses,
+                later=Later(workers, least_pixels=avif_wait_pixels),
+                quotas=Quotas(renders_per_minute),
+                max_bytes=max_result_bytes,
+            ),
             presets=presets,
             defaults={preset.name: shown for preset in presets if preset.default},
             signing=signing,
-            later=Later(workers, least_pixels=avif_wait_pixels),
-            max_result_bytes=max_result_bytes,
             aliases={alias.name: (alias, elsewhere) for alias in aliases},
-            quotas=Quotas(renders_per_minute),
             metrics=metrics,
             now=now,
         )

@@ -437,6 +437,46 @@ async def test_what_stands_in_keeps_what_is_transparent(open_: Any) -> None:
     assert answer.content_type == "image/avif"
 
 
+async def test_an_asset_is_delivered_by_its_key_and_may_be_kept_for_ever(gallery: Gallery) -> None:
+    gallery.hang()
+    for preset, extension in (("small", "jpg"), ("small", "webp"), ("best", "avif")):
+        format = {"jpg": "jpeg"}.get(extension, extension)
+        key = key_of(BY_NAME[preset].in_format(format), extension)
+        for outcome in ("rendered", "stored"):
+            answer, _ = await gallery.ask(f"/{key}", accept="image/png")
+            assert (answer.status, answer.content_type) == (200, f"image/{format}")
+            assert f'desc="{outcome}"' in answer.headers["Server-Timing"]
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert key in gallery.objects.assets
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (("v1", "v2"), 404),
+        (("/small-", "/large-"), 404),
+        ((".jpg", ".webp"), 404),
+        (("-", "-0"), 404),
+        ((IMAGE_ID, OTHER_ID), 404),
+        ((".jpg", ".jpg?format=webp"), 400),
+    ],
+)
+async def test_a_key_that_means_nothing_now_is_unknown(
+    gallery: Gallery, change: tuple[str, str], status: int
+) -> None:
+    gallery.hang()
+    key = key_of(BY_NAME["small"], "jpg")
+    assert (await gallery.ask(f"/{key.replace(*change)}"))[0].status == status
+    assert not gallery.renderer.calls
+
+
+async def test_an_assets_key_is_as_closed_as_its_preset(gallery: Gallery) -> None:
+    gallery.hang()
+    key = key_of(BY_NAME["signed"], "jpg")
+    assert (await gallery.ask(f"/{key}"))[0].status == 403
+    assert (await gallery.ask(gallery.signing.sign(f"/{key}")))[0].status == 200
+
+
 # Whatever a URL or a header may hold, aiohttp's client and what HTTP itself refuses left out.
 _TEXT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#/?"))
 _ENCODED = st.text(max_size=8).map(lambda text: URL.build(path="/" + text).raw_path[1:])

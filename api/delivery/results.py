@@ -1,0 +1,148 @@
+"""Finds what a request wants in the asset bucket, or has it made: the second half of its way."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from api.delivery.answers import Timings, is_known
+from api.delivery.asked import Asked
+from api.delivery.later import Later
+from api.delivery.misses import Busy, Misses
+from api.delivery.quotas import Quotas
+from api.delivery.signing import Grant
+from api.delivery.subjects import Subject, not_rendered
+from api.problems import Problem, Refusal
+from safelight.aws.objects import Asset
+from safelight.errors import Rejection, Superseded
+from safelight.imaging.result import Wanted
+from safelight.presets import Preset
+
+PENDING_SECONDS = 1
+"""How soon to ask again for a picture that is being worked on."""
+STAND_IN = "stand-in"
+
+
+class Assets(Protocol):
+    """The assets to answer with."""
+
+    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
+        """Read an asset whole, if it is stored."""
+        ...
+
+    async def look(self, key: str) -> Asset | None:
+        """Read what is known of an asset, if it is stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request, and what was read of it."""
+
+    request: web.Request
+    preset: Preset
+    asked: Asked
+    grant: Grant
+    timings: Timings
+    wish: Preset | None = None
+    """What exactly, where the URL is an asset's key: nothing is negotiated."""
+
+
+class Results:
+    """What is stored, what is made while the viewer waits, and what is left to the workers."""
+
+    def __init__(
+        self,
+        *,
+        assets: Assets,
+        misses: Misses,
+        later: Later,
+        quotas: Quotas,
+        max_bytes: int,
+    ) -> None:
+        self.quotas = quotas
+        self._assets = assets
+        self._misses = misses
+        self._later = later
+        self._max_bytes = max_bytes
+
+    async def first_of(
+        self, wishes: Sequence[Preset], subject: Subject, visit: Visit
+    ) -> tuple[str, Asset]:
+        """Find the first wish that is there or can be made while the viewer waits, and its key."""
+        *better, last = wishes
+        for wish in better:
+            wanted = subject.wanted(wish)
+            asset = await self._there(wanted, subject, visit)
+            if asset is not None or not self._later.is_for(wish, subject):
+                return wanted.key, asset or await self._made(wanted, visit)
+            await self._later.demand(wish, subject)
+            visit.timings.outcome = STAND_IN
+        wanted = subject.wanted(last)
+        asset = await self._there(wanted, subject, visit)
+        return wanted.key, asset or await self._made(wanted, visit)
+
+    async def _there(self, wanted: Wanted, subject: Subject, visit: Visit) -> Asset | None:
+        """Look a result up: whole, or only what is known of it where that is enough to answer."""
+        request = visit.request
+        known = next(
+            (
+                _recorded(variant.media_type, variant.size, variant.sha256)
+                for variant in subject.variants.values()
+                if variant.key == wanted.key
+            ),
+            None,
+        )
+        with timed(visit.timings, "store"):
+            if known is None and (request.method == "HEAD" or request.if_none_match):
+                known = await self._assets.look(wanted.key)
+            if known is not None and (request.method == "HEAD" or is_known(request, known)):
+                return known
+            return await self._assets.read(wanted.key, max_bytes=self._max_bytes)
+
+    async def _made(self, wanted: Wanted, visit: Visit) -> Asset:
+        """Have a result made, unless the key that signed the URL has had too many made."""
+        key_id, quotas = visit.grant.key_id, self.quotas
+        if key_id and not self._misses.is_under_way(wanted) and not quotas.take(key_id):
+            raise Refusal(
+                Problem.RATE_LIMITED,
+                "The key that signed the URL has had too many pictures rendered.",
+                headers={
+                    "Retry-After": str(quotas.retry_seconds(key_id)),
+                    **quotas.headers(key_id),
+                },
+            )
+        try:
+            with timed(visit.timings, "render"):
+                asset, joined = await self._misses.make(wanted)
+        except Busy as busy:
+            why = "All rendering slots are taken, and so is the queue before them."
+            raise _busy(why, busy.retry_seconds) from busy
+        except Superseded as error:
+            raise _busy("The source is being replaced.", PENDING_SECONDS) from error
+        except Rejection as rejection:
+            raise not_rendered(rejection.reason, rejection.detail) from rejection
+        if visit.timings.outcome != STAND_IN:
+            visit.timings.outcome = "joined" if joined else "rendered"
+        return asset
+
+
+def _recorded(media_type: str, size_bytes: int, sha256: str) -> Asset:
+    return Asset(media_type=media_type, size_bytes=size_bytes, sha256=sha256, body=None)
+
+
+def _busy(why: str, retry_seconds: int) -> Refusal:
+    return Refusal(Problem.BUSY, why, headers={"Retry-After": str(retry_seconds)})
+
+
+@contextmanager
+def timed(timings: Timings, stage: str) -> Iterator[None]:
+    """Time one stage of a request."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings.stages[stage] = timings.stages.get(stage, 0) + time.perf_counter() - started
