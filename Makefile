@@ -58,6 +58,13 @@ format: .venv/.dev ## Put the code into the house format
 docs: .venv/.dev ## Write the reference pages from the declarations
 	$(BIN)/python -m tests.support.reference
 
+dashboards: .venv/.dev ## Write Grafana's dashboards from their declarations
+	$(BIN)/python -m tests.support.dashboards
+
+dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/dashboard.svg from a live Prometheus (Debian's prometheus)
+	$(BIN)/python -m tests.support.dashboard_picture
+
+.PHONY: dashboards dashboard-picture
 bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU, memory, bytes, SSIMULACRA2
 	$(BIN)/python -m bench.render
 

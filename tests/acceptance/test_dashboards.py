@@ -1,0 +1,67 @@
+"""Every line of every dashboard has data from a Prometheus that scrapes a Safelight at work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from ops.local.emulator import ROOT
+from ops.local.system import LocalSystem
+from tests.support.dashboards import dashboards
+from tests.support.declared import rules
+from tests.support.person import Person
+from tests.support.prometheus import MISSING, PROGRAM, Prometheus
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not PROGRAM, reason=MISSING),
+]
+SECONDS = 300
+PHOTOGRAPH = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
+LINES = [
+    pytest.param(expression, id=f"{page.uid}: {panel.title}: {legend}")
+    for page in dashboards()
+    for panel in page.panels
+    for legend, expression in panel.lines.items()
+]
+RECORDED = [pytest.param(rule["record"], id=rule["record"]) for rule in rules("record")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def prometheus(
+    system: LocalSystem, alice: Person, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Prometheus]:
+    """One that has seen pictures completed and rejected, and then a topic that is gone."""
+    jobs = {"api": [system.api_url], "worker": list(system.worker_urls.values())}
+    directory: Path = tmp_path_factory.mktemp("prometheus")
+    async with Prometheus(directory, jobs) as running:
+        await asyncio.sleep(3)  # a first value of everything, from which rates rise
+        settled = [
+            await alice.upload(PHOTOGRAPH),
+            await alice.upload(b"not a picture at all", content_type="image/jpeg"),
+        ]
+        for image_id in settled:
+            await alice.settled(image_id)
+        async with system.account.client("sns") as sns:
+            await sns.delete_topic(TopicArn=system.stack.topic_arn)
+        going_on = asyncio.create_task(_upload_forever(alice))
+        yield running
+        going_on.cancel()
+
+
+async def _upload_forever(person: Person) -> None:
+    """Keep speeds above zero: what is recorded of days comes only every five minutes."""
+    while True:
+        await person.upload(PHOTOGRAPH)
+        await asyncio.sleep(10)
+
+
+@pytest.mark.parametrize("expression", LINES + RECORDED)
+async def test_a_line_has_data(prometheus: Prometheus, expression: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not await prometheus.query(expression):
+            await asyncio.sleep(0.5)
