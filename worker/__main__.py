@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 
+import aiohttp
 import structlog
 import uvloop
 
@@ -29,6 +30,7 @@ from worker.lease import Leases
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
+from worker.protection import Protection
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -89,9 +91,13 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, consumer.drain)
-        async with background(
-            health.watch(), process_metrics.watch_loop(), watch_depth(queue, dead_letters, metrics)
-        ):
+        beside = [health.watch(), process_metrics.watch_loop()]
+        beside.append(watch_depth(queue, dead_letters, metrics))
+        if settings.agent_uri and settings.scale_in_protection:
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            protection = Protection(http, settings.agent_uri, working=lambda: consumer.working)
+            beside.append(protection.watch())
+        async with background(*beside):
             await consumer.run()
     log.info("drained")
 
