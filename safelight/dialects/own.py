@@ -32,7 +32,7 @@ class Own:
 
     NAME: ClassVar[str] = "own"
     keys: tuple[str, ...]
-    """Hexadecimal."""
+    """`id:secret`, or `id:secret:user` for a key that opens this user's images alone."""
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`."""
@@ -45,7 +45,8 @@ class Own:
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""
-        return base64url(digest(bytes.fromhex(key), message.encode(), "sha256")).rstrip("=")
+        secret = key.split(":")[1]
+        return base64url(digest(secret.encode(), message.encode(), "sha256")).rstrip("=")
 
     def join(self, signature: str, target: str, query: str) -> str:
         """Put a URL together; nothing is said in its query."""
@@ -72,6 +73,12 @@ class Own:
         return Request(
             dialect=self.NAME, source=source_of(source), options=options, expires=expires
         )
+
+
+def holder_of(key: str) -> tuple[str, str | None]:
+    """Name a key by its id, and the user whose images alone it opens, if it says one."""
+    key_id, _, rest = key.partition(":")
+    return key_id, rest.partition(":")[2] or None
 
 
 def _without_expiry(words: str) -> tuple[str, datetime | None]:

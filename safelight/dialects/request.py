@@ -33,6 +33,10 @@ class Request:
     preset: str | None = None
     """The preset that is asked for instead of options."""
     expires: datetime | None = None
+    key_id: str | None = None
+    """Which key signed it."""
+    user_id: str | None = None
+    """Whose images alone that key opens; None for everybody's."""
     max_age_seconds: int | None = None
     download: str | None = None
     """The file name to save under; empty: saved, under no particular name."""

@@ -15,8 +15,8 @@ from safelight.dialects.thumbor import Thumbor
 from safelight.settings import Settings
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_LEAST_HEX = 32
-"""16 bytes."""
+_LEAST_SECRET = 16
+_NAMED = re.compile(rf"[A-Za-z0-9_-]{{1,40}}:[^:]{{{_LEAST_SECRET},}}(?::.+)?")
 _LEAST_TEXT = 8
 _WELL_KNOWN = frozenset({"MY_SECURE_KEY", "mysecret", "736563726574", "68656C6C6F"})
 """Keys that stand in the documents of thumbor, imagor and imgproxy."""
@@ -27,8 +27,8 @@ class DialectSettings(Settings):
 
     options_keys: SecretStr | None = Field(
         default=None,
-        description="Keys of Safelight's own signed URLs, `/s/...`: hexadecimal, at least 16 "
-        "bytes, separated by commas. Off without any.",
+        description="Keys of our own free-form URLs, `/s/...`, as `id:secret` or "
+        "`id:secret:user`, separated by commas. Off without any.",
     )
     thumbor_keys: SecretStr | None = Field(
         default=None,
@@ -72,7 +72,8 @@ class DialectSettings(Settings):
     @field_validator("options_keys")
     @classmethod
     def _own(cls, given: SecretStr | None) -> SecretStr | None:
-        return _checked(given, _is_hex, "hexadecimal, at least 32 digits each")
+        expected = f"id:secret or id:secret:user, secrets of at least {_LEAST_SECRET} characters"
+        return _checked(given, _is_named, expected)
 
     @field_validator("imgproxy_keys")
     @classmethod
@@ -138,8 +139,8 @@ def _checked(
     return given
 
 
-def _is_hex(key: str) -> bool:
-    return _HEX.fullmatch(key) is not None and len(key) >= _LEAST_HEX
+def _is_named(key: str) -> bool:
+    return _NAMED.fullmatch(key) is not None
 
 
 def _is_pair(key: str) -> bool:

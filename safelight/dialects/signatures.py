@@ -37,14 +37,17 @@ class Scheme(Protocol):
         """Sign a message with one key, as it stands in a URL."""
 
 
-def verify(scheme: Scheme, signed: Signed) -> None:
-    """Raise `BadSignature` unless one of the keys made it. Tries all of them, whichever fits."""
-    fits = False
-    for key in scheme.keys:
-        for message in signed.messages:
-            fits |= same(scheme.signature(key, message), signed.given)
+def verify(scheme: Scheme, signed: Signed) -> int:
+    """Tell which of the keys made it, or raise `BadSignature`. Tries all, whichever fits."""
+    fits = [
+        number
+        for number, key in enumerate(scheme.keys)
+        for message in signed.messages
+        if same(scheme.signature(key, message), signed.given)
+    ]
     if not fits:
         raise BadSignature("the signature does not belong to this path and any key in use")
+    return fits[0]
 
 
 def same(expected: str, given: str) -> bool:

@@ -15,7 +15,7 @@ from safelight.dialects.aws import AwsHandler
 from safelight.dialects.errors import Expired, UnknownPath
 from safelight.dialects.imgix import Imgix
 from safelight.dialects.imgproxy import Imgproxy
-from safelight.dialects.own import PREFIX, Own
+from safelight.dialects.own import PREFIX, Own, holder_of
 from safelight.dialects.request import Request
 from safelight.dialects.signatures import Signed, verify
 from safelight.dialects.thumbor import Thumbor
@@ -91,8 +91,16 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> Request
         raise UnknownPath(f"expected at most {MAX_URL} characters, escaped where they must be")
     dialect, rest = dialects.find(path)
     signed = dialect.split(rest, query)
-    verify(dialect, signed)
+    number = verify(dialect, signed)
     request = dialect.read(signed)
     if request.expires and request.expires <= now:
         raise Expired(request.expires)
-    return replace(request, options=request.options.normal())
+    key_id, user_id = _holder(dialect, number)
+    return replace(request, options=request.options.normal(), key_id=key_id, user_id=user_id)
+
+
+def _holder(dialect: Dialect, number: int) -> tuple[str, str | None]:
+    """Name a key without telling it, and the user whose images alone it opens."""
+    if dialect.NAME != Own.NAME:
+        return f"{dialect.NAME}-{number + 1}", None
+    return holder_of(dialect.keys[number])

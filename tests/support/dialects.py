@@ -85,7 +85,7 @@ This page is made from the grammars by `make docs`.
     /s/.../box=300x200,fit=cover,gravity=attention,sharpen,format=webp/01KAJ0000000000000000000AB
 
 Options are words separated by commas, `_` for none; a word's arguments are separated by colons. The signature is base64url without padding of
-HMAC-SHA256(key, `/{{options}}/{{source}}`), escapes decoded. `expires=SECONDS` among the options, seconds since 1970, ends a URL. After an image id an
+HMAC-SHA256(secret, `/{{options}}/{{source}}`), escapes decoded. `expires=SECONDS` among the options, seconds since 1970, ends a URL. After an image id an
 extension says the format. `dpr=2` doubles sizes and pads. Done is in this order: upright, trim, turn, crop, resize, flip, the operations as they come, encode.
 
     SAFELIGHT_OPTIONS_KEYS=... safelight sign box=300x200,fit=cover/01KAJ0000000000000000000AB.webp --expires-in 3600

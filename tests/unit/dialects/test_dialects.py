@@ -19,7 +19,7 @@ IMAGE = "01KAJ0000000000000000000AB"
 
 
 def dialect(name, *keys):
-    given = keys or ((f"{KEY}:{KEY}",) if name == "imgproxy" else (KEY,))
+    given = keys or ((f"{KEY}:{KEY}",) if name in ("imgproxy", "own") else (KEY,))
     more = {"watermark": "logos/red.png"} if name == "imgproxy" else {}
     return DIALECTS[name](keys=given, **more)
 
@@ -114,7 +114,7 @@ def test_a_url_that_is_changed_is_refused(name):
 @pytest.mark.parametrize("name", DIALECTS)
 def test_any_of_the_keys_in_use_is_accepted_and_no_other(name):
     old, new, foreign = (letter * 32 for letter in "abc")
-    if name == "imgproxy":
+    if name in ("imgproxy", "own"):
         old, new, foreign = (f"{key}:{key}" for key in (old, new, foreign))
     wanted = {"own": "_/a.jpg", "imgproxy": "plain/a.jpg"}.get(name, "a.jpg")
     both = Dialects(known=(dialect(name, new, old),))
@@ -208,7 +208,20 @@ def test_what_is_not_about_pixels_is_handed_on():
 
 
 def test_our_own_url_takes_escapes_that_clients_add():
-    of = Own(keys=(KEY,))
+    of = Own(keys=(f"web:{KEY}",))
     path, _ = url_of(of, f"box=300x200,fit=cover/{IMAGE}")
     escaped = path.replace("=", "%3D").replace(",", "%2C")
     assert read(escaped, "", Dialects(known=(of,)), now=NOW).options.width == 300
+
+
+def test_a_key_is_named_and_may_be_a_tenants():
+    of = Own(keys=(f"web:{KEY}", f"alices:{KEY[::-1]}:alice"))
+    known = Dialects(known=(of, dialect("thumbor")))
+    path, _ = url_of(of, f"_/{IMAGE}.webp")
+    request = read(path, "", known, now=NOW)
+    assert (request.key_id, request.user_id) == ("web", None)
+    path, _ = url_of(Own(keys=of.keys[1:]), f"_/{IMAGE}.webp")
+    request = read(path, "", known, now=NOW)
+    assert (request.key_id, request.user_id) == ("alices", "alice")
+    path, _ = url_of(dialect("thumbor"), "a.jpg")
+    assert read(path, "", known, now=NOW).key_id == "thumbor-1"

@@ -13,7 +13,7 @@ from safelight.dialects.table import read
 
 IMAGE = "01KAJ0000000000000000000AB"
 KEYS = {
-    "SAFELIGHT_OPTIONS_KEYS": "00112233445566778899aabbccddeeff",
+    "SAFELIGHT_OPTIONS_KEYS": "web:a-secret-of-the-web",
     "SAFELIGHT_THUMBOR_KEYS": "correct horse,battery staple",
     "SAFELIGHT_IMGPROXY_KEYS": "aa" * 16 + ":" + "bb" * 16,
     "SAFELIGHT_AWS_HANDLER_KEYS": "correct horse",
@@ -111,8 +111,8 @@ def test_a_path_of_no_dialect_is_told():
 @pytest.mark.parametrize(
     ("name", "keys", "expected"),
     [
-        ("SAFELIGHT_OPTIONS_KEYS", "abcd", "at least 32 digits"),
-        ("SAFELIGHT_OPTIONS_KEYS", "not hexadecimal, not at all", "hexadecimal"),
+        ("SAFELIGHT_OPTIONS_KEYS", "web:short", "at least 16 characters"),
+        ("SAFELIGHT_OPTIONS_KEYS", "a-secret-without-a-name", "id:secret"),
         ("SAFELIGHT_IMGPROXY_KEYS", "aabb:", "neither of them empty"),
         ("SAFELIGHT_IMGPROXY_KEYS", ":", "neither of them empty"),
         ("SAFELIGHT_IMGPROXY_KEYS", "aabb", "pairs"),
