@@ -1,7 +1,7 @@
 """The application: what answers which path, and what happens around it. Builds, opens nothing."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -38,6 +38,15 @@ class Presigner(uploads.Presigner, images.Presigner, Protocol):
     """What signs URLs."""
 
 
+class FreeForm(Protocol):
+    """What reads free-form URLs."""
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """What their paths begin with; the root comes last, if it does."""
+        ...
+
+
 class Delivery(Protocol):
     """What shows pictures. A process without that role loads nothing that renders."""
 
@@ -53,6 +62,15 @@ class Delivery(Protocol):
 
     async def get(self, request: web.Request) -> web.Response:
         """Deliver a variant of an image."""
+        ...
+
+    @property
+    def freeform(self) -> FreeForm | None:
+        """What reads free-form URLs, if any dialect of them is switched on."""
+        ...
+
+    async def get_freeform(self, request: web.Request) -> web.Response:
+        """Deliver what a free-form URL asks for."""
         ...
 
     async def get_asset(self, request: web.Request) -> web.Response:
@@ -113,6 +131,9 @@ def make_app(
         aliases=delivery.aliases if delivery is not None else (),
     )
     app.router.add_get("/openapi.json", _serve(document))
+    if delivery is not None and delivery.freeform is not None:
+        for prefix in delivery.freeform.prefixes:
+            app.router.add_get(f"{prefix}{{freeform:.+}}", delivery.get_freeform)
     return app
 
 

@@ -27,6 +27,8 @@ NOTES = web.RequestKey("notes", dict[str, Any])
 """What the request's log line will say."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
+FOREIGN = ("thumbor", "imgproxy", "aws", "imgix")
+"""Dialects of free-form URLs that are not our own."""
 PUBLIC_ROUTES = frozenset(
     {
         "/healthz",
@@ -37,6 +39,7 @@ PUBLIC_ROUTES = frozenset(
         "/{preset}/{image}",
         "/{alias}/{path}",
         "/images/{imageId}/{revision}/{asset}",
+        *(f"{prefix}{{freeform}}" for prefix in ("/", "/s/", *(f"/{name}/" for name in FOREIGN))),
     }
 )
 """The only routes that are answered without credentials. Delivery knows its own by their URLs."""

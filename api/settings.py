@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
+from safelight.dialects.settings import DialectSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings, CommaSeparated
 
@@ -19,7 +20,7 @@ UPLOADS, DELIVERY = "uploads", "delivery"
 ROLES = (UPLOADS, DELIVERY)
 
 
-class DeliverySettings(RenderSettings):
+class DeliverySettings(RenderSettings, DialectSettings):
     """What the role of delivery is told beside what every renderer is."""
 
     signing_keys: SecretStr | None = Field(
@@ -57,6 +58,13 @@ class DeliverySettings(RenderSettings):
         default=1_000_000,
         ge=0,
         description="AVIFs of at least so many pixels are left to the workers.",
+    )
+    options_max_age: int = Field(
+        default=3600,
+        ge=0,
+        le=31_536_000,
+        description="Seconds for which caches may keep the answer to a free-form URL that says "
+        "nothing of it.",
     )
     max_result_bytes: int = Field(
         default=32 * 1024**2, ge=1, description="Largest picture that is delivered, in bytes."

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 NAME = r"[a-z][a-z0-9_-]{0,39}"
 RESERVED = frozenset(
     {"v1", "s", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
+    | {"thumbor", "imgproxy", "aws", "imgix"}
 )
 """First parts of paths that are the api's own, or may be."""
 

@@ -24,6 +24,8 @@ class Asked:
     format: str | None
     """Named by the client, so that nothing is negotiated."""
     download: bool
+    file_name: str | None = None
+    """What to save it as, where the URL says so."""
 
     @classmethod
     def read(

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from api.delivery.aliases import Alias
 from api.delivery.defaults import load_defaults
 from api.delivery.delivery import Delivery
+from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
@@ -57,8 +58,19 @@ async def build(
         )
         for name, alias in aliases.items()
     }
+    named = {name: (alias, buckets[name]) for name, alias in aliases.items()}
+    records = await aws.records()
+    dialects = settings.dialects
+    freeform = FreeForm(
+        dialects=dialects,
+        aliases=named,
+        records=records,
+        objects=objects,
+        max_age_seconds=settings.options_max_age,
+    )
     return Delivery(
-        records=await aws.records(),
+        records=records,
+        freeform=freeform if dialects.known else None,
         bucket=objects,
         results=Results(
             assets=objects,
@@ -74,7 +86,7 @@ async def build(
             max_bytes=settings.max_result_bytes,
         ),
         presets=presets,
-        aliases={name: (alias, buckets[name]) for name, alias in aliases.items()},
+        aliases=named,
         defaults=defaults,
         signing=settings.signing,
         metrics=metrics,

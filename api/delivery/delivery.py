@@ -9,6 +9,7 @@ stored and answered.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -24,6 +25,7 @@ from api.delivery.answers import (
     tags_of,
 )
 from api.delivery.asked import Asked
+from api.delivery.freeform import FreeForm, asked_of, grant_of
 from api.delivery.results import PENDING_SECONDS, STAND_IN, Results, Visit, timed
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
 from api.delivery.subjects import (
@@ -53,7 +55,9 @@ SHOWN_INSTEAD = frozenset({Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED, Problem.
 
 
 class Delivery:
-    """`GET /{preset}/{imageId}[.extension]`, `GET /{alias}/{path}`, and assets by their keys."""
+    """`GET /{preset}/{imageId}[.extension]`, `GET /{alias}/{path}`, assets by their keys, and
+    free-form URLs.
+    """
 
     def __init__(
         self,
@@ -66,10 +70,12 @@ class Delivery:
         signing: SigningKeys,
         metrics: DeliveryMetrics,
         aliases: Mapping[str, tuple[Alias, Bucket]] | None = None,
+        freeform: FreeForm | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.presets: Mapping[str, Preset] = {preset.name: preset for preset in presets}
         self.aliases = aliases or {}
+        self.freeform = freeform
         self._records = records
         self._bucket = bucket
         self._results = results
@@ -131,6 +137,22 @@ class Delivery:
         wishes = (preset, *map(preset.in_format, preset.deliverable))
         return next((one for one in wishes if one.fingerprint == name.fingerprint), None)
 
+    async def get_freeform(self, request: web.Request) -> web.Response:
+        """Deliver what a free-form URL asks for."""
+        freeform = self.freeform
+        if freeform is None:  # without it no route leads here
+            raise Refusal(Problem.UNKNOWN_PATH, Problem.UNKNOWN_PATH.remedy)
+        wished = freeform.read(request, now=self._now())
+        note(request, dialect=wished.dialect, signing_key=wished.key_id)
+        preset = freeform.policy(wished, self.presets)
+
+        async def find(grant: Grant) -> Subject:
+            return await freeform.find(wished, grant)
+
+        return await self._answer(
+            request, preset, find, asked=asked_of(wished), grant=grant_of(wished)
+        )
+
     async def _answer(
         self,
         request: web.Request,
@@ -140,17 +162,21 @@ class Delivery:
         extension: str | None = None,
         of_alias: bool = False,
         wish: Preset | None = None,
+        asked: Asked | None = None,
+        grant: Grant | None = None,
     ) -> web.Response:
+        """Answer; what is asked and granted is read of the URL, unless somebody has read it."""
         timings = Timings()
         headers = {"Vary": _varies_by(preset), "Cross-Origin-Resource-Policy": "cross-origin"}
         try:
             visit = Visit(
                 request=request,
                 preset=preset,
-                asked=Asked.read(
+                asked=asked
+                or Asked.read(
                     request.query, extension=extension, of_alias=of_alias, of_asset=wish is not None
                 ),
-                grant=self._granted(request, preset),
+                grant=grant or self._granted(request, preset),
                 timings=timings,
                 wish=wish,
             )
@@ -213,7 +239,7 @@ class Delivery:
         key_id, quotas = visit.grant.key_id, self._results.quotas
         return {
             "Cache-Control": str(freshness),
-            "Content-Disposition": _disposition(key, download=visit.asked.download),
+            "Content-Disposition": _disposition(key, visit.asked),
             **tags_of(key),
             **(quotas.headers(key_id) if quotas and key_id else {}),
         }
@@ -272,8 +298,11 @@ def _varies_by(preset: Preset) -> str:
     return ", ".join(["Accept", *(negotiation.HINTS if preset.hints else ())])
 
 
-def _disposition(key: str, *, download: bool) -> str:
+def _disposition(key: str, asked: Asked) -> str:
     """Name the file by what it is; the uploader's own name may tell of the uploader."""
+    kind = "attachment" if asked.download else "inline"
+    if asked.file_name is not None:  # RFC 8187, 3.2: nothing in it can end the header
+        return f"{kind}; filename*=UTF-8''{quote(asked.file_name, safe='')}"
     name = keys.read_asset_key(key)
     file = f"{name.image_id}-{name.preset}.{name.extension}" if name else "picture"
-    return f'{"attachment" if download else "inline"}; filename="{file}"'
+    return f'{kind}; filename="{file}"'

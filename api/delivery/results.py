@@ -17,8 +17,10 @@ from api.delivery.signing import Grant
 from api.delivery.subjects import Subject, not_rendered
 from api.problems import Problem, Refusal
 from safelight.aws.objects import Asset
+from safelight.dialects.errors import InvalidOption
 from safelight.errors import Rejection, Superseded
 from safelight.imaging.result import Wanted
+from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
 
 PENDING_SECONDS = 1
@@ -125,6 +127,11 @@ class Results:
             raise _busy("The source is being replaced.", PENDING_SECONDS) from error
         except Rejection as rejection:
             raise not_rendered(rejection.reason, rejection.detail) from rejection
+        except InvalidOption as error:
+            raise Refusal(Problem.INVALID_URL, str(error)) from error
+        except UnusableWatermark as error:
+            why = f"watermark: {error.key[:80]!r} cannot be used: {error.detail}"
+            raise Refusal(Problem.INVALID_URL, why) from error
         if visit.timings.outcome != STAND_IN:
             visit.timings.outcome = "joined" if joined else "rendered"
         return asset

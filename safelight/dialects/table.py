@@ -5,7 +5,7 @@ so that URLs that clients already send keep working. What is signed never has th
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -67,18 +67,25 @@ class Dialects:
     def find(self, path: str) -> tuple[Dialect, str]:
         """Find whose path this is, and what of it is after the prefix. Raises `UnknownPath`."""
         for dialect in self.known:
-            prefix = PREFIX if dialect.NAME == Own.NAME else f"/{dialect.NAME}/"
+            prefix = prefix_of(dialect)
             if path.startswith(prefix):
                 return dialect, path if dialect.NAME == Own.NAME else path[len(prefix) - 1 :]
         for dialect in self.known:
             if self.root == dialect.NAME:
                 return dialect, path
-        on = ", ".join(self._prefixes()) or "no dialect, none is switched on"
+        on = ", ".join(self.prefixes) or "no dialect, none is switched on"
         raise UnknownPath(f"the path belongs to none of {on}")
 
-    def _prefixes(self) -> Iterator[str]:
-        for dialect in self.known:
-            yield PREFIX if dialect.NAME == Own.NAME else f"/{dialect.NAME}/"
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What paths that are answered begin with; `/` last, if one answers at the root."""
+        root = ("/",) if self.root else ()
+        return (*map(prefix_of, self.known), *root)
+
+
+def prefix_of(dialect: Dialect) -> str:
+    """What a dialect's paths begin with."""
+    return PREFIX if dialect.NAME == Own.NAME else f"/{dialect.NAME}/"
 
 
 def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> Request:

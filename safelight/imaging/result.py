@@ -3,8 +3,8 @@
 Whoever reads a URL or a demand makes a `Wanted` of it; from there on nobody asks what it was.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
@@ -17,6 +17,7 @@ from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
+from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
 from safelight.record import Record
 
@@ -79,8 +80,11 @@ class Wanted:
     key: str
     """Where it is kept in the asset bucket; it stands for the source and everything done to it."""
     source: Source
-    plan: Callable[[Probe], Plan]
-    """Works out how it is made: a plan with one recipe, in the format of the key."""
+    plan: Callable[..., Plan]
+    """Works out, from a probe, how it is made: a plan with one recipe, in the format of the key.
+    Where there are `pictures`, it takes their keys and files too."""
+    pictures: Mapping[str, Source] = field(default_factory=dict)
+    """The other pictures that it needs, by the keys that it knows them by."""
 
     @classmethod
     def of_preset(
@@ -152,7 +156,9 @@ class Maker:
         with self._spool.directory() as directory:
             path = directory / "source"
             await self._fetch(wanted.source, path)
-            plan = wanted.plan(await self._renderer.probe(path))
+            pictures = await self._fetch_pictures(wanted, directory)
+            probe = await self._renderer.probe(path)
+            plan = wanted.plan(probe, pictures=pictures) if pictures else wanted.plan(probe)
             async with self._admission.admit(plan.predicted_bytes):
                 rendering = await self._renderer.render(plan, path, directory)
             (made,) = rendering.variants
@@ -163,6 +169,17 @@ class Maker:
                 key=wanted.key, path=made.path, media_type=made.media_type, sha256=made.sha256
             )
             return made, made.path.read_bytes()
+
+    async def _fetch_pictures(self, wanted: Wanted, directory: Path) -> dict[str, Path]:
+        """Fetch the other pictures; one that is not there is not the source's fault."""
+        files: dict[str, Path] = {}
+        for number, (key, source) in enumerate(wanted.pictures.items()):
+            files[key] = directory / f"picture-{number}"
+            try:
+                await self._fetch(source, files[key])
+            except Rejection as rejection:
+                raise UnusableWatermark(key, rejection.detail) from rejection
+        return files
 
     async def _fetch(self, source: Source, to: Path) -> None:
         fetched = await source.bucket.fetch(

@@ -124,7 +124,8 @@ A later option replaces an earlier one of its kind, and all is done in imgproxy'
     /aws/{{key}}?resize.width=300&format=webp&signature=...
 
 The signature is that of v7, on all three: hexadecimal HMAC-SHA256 of the path, with `?` and the sorted query if there is one. `expires=YYYYMMDDTHHmmssZ` is in the query.
-v8's policies are presets here. Edits are carried out as they come, after resizing. A crop in a thumbor path comes before resizing, as thumbor has it.
+v8's policies are presets here. Edits are carried out as they come, after resizing. In a thumbor path everything is as thumbor has it: a crop comes before resizing, and a
+watermark's picture is one word.
 
 {_options(EDITS, {})}
 

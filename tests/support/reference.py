@@ -92,7 +92,7 @@ The worker, the API in its role of delivery, and `safelight render`.
 
 ## The API
 
-{settings_table(ApiSettings, but=(AwsSettings, RenderSettings))}
+{settings_table(ApiSettings, but=(AwsSettings, RenderSettings, DialectSettings))}
 
 ## The worker
 

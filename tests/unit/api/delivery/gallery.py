@@ -20,6 +20,7 @@ from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias
 from api.delivery.delivery import Delivery
+from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
@@ -28,6 +29,7 @@ from api.delivery.signing import SigningKeys
 from api.metrics import DeliveryMetrics
 from safelight import keys
 from safelight.aws.objects import Asset
+from safelight.dialects.table import Dialects
 from safelight.imaging.admission import Admission
 from safelight.imaging.limits import Limits as ImagingLimits
 from safelight.imaging.plan import Plan
@@ -139,6 +141,7 @@ async def open_gallery(
     avif_wait_pixels: int = 10**9,
     renders_per_minute: int = 10**6,
     aliases: tuple[Alias, ...] = (),
+    dialects: Dialects | None = None,
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
@@ -162,8 +165,17 @@ async def open_gallery(
             sha256=hashlib.sha256(NOBODY).hexdigest(),
             body=NOBODY,
         )
+        named = {alias.name: (alias, elsewhere) for alias in aliases}
+        freeform = dialects and FreeForm(
+            dialects=dialects,
+            aliases=named,
+            records=records,
+            objects=objects,
+            max_age_seconds=600,
+        )
         delivery = Delivery(
             records=records,
+            freeform=freeform,
             bucket=objects,
             results=Results(
                 assets=objects,
@@ -175,7 +187,7 @@ async def open_gallery(
             presets=presets,
             defaults={preset.name: shown for preset in presets if preset.default},
             signing=signing,
-            aliases={alias.name: (alias, elsewhere) for alias in aliases},
+            aliases=named,
             metrics=metrics,
             now=now,
         )

@@ -1,0 +1,179 @@
+"""Free-form URLs: what a dialect read of one, in delivery's own terms.
+
+Every one of them is signed. Sources and watermarks are images, or objects that an alias leads to;
+no URL reaches anything else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from api.delivery.aliases import Alias
+from api.delivery.asked import Asked
+from api.delivery.signing import Grant
+from api.delivery.subjects import Bucket, Records, Subject, find_image, find_object
+from api.problems import Problem, Refusal
+from safelight import keys
+from safelight.dialects.canonical import NAME, fingerprint
+from safelight.dialects.errors import BadSignature, Expired, InvalidOption, UnknownPath, UrlError
+from safelight.dialects.options import Options
+from safelight.dialects.request import Request
+from safelight.dialects.request import Source as Named
+from safelight.dialects.table import Dialects, read
+from safelight.formats import BY_NAME
+from safelight.imaging.freeform import plan_options
+from safelight.imaging.result import Source, Sources, Wanted
+from safelight.presets import Preset
+
+_PROBLEMS: Mapping[type[UrlError], Problem] = {
+    UnknownPath: Problem.UNKNOWN_PATH,
+    BadSignature: Problem.INVALID_SIGNATURE,
+    Expired: Problem.URL_EXPIRED,
+    InvalidOption: Problem.INVALID_URL,
+}
+_FORMATS: Final = ("avif", "jpeg", "png")
+"""What may be answered with beside WebP, where the URL names no format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wished(Subject):
+    """A picture of which something is wished free-form."""
+
+    options: Options
+    marks: Mapping[str, Source]
+    """Watermarks' keys -> where they are."""
+
+    def wanted(self, wish: Preset) -> Wanted:
+        """Name what becomes of it in the format of a preset, of which nothing else counts."""
+        options = self.options.in_format(wish.format)
+        return Wanted(
+            key=keys.asset_key(
+                image_id=self.image_id,
+                revision=self.revision,
+                preset=NAME,
+                fingerprint=fingerprint(options),
+                extension=BY_NAME[wish.format].extension,
+            ),
+            source=self.source,
+            plan=partial(plan_options, options=options),
+            pictures=self.marks,
+        )
+
+
+class FreeForm:
+    """Reads free-form URLs and finds what they name."""
+
+    def __init__(
+        self,
+        *,
+        dialects: Dialects,
+        aliases: Mapping[str, tuple[Alias, Bucket]],
+        records: Records,
+        objects: Sources,
+        max_age_seconds: int,
+    ) -> None:
+        self.prefixes = dialects.prefixes
+        """What paths begin with; the last one is the root's, if a dialect answers there."""
+        self._dialects = dialects
+        self._aliases = aliases
+        self._records = records
+        self._objects = objects
+        self._max_age_seconds = max_age_seconds
+
+    def read(self, request: web.Request, *, now: float) -> Request:
+        """Read a request's URL as it was sent. Raises a `Refusal`."""
+        path, _, query = request.raw_path.partition("?")
+        try:
+            return read(path, query, self._dialects, now=datetime.fromtimestamp(now, UTC))
+        except UrlError as error:
+            raise refusal_of(error) from error
+
+    def policy(self, asked: Request, presets: Mapping[str, Preset]) -> Preset:
+        """Take the preset that is named, or say what presets say: how long, in which formats."""
+        if asked.preset is not None:
+            if asked.preset not in presets:
+                why = f"preset: there is no {asked.preset[:40]!r}"
+                raise Refusal(Problem.INVALID_URL, why)
+            return presets[asked.preset]
+        seconds = asked.max_age_seconds
+        return Preset(
+            name=NAME,
+            format="webp",
+            formats=_FORMATS,
+            access="public",
+            max_age=min(self._max_age_seconds if seconds is None else seconds, 31_536_000),
+        )
+
+    async def find(self, asked: Request, grant: Grant) -> Subject:
+        """Find what a URL names. Raises `NotThereYet` or a `Refusal`."""
+        subject = await self._find(asked.source, grant)
+        if asked.preset is not None:
+            return subject
+        marks = {key: await self._mark(key, grant) for key in asked.options.watermarks}
+        return Wished(
+            image_id=subject.image_id,
+            revision=subject.revision,
+            source=subject.source,
+            transparent=subject.transparent,
+            pixels=subject.pixels,
+            options=asked.options,
+            marks=marks,
+        )
+
+    async def _find(self, named: Named, grant: Grant) -> Subject:
+        if named.bucket is None and keys.is_image_id(named.key):
+            return await find_image(named.key, grant, records=self._records, bucket=self._objects)
+        for alias, bucket in self._aliases.values():
+            path = _path_below(alias, named)
+            if path is not None:
+                return await find_object(path, grant, alias=alias, bucket=bucket)
+        raise Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
+
+    async def _mark(self, key: str, grant: Grant) -> Source:
+        """Find a watermark; a tenant's key opens none, lest it shows others' pictures."""
+        bucket, _, path = key.partition("/")
+        try:
+            subject = await self._find(Named(bucket=bucket, key=path), grant)
+        except Refusal as refusal:
+            why = f"watermark: there is no picture {key[:80]!r} for this key"
+            raise Refusal(Problem.INVALID_URL, why) from refusal
+        return subject.source
+
+
+def asked_of(request: Request) -> Asked:
+    """Say what an answer needs to know beside the pixels."""
+    return Asked(
+        format=request.options.format,
+        download=request.download is not None,
+        file_name=request.download or None,
+    )
+
+
+def grant_of(request: Request) -> Grant:
+    """Say what a URL that was read entitles to."""
+    expires = request.expires
+    return Grant(
+        key_id=request.key_id,
+        user_id=request.user_id,
+        expires_at=None if expires is None else int(expires.timestamp()),
+    )
+
+
+def refusal_of(error: UrlError) -> Refusal:
+    """Say in HTTP's terms why a URL is not answered."""
+    return Refusal(_PROBLEMS[type(error)], str(error))
+
+
+def _path_below(alias: Alias, named: Named) -> str | None:
+    """Find what an alias would call an object; None if it does not lead there."""
+    if named.bucket is None:
+        name, _, path = named.key.partition("/")
+        return path if name == alias.name else None
+    if named.bucket == alias.name:
+        return named.key
+    below = named.bucket == alias.bucket and named.key.startswith(alias.prefix)
+    return named.key[len(alias.prefix) :] if below else None

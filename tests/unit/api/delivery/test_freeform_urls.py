@@ -1,0 +1,203 @@
+"""Free-form URLs as clients meet them: what is wished, signed and bounded."""
+
+import asyncio
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from api.delivery.aliases import Alias
+from safelight.dialects.imgproxy import Imgproxy
+from safelight.dialects.own import Own
+from safelight.dialects.table import DIALECTS, Dialects
+from safelight.dialects.thumbor import Thumbor
+from tests.support import pictures
+from tests.unit.api.delivery.conftest import PRESETS
+from tests.unit.api.delivery.gallery import BROWSER, IMAGE_ID, OTHER_ID, SOURCE, Gallery
+from tests.unit.dialects.test_dialects import url_of
+
+OWN = Own(
+    keys=("web:a-secret-of-the-web", "alices:a-secret-of-alice:alice", "bobs:" + "b" * 16 + ":bob")
+)
+THUMBOR = Thumbor(keys=("correct horse",))
+IMGPROXY = Imgproxy(keys=("aa" * 16 + ":" + "bb" * 16,))
+ON = Dialects(known=(OWN, THUMBOR, IMGPROXY), root="thumbor")
+ALIASES = (Alias(name="avatars", bucket="acme-pictures", prefix="public/", presets=("small",)),)
+
+
+def url(dialect: Any, wanted: str, *, key: int = 0) -> str:
+    signer = type(dialect)(keys=dialect.keys[key : key + 1])
+    path, query = url_of(signer, wanted)
+    return f"{path}?{query}" if query else path
+
+
+@pytest.fixture
+async def gallery(open_: Any) -> Gallery:
+    opened: Gallery = await open_(*PRESETS, dialects=ON, aliases=ALIASES)
+    opened.hang()
+    return opened
+
+
+def size_of(body: bytes) -> tuple[int, int]:
+    return Image.open(io.BytesIO(body)).size
+
+
+async def test_a_wish_is_rendered_once_and_found_again(gallery: Gallery) -> None:
+    path = url(OWN, f"box=20x20,fit=cover/{IMAGE_ID}.webp")
+    answer, body = await gallery.ask(path)
+    assert (answer.status, answer.content_type) == (200, "image/webp")
+    assert size_of(body) == (20, 20)
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+    assert "rendered" in answer.headers["Server-Timing"]
+    again, stored = await gallery.ask(path)
+    assert stored == body
+    assert "stored" in again.headers["Server-Timing"]
+    (key,) = gallery.objects.assets
+    assert key.startswith(f"images/{IMAGE_ID}/")
+    assert "/options-" in key
+
+
+async def test_one_wish_in_two_grammars_is_one_asset(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    for path in (
+        url(OWN, "box=20x10,fit=cover,enlarge=yes,format=webp/avatars/anna.jpg"),
+        url(THUMBOR, "20x10/filters:format(webp)/avatars/anna.jpg"),
+        url(THUMBOR, "20x10/filters:format(webp)/s3://acme-pictures/public/anna.jpg"),
+    ):
+        answer, body = await gallery.ask(path)
+        assert (answer.status, size_of(body)) == (200, (20, 10))
+    assert len(gallery.objects.assets) == 1
+    assert gallery.renderer.calls["render"] == 1
+
+
+async def test_a_client_without_a_format_gets_the_best_it_accepts(gallery: Gallery) -> None:
+    path = url(OWN, f"box=20x20/{IMAGE_ID}")
+    for accept, media_type in (
+        (BROWSER, "image/avif"),
+        ("image/webp,*/*", "image/webp"),
+        ("*/*", "image/jpeg"),
+    ):
+        answer, _ = await gallery.ask(path, accept=accept)
+        assert answer.content_type == media_type
+        assert "Accept" in answer.headers["Vary"]
+
+
+async def test_many_who_want_one_wish_wait_for_one_render(gallery: Gallery) -> None:
+    gallery.renderer.gate.clear()
+    path = url(OWN, f"box=20x20,blur=2,format=webp/{IMAGE_ID}")
+    asked = [asyncio.create_task(gallery.ask(path)) for _ in range(30)]
+    while not gallery.misses.under_way:
+        await asyncio.sleep(0.01)
+    gallery.renderer.gate.set()
+    answers = await asyncio.gather(*asked)
+    assert {answer.status for answer, _ in answers} == {200}
+    assert gallery.renderer.calls["render"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        (f"/s/{'A' * 43}/box=20x20/{IMAGE_ID}", 403, "signature"),
+        ("/thumbor/unsafe/300x200/avatars/anna.jpg", 403, "unsafe"),
+        ("/unsafe/300x200/avatars/anna.jpg", 403, "unsafe"),
+        ("/imgproxy/_/w:300/plain/avatars/anna.jpg", 403, "signature"),
+        ("/imgix/avatars/anna.jpg?s=1", 403, "signature"),
+        (url(OWN, f"nope=1/{IMAGE_ID}"), 400, "nope"),
+        (url(OWN, f"box=20x20,expires=1/{IMAGE_ID}"), 403, "expired"),
+        (url(OWN, f"box=20x20/{OTHER_ID}"), 404, ""),
+        (url(OWN, "box=20x20/nowhere/a.jpg"), 404, ""),
+        (url(OWN, "box=20x20/avatars/missing.jpg"), 404, ""),
+        (url(THUMBOR, "20x20/filters:noise(5)/avatars/anna.jpg"), 400, "noise"),
+        (url(THUMBOR, "20x20/s3://other-bucket/anna.jpg"), 404, ""),
+        (url(THUMBOR, "20x20/s3://acme-pictures/private/anna.jpg"), 404, ""),
+        (url(THUMBOR, "20x20/http://example.com/anna.jpg"), 400, "not fetched"),
+        (url(IMGPROXY, "pr:nope/plain/avatars/anna.jpg"), 400, "nope"),
+        (url(OWN, f"watermark=bm9uZS9sb2dv/{IMAGE_ID}.webp"), 400, "watermark"),
+        (url(OWN, f"extend=8000:5000,rotate=45,rotate=45/{IMAGE_ID}.webp"), 400, "rotate"),
+    ],
+)
+async def test_what_is_not_answered_says_why(
+    gallery: Gallery, path: str, status: int, told: str
+) -> None:
+    answer, body = await gallery.ask(path)
+    assert answer.status == status
+    assert answer.content_type == "application/problem+json"
+    assert told in body.decode()
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_tenants_key_opens_that_users_images_alone(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/logo.png", pictures.encoded(Image.new("RGB", (4, 4)), "PNG"))
+    wanted = f"box=20x20/{IMAGE_ID}.webp"
+    assert (await gallery.ask(url(OWN, wanted, key=1)))[0].status == 200
+    assert (await gallery.ask(url(OWN, wanted, key=2)))[0].status == 404
+    marked = f"watermark=YXZhdGFycy9sb2dvLnBuZw/{IMAGE_ID}.webp"
+    assert (await gallery.ask(url(OWN, marked, key=1)))[0].status == 400
+    assert (await gallery.ask(url(OWN, marked)))[0].status == 200
+
+
+async def test_a_watermark_that_is_no_picture_says_so(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/logo.png", b"no picture")
+    answer, body = await gallery.ask(url(OWN, f"watermark=YXZhdGFycy9sb2dvLnBuZw/{IMAGE_ID}.webp"))
+    assert answer.status == 400
+    assert "avatars/logo.png" in body.decode()
+
+
+async def test_a_preset_may_be_named_instead(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    answer, body = await gallery.ask(url(IMGPROXY, "pr:small/plain/avatars/anna.jpg"))
+    assert (answer.status, size_of(body)) == (200, (30, 20))
+    assert any("/small-" in key for key in gallery.objects.assets)
+
+
+async def test_the_root_answers_for_one_dialect(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    path = url(THUMBOR, "20x10/avatars/anna.jpg").removeprefix("/thumbor")
+    assert (await gallery.ask(path))[0].status == 200
+    assert (await gallery.ask("/small/" + IMAGE_ID))[0].status == 200
+    assert (await gallery.ask("/healthz"))[0].status == 200
+
+
+async def test_a_url_says_how_long_and_under_what_name_it_is_kept(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    filters = "max_age(30):attachment(a%22; x=b%C3%A4.jpg)".replace(" ", "%20")
+    path = url(THUMBOR, f"20x10/filters:{filters}/avatars/anna.jpg")
+    answer, _ = await gallery.ask(path)
+    assert answer.headers["Cache-Control"] == "public, max-age=30"
+    named = "attachment; filename*=UTF-8''a%22%3B%20x%3Db%C3%A4.jpg"
+    assert answer.headers["Content-Disposition"] == named
+
+
+async def test_a_head_and_a_304_are_answered(gallery: Gallery) -> None:
+    path = url(OWN, f"box=20x20/{IMAGE_ID}.webp")
+    head, body = await gallery.ask(path, method="HEAD")
+    assert (head.status, body) == (200, b"")
+    known, _ = await gallery.ask(path, If_None_Match=head.headers["ETag"])
+    assert known.status == 304
+
+
+async def test_a_dialect_that_is_off_has_no_route(open_: Any) -> None:
+    gallery: Gallery = await open_(*PRESETS, dialects=Dialects(known=(OWN,)))
+    gallery.hang()
+    assert (await gallery.ask(url(OWN, f"box=20x20/{IMAGE_ID}.webp")))[0].status == 200
+    assert (await gallery.ask(url(THUMBOR, "20x20/avatars/a.jpg")))[0].status == 404
+
+
+async def test_a_flood_of_wishes_is_bounded_by_the_key_that_signed_them(open_: Any) -> None:
+    gallery: Gallery = await open_(*PRESETS, dialects=ON, renders_per_minute=3)
+    gallery.hang()
+    statuses = []
+    for width in range(1, 8):
+        path = url(OWN, f"box={width}x/{IMAGE_ID}.jpg")
+        statuses.append((await gallery.ask(path))[0].status)
+    assert statuses == [200] * 3 + [429] * 4
+    assert (await gallery.ask("/healthz"))[0].status == 200
+
+
+def test_every_dialect_has_a_public_route() -> None:
+    from api.middlewares import PUBLIC_ROUTES  # noqa: PLC0415 - for this test alone
+
+    for name in DIALECTS:
+        prefix = "/s/" if name == "own" else f"/{name}/"
+        assert f"{prefix}{{freeform}}" in PUBLIC_ROUTES
