@@ -17,7 +17,7 @@ from safelight.imaging.rights import Rights
 
 LEAST_QUALITY = 10
 """Below it a picture is not worth its bytes."""
-_EXIF, _XMP = "exif-data", "xmp-data"
+_EXIF, _XMP, _IPTC = "exif-data", "xmp-data", "iptc-data"
 
 
 def with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | None]:
@@ -76,8 +76,10 @@ def _with_what_is_kept(image: pyvips.Image, recipe: Recipe) -> tuple[pyvips.Imag
     if recipe.hdr:
         kept.append("gainmap")
     if "copyright" in recipe.keep:
-        rights = Rights.found_in(exif=_blob(image, _EXIF), xmp=_blob(image, _XMP)).to_exif()
-        if rights:
+        found = Rights.found_in(
+            exif=_blob(image, _EXIF), xmp=_blob(image, _XMP), iptc=_blob(image, _IPTC)
+        )
+        if rights := found.to_exif():
             image = _without_exif(image)
             image.set_type(pyvips.GValue.blob_type, _EXIF, rights)
             kept.append("exif")

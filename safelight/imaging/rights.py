@@ -1,6 +1,6 @@
 """Carries over who made a picture and whose it is, and nothing else of its metadata.
 
-Read from EXIF, else from XMP; written as EXIF of these two texts alone.
+Read from EXIF, else from XMP, else from IPTC; written as EXIF of these two texts alone.
 """
 
 import html
@@ -19,6 +19,9 @@ _MOST_BYTES = 1000
 """Of one text: a credit, not a novel."""
 _XMP_MOST_BYTES = 256 * 1024
 _XMP_TEXT = rb"<dc:%s\b[^>]*>.{0,500}?<rdf:li\b[^>]*>([^<]{1,2000})</rdf:li>"
+_IPTC_BY_LINE, _IPTC_COPYRIGHT = 80, 116
+"""Datasets of the application record (IPTC IIM 4.2, chapter 6)."""
+_IPTC_MOST_BYTES = 64 * 1024
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]+")
 
 
@@ -30,12 +33,18 @@ class Rights:
     copyright: bytes = b""
 
     @classmethod
-    def found_in(cls, *, exif: bytes, xmp: bytes) -> Self:
+    def found_in(cls, *, exif: bytes, xmp: bytes, iptc: bytes) -> Self:
         """Read them from a picture's metadata, which is as untrusted as its pixels."""
         tags = _exif_texts(exif)
         return cls(
-            artist=_cleaned(tags.get(_ARTIST) or _xmp_text(xmp, b"creator")),
-            copyright=_cleaned(tags.get(_COPYRIGHT) or _xmp_text(xmp, b"rights")),
+            artist=_cleaned(
+                tags.get(_ARTIST) or _xmp_text(xmp, b"creator") or _iptc_text(iptc, _IPTC_BY_LINE)
+            ),
+            copyright=_cleaned(
+                tags.get(_COPYRIGHT)
+                or _xmp_text(xmp, b"rights")
+                or _iptc_text(iptc, _IPTC_COPYRIGHT)
+            ),
         )
 
     def to_exif(self) -> bytes:
@@ -73,6 +82,15 @@ def _exif_texts(data: bytes) -> dict[int, bytes]:
 def _xmp_text(xmp: bytes, name: bytes) -> bytes:
     match = re.search(_XMP_TEXT % name, xmp[:_XMP_MOST_BYTES], re.DOTALL)
     return html.unescape(match[1].decode("utf-8", "replace")).encode() if match else b""
+
+
+def _iptc_text(iptc: bytes, dataset: int) -> bytes:
+    """Read a dataset: a marker, record 2, its number, two bytes of length, the text."""
+    at = iptc.find(bytes((0x1C, 2, dataset)), 0, _IPTC_MOST_BYTES)
+    if at < 0:
+        return b""
+    length = int.from_bytes(iptc[at + 3 : at + 5], "big")
+    return iptc[at + 5 : at + 5 + min(length, _MOST_BYTES)]
 
 
 def _cleaned(text: bytes) -> bytes:

@@ -541,7 +541,7 @@ def test_copyright_may_hold_any_letters_but_no_controls_and_no_novel(rendered):
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff"])
 def test_exif_that_makes_no_sense_says_nothing_of_copyright(exif):
-    assert Rights.found_in(exif=exif, xmp=b"") == Rights()
+    assert Rights.found_in(exif=exif, xmp=b"", iptc=b"") == Rights()
 
 
 def test_copyright_is_read_from_xmp_where_exif_says_nothing(rendered):
@@ -554,6 +554,20 @@ def test_copyright_is_read_from_xmp_where_exif_says_nothing(rendered):
     made = rendered(data, Preset(name="a", format="jpeg", keep=["copyright"]))["a"]
     assert made.getexif()[0x8298] == "Jane & John"
     assert "xmp" not in made.info
+
+
+@pytest.mark.parametrize("cut", [0, 12])
+def test_copyright_is_read_from_iptc_where_the_others_say_nothing(rendered, cut):
+    """As picture desks write it; what ends too early is read as far as it goes."""
+    said = b"\x1c\x02\x50\0\x04Jane" + b"\x1c\x02\x74\0\x10(c) Jane & John."
+    block = b"8BIM\x04\x04\0\0" + len(said).to_bytes(4, "big") + said
+    segment = b"Photoshop 3.0\0" + block[: len(block) - cut]
+    plain = pictures.encoded(pictures.quarters(), "JPEG")
+    data = plain[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + plain[2:]
+    made = rendered(data, Preset(name="a", format="jpeg", keep=["copyright"]))["a"]
+    assert made.getexif()[0x013B] == "Jane"
+    assert made.getexif()[0x8298] == "(c) Jane & John."[: 16 - cut].strip()
+    assert "photoshop" not in made.info
 
 
 def test_padding_is_opaque_beside_transparency(rendered):
