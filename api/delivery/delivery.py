@@ -203,7 +203,7 @@ class Delivery:
         if visit.wish is not None:
             wishes: Sequence[Preset] = (visit.wish,)
         else:
-            accept = request.headers.get("Accept")
+            accept = _accept(request)
             order = negotiation.in_order(accept, formats, alpha=subject.transparent)
             wishes = _wishes(subject, negotiation.hinted(preset, request.headers), order)
         key, asset = await self._results.first_of(wishes, subject, visit)
@@ -259,9 +259,7 @@ class Delivery:
     ) -> web.Response:
         """Show the preset's default picture where one will be looked at; else tell the problem."""
         default = self._defaults.get(preset.name)
-        shown = negotiation.wants_picture(
-            request.headers.get("Accept"), request.headers.get("Sec-Fetch-Dest")
-        )
+        shown = negotiation.wants_picture(_accept(request), request.headers.get("Sec-Fetch-Dest"))
         if default is None or not shown or refusal.problem not in SHOWN_INSTEAD:
             raise refusal
         note(request, problem=refusal.problem.slug)
@@ -270,6 +268,12 @@ class Delivery:
 
 class _Find(Protocol):
     async def __call__(self, grant: Grant) -> Subject: ...
+
+
+def _accept(request: web.Request) -> str | None:
+    """Read Accept, which may come in several lines."""
+    lines = request.headers.getall("Accept", [])
+    return ", ".join(lines) if lines else None
 
 
 def _wishes(subject: Subject, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:

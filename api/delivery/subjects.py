@@ -113,7 +113,8 @@ async def find_object(path: str, grant: Grant, *, alias: Alias, bucket: Bucket) 
         revision=keys.revision_of(
             version_id=standing.version_id, sequencer=None, etag=standing.etag
         ),
-        source=Source(bucket=bucket, key=key, version_id=standing.version_id, etag=standing.etag),
+        # By its ETag, since to read a version by its id is a permission of its own.
+        source=Source(bucket=bucket, key=key, etag=standing.etag),
         transparent=standing.media_type not in OPAQUE,
     )
 

@@ -103,6 +103,13 @@ async def test_the_client_gets_the_best_format_that_it_names(
     assert answer.headers["Vary"] == "Accept"
 
 
+async def test_accept_may_come_in_several_lines(gallery: Gallery) -> None:
+    gallery.hang()
+    lines = [("Accept", "image/webp"), ("Accept", "*/*;q=0.5")]
+    async with gallery.client.get(f"/small/{IMAGE_ID}", headers=lines) as answer:
+        assert answer.content_type == "image/webp"
+
+
 async def test_an_extension_or_a_format_wins_over_accept(gallery: Gallery) -> None:
     gallery.hang()
     for path in (f"/small/{IMAGE_ID}.webp", f"/small/{IMAGE_ID}?format=webp"):
