@@ -28,6 +28,7 @@ from safelight.errors import Misconfigured, Unavailable
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
 from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
+from safelight.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -70,6 +71,8 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
+        # After the renderers' server, which must not inherit its thread.
+        delivery = await _delivery(settings, declared, aws, stack, registry)
         app = make_app(
             records=await aws.records(),
             presigner=await aws.presigner() if UPLOADS in settings.roles else None,
@@ -81,7 +84,8 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
                 cors_origins=settings.cors_origins,
             ),
             registry=registry,
-            delivery=await _delivery(settings, declared, aws, stack, registry),
+            delivery=delivery,
+            spans=stack.enter_context(tracing(wanted=settings.tracing, service="api")),
         )
         url = await stack.enter_async_context(_served(app, settings))
         await stack.enter_async_context(background(process_metrics.watch_loop()))

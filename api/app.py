@@ -17,6 +17,7 @@ from api.health import Checked, Health
 from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
 from safelight.telemetry import serve_metrics
+from safelight.tracing import OFF, Spans
 
 RUNNER_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
@@ -100,13 +101,14 @@ def make_app(
     limits: Limits,
     registry: CollectorRegistry,
     delivery: Delivery | None = None,
+    spans: Spans = OFF,
 ) -> web.Application:
     """Put the application together from its collaborators.
 
     Without a presigner it has nothing to do with uploads; without a delivery it shows no pictures.
     """
     metrics = ApiMetrics(registry)
-    middlewares = [observed(metrics), with_problems, authenticated(authentication)]
+    middlewares = [observed(metrics, spans), with_problems, authenticated(authentication)]
     if limits.cors_origins:
         middlewares.insert(1, cross_origin(limits.cors_origins))
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)

@@ -16,6 +16,7 @@ from api.auth import USER, Authentication
 from api.metrics import ApiMetrics
 from api.problems import Problem, Refusal
 from safelight.errors import Misconfigured, Unavailable
+from safelight.tracing import OFF, Spans
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ def note(request: web.Request, **words: Any) -> None:
     request[NOTES].update(words)
 
 
-def observed(metrics: ApiMetrics) -> Middleware:
+def observed(metrics: ApiMetrics, spans: Spans = OFF) -> Middleware:
     """Give every request its id, one log line and one measurement."""
 
     @web.middleware
@@ -78,7 +79,17 @@ def observed(metrics: ApiMetrics) -> Middleware:
                 metrics.observe(
                     route=route_of(request), method=request.method, status=status, seconds=seconds
                 )
+                image_id = request[NOTES].get("image_id")
+                if trace_id := spans.trace_id(image_id):
+                    note(request, trace_id=trace_id)
                 _log(request, status=status, seconds=seconds)
+                spans.add(
+                    f"{request.method} {route_of(request)}",
+                    image_id,
+                    seconds=seconds,
+                    failed=status >= 500,
+                    status=status,
+                )
         return response
 
     return observe

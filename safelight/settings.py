@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         default="info", description="The least severe level that is written."
     )
 
+    tracing: bool = Field(
+        default=False,
+        description="Whether spans are sent by OpenTelemetry, as its own variables say; needs the "
+        "extra `otel`. A trace's id is the image's.",
+    )
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment, or raise `InvalidSettings` with every fault in it."""

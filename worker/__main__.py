@@ -20,6 +20,7 @@ from safelight.imaging.spool import Spool
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
 from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
+from safelight.tracing import Spans, tracing
 from worker.admin import Health, make_admin_app, serve
 from worker.breaker import Breaker
 from worker.consumer import Consumer
@@ -79,9 +80,11 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
             )
         )
         log.info("started", slots=settings.slots, webp_encoder=pool.webp_encoder)
+        # After the children's server, which must not inherit its thread.
+        spans = stack.enter_context(tracing(wanted=settings.tracing, service="worker"))
         spool = stack.enter_context(Spool(settings.spool))
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
-        processor = await build_processor(settings, presets, aws, pool, spool, metrics)
+        processor = await build_processor(settings, presets, aws, pool, spool, metrics, spans)
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
         url = settings.dead_letter_queue_url
         dead_letters = await aws.queue(url) if url else None
@@ -109,6 +112,7 @@ async def build_processor(
     pool: RenderPool,
     spool: Spool,
     metrics: WorkerMetrics,
+    spans: Spans,
 ) -> Processor:
     """Put a processor and its collaborators together."""
     admission = Admission(settings.memory_budget_bytes, wait=metrics.stages.labels("admit"))
@@ -122,7 +126,7 @@ async def build_processor(
         presets=presets,
         admission=admission,
         spool=spool,
-        observer=Observer(metrics),
+        observer=Observer(metrics, spans=spans),
         uploads_bucket=settings.uploads_bucket,
         max_bytes=settings.max_bytes,
     )

@@ -7,12 +7,13 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from structlog.contextvars import bind_contextvars, unbind_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars, unbind_contextvars
 
 from safelight.aws.records import Commit
 from safelight.demand import Demand
 from safelight.imaging.render import Rendering
 from safelight.record import COMPRESSED, Record, Status
+from safelight.tracing import OFF, Spans
 from worker.events import Upload
 from worker.metrics import WorkerMetrics
 
@@ -20,26 +21,34 @@ from worker.metrics import WorkerMetrics
 class Observer:
     """The processor's witness: stages timed, outcomes counted, facts bound to the log."""
 
-    def __init__(self, metrics: WorkerMetrics) -> None:
+    def __init__(self, metrics: WorkerMetrics, *, spans: Spans = OFF) -> None:
         self._metrics = metrics
+        self._spans = spans
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage of the way, also when it fails."""
         started = time.perf_counter()
         bind_contextvars(stage=name)
+        failed = True
         try:
             yield
+            failed = False
         finally:
             seconds = time.perf_counter() - started
             self._metrics.stages.labels(name).observe(seconds)
+            self._spans.add(name, get_contextvars().get("image_id"), seconds=seconds, failed=failed)
             bind_contextvars(**{f"{name}_seconds": round(seconds, 4)})
 
     def began(self, upload: Upload) -> None:
         """Name the upload in the log from here on, and forget what was said of another."""
         unbind_contextvars("outcome", "reason", "detail", "render_cpu_seconds", "stage")
         bind_contextvars(image_id=upload.image_id, revision=upload.revision, key=upload.key)
-        self._metrics.event_lag.observe(max(0.0, time.time() - upload.happened_at))
+        lag = max(0.0, time.time() - upload.happened_at)
+        self._metrics.event_lag.observe(lag)
+        if trace_id := self._spans.trace_id(upload.image_id):
+            bind_contextvars(trace_id=trace_id)
+        self._spans.add("wait", upload.image_id, seconds=lag, revision=upload.revision)
 
     def rendered(self, rendering: Rendering) -> None:
         """Measure what a child made."""
