@@ -111,7 +111,6 @@ PROBES: Mapping[Permission, Probe] = {
     Permission("s3:ListBucket", "UploadsBucket"): _list(UPLOADS[0], "list_objects_v2"),
     Permission("s3:ListBucket", "AssetsBucket"): _list(ASSETS[0], "list_objects_v2"),
     Permission("s3:ListBucketVersions", "UploadsBucket"): _list(UPLOADS[0], "list_object_versions"),
-    Permission("s3:ListBucketVersions", "AssetsBucket"): _list(ASSETS[0], "list_object_versions"),
     # Gives a message back at once, if there is one: that counts as one more receive of it.
     Permission("sqs:ReceiveMessage", "Queue"): lambda at: at.sqs.receive_message(
         QueueUrl=at.settings.queue_url, VisibilityTimeout=0, WaitTimeSeconds=0

@@ -19,7 +19,7 @@ import pytest_asyncio
 from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import Child
 from ops.local.system import LOCAL_SETTINGS, LocalSystem
-from tests.support.faults.proxy import Answer, Call, Rule
+from tests.support.faults.proxy import Answer, Call, FaultProxy, Rule
 from tests.support.faults.rig import Rig, open_rig
 from tests.support.permissions import (
     Permission,
@@ -115,6 +115,80 @@ async def test_a_worker_needs_every_permission_of_its_policy(
             await refusals.came.wait()
         expected = OPERATIONS.get(permission.action, permission.action.partition(":")[2])
         assert set(refusals.operations) == {expected}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def settled(
+    emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Rig]:
+    """A stack with a worker that holds its whole policy."""
+    async with open_rig(emulator, tmp_path_factory.mktemp("delivery"), name="delivery") as rig:
+        await rig.worker()
+        yield rig
+
+
+async def three_images(rig: Rig) -> tuple[str, str, str]:
+    """Settle three images: an ordinary one, one without a version, one whose source is gone."""
+    ordinary = await rig.injector.upload(CAT)
+    unversioned = replace(await rig.injector.put(CAT), version_id=None)
+    gone = await rig.injector.put(CAT)
+    await rig.injector.tell(unversioned, gone)
+    await rig.until_empty()
+    await rig.injector.remove(gone, version=True)
+    return ordinary.image_id, unversioned.image_id, gone.image_id
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("permission", [None, *permissions_of("DeliveryPolicy")], ids=str)
+async def test_delivery_needs_every_permission_of_its_policy(
+    emulator: Emulator, settled: Rig, tmp_path: Path, permission: Permission | None
+) -> None:
+    principal = settled.stack.delivery
+    if permission:
+        principal = await principal_without(emulator.account, permission, stack="delivery")
+    ordinary, unversioned, gone = await three_images(settled)
+    refusals = Refusals()
+    async with FaultProxy(emulator.endpoint_url, seed=0) as proxy, aiohttp.ClientSession() as http:
+        hiding = hiding_what_is_gone(emulator.account.as_principal(principal))
+        proxy.add(Rule("GetObject", hiding))
+        proxy.watch(refusals.see)
+        child = Child(
+            "api",
+            [sys.executable, "-m", "api"],
+            environment={
+                **principal.environment(proxy.url),
+                **LOCAL_SETTINGS,
+                **settled.stack.settings(),
+                "SAFELIGHT_ROLES": "delivery",
+                "SAFELIGHT_PORT": "0",
+                "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
+                "SAFELIGHT_SPOOL": str(tmp_path),
+                "SAFELIGHT_QUEUE_URL": settled.stack.queue_url,
+                "SAFELIGHT_AVIF_WAIT_PIXELS": "1",
+            },
+            log=tmp_path / "api.log",
+            directory=ROOT,
+        )
+        try:
+            url = await child.listening()
+            statuses = []
+            for path, accept in (
+                (f"small/{ordinary}.jpg", "*/*"),  # is stored
+                (f"small/{ordinary}.webp", "*/*"),  # has to be rendered
+                (f"medium/{ordinary}", "image/avif,image/webp,*/*"),  # is left to the workers
+                (f"small/{unversioned}.webp", "*/*"),
+                (f"small/{gone}.webp", "*/*"),
+            ):
+                async with http.get(f"{url}/{path}", headers={"Accept": accept}) as answer:
+                    statuses.append(answer.status)
+        finally:
+            await child.stop()
+    if permission is None:
+        assert (refusals.operations, statuses) == ([], [200, 200, 200, 200, 404])
+    else:
+        expected = OPERATIONS.get(permission.action, permission.action.partition(":")[2])
+        assert set(refusals.operations) == {expected}, statuses
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
