@@ -243,6 +243,10 @@ BY_NAME: Mapping[str, Format] = MappingProxyType(
 )
 READABLE = tuple(format for format in FORMATS if format.readable)
 WRITABLE = tuple(format for format in FORMATS if format.writable)
+WRITABLE_WORDS: Mapping[str, str] = MappingProxyType(
+    {word: format.name for format in WRITABLE for word in (format.extension, format.name)}
+)
+"""What URLs call a format that can be written, its extension or its name -> its name."""
 
 
 def equivalent_quality(quality: int | None, scale: Format, format: Format) -> int | None:

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 
 from api.delivery.signing import PARAMETERS
 from api.problems import Problem, Refusal
-from safelight.formats import WRITABLE
+from safelight.formats import WRITABLE_WORDS
 from safelight.presets import Preset
 
-_FORMATS = {format.extension: format.name for format in WRITABLE} | {
-    format.name: format.name for format in WRITABLE
-}
-"""Extension or name -> format."""
 OWN = frozenset({"format", "download"})
 OF_ALIASES = frozenset({"preset"})
 """Query parameters that a delivery URL may have beside its signature's; the last by alias only."""
@@ -46,11 +42,11 @@ class Asked:
             if name not in known:
                 raise _refused(f"There is no query parameter {name[:40]!r} here.")
         named = query.get("format", extension)
-        if named is not None and named not in _FORMATS:
-            raise _refused(f"{named[:40]!r} is no format; there are {_listed(_FORMATS)}.")
+        if named is not None and named not in WRITABLE_WORDS:
+            raise _refused(f"{named[:40]!r} is no format; there are {_listed(WRITABLE_WORDS)}.")
         if query.get("download", "1") != "1":
             raise _refused("`download` is 1 or not there.")
-        format = None if named is None else _FORMATS[named]
+        format = None if named is None else WRITABLE_WORDS[named]
         return cls(format=format, download="download" in query)
 
     def formats(self, preset: Preset) -> tuple[str, ...]:

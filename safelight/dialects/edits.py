@@ -13,11 +13,12 @@ from safelight.dialects.arguments import Colour
 from safelight.dialects.errors import InvalidOption
 from safelight.dialects.operations import Operation, operation
 from safelight.dialects.options import Options, Trim
+from safelight.dialects.request import format_called
+from safelight.formats import WRITABLE_WORDS
 from safelight.presets import ATTENTION, GRAVITIES
 
 _FITS = {"cover": "cover", "contain": "contain", "fill": "fill", "inside": "inside",
          "outside": "outside"}  # fmt: skip
-_FORMATS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "avif": "avif"}
 _PLACES = {"top": "north", "bottom": "south", "left": "west", "right": "east", "center": "centre"}
 _BLUR = 1.0
 """What `blur: true` means here: sharp's own is a 3 x 3 box, about as wide."""
@@ -305,8 +306,7 @@ def _overlay(draft: Draft, name: str, value: Any) -> None:
 
 
 def _format(draft: Draft, name: str, value: Any) -> None:
-    word = str(value).lower()
-    draft.format = _FORMATS[word] if word in _FORMATS else _no_such(name, value, _FORMATS)
+    draft.format = format_called(name, str(value).lower())
 
 
 def _quality(draft: Draft, _: str, value: Any) -> None:
@@ -316,7 +316,7 @@ def _quality(draft: Draft, _: str, value: Any) -> None:
 def _encoded(draft: Draft, name: str, value: Any) -> None:
     for word, said in value.items():
         if word in ("quality", "q"):
-            draft.qualities[_FORMATS[name]] = round(_number(said))
+            draft.qualities[WRITABLE_WORDS[name]] = round(_number(said))
         else:
             raise InvalidOption(f"{name}.{word}"[:60], "is not understood")
 

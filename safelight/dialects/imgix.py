@@ -21,6 +21,7 @@ from safelight.dialects.options import Crop, Options, Point, Trim
 from safelight.dialects.request import Request, moment, number, source_of, whole
 from safelight.dialects.rows import Row, accepted, nothing, refused
 from safelight.dialects.signatures import Signed
+from safelight.formats import WRITABLE_WORDS
 from safelight.presets import GRAVITIES
 
 _FITS = {
@@ -28,7 +29,7 @@ _FITS = {
     "min": ("cover", False), "scale": ("fill", True), "fill": ("contain", True),
     "fillmax": ("contain", False),
 }  # fmt: skip
-_FORMATS = {"jpg": "jpeg", "pjpg": "jpeg", "png": "png", "webp": "webp", "avif": "avif"}
+_FORMATS = {**WRITABLE_WORDS, "pjpg": "jpeg"}
 _CROPS = {"left": (0.0, None), "right": (1.0, None), "top": (None, 0.0), "bottom": (None, 1.0)}
 
 

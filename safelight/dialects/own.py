@@ -13,17 +13,13 @@ from urllib.parse import quote, unquote
 from safelight.dialects.canonical import NOTHING, read_options
 from safelight.dialects.errors import InvalidOption, UnknownPath
 from safelight.dialects.options import Options
-from safelight.dialects.request import Request, moment, source_of
+from safelight.dialects.request import Request, format_called, moment, source_of
 from safelight.dialects.signatures import Signed, base64url, digest
-from safelight.formats import WRITABLE
 from safelight.keys import is_image_id
 
 PREFIX = "/s/"
 _EXPIRES = "expires="
 _SAFE = "/,=:@~"
-_EXTENSIONS = {format.extension: format.name for format in WRITABLE} | {
-    format.name: format.name for format in WRITABLE
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +88,7 @@ def _without_expiry(words: str) -> tuple[str, datetime | None]:
 
 
 def _in_format_of(options: Options, extension: str) -> Options:
-    name = _EXTENSIONS.get(extension)
-    if name is None:
-        known = ", ".join(sorted(_EXTENSIONS))
-        raise InvalidOption("extension", f"must be one of {known}; found {extension[:20]!r}")
+    name = format_called("extension", extension)
     if options.format not in (None, name):
         raise InvalidOption("format", f"is {options.format}, but the extension says {name}")
     return options.in_format(name)

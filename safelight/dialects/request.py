@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from safelight.dialects.arguments import read_number
 from safelight.dialects.errors import InvalidOption
 from safelight.dialects.options import Options
+from safelight.formats import WRITABLE_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,14 @@ def whole(option: str, text: str) -> int:
     except ValueError as error:
         message = f"expected a whole number; found {text[:40]!r}"
         raise InvalidOption(option, message) from error
+
+
+def format_called(option: str, text: str) -> str:
+    """Read an option that is the name of a format that can be written, or its extension."""
+    if text not in WRITABLE_WORDS:
+        known = ", ".join(WRITABLE_WORDS)
+        raise InvalidOption(option, f"must be one of {known}; found {text[:40]!r}")
+    return WRITABLE_WORDS[text]
 
 
 def number(option: str, text: str) -> float:

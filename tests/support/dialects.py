@@ -7,11 +7,11 @@ from safelight.dialects.arguments import COLOURS
 from safelight.dialects.canonical import FORMS
 from safelight.dialects.edits import EDITS
 from safelight.dialects.imgix import OPTIONS as IMGIX
-from safelight.dialects.imgproxy import LONG_NAMES
-from safelight.dialects.imgproxy import OPTIONS as IMGPROXY
+from safelight.dialects.imgproxy_options import LONG_NAMES
+from safelight.dialects.imgproxy_options import OPTIONS as IMGPROXY
 from safelight.dialects.operations import KINDS, MAX_OPERATIONS, MAX_SIDE
 from safelight.dialects.options import FITS, MAX_PIXELS
-from safelight.dialects.thumbor import FILTERS
+from safelight.dialects.thumbor_filters import FILTERS
 
 Rows = Iterable[tuple[str, ...]]
 

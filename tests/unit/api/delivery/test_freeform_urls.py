@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from safelight.dialects.thumbor import Thumbor
 from tests.support import pictures
 from tests.unit.api.delivery.conftest import PRESETS
 from tests.unit.api.delivery.gallery import BROWSER, IMAGE_ID, OTHER_ID, SOURCE, Gallery
-from tests.unit.dialects.test_dialects import url_of
+from tests.unit.dialects.test_dialects import dialect, url_of
+from tests.unit.dialects.urls import URLS
 
 OWN = Own(
     keys=("web:a-secret-of-the-web", "alices:a-secret-of-alice:alice", "bobs:" + "b" * 16 + ":bob")
@@ -201,3 +203,26 @@ def test_every_dialect_has_a_public_route() -> None:
     for name in DIALECTS:
         prefix = "/s/" if name == "own" else f"/{name}/"
         assert f"{prefix}{{freeform}}" in PUBLIC_ROUTES
+
+
+LOGO = pictures.encoded(Image.new("RGB", (6, 4), (0, 0, 255)), "PNG")
+
+
+async def test_every_url_of_the_table_is_delivered(open_: Any) -> None:
+    """No URL that a dialect understands is more than delivery can do, and none gives a 500."""
+    known = tuple(dialect(name) for name in DIALECTS)
+    aliases = tuple(
+        Alias(name=name, bucket=name, presets=("small",)) for name in ("avatars", "photos", "logos")
+    )
+    gallery: Gallery = await open_(*PRESETS, dialects=Dialects(known=known), aliases=aliases)
+    for key in ("a.jpg", "a.png", "a/b.jpg"):
+        gallery.elsewhere.upload(key, SOURCE)
+    gallery.elsewhere.upload("red.png", LOGO)
+    delivered = 0
+    for name, wanted, _ in URLS:
+        ours = re.sub(r"(^|/)(a\.(?:jpg|png))(?=$|[?@])", r"\1avatars/\2", wanted)
+        path, query = url_of(dialect(name), ours)
+        answer, body = await gallery.ask(f"{path}?{query}" if query else path)
+        assert answer.status in (200, 404), (name, ours, body)
+        delivered += answer.status == 200
+    assert delivered >= 200
