@@ -131,6 +131,7 @@ def make_app(
         uploads=presigner is not None,
         presets=delivery.presets if delivery is not None else (),
         aliases=delivery.aliases if delivery is not None else (),
+        freeform=bool(delivery and delivery.freeform and "/s/" in delivery.freeform.prefixes),
     )
     app.router.add_get("/openapi.json", _serve(document))
     if delivery is not None and delivery.freeform is not None:

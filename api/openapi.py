@@ -93,6 +93,13 @@ _PARAMETERS: Mapping[str, Schema] = {
         "pattern": "^[a-z][a-z0-9_-]*-[0-9a-f]{12}\\.(avif|webp|jpg|png)$",
         "description": "Preset, fingerprint and extension.",
     },
+    "signature": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
+    "options": {"type": "string", "examples": ["box=300x200,fit=cover", "_"]},
+    "source": {
+        "type": "string",
+        "description": "An image id, with an extension that says the format or without, or an "
+        "alias and an object's path below it; slashes stay.",
+    },
     "path": {"type": "string", "description": "The rest of the object's key; slashes stay."},
     "image": {
         "type": "string",
@@ -153,6 +160,7 @@ _PRESET_PARAMETER = {
     "description": "One of the alias's; by default its first.",
     "schema": {"type": "string"},
 }
+_OF_FREEFORM = "/s/{signature}/{options}/{source}"
 _OF_UPLOADS = frozenset({"/v1/uploads", "/v1/images/{imageId}"})
 _TEXT = Answer(description="Yes.", media_type="text/plain")
 _IMAGE_HEADERS = ("ETag", "Retry-After")
@@ -218,6 +226,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="get",
+        path=_OF_FREEFORM,
+        summary="Deliver what a signed free-form URL asks for; docs/dialects.md has the grammar",
+        answers=_PICTURE_ANSWERS | _WAITING,
+        problems=(*_PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
+        public=True,
+    ),
+    Operation(
+        method="get",
         path="/healthz",
         summary="Is the process alive?",
         answers={200: _TEXT},
@@ -262,8 +278,9 @@ def document(
     uploads: bool = True,
     presets: Collection[str] = (),
     aliases: Collection[str] = (),
+    freeform: bool = False,
 ) -> Schema:
-    """Make the document of what is served: uploads, and the delivery by presets and aliases.
+    """Make the document of what is served: uploads, and delivery by presets, aliases and options.
 
     `anonymous` leaves out the credentials that nobody asks for.
     """
@@ -279,7 +296,9 @@ def document(
     paths = {
         path: {row.method: _operation(row, anonymous=anonymous) for row in rows}
         for path, rows in groupby(OPERATIONS, key=lambda row: row.path)
-        if (uploads or path not in _OF_UPLOADS) and names.get(path, True)
+        if (uploads or path not in _OF_UPLOADS)
+        and (freeform or path != _OF_FREEFORM)
+        and names.get(path, True)
     }
     for path in {"/{preset}/{image}", "/{alias}/{path}"} & paths.keys():
         paths[path]["get"]["parameters"][0]["schema"]["enum"] = list(names[path])

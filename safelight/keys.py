@@ -27,7 +27,8 @@ No user can have this id."""
 _IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ASSET_KEY = re.compile(
     rf"{ASSETS_PREFIX}(?P<image_id>[^/]+)/(?P<revision>[^/]+)"
-    r"/(?P<preset>[a-z][a-z0-9_-]*)-(?P<fingerprint>[0-9a-f]{12})\.(?P<extension>[a-z]+)"
+    r"/(?P<preset>[a-z][a-z0-9_-]*)-(?P<fingerprint>[0-9a-f]{12}(?:[0-9a-f]{12})?)"
+    r"\.(?P<extension>[a-z]+)"
 )
 
 

@@ -51,6 +51,7 @@ async def test_a_wish_is_rendered_once_and_found_again(gallery: Gallery) -> None
     assert (answer.status, answer.content_type) == (200, "image/webp")
     assert size_of(body) == (20, 20)
     assert answer.headers["Cache-Control"] == "public, max-age=600"
+    assert f"img-{IMAGE_ID}," in answer.headers["x-amz-meta-cache-tag"]
     assert "rendered" in answer.headers["Server-Timing"]
     again, stored = await gallery.ask(path)
     assert stored == body
