@@ -89,3 +89,15 @@ def test_what_is_mounted_is_there() -> None:
             source = volume.partition(":")[0]
             if source.startswith("./"):
                 assert (ROOT / source).exists(), source
+
+
+def test_prometheus_asks_every_program() -> None:
+    told = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.compose.yml").read_text())
+    asked = {
+        (name, found["port"])
+        for job in told["scrape_configs"]
+        for found in job["dns_sd_configs"]
+        for name in found["names"]
+    }
+    ports = {name: int(ALL[name]["healthcheck"]["test"][2]) for name in OURS}
+    assert asked == set(ports.items())
