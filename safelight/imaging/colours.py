@@ -4,6 +4,7 @@ from itertools import chain, product
 
 import pyvips
 
+from safelight.imaging.hdr import is_hdr, shown_as_srgb
 from safelight.imaging.probe import ICC
 
 _OPAQUE, _OPAQUE_16 = 255, 65_535
@@ -15,6 +16,8 @@ _INK_BANDS = 4
 
 def converted(image: pyvips.Image, colour: str) -> pyvips.Image:
     """Convert whatever the picture's colours are to 8-bit `srgb` or `p3`; alpha kept."""
+    if is_hdr(image):
+        return shown_as_srgb(image)
     if image.get_typeof(ICC):
         image = _by_profile(image, colour)
     if image.interpretation == "cmyk":

@@ -15,6 +15,7 @@ import pyvips
 
 from safelight.formats import READABLE, WRITABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
+from safelight.imaging.hdr import with_its_coding
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Read the gain map in a JPEG, which is a JPEG itself."""
@@ -69,8 +70,10 @@ def open_image(
     What libvips decodes is decoded only when its pixels are asked for; damage shows then.
     """
     if decode := DECODES.get(format.name):
-        return decode(path)
-    return _load(path, format, accept_damaged=accept_damaged, shrink=shrink, frames=frames)
+        image = decode(path)
+    else:
+        image = _load(path, format, accept_damaged=accept_damaged, shrink=shrink, frames=frames)
+    return with_its_coding(image, path) if format.coding else image
 
 
 def _load(

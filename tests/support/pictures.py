@@ -185,6 +185,29 @@ def deep_heic(picture: Image.Image) -> bytes:
     return into.getvalue()
 
 
+def hdr(format: str, transfer: int, *levels: float) -> bytes:
+    """Stripes of grey from left to right, whose numbers of 0 to 1 say light by PQ (16) or HLG (18).
+
+    Pillow's AVIF is told afterwards, in its `colr` box.
+    """
+    row = np.repeat(np.array(levels), 40)
+    picture = np.tile(row[None, :, None], (40, 1, 3))
+    size = (picture.shape[1], picture.shape[0])
+    if format == "AVIF":
+        plain = encoded(
+            Image.fromarray((picture * 255).round().astype(np.uint8)), "AVIF", quality=95
+        )
+        at = plain.index(b"colrnclx") + len(b"colrnclx")
+        return plain[:at] + struct.pack(">HH", 9, transfer) + plain[at + 4 :]
+    into = io.BytesIO()
+    numbers = (picture * 65_535).round().astype(np.uint16).tobytes()
+    pillow_heif.from_bytes(mode="RGB;16", size=size, data=numbers).save(
+        into, quality=95, color_primaries=9, transfer_characteristics=transfer,
+        matrix_coefficients=9, full_range_flag=1,
+    )  # fmt: skip
+    return into.getvalue()
+
+
 def heic_of_two(primary: int) -> bytes:
     """A red and a green picture; one of them is the primary one."""
     file = pillow_heif.from_pillow(Image.new("RGB", (40, 20), RED))

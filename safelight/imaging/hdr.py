@@ -1,0 +1,92 @@
+"""Brings the light of HDR pictures, coded as PQ or HLG, down to what sRGB can show.
+
+AVIF and HEIC name their coding by numbers (ITU-T H.273, 8.1 and 8.2; a `colr` box of type `nclx`,
+ISO/IEC 23008-12, 6.5.5). Shown as if they were sRGB, such pictures look dull and grey. White is
+203 cd/m2 here (ITU-R BT.2408); what is brighter is rolled off, colour by colour.
+"""
+
+import struct
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import pyvips
+
+_CODING = "safelight-light"
+_HEADER_BYTES = 64 * 1024
+_BOX = b"colrnclx"
+_PQ, _HLG = 16, 18
+_WHITE = 203
+"""cd/m2 of a sheet of white paper."""
+_PQ_MOST, _HLG_MOST = 10_000, 1_000
+"""cd/m2 of the largest number; HLG's is that of the display it is meant for."""
+_HLG_SYSTEM_GAMMA = 1.2
+_KNEE = 0.8
+"""Up to this share of white, light stays as it is."""
+_TO_SRGB: Mapping[int, list[list[float]]] = MappingProxyType(
+    {
+        9: [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
+        12: [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
+    }
+)
+"""Linear light of BT.2020 and of Display P3 in sRGB's primaries."""
+_SAME = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def with_its_coding(image: pyvips.Image, path: Path) -> pyvips.Image:
+    """Note on a decoded AVIF or HEIC how its file codes light, if that is PQ or HLG."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    at = head.find(_BOX) + len(_BOX)
+    if at < len(_BOX) or len(head) < at + 4:
+        return image
+    primaries, transfer = struct.unpack_from(">HH", head, at)
+    if transfer not in (_PQ, _HLG) or image.interpretation not in ("srgb", "rgb16"):
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.array_int_type, _CODING, [primaries, transfer])
+    return image
+
+
+def is_hdr(image: pyvips.Image) -> bool:
+    """Tell whether the picture's light is coded as PQ or HLG."""
+    return bool(image.get_typeof(_CODING))
+
+
+def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
+    """Convert to 8-bit sRGB; alpha kept."""
+    primaries, transfer = image.get(_CODING)
+    deep = image if image.format == "ushort" else (image * 257).cast("ushort")
+    light = deep.extract_band(0, n=3).maplut(_light(transfer))
+    linear = light.recomb(pyvips.Image.new_from_array(_TO_SRGB.get(primaries, _SAME)))
+    rgb = linear.copy(interpretation="scrgb").colourspace("srgb").cast("uchar")
+    if not image.hasalpha():
+        return rgb
+    alpha = (deep.extract_band(3) / 257).cast("uchar")
+    return rgb.bandjoin(alpha).copy(interpretation="srgb")
+
+
+@cache
+def _light(transfer: int) -> pyvips.Image:
+    """Make the table from 16-bit numbers to light of which 1 is white, rolled off to 1."""
+    numbers = pyvips.Image.identity(ushort=True) / 65_535
+    light = _from_pq(numbers) if transfer == _PQ else _from_hlg(numbers)
+    room = 1 - _KNEE
+    rolled_off = 1 - ((_KNEE - light) / room).exp() * room
+    return (light > _KNEE).ifthenelse(rolled_off, light).cast("float").copy_memory()
+
+
+def _from_pq(numbers: pyvips.Image) -> pyvips.Image:
+    """Decode PQ (ITU-R BT.2100, table 4)."""
+    m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
+    power = numbers ** (1 / m2)
+    above = (power > c1).ifthenelse(power - c1, 0)
+    return (above / (c2 - c3 * power)) ** (1 / m1) * (_PQ_MOST / _WHITE)
+
+
+def _from_hlg(numbers: pyvips.Image) -> pyvips.Image:
+    """Decode HLG and show it on its display (ITU-R BT.2100, table 5), colour by colour."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = (numbers <= 0.5).ifthenelse(numbers**2 / 3, (((numbers - c) / a).exp() + b) / 12)
+    return scene**_HLG_SYSTEM_GAMMA * (_HLG_MOST / _WHITE)
