@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest_asyncio
 
 from ops.local.emulator import ROOT
 from ops.local.system import LocalSystem
+from tests.acceptance.conftest import KEYS
 from tests.support.dashboards import dashboards
 from tests.support.declared import rules
 from tests.support.person import Person
@@ -32,11 +34,22 @@ RECORDED = [pytest.param(rule["record"], id=rule["record"]) for rule in rules("r
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system() -> AsyncIterator[LocalSystem]:
+    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
+    async with LocalSystem(delivers=True, api_settings={"SAFELIGHT_API_KEYS": hashes}) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def prometheus(
     system: LocalSystem, alice: Person, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Prometheus]:
     """One that has seen pictures completed and rejected, and then a topic that is gone."""
-    jobs = {"api": [system.api_url], "worker": list(system.worker_urls.values())}
+    jobs = {
+        "api": [system.api_url],
+        "delivery": [system.delivery_url],
+        "worker": list(system.worker_urls.values()),
+    }
     directory: Path = tmp_path_factory.mktemp("prometheus")
     async with Prometheus(directory, jobs) as running:
         await asyncio.sleep(3)  # a first value of everything, from which rates rise

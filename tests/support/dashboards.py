@@ -104,6 +104,17 @@ FLOW = Dashboard(
             "percentunit",
             {w: f"safelight:late:ratio{w}" for w in ("5m", "1h", "6h", "3d")},
         ),
+        Panel(
+            "Delivered, a second", "short", rate_by("safelight_delivery_pictures_total", "outcome")
+        ),
+        Panel(
+            "Renders on demand",
+            "short",
+            {
+                "under way": "sum(safelight_delivery_renders_under_way)",
+                "room": "sum(safelight_delivery_renders_room)",
+            },
+        ),
     ),
 )
 

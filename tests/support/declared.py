@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from api.metrics import ApiMetrics
+from api.metrics import ApiMetrics, DeliveryMetrics
 from safelight.errors import Reason
 from safelight.telemetry import ProcessMetrics
 from worker.metrics import WorkerMetrics
@@ -43,6 +43,7 @@ def declared() -> dict[str, Series]:
     owners = (
         ProcessMetrics(registry, service="test"),
         ApiMetrics(registry),
+        DeliveryMetrics(registry),
         WorkerMetrics(registry),
     )
     found = {name: Series(labels) for name, labels in OF_PROMETHEUS.items()}

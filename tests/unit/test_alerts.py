@@ -14,6 +14,7 @@ import yaml
 
 from ops.__main__ import app
 from ops.cloudformation import Template
+from tests.support.dashboards import dashboards
 from tests.support.declared import PROMETHEUS, ROOT, Series, faults, known, rules
 
 PROMTOOL, AMTOOL = shutil.which("promtool"), shutil.which("amtool")
@@ -134,10 +135,27 @@ def test_what_the_alertmanager_silences_are_alerts() -> None:
     assert named <= set(NAMES)
 
 
+@needs_promtool
+def test_prometheus_takes_every_expression_of_the_dashboards(tmp_path: Path) -> None:
+    """Ours is another parser: Prometheus's own must agree."""
+    expressions = [
+        expr for page in dashboards() for one in page.panels for expr in one.lines.values()
+    ]
+    rules = [{"record": f"line:{number}", "expr": e} for number, e in enumerate(expressions)]
+    path = tmp_path / "lines.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "lines", "rules": rules}]}))
+    run = promtool("check", "rules", str(path))
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def test_both_configurations_scrape_the_same_jobs() -> None:
     for name in ("prometheus.ecs.yml", "prometheus.compose.yml"):
         config = yaml.safe_load((PROMETHEUS / name).read_text())
-        assert [job["job_name"] for job in config["scrape_configs"]] == ["api", "worker"]
+        assert [job["job_name"] for job in config["scrape_configs"]] == [
+            "api",
+            "delivery",
+            "worker",
+        ]
         assert config["rule_files"] == ["recording.yml", "alerts.yml"]
 
 
