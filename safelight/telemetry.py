@@ -93,9 +93,15 @@ def make_registry() -> CollectorRegistry:
 
 
 def serve_metrics(registry: CollectorRegistry) -> Handler:
-    """Answer a scrape in the one form that every scraper reads: nothing is negotiated."""
+    """Answer a scrape in the one form that every scraper reads: nothing is negotiated.
 
-    async def metrics(_: web.Request) -> web.Response:
+    A path that is only another spelling is not found, since a load balancer that keeps strangers
+    from `/metrics` may not know it for the same.
+    """
+
+    async def metrics(request: web.Request) -> web.Response:
+        if request.raw_path.partition("?")[0] != "/metrics":
+            raise web.HTTPNotFound
         return web.Response(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -38,8 +38,8 @@ function negotiated(accept) {
         return JPEG;
     }
     var q = qualities(accept);
-    var avif = first([q['image/avif']]);
-    var webp = first([q['image/webp']]);
+    var avif = q['image/avif'] || 0;
+    var webp = q['image/webp'] || 0;
     var jpeg = first([q['image/jpeg'], q['image/*'], q['*/*']]);
     if (avif > 0 && webp > 0 && avif >= webp && avif >= jpeg) {
         return AVIF;

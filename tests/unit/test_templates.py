@@ -144,6 +144,34 @@ def test_every_container_is_shut_in(template):
         assert ours["HealthCheck"]["StartPeriod"] > 0
 
 
+def _forwards_to(listens: dict[str, Any]) -> list[str]:
+    actions = [*listens.get("Actions", []), *listens.get("DefaultActions", [])]
+    return [one["TargetGroupArn"] for one in actions if one["Type"] == "forward"]
+
+
+@every_template
+def test_a_service_waits_for_what_forwards_to_its_targets(template):
+    """ECS refuses a target group that no load balancer has."""
+    for name, service in template.of_type("AWS::ECS::Service").items():
+        for balanced in service.get("LoadBalancers", []):
+            awaited = template.resources[template.resources[name]["DependsOn"]]["Properties"]
+            assert balanced["TargetGroupArn"] in _forwards_to(awaited), name
+
+
+@pytest.mark.parametrize("deliver", ["true", "false"])
+def test_strangers_do_not_read_the_metrics(deliver):
+    template = Resolved("services", Deliver=deliver)
+    asked = [
+        rule
+        for rule in template.of_type("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+        for pattern in rule["Conditions"][0]["PathPatternConfig"]["Values"]
+        if fnmatch.fnmatchcase("/metrics", pattern)
+    ]
+    first = min(asked, key=lambda rule: rule["Priority"])
+    (action,) = first["Actions"]
+    assert action == {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+
+
 def test_a_worker_has_time_to_drain():
     (worker, *_) = Resolved("services").properties("WorkerTask")["ContainerDefinitions"]
     environment = {one["Name"]: one["Value"] for one in worker["Environment"]}
@@ -206,6 +234,13 @@ def test_an_own_name_and_its_certificate_go_together():
     assert not Resolved("edge").refusals()
     assert not Resolved("edge", **WHOLE["edge"]).refusals()
     assert Resolved("edge", Host="cdn.example.com").refusals()
+
+
+def test_cloudfronts_names_are_of_one_region():
+    """They are unique in an account: stacks of one name in two regions stand beside each other."""
+    asked = json.dumps(Resolved("edge", **WHOLE["edge"]).resources)
+    names = set(re.findall(r'"Name": "(stack-[^"]+)"', asked))
+    assert names == {f"stack-{of}-eu-central-1" for of in ("accept", "assets", "pictures")}
 
 
 def test_nothing_but_accept_and_known_words_is_in_a_pictures_key():
@@ -366,6 +401,11 @@ def test_a_bucket_is_private_encrypted_and_kept(resources, bucket):
     assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert "BucketEncryption" in properties
     assert resources[bucket]["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+@pytest.mark.parametrize("bucket", ["UploadsBucket", "AssetsBucket"])
+def test_a_bucket_that_is_kept_keeps_its_policy(resources, bucket):
+    assert resources[f"{bucket}Policy"]["DeletionPolicy"] == resources[bucket]["DeletionPolicy"]
 
 
 @pytest.mark.parametrize("bucket", ["UploadsBucket", "AssetsBucket"])

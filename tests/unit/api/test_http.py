@@ -167,6 +167,22 @@ async def test_the_labels_of_the_metrics_are_a_closed_set(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (b"/metrics", 200),
+        (b"/metrics?name[]=up", 200),
+        (b"/%6Detrics", 404),
+        (b"/x/../metrics", 404),
+        (b"http://x/metrics", 404),
+    ],
+)
+async def test_metrics_have_one_spelling(api: Api, path: bytes, status: int) -> None:
+    """A load balancer keeps strangers from `/metrics`, and may not know another for the same."""
+    answer = await api.send(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+    assert int(answer.split()[1]) == status
+
+
+@pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
         (JSON + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}   ", 400),
