@@ -42,13 +42,12 @@ class AwsHandler:
         pairs = query.split("&") if query else []
         given = [pair.partition("=")[2] for pair in pairs if pair.startswith("signature=")]
         rest = [pair for pair in pairs if not pair.startswith("signature=")]
-        if not given:
-            raise BadSignature("needs ?signature=; unsigned requests are not answered")
+        if len(given) != 1:
+            raise BadSignature("needs one ?signature=; unsigned requests are not answered")
         ordered = "&".join(sorted(rest))
         message = f"{path}?{ordered}" if ordered else path
-        return Signed(
-            given=unquote(given[0]), messages=(message,), target=path, query="&".join(rest)
-        )
+        # What is read is what was signed: in another order it could be another wish.
+        return Signed(given=given[0], messages=(message,), target=path, query=ordered)
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""

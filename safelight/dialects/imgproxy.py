@@ -23,7 +23,7 @@ from safelight.dialects.imgproxy_options import (
 from safelight.dialects.operations import Operation, operation
 from safelight.dialects.options import Crop, Options, Point
 from safelight.dialects.request import Request, format_called, source_of
-from safelight.dialects.signatures import Signed, base64url, digest
+from safelight.dialects.signatures import Signed, base64url, digest, refuse_query
 from safelight.presets import ATTENTION, GRAVITIES
 
 _FILTER_ORDER = ("blur", "sharpen", "pixelate", "brightness", "contrast", "saturation")
@@ -43,10 +43,10 @@ class Imgproxy:
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`."""
-        given, slash, rest = path.lstrip("/").partition("/")
+        given, slash, rest = path.removeprefix("/").partition("/")
         if not slash or not rest:
             raise UnknownPath("expected /SIGNATURE/OPTIONS/SOURCE")
-        return Signed(given=unquote(given), messages=(f"/{rest}",), target=rest, query=query)
+        return Signed(given=given, messages=(f"/{rest}",), target=rest, query=query)
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message with a key and its salt."""
@@ -64,6 +64,7 @@ class Imgproxy:
 
     def read(self, signed: Signed) -> Request:
         """Read what was signed."""
+        refuse_query(signed)
         words, source, extension = _taken_apart(signed.target)
         draft = Draft(watermark=self.watermark)
         for word in words:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote, unquote
 
-from safelight.dialects.errors import BadSignature
+from safelight.dialects.errors import BadSignature, InvalidOption
 
 _TELLING = 8
 """Characters of a signature that cannot be alike by chance."""
+_LEFT_AS_THEY_ARE = ("/", "/,=:@~", "/!'()*", "/:()!,'*=@&+$;")
+"""What may stand in a path unescaped beside letters, digits and `_.-~`: as Python does it, as
+`safelight sign`, as a browser's scripts, and as RFC 3986 has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,7 @@ class Signed:
     """A URL taken apart: what its signature says, and what it should be the signature of."""
 
     given: str
+    """As it was sent, still escaped: in another spelling it would be one more URL to keep."""
     messages: tuple[str, ...]
     """What may have been signed, the canonical string first: clients differ in what they escape."""
     target: str
@@ -43,7 +47,7 @@ def verify(scheme: Scheme, signed: Signed) -> int:
         number
         for number, key in enumerate(scheme.keys)
         for message in signed.messages
-        if same(scheme.signature(key, message), signed.given)
+        if same(scheme.signature(key, message), signed.given.replace("%3D", "="))
     ]
     if not fits:
         raise BadSignature("the signature does not belong to this path and any key in use")
@@ -53,6 +57,22 @@ def verify(scheme: Scheme, signed: Signed) -> int:
 def same(expected: str, given: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode())
+
+
+def refuse_query(signed: Signed) -> None:
+    """Refuse a query where none is signed, lest one signature fill a cache with copies."""
+    if signed.query:
+        raise InvalidOption(signed.query.partition("=")[0][:40] or "query", "is not signed here")
+
+
+def is_escaped_as_usual(text: str) -> bool:
+    """Tell whether a path is escaped in one of the few ways in which clients do it.
+
+    Where escapes are decoded before the signature is checked, any others would be as many URLs of
+    one picture as a sender likes.
+    """
+    decoded = unquote(text)
+    return any(quote(decoded, safe=safe) == text for safe in _LEFT_AS_THEY_ARE)
 
 
 def digest(key: bytes, message: bytes, algorithm: str) -> bytes:
@@ -67,13 +87,14 @@ def base64url(raw: bytes) -> str:
 
 def differences(scheme: Scheme, signed: Signed) -> Iterator[str]:
     """Find what a signature that does not hold was made of instead: one sentence for each find."""
+    given = unquote(signed.given)
     for number, key in enumerate(scheme.keys, start=1):
         which = f"key {number} of {len(scheme.keys)}"
         for what, message in _near(signed):
             expected = scheme.signature(key, message)
-            if what and same(expected, signed.given):
+            if what and same(expected, given):
                 yield f"it is {which}'s signature of {what}: {message}"
-            elif how := _spelt_otherwise(expected, signed.given):
+            elif how := _spelt_otherwise(expected, given):
                 yield f"it is {which}'s signature{f' of {what}' if what else ''}, {how}"
 
 

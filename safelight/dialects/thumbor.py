@@ -14,7 +14,13 @@ from urllib.parse import unquote
 from safelight.dialects.errors import BadSignature, InvalidOption, UnknownPath
 from safelight.dialects.options import Crop, Options, Trim
 from safelight.dialects.request import Request, number, source_of, whole
-from safelight.dialects.signatures import Signed, base64url, digest
+from safelight.dialects.signatures import (
+    Signed,
+    base64url,
+    digest,
+    is_escaped_as_usual,
+    refuse_query,
+)
 from safelight.dialects.thumbor_filters import FILTERS, Draft
 from safelight.presets import ATTENTION, GRAVITIES
 
@@ -49,15 +55,17 @@ class Thumbor:
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
-        given, slash, rest = path.lstrip("/").partition("/")
+        given, slash, rest = path.removeprefix("/").partition("/")
         if not slash or not rest:
             raise UnknownPath("expected /SIGNATURE/.../IMAGE")
         if given == "unsafe":
             raise BadSignature("unsafe URLs are not answered; sign it")
-        # Some clients sign what they then escape. Decoding twice would let one URL pass for
-        # another, so a path that has an escaped % is taken as it is.
-        messages = [rest] if "%25" in rest else [rest, unquote(rest)]
-        return Signed(given=unquote(given), messages=tuple(messages), target=rest, query=query)
+        # Some clients sign what they then escape. What has a % left once it is decoded is taken as
+        # it is: decoding it again would let one URL pass for another.
+        decoded = unquote(rest)
+        both = "%" not in decoded and is_escaped_as_usual(rest)
+        messages = (rest, decoded) if both else (rest,)
+        return Signed(given=given, messages=messages, target=rest, query=query)
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""
@@ -74,7 +82,8 @@ class Thumbor:
         return self.split(f"/_/{text.lstrip('/').removeprefix('unsafe/')}", "")
 
     def read(self, signed: Signed) -> Request:
-        """Read what was signed. A query is no part of it, and ignored as thumbor does."""
+        """Read what was signed."""
+        refuse_query(signed)
         return read_path(unquote(signed.target), dialect=self.NAME)
 
 

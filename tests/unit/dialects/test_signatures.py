@@ -7,10 +7,11 @@ import hmac
 import pytest
 
 from safelight.dialects.aws import AwsHandler
+from safelight.dialects.errors import BadSignature, InvalidOption, UnknownPath
 from safelight.dialects.imgix import Imgix
 from safelight.dialects.imgproxy import Imgproxy
 from safelight.dialects.own import Own
-from safelight.dialects.signatures import differences
+from safelight.dialects.signatures import differences, verify
 from safelight.dialects.thumbor import Thumbor
 
 GOPHER = "500x500/top/raw.githubusercontent.com/cshum/imagor/master/testdata/gopher.png"
@@ -109,3 +110,68 @@ def test_what_is_like_nothing_is_left_unexplained():
     scheme = Thumbor(keys=(KEY,))
     signed = scheme.split(f"/{thumbors(key='quite another')}/{PATH}", "")
     assert list(differences(scheme, signed)) == []
+
+
+SIGNERS = {
+    "own": (Own(keys=("web:" + "0" * 16,)), "box=20x20/photos/a%20(b)/c.jpg"),
+    "thumbor": (Thumbor(keys=(KEY,)), "20x20/photos/a%20(b).jpg"),
+    "imgproxy": (Imgproxy(keys=("aa" * 16 + ":bb",)), "w:20/plain/photos/a%20b.jpg"),
+    "aws": (AwsHandler(keys=(KEY,)), "photos/a.jpg?blur=2&width=20"),
+    "imgix": (Imgix(keys=(KEY,)), "photos/a.jpg?w=20"),
+}
+
+
+def escaped(text):
+    return "".join(f"%{ord(each):02x}" for each in text)
+
+
+def read_url(of, path, query):
+    signed = of.split(path, query)
+    verify(of, signed)
+    return of.read(signed)
+
+
+@pytest.mark.parametrize("name", SIGNERS)
+def test_one_signature_opens_no_more_urls_than_one(name):
+    """Else whoever has one URL fills a cache with as many copies as they like."""
+    of, wanted = SIGNERS[name]
+    signed = of.unsigned(wanted)
+    signature = of.signature(of.keys[0], signed.messages[0])
+    path, _, query = of.join(signature, signed.target, signed.query).partition("?")
+    assert read_url(of, path, query)
+    others = [
+        (path, f"{query}&x=1" if query else "x=1"),
+        (path, f"&{query}"),
+        (path, f"{query}&" if query else "&"),
+        (path, query.replace("=20", "=%32%30") if query else "%78=1"),
+        (path.replace("photos", escaped("photos")), query),
+        (path.replace("a.jpg", "a%2Ejpg").replace("a%20", "%61%20"), query),
+        (path.replace(signature, escaped(signature)), query.replace(signature, escaped(signature))),
+        (f"/{path}", query),
+        (path.replace("photos/", "photos//"), query),
+    ]
+    if name == "aws":
+        others.append((path, f"{query}&signature=1"))
+    for each in others:
+        with pytest.raises((BadSignature, InvalidOption, UnknownPath)):
+            read_url(of, *each)
+
+
+def test_a_signed_path_is_not_decoded_twice():
+    of = Thumbor(keys=(KEY,))
+    signature = of.signature(KEY, "%320x20/photos/a.jpg")
+    assert read_url(of, f"/{signature}/%320x20/photos/a.jpg", "").options.width == 20
+    with pytest.raises(BadSignature):
+        read_url(of, f"/{signature}/%25320x20/photos/a.jpg", "")
+    with pytest.raises(BadSignature):
+        read_url(of, f"/{signature}/%%3320x20/photos/a.jpg", "")
+
+
+def test_one_signature_of_the_aws_handler_is_one_wish_whatever_the_order():
+    of, _ = SIGNERS["aws"]
+    first, second = "rotate=90&blur=2&sharpen=true", "sharpen=true&rotate=90&blur=2"
+    signature = of.signature(KEY, "/photos/a.jpg?blur=2&rotate=90&sharpen=true")
+    one, another = (
+        read_url(of, "/photos/a.jpg", f"{query}&signature={signature}") for query in (first, second)
+    )
+    assert one == another
