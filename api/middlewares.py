@@ -100,6 +100,8 @@ async def with_problems(request: web.Request, handler: Handler) -> web.StreamRes
     """Answer whatever is raised inside with its problem."""
     try:
         return await handler(request)
+    except web.HTTPRedirection as moved:
+        return web.Response(status=moved.status, headers={"Location": moved.location})
     except web.HTTPException as error:
         refusal = _of_http(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer

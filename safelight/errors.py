@@ -7,6 +7,7 @@
     ├── Unavailable     time: throttled, 5xx, timed out, not connected
     ├── Misconfigured   a person: access denied, no such queue, a clock that is wrong
     └── Refused         a developer: a service does not accept what we ask of it
+        └── Archived    a person: the object has to be taken out of an archive first
 
 Everything else that is raised is a developer's to mend. Foreign errors are translated at the edge
 (`safelight/aws`, `safelight/imaging`), once, with `raise ... from error`.
@@ -92,3 +93,15 @@ class Refused(SafelightError):
     def __init__(self, dependency: str, detail: str) -> None:
         super().__init__(f"{dependency} refused: {detail}")
         self.dependency = dependency
+
+
+class Archived(Refused):
+    """The object is in an archive, of which nothing is read until somebody restores it."""
+
+    def __init__(self, dependency: str, detail: str) -> None:
+        super().__init__(dependency, detail)
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Be copied whole."""
+        return type(self), (self.dependency, self.detail)

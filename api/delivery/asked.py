@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
-from api.delivery.signing import PARAMETERS
+from aiohttp import web
+
+from api.delivery.signing import LEFT_AS_THEY_ARE, PARAMETERS
 from api.problems import Problem, Refusal
 from safelight.formats import WRITABLE_WORDS
 from safelight.presets import Preset
@@ -41,13 +44,12 @@ class Asked:
         for name in query:
             if name not in known:
                 raise _refused(f"There is no query parameter {name[:40]!r} here.")
-        named = query.get("format", extension)
-        if named is not None and named not in WRITABLE_WORDS:
-            raise _refused(f"{named[:40]!r} is no format; there are {_listed(WRITABLE_WORDS)}.")
+        formats = {_format(word) for word in (extension, query.get("format")) if word is not None}
+        if len(formats) > 1:
+            raise _refused("The extension says one format, and `format` another.")
         if query.get("download", "1") != "1":
             raise _refused("`download` is 1 or not there.")
-        format = None if named is None else WRITABLE_WORDS[named]
-        return cls(format=format, download="download" in query)
+        return cls(format=next(iter(formats), None), download="download" in query)
 
     def formats(self, preset: Preset) -> tuple[str, ...]:
         """List what may be answered with; the one that is named, if the preset allows it."""
@@ -57,6 +59,25 @@ class Asked:
             allowed = _listed(preset.deliverable)
             raise _refused(f"{preset.name!r} is not delivered as {self.format}, but as {allowed}.")
         return (self.format,)
+
+
+def in_one_spelling(request: web.Request) -> None:
+    """Send whoever escapes otherwise to the URL's one spelling, lest caches fill with copies."""
+    url = request.rel_url
+    path = quote(request.path, safe=LEFT_AS_THEY_ARE, errors="surrogateescape")
+    query = urlencode(list(request.query.items()), errors="surrogateescape")
+    if not {".", ".."}.isdisjoint(path.split("/")):  # a client would follow them elsewhere
+        raise _refused("The path is no key that is looked for.")
+    if {"%", "+"}.intersection(query):  # clients differ in how they escape it on their way there
+        raise _refused("A query parameter says what none can say.")
+    if (path, query) != (url.raw_path, url.raw_query_string):
+        raise web.HTTPPermanentRedirect(f"{path}?{query}" if query else path)
+
+
+def _format(word: str) -> str:
+    if word not in WRITABLE_WORDS:
+        raise _refused(f"{word[:40]!r} is no format; there are {_listed(WRITABLE_WORDS)}.")
+    return WRITABLE_WORDS[word]
 
 
 def _refused(why: str) -> Refusal:

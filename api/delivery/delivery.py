@@ -24,7 +24,7 @@ from api.delivery.answers import (
     picture,
     tags_of,
 )
-from api.delivery.asked import Asked
+from api.delivery.asked import Asked, in_one_spelling
 from api.delivery.freeform import FreeForm, asked_of, grant_of
 from api.delivery.results import PENDING_SECONDS, STAND_IN, Results, Visit, timed
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
@@ -86,17 +86,19 @@ class Delivery:
 
     async def get(self, request: web.Request) -> web.Response:
         """Deliver a variant of an image."""
+        in_one_spelling(request)
         preset = self.presets[request.match_info["preset"]]
-        image_id, _, extension = request.match_info["image"].partition(".")
+        image_id, dot, extension = request.match_info["image"].partition(".")
 
         async def find(grant: Grant) -> Subject:
             note(request, image_id=image_id[:26])
             return await find_image(image_id, grant, records=self._records, bucket=self._bucket)
 
-        return await self._answer(request, preset, find, extension=extension or None)
+        return await self._answer(request, preset, find, extension=extension if dot else None)
 
     async def get_alias(self, request: web.Request) -> web.Response:
         """Deliver a variant of an object in a bucket that an alias names."""
+        in_one_spelling(request)
         alias, bucket = self.aliases[request.match_info["alias"]]
         name = request.query.get("preset", alias.presets[0])
 
@@ -113,6 +115,7 @@ class Delivery:
 
     async def get_asset(self, request: web.Request) -> web.Response:
         """Deliver an asset by its key, as the bucket does; what is not there yet is rendered."""
+        in_one_spelling(request)
         name = keys.read_asset_key(request.path.removeprefix("/"))
         wish = self._wish_of(name) if name else None
         if name is None or wish is None:
@@ -176,7 +179,7 @@ class Delivery:
                 or Asked.read(
                     request.query, extension=extension, of_alias=of_alias, of_asset=wish is not None
                 ),
-                grant=grant or self._granted(request, preset),
+                grant=_ending(preset, grant or self._granted(request, preset)),
                 timings=timings,
                 wish=wish,
             )
@@ -222,8 +225,6 @@ class Delivery:
             raise Refusal(Problem.INVALID_SIGNATURE, str(error)) from error
         except Expired as error:
             raise Refusal(Problem.URL_EXPIRED, str(error)) from error
-        if preset.access == "private" and grant.expires_at is None:
-            raise Refusal(Problem.INVALID_SIGNATURE, "The URL must expire, and does not say when.")
         note(request, signing_key=grant.key_id)
         return grant
 
@@ -268,6 +269,13 @@ class Delivery:
 
 class _Find(Protocol):
     async def __call__(self, grant: Grant) -> Subject: ...
+
+
+def _ending(preset: Preset, grant: Grant) -> Grant:
+    """Hold what is private to URLs that end, whoever read them."""
+    if preset.access == "private" and grant.expires_at is None:
+        raise Refusal(Problem.INVALID_SIGNATURE, "The URL must expire, and does not say when.")
+    return grant
 
 
 def _accept(request: web.Request) -> str | None:

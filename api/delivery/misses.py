@@ -4,15 +4,21 @@ All slots taken and the short queue full is an answer too: `Busy`, at once. Noth
 """
 
 import asyncio
+import copy
 from collections import OrderedDict
+from collections.abc import Callable
 
 from api.metrics import DeliveryMetrics
 from safelight.aws.objects import Asset
-from safelight.errors import Rejection
+from safelight.dialects.errors import InvalidOption
+from safelight.errors import Archived, Rejection
 from safelight.imaging.result import Maker, Wanted
+from safelight.imaging.watermark import UnusableWatermark
 
+SETTLED = (Rejection, InvalidOption, UnusableWatermark, Archived)
+"""Failures that trying again does not mend."""
 REMEMBERED = 1000
-"""Rejections that are kept in mind, so that a bad picture is not tried again for every viewer."""
+"""Of these that are kept in mind, so that a bad picture is not tried again for every viewer."""
 REMEMBERED_SECONDS = 60
 
 
@@ -43,17 +49,21 @@ class Misses:
         metrics.room.set(self._room)
         metrics.under_way.set_function(lambda: len(self._flights))
         self._flights: dict[str, asyncio.Task[Asset]] = {}
-        self._rejections: OrderedDict[str, tuple[float, Rejection]] = OrderedDict()
+        self._rejections: OrderedDict[str, tuple[float, Exception]] = OrderedDict()
 
     @property
     def under_way(self) -> int:
         """Results being made or waiting for a slot."""
         return len(self._flights)
 
-    async def make(self, wanted: Wanted) -> tuple[Asset, bool]:
+    async def make(
+        self, wanted: Wanted, *, before: Callable[[], None] = lambda: None
+    ) -> tuple[Asset, bool]:
         """Make a result and store it, or wait for whoever makes it; tell whether it was waited for.
 
-        Raises `Busy`, a `Rejection` if the source is at fault, `Superseded` if it was replaced.
+        `before` is called where there is a render to begin, and may raise to prevent it. Raises
+        `Busy`, what is `SETTLED` if the source or the wish is at fault, `Superseded` if the source
+        was replaced.
         Whoever stops waiting stops nothing: the result is stored for the next one.
         """
         self._refuse_again(wanted.key)
@@ -62,14 +72,11 @@ class Misses:
         if flight is None:
             if len(self._flights) >= self._room:
                 raise Busy(self._retry_seconds)
+            before()
             flight = asyncio.create_task(self._in_a_slot(wanted))
             self._flights[wanted.key] = flight
             flight.add_done_callback(lambda _: self._flights.pop(wanted.key, None))
         return await asyncio.shield(flight), joined
-
-    def is_under_way(self, wanted: Wanted) -> bool:
-        """Tell whether somebody waits for this result already."""
-        return wanted.key in self._flights
 
     @property
     def _retry_seconds(self) -> int:
@@ -83,8 +90,8 @@ class Misses:
             raise Busy(self._retry_seconds) from None
         try:
             made, body = await self._maker.make(wanted)
-        except Rejection as rejection:
-            self._remember(wanted.key, rejection)
+        except SETTLED as error:
+            self._remember(wanted.key, error)
             raise
         finally:
             self._slots.release()
@@ -95,16 +102,16 @@ class Misses:
             body=body,
         )
 
-    def _remember(self, key: str, rejection: Rejection) -> None:
+    def _remember(self, key: str, error: Exception) -> None:
         until = asyncio.get_running_loop().time() + REMEMBERED_SECONDS
-        self._rejections[key] = until, rejection
+        self._rejections[key] = until, copy.copy(error)  # without what its traceback holds
         if len(self._rejections) > REMEMBERED:
             self._rejections.popitem(last=False)
 
     def _refuse_again(self, key: str) -> None:
-        until, rejection = self._rejections.get(key, (0.0, None))
-        if rejection is None:
+        until, error = self._rejections.get(key, (0.0, None))
+        if error is None:
             return
         if asyncio.get_running_loop().time() < until:
-            raise Rejection(rejection.reason, rejection.detail)
+            raise copy.copy(error)
         del self._rejections[key]

@@ -18,7 +18,7 @@ from api.delivery.subjects import Subject, not_rendered
 from api.problems import Problem, Refusal
 from safelight.aws.objects import Asset
 from safelight.dialects.errors import InvalidOption
-from safelight.errors import Rejection, Superseded
+from safelight.errors import Archived, Rejection, Superseded
 from safelight.imaging.result import Wanted
 from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
@@ -103,23 +103,18 @@ class Results:
                 known = await self._assets.look(wanted.key)
             if known is not None and (request.method == "HEAD" or is_known(request, known)):
                 return known
-            return await self._assets.read(wanted.key, max_bytes=self._max_bytes)
+            try:
+                return await self._assets.read(wanted.key, max_bytes=self._max_bytes)
+            except Rejection as rejection:
+                raise not_rendered(rejection.reason, rejection.detail) from rejection
 
     async def _made(self, wanted: Wanted, visit: Visit) -> Asset:
         """Have a result made, unless the key that signed the URL has had too many made."""
-        key_id, quotas = visit.grant.key_id, self.quotas
-        if key_id and not self._misses.is_under_way(wanted) and not quotas.take(key_id):
-            raise Refusal(
-                Problem.RATE_LIMITED,
-                "The key that signed the URL has had too many pictures rendered.",
-                headers={
-                    "Retry-After": str(quotas.retry_seconds(key_id)),
-                    **quotas.headers(key_id),
-                },
-            )
         try:
             with timed(visit.timings, "render"):
-                asset, joined = await self._misses.make(wanted)
+                asset, joined = await self._misses.make(
+                    wanted, before=lambda: self._take_of(visit.grant.key_id)
+                )
         except Busy as busy:
             why = "All rendering slots are taken, and so is the queue before them."
             raise _busy(why, busy.retry_seconds) from busy
@@ -132,9 +127,23 @@ class Results:
         except UnusableWatermark as error:
             why = f"watermark: {error.key[:80]!r} cannot be used: {error.detail}"
             raise Refusal(Problem.INVALID_URL, why) from error
+        except Archived as error:
+            raise Refusal(Problem.NOT_RENDERED, "The source is in an archive.") from error
         if visit.timings.outcome != STAND_IN:
             visit.timings.outcome = "joined" if joined else "rendered"
         return asset
+
+    def _take_of(self, key_id: str | None) -> None:
+        """Count a render that begins against the key that signed for it, if any did."""
+        if key_id and not self.quotas.take(key_id):
+            raise Refusal(
+                Problem.RATE_LIMITED,
+                "The key that signed the URL has had too many pictures rendered.",
+                headers={
+                    "Retry-After": str(self.quotas.retry_seconds(key_id)),
+                    **self.quotas.headers(key_id),
+                },
+            )
 
 
 def _recorded(media_type: str, size_bytes: int, sha256: str) -> Asset:

@@ -10,7 +10,6 @@ without a gap; a key may be a tenant's, and then opens that user's images only.
 
 import hashlib
 import hmac
-import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
@@ -18,13 +17,14 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, urlencode
 
+from safelight.named_keys import NamedKey, read_keys
+
 KEY, EXPIRES, SIGNATURE = "key", "expires", "signature"
 PARAMETERS = frozenset({KEY, EXPIRES, SIGNATURE})
 """Query parameters that are the signature's own."""
-LEAST_SECRET_LENGTH = 16
 VERSION = "safelight-1"
-
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+LEFT_AS_THEY_ARE = "/:@!$&'()*+,;="
+"""What stands in a path unescaped (RFC 3986, 3.3) beside letters, digits and `_.-~`."""
 
 
 class InvalidSignature(Exception):
@@ -47,16 +47,12 @@ class Grant:
     """Seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Key:
-    secret: bytes
-    user_id: str | None
-
-
 class SigningKeys:
     """The keys that signatures are made with and checked against."""
 
-    def __init__(self, keys: Mapping[str, _Key], *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, keys: Mapping[str, NamedKey], *, now: Callable[[], float] = time.time
+    ) -> None:
         self._keys = dict(keys)
         self._now = now
 
@@ -66,18 +62,7 @@ class SigningKeys:
 
         No fault repeats a secret.
         """
-        keys: dict[str, _Key] = {}
-        for entry in filter(None, (entry.strip() for entry in text.split(","))):
-            key_id, _, rest = entry.partition(":")
-            secret, _, user_id = rest.partition(":")
-            if not _KEY_ID.fullmatch(key_id) or not secret:
-                raise ValueError("must be id:secret or id:secret:user, separated by commas")
-            if len(secret) < LEAST_SECRET_LENGTH:
-                raise ValueError(f"key {key_id}: a secret has at least 16 characters")
-            if key_id in keys:
-                raise ValueError(f"key {key_id} is there twice")
-            keys[key_id] = _Key(secret=secret.encode(), user_id=user_id or None)
-        return cls(keys)
+        return cls(read_keys(text))
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -99,7 +84,7 @@ class SigningKeys:
         if expires_at is not None:
             given[EXPIRES] = str(expires_at)
         given[SIGNATURE] = _signature(self._keys[key_id].secret, canonical(path, given))
-        return f"{quote(path)}?{urlencode(sorted(given.items()))}"
+        return f"{quote(path, safe=LEFT_AS_THEY_ARE)}?{urlencode(sorted(given.items()))}"
 
     def check(self, path: str, query: Mapping[str, str]) -> Grant:
         """Tell what a signed URL entitles to. Raises `InvalidSignature` or `Expired`."""
@@ -107,7 +92,7 @@ class SigningKeys:
         if not given:
             raise InvalidSignature("The URL must be signed, and is not.")
         key = self._keys.get(query.get(KEY, ""))
-        expected = _signature(key.secret if key else b"nobody's", canonical(path, query))
+        expected = _signature(key.secret if key else "nobody's", canonical(path, query))
         if not hmac.compare_digest(expected.encode(), given.encode()) or key is None:
             raise InvalidSignature(
                 "The signature does not belong to this URL, or is by a key that is not known here."
@@ -124,8 +109,10 @@ def canonical(path: str, query: Mapping[str, str]) -> str:
     return "\n".join((VERSION, path, urlencode(others, quote_via=quote)))
 
 
-def _signature(secret: bytes, text: str) -> str:
-    digest = hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+def _signature(secret: str, text: str) -> str:
+    digest = hmac.new(
+        secret.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256
+    ).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

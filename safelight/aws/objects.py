@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safelight.aws.dependency import Dependency, Meanings
-from safelight.errors import Reason, Rejection, SafelightError, Superseded, Unavailable
+from safelight.errors import Archived, Reason, Rejection, SafelightError, Superseded, Unavailable
 from safelight.keys import read_asset_key
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _FETCH_MEANINGS: Meanings = {
     "NoSuchKey": _gone,
     "NoSuchVersion": _gone,
     "MethodNotAllowed": _gone,  # the version is a delete marker
+    "InvalidObjectState": partial(Archived, "s3"),
     "PreconditionFailed": Superseded,  # asked for without a version: another one stands there now
 }
 

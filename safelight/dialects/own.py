@@ -14,8 +14,15 @@ from safelight.dialects.canonical import NOTHING, read_options
 from safelight.dialects.errors import InvalidOption, UnknownPath
 from safelight.dialects.options import Options
 from safelight.dialects.request import Request, format_called, moment, source_of
-from safelight.dialects.signatures import Signed, base64url, digest
+from safelight.dialects.signatures import (
+    Signed,
+    base64url,
+    digest,
+    is_escaped_as_usual,
+    refuse_query,
+)
 from safelight.keys import is_image_id
+from safelight.named_keys import read_key
 
 PREFIX = "/s/"
 _EXPIRES = "expires="
@@ -35,13 +42,11 @@ class Own:
         signature, slash, rest = path.removeprefix(PREFIX).partition("/")
         if not path.startswith(PREFIX) or not slash:
             raise UnknownPath(f"expected {PREFIX}SIGNATURE/OPTIONS/SOURCE")
-        return Signed(
-            given=unquote(signature), messages=(f"/{unquote(rest)}",), target=rest, query=query
-        )
+        return Signed(given=signature, messages=(f"/{unquote(rest)}",), target=rest, query=query)
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""
-        secret = key.split(":")[1]
+        secret = read_key(key).secret
         return base64url(digest(secret.encode(), message.encode(), "sha256")).rstrip("=")
 
     def join(self, signature: str, target: str, query: str) -> str:
@@ -55,8 +60,9 @@ class Own:
 
     def read(self, signed: Signed) -> Request:
         """Read what was signed."""
-        if signed.query:
-            raise InvalidOption(signed.query.partition("=")[0][:40], "no query is signed here")
+        refuse_query(signed)
+        if not is_escaped_as_usual(signed.target):
+            raise InvalidOption("path", "must escape nothing that may stand in it as it is")
         words, slash, source = unquote(signed.target).partition("/")
         if not slash or not words:
             raise InvalidOption("options", f"expected OPTIONS/SOURCE; {NOTHING} for no options")
@@ -73,8 +79,8 @@ class Own:
 
 def holder_of(key: str) -> tuple[str, str | None]:
     """Name a key by its id, and the user whose images alone it opens, if it says one."""
-    key_id, _, rest = key.partition(":")
-    return key_id, rest.partition(":")[2] or None
+    named = read_key(key)
+    return named.key_id, named.user_id
 
 
 def _without_expiry(words: str) -> tuple[str, datetime | None]:

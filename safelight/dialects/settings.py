@@ -12,11 +12,12 @@ from safelight.dialects.imgproxy import Imgproxy
 from safelight.dialects.own import Own
 from safelight.dialects.table import Dialect, Dialects
 from safelight.dialects.thumbor import Thumbor
+from safelight.named_keys import FORM, read_keys
 from safelight.settings import Settings
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_LEAST_SECRET = 16
-_NAMED = re.compile(rf"[A-Za-z0-9_-]{{1,40}}:[^:]{{{_LEAST_SECRET},}}(?::.+)?")
+_LEAST_BYTES = 16
+_PAIR = f"hexadecimal pairs key:salt, keys of at least {_LEAST_BYTES} bytes, salts not empty"
 _LEAST_TEXT = 8
 _WELL_KNOWN = frozenset({"MY_SECURE_KEY", "mysecret", "736563726574", "68656C6C6F"})
 """Keys that stand in the documents of thumbor, imagor and imgproxy."""
@@ -72,13 +73,14 @@ class DialectSettings(Settings):
     @field_validator("options_keys")
     @classmethod
     def _own(cls, given: SecretStr | None) -> SecretStr | None:
-        expected = f"id:secret or id:secret:user, secrets of at least {_LEAST_SECRET} characters"
-        return _checked(given, _is_named, expected)
+        if given is not None:
+            read_keys(given.get_secret_value())
+        return _checked(given, bool, FORM)
 
     @field_validator("imgproxy_keys")
     @classmethod
     def _pairs(cls, given: SecretStr | None) -> SecretStr | None:
-        return _checked(given, _is_pair, "hexadecimal pairs key:salt, neither of them empty")
+        return _checked(given, _is_pair, _PAIR)
 
     @field_validator("thumbor_keys", "aws_handler_keys", "imgix_keys")
     @classmethod
@@ -139,13 +141,10 @@ def _checked(
     return given
 
 
-def _is_named(key: str) -> bool:
-    return _NAMED.fullmatch(key) is not None
-
-
 def _is_pair(key: str) -> bool:
     secret, separator, salt = key.partition(":")
-    return bool(separator and _HEX.fullmatch(secret) and _HEX.fullmatch(salt))
+    hexadecimal = separator and _HEX.fullmatch(secret) and _HEX.fullmatch(salt)
+    return bool(hexadecimal) and len(secret) >= 2 * _LEAST_BYTES
 
 
 def _is_text(key: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ from yarl import URL
 
 from safelight import keys
 from safelight.demand import Demand
-from safelight.errors import Reason, Rejection, Unavailable
+from safelight.errors import Archived, Reason, Rejection, Unavailable
 from safelight.presets import Preset
 from safelight.record import Status, Variant
 from tests.support import pictures
@@ -517,3 +518,27 @@ async def test_no_url_and_no_header_gives_a_500(
     url = URL(f"/{preset}/{image}?{words}", encoded=True)
     async with gallery.client.request(method, url, headers=headers) as answer:
         assert answer.status in {200, 206, 304, 400, 403, 404, 416}, await answer.text()
+
+
+async def test_a_stored_asset_beyond_the_limit_says_so(open_: Any) -> None:
+    gallery: Gallery = await open_()
+    gallery.hang()
+    url = f"/plain/{IMAGE_ID}"
+    assert (await gallery.ask(url))[0].status == 200
+    (key,) = gallery.objects.assets
+    stored = gallery.objects.assets[key]
+    gallery.objects.assets[key] = replace(stored, body=bytes(1024**2 + 1))
+    answer, body = await gallery.ask(url)
+    assert answer.status == 422
+    assert "too_many_bytes" in body.decode()
+
+
+async def test_a_source_in_an_archive_says_so_and_is_not_asked_for_again(open_: Any) -> None:
+    gallery: Gallery = await open_()
+    gallery.hang()
+    gallery.objects.fail_next["fetch"] = [Archived("s3", "the object's storage class is GLACIER")]
+    for _ in range(3):
+        answer, body = await gallery.ask(f"/plain/{IMAGE_ID}")
+        assert answer.status == 422
+        assert "archive" in body.decode()
+    assert gallery.objects.calls["fetch"] == 1

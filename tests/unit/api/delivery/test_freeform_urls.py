@@ -227,3 +227,20 @@ async def test_every_url_of_the_table_is_delivered(open_: Any) -> None:
         assert answer.status in (200, 404), (name, ours, body)
         delivered += answer.status == 200
     assert delivered >= 200
+
+
+async def test_a_private_preset_needs_a_url_that_ends_in_any_grammar(gallery: Gallery) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    answer, body = await gallery.ask(url(IMGPROXY, "pr:secret/plain/avatars/anna.jpg"))
+    assert answer.status == 403
+    assert "must expire" in body.decode()
+
+
+async def test_a_wish_that_cannot_be_carried_out_is_not_tried_for_every_viewer(
+    gallery: Gallery,
+) -> None:
+    gallery.elsewhere.upload("public/logo.png", b"no picture")
+    path = url(OWN, f"watermark=YXZhdGFycy9sb2dvLnBuZw/{IMAGE_ID}.webp")
+    first, again = [await gallery.ask(path) for _ in range(2)]
+    assert (first[0].status, again[0].status) == (400, 400)
+    assert gallery.renderer.calls["render"] == 1

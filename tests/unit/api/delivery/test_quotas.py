@@ -38,3 +38,14 @@ async def test_renders_count_and_what_is_stored_does_not(open_: Any) -> None:
     assert answers[0][0].headers["RateLimit-Policy"] == '"renders";q=2;w=60'
     other = gallery.signing.sign(f"/p8/{IMAGE_ID}", key_id="alices")
     assert (await gallery.ask(other))[0].status == 200
+
+
+async def test_what_begins_no_render_takes_nothing(open_: Any) -> None:
+    """Neither a rejection that is remembered nor a place that is not free is the key's fault."""
+    gallery: Gallery = await open_(Preset(name="p", format="jpeg"), renders_per_minute=3)
+    gallery.hang(b"no picture")
+    url = gallery.signing.sign(f"/p/{IMAGE_ID}")
+    answers = [(await gallery.ask(url))[0] for _ in range(6)]
+    assert len({answer.status for answer in answers}) == 1
+    assert answers[-1].status != 429
+    assert gallery.renderer.calls["probe"] == 1

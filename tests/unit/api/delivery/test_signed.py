@@ -122,6 +122,7 @@ def test_the_signatures_form_stays_what_it_is() -> None:
         ("w b:0123456789abcdef", "must be id:secret"),
         ("web:short", "key web: a secret has at least 16 characters"),
         (f"web:{SECRET},web:{SECRET}", "key web is there twice"),
+        (f"web:{SECRET}:", "key web: names no user"),
     ],
 )
 def test_keys_at_fault_are_told_without_their_secret(text: str, fault: str) -> None:

@@ -1,0 +1,44 @@
+"""Keys that URLs are signed with, as settings write them: `id:secret` or `id:secret:user`. Pure."""
+
+import re
+from dataclasses import dataclass, field
+
+FORM = "id:secret or id:secret:user, separated by commas"
+LEAST_SECRET_LENGTH = 16
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedKey:
+    """One key."""
+
+    key_id: str
+    secret: str = field(repr=False)
+    user_id: str | None
+    """Whose images alone it opens; None for everybody's."""
+
+
+def read_key(text: str) -> NamedKey:
+    """Read one key, or raise a `ValueError` that repeats no secret."""
+    key_id, _, rest = text.partition(":")
+    secret, colon, user_id = rest.partition(":")
+    if not _KEY_ID.fullmatch(key_id) or not secret:
+        raise ValueError(f"must be {FORM}")
+    if colon and not user_id:
+        # Taken as none it would open everybody's images.
+        raise ValueError(f"key {key_id}: names no user after its last colon")
+    if len(secret) < LEAST_SECRET_LENGTH:
+        raise ValueError(f"key {key_id}: a secret has at least {LEAST_SECRET_LENGTH} characters")
+    return NamedKey(key_id=key_id, secret=secret, user_id=user_id or None)
+
+
+def read_keys(text: str) -> dict[str, NamedKey]:
+    """Read keys by their ids, in their order, or raise a `ValueError` that repeats no secret."""
+    keys: dict[str, NamedKey] = {}
+    for entry in filter(None, (entry.strip() for entry in text.split(","))):
+        key = read_key(entry)
+        if key.key_id in keys:
+            raise ValueError(f"key {key.key_id} is there twice")
+        keys[key.key_id] = key
+    return keys
