@@ -1,11 +1,15 @@
 """Where a picture ends up: how a fit scales it into a box, what it cuts off or pads. Pure."""
 
+import math
+
 from safelight.presets import ATTENTION, GRAVITIES, Preset
 
 Size = tuple[int, int]
 """Width and height, or across and down, in pixels."""
 Box = tuple[int, int, int, int]
 """Left, top, width and height, in pixels."""
+MOST_SCALED_PIXELS = 50_000_000
+"""How large a picture may become before `cover` cuts its box out of it, unless it was so large."""
 
 
 def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
@@ -18,8 +22,16 @@ def _contain(source: Size, box: Size, most: float) -> tuple[Size, Size]:
 
 
 def _cover(source: Size, box: Size, most: float) -> tuple[Size, Size]:
-    """Fill the box; a source that may not be enlarged to it fills a smaller box of its shape."""
+    """Fill the box; a source that may not be enlarged to it fills a smaller box of its shape.
+
+    So does one that is so much longer than the box that the rest of it would cost too much.
+    """
     size = box if most > 1 else within(box, source)
+    enough = max(MOST_SCALED_PIXELS, source[0] * source[1], box[0] * box[1])
+    scale = max(size[0] / source[0], size[1] / source[1])
+    too_much = scale * math.sqrt(source[0] * source[1] / enough)
+    if too_much > 1:
+        size = within(box, box, 1 / too_much)
     scale = max(size[0] / source[0], size[1] / source[1])
     scaled = scaled_by(source, min(scale, most))
     return (max(scaled[0], size[0]), max(scaled[1], size[1])), size

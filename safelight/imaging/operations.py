@@ -227,9 +227,14 @@ def _watermark(image: pyvips.Image, asked: Operation, pictures: Mapping[str, Pat
 
 
 def _shares(size: Size, shares: Sequence[float | str]) -> tuple[float | None, float | None]:
-    """Turn per cent of a picture into pixels; None where a side says nothing."""
+    """Turn per cent of a picture into pixels; None where neither side says anything.
+
+    Where one does, the other is as long as the picture at most: a mark's shape has no bound.
+    """
+    if not any(shares):
+        return None, None
     across, down = (
-        side * float(share) / 100 or None for side, share in zip(size, shares, strict=True)
+        side * float(share or 100) / 100 for side, share in zip(size, shares, strict=True)
     )
     return across, down
 

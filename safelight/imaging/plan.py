@@ -36,7 +36,7 @@ ALPHA_LINES_BYTES = 16 * 640
 GAIN_MAP_BYTES = 8
 """What a gain map takes more, a pixel of the variant, were it as large as the source."""
 WATERMARK_BYTES = 48 * 1024**2
-"""What a watermark takes: as it is stored, and as it is laid on top."""
+"""What reading a watermark takes, beside the one that is laid on top."""
 HELD_BYTES = 4
 """Of a pixel with alpha."""
 OPERATION_FACTOR = 1.5
@@ -378,7 +378,12 @@ def _operations_bytes(recipe: Recipe) -> float:
     """Add up what an operation reads and what it makes, both held, where that is the most."""
     pairs = zip(recipe.sizes, recipe.sizes[1:], strict=False)
     most = max((one[0] * one[1] + two[0] * two[1] for one, two in pairs), default=0)
-    return most * HELD_BYTES * OPERATION_FACTOR + WATERMARK_BYTES * bool(recipe.pictures)
+    operated = most * HELD_BYTES * OPERATION_FACTOR
+    if not recipe.pictures:
+        return operated
+    # A mark that is scaled is as large as the picture at most.
+    mark = max((width * height for width, height in recipe.sizes), default=0) * HELD_BYTES
+    return operated + WATERMARK_BYTES + mark
 
 
 def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:

@@ -226,6 +226,19 @@ def test_what_would_be_too_large_is_refused_with_its_name(source):
         assert refused.value.option == option
 
 
+def test_a_watermark_is_predicted_as_large_as_the_picture(source, tmp_path):
+    bare = "box=4000x4000,enlarge=yes,blur=1"
+    planned = [
+        plan_options(
+            probe(source, LIMITS), read_options(f"{wanted},format=webp"), {"a/b": tmp_path}
+        ).predicted_bytes
+        for wanted in (bare, f"{bare},watermark=YS9i:0:0:0:100")
+    ]
+    width, height = probe(source, LIMITS).width, probe(source, LIMITS).height
+    pixels = 4000 * 4000 * min(width, height) // max(width, height)
+    assert planned[1] - planned[0] >= 4 * pixels
+
+
 def test_a_side_left_to_proportion_stays_within_bounds(tmp_path):
     path = tmp_path / "source"
     path.write_bytes(pictures.encoded(Image.new("L", (2, 3000)), "PNG"))

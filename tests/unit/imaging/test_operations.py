@@ -8,8 +8,8 @@ import pyvips
 from PIL import Image
 
 from safelight.dialects.operations import KINDS, operation
-from safelight.imaging.operations import CARRIED_OUT, operated
-from safelight.imaging.watermark import UnusableWatermark, positions
+from safelight.imaging.operations import CARRIED_OUT, _shares, operated
+from safelight.imaging.watermark import UnusableWatermark, positions, watermark_at
 from tests.support import pictures
 from tests.support.pictures import BLUE, GREEN, RED, YELLOW
 
@@ -217,6 +217,18 @@ def test_a_watermark_takes_a_share_of_the_picture(marks):
     blue = marked(marks, "0", "0", 0, 50, 50).numpy()[..., 0] < 100
     rows, columns = np.nonzero(blue)
     assert (columns.max() + 1, rows.max() + 1) == pytest.approx((38, 30), abs=1)
+
+
+@pytest.mark.parametrize("shares", [(100, 0), (0, 100), (50, 0), (100, 100)])
+@pytest.mark.parametrize("size", [(2, 3000), (3000, 2)])
+def test_a_watermark_of_any_shape_becomes_no_larger_than_the_picture(tmp_path, size, shares):
+    path = tmp_path / "mark"
+    path.write_bytes(pictures.encoded(Image.new("RGB", size, (0, 0, 255)), "PNG"))
+    marks = {"logos/blue.png": path}
+    within = _shares((100, 60), shares)
+    mark = watermark_at(path, "logos/blue.png", transparency=0, within=within)
+    assert (mark.width <= 100, mark.height <= 60) == (True, True)
+    assert marked(marks, "0", "0", 0, *shares).width == 100
 
 
 def test_a_watermark_is_repeated_without_end_but_with_a_bound():

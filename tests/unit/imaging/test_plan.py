@@ -360,3 +360,21 @@ def test_the_appearance_of_a_full_size_variant_costs_no_decode_but_above_the_spl
     decodes = plan(probe, DEFAULTS[:1]).decodes
     assert [decode.shrink for decode in decodes] == ([1] if side == 3000 else [1, 8])
     assert [decode.keeps_pixels for decode in decodes] == ([True] if side == 3000 else [False] * 2)
+
+
+@pytest.mark.parametrize("box", [(4, 500), (500, 500), (1, 1000), (8000, 8000)])
+@pytest.mark.parametrize("source", [(16_000, 4), (4, 16_000), (65_500, 1)])
+def test_a_very_long_picture_is_not_enlarged_without_bound_to_be_cut(box, source):
+    probe = Probe(format="png", width=source[0], height=source[1], size_bytes=9)
+    preset = Preset(name="a", format="webp", box=box, fit="cover", enlarge=True)
+    (width, height), size = only(probe, preset).scaled, only(probe, preset).size
+    assert width * height <= 1.3 * max(50_000_000, box[0] * box[1])
+    assert width >= size[0] <= box[0]
+    assert height >= size[1] <= box[1]
+    assert plan(probe, [preset]).predicted_bytes < 1024 * MIB
+
+
+def test_an_ordinary_picture_fills_its_whole_box():
+    probe = Probe(format="jpeg", width=300, height=200, size_bytes=9)
+    preset = Preset(name="a", format="webp", box=(4000, 4000), fit="cover", enlarge=True)
+    assert only(probe, preset).size == (4000, 4000)
