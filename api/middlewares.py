@@ -15,6 +15,7 @@ from ulid import ULID
 from api.auth import USER, Authentication
 from api.metrics import ApiMetrics
 from api.problems import Problem, Refusal
+from safelight.dialects.table import DIALECTS, prefix_of
 from safelight.errors import Misconfigured, Unavailable
 from safelight.tracing import OFF, Spans
 
@@ -28,8 +29,6 @@ NOTES = web.RequestKey("notes", dict[str, Any])
 """What the request's log line will say."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
-FOREIGN = ("thumbor", "imgproxy", "aws", "imgix")
-"""Dialects of free-form URLs that are not our own."""
 PUBLIC_ROUTES = frozenset(
     {
         "/healthz",
@@ -40,7 +39,7 @@ PUBLIC_ROUTES = frozenset(
         "/{preset}/{image}",
         "/{alias}/{path}",
         "/images/{imageId}/{revision}/{asset}",
-        *(f"{prefix}{{freeform}}" for prefix in ("/", "/s/", *(f"/{name}/" for name in FOREIGN))),
+        *(f"{prefix}{{freeform}}" for prefix in ("/", *map(prefix_of, DIALECTS.values()))),
     }
 )
 """The only routes that are answered without credentials. Delivery knows its own by their URLs."""
@@ -100,8 +99,8 @@ async def with_problems(request: web.Request, handler: Handler) -> web.StreamRes
     """Answer whatever is raised inside with its problem."""
     try:
         return await handler(request)
-    except web.HTTPRedirection as moved:
-        return web.Response(status=moved.status, headers={"Location": moved.location})
+    except web.HTTPPermanentRedirect as moved:
+        return web.Response(status=moved.status, headers={"Location": str(moved.location)})
     except web.HTTPException as error:
         refusal = _of_http(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer

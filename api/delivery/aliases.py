@@ -16,10 +16,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from safelight.dialects.table import DIALECTS, prefix_of
+
 NAME = r"[a-z][a-z0-9_-]{0,39}"
 RESERVED = frozenset(
-    {"v1", "s", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
-    | {"thumbor", "imgproxy", "aws", "imgix"}
+    {"v1", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
+    | {prefix_of(dialect).strip("/") for dialect in DIALECTS.values()}
 )
 """First parts of paths that are the api's own, or may be."""
 

@@ -83,7 +83,7 @@ class Dialects:
         return (*map(prefix_of, self.known), *root)
 
 
-def prefix_of(dialect: Dialect) -> str:
+def prefix_of(dialect: Dialect | type[Dialect]) -> str:
     """What a dialect's paths begin with."""
     return PREFIX if dialect.NAME == Own.NAME else f"/{dialect.NAME}/"
 

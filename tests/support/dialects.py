@@ -71,9 +71,10 @@ handler or imgix, so that clients that already send such URLs need not change. E
 Whatever grammar it comes in, the same wish is the same asset: it is rendered once.
 
 - Nothing unsigned is answered: not thumbor's `unsafe`, not imgproxy without a key. Of several keys all are accepted and the first one signs.
-- What is not understood is an error that names it, never ignored. Sources come from buckets alone; nothing is fetched by HTTP.
+- What is not understood is an error that names it; what asks for something that is done anyway changes nothing, and the tables say what that is. Sources come from buckets alone; nothing is fetched by HTTP.
 - `safelight sign` makes URLs, `safelight explain URL` tells what one asks for, and what a wrong signature is of.
 - Every dialect has its prefix, `/thumbor/...`; `SAFELIGHT_ROOT_DIALECT` lets one answer without it. The prefix is never signed.
+- A query that no signature covers is refused, and so are escapes of what may stand in a path as it is: one signature is one URL.
 - Metadata never leaves and everything is sRGB, whatever a URL says. Without a format the client's Accept decides; only first frames are read.
 - A source is a key, `s3://bucket/key`, or an image id.
 
