@@ -73,8 +73,12 @@ class Dialects:
         for dialect in self.known:
             if self.root == dialect.NAME:
                 return dialect, path
-        on = ", ".join(self.prefixes) or "no dialect, none is switched on"
-        raise UnknownPath(f"the path belongs to none of {on}")
+        on = ", ".join(self.prefixes)
+        raise UnknownPath(
+            f"the path belongs to none of {on}"
+            if on
+            else "no dialect reads the path: none is switched on, by keys in its setting"
+        )
 
     @property
     def prefixes(self) -> tuple[str, ...]:
