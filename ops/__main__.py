@@ -160,7 +160,9 @@ def capacity(
     seconds_per_picture: Annotated[
         float, typer.Option(help="That a picture takes of a slot; make load measures it.")
     ] = 0.46,
-    slots: Annotated[int, typer.Option(help="Pictures that one task renders at once.")] = 2,
+    slots: Annotated[
+        int, typer.Option(help="Pictures that one task renders at once: WorkerSlots.")
+    ] = 2,
     start_up_seconds: Annotated[float, typer.Option(help="Until a new task receives.")] = 60,
     metric_delay_seconds: Annotated[float, typer.Option(help="Until policies see a minute.")] = 60,
     parameter: Annotated[

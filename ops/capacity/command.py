@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Plan:
 
     arrivals: Arrivals
     task: Task
+    vcpus: float
+    """Of one task."""
     scaling: Scaling
     acceptable_backlog: str
     simulation: Simulation
@@ -62,6 +64,11 @@ class Plan:
             )
         elif self.simulation.peak_tasks >= self.scaling.maximum:
             told.append(f"the fleet reaches its {self.scaling.maximum} tasks: see WorkerMaxTasks")
+        if self.task.slots > self.vcpus:
+            told.append(
+                f"{self.task.slots} slots share {self.vcpus:g} vCPUs, and --seconds-per-picture is "
+                "of a slot with one to itself. Raise WorkerCpu, or lower WorkerSlots"
+            )
         told += [
             f"{quota.name}: {quota.used:,.0f} of {quota.limit:,.0f}; {quota.remedy}"
             for quota in self.quotas
@@ -73,10 +80,13 @@ class Plan:
 def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
     """Simulate what the template would do with these parameters. Raises `InvalidTemplate`.
 
+    A task has the parameter WorkerSlots, if that is given, and its own slots otherwise.
     Unless it is given, AcceptableBacklog is what the wanted wait makes of the seconds per picture.
     The fleet starts as large as the first minute needs.
     """
     defaults = Template.read(TEMPLATE, parameters=parameters).parameters
+    if "WorkerSlots" in parameters:
+        task = replace(task, slots=int(defaults["WorkerSlots"]))
     wanted = float(defaults["WantedWaitSeconds"])
     backlog = max(1, round(wanted * task.pictures_per_second))
     parameters = {
@@ -90,7 +100,8 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
     needed = math.ceil(first / task.pictures_per_second * 1.0001)
     at_start = min(max(needed, scaling.minimum), scaling.maximum)
     simulation = simulate(arrivals, task, scaling, tasks_at_start=at_start)
-    on_demand = min(on_demand_tasks(template), simulation.average_tasks)
+    never_on_spot = on_demand_tasks(template)
+    on_demand = min(never_on_spot, simulation.average_tasks)
     prices, use, size = Prices.load(), PictureUse(), task_size(template)
     costs = [
         cost_of(
@@ -106,12 +117,13 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
     return Plan(
         arrivals=arrivals,
         task=task,
+        vcpus=size.vcpus,
         scaling=scaling,
         acceptable_backlog=template.parameters["AcceptableBacklog"],
         simulation=simulation,
         cost=costs[0],
         cost_on_demand=costs[1],
-        quotas=list(quotas(simulation, task, use)),
+        quotas=list(quotas(simulation, task, use, size=size, on_demand_tasks=never_on_spot)),
     )
 
 
@@ -167,7 +179,10 @@ def _fleet_table(plan: Plan) -> Table:
     table = Table("the fleet", "", show_header=False)
     for name, value in (
         ("pictures", f"{plan.arrivals.total:,.0f} in {plan.arrivals.seconds / 3600:g} h"),
-        ("deploy with", f"AcceptableBacklog={plan.acceptable_backlog}"),
+        (
+            "deploy with",
+            f"AcceptableBacklog={plan.acceptable_backlog} WorkerSlots={plan.task.slots}",
+        ),
         ("wait for a slot, p50 / p95", f"{_wait(simulation, 0.5)} / {_wait(simulation)}"),
         ("tasks, average / peak", f"{simulation.average_tasks:.1f} / {simulation.peak_tasks}"),
         ("direction changes", str(simulation.direction_changes)),

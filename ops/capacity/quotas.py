@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ops.capacity.cost import PictureUse
+from ops.capacity.cost import PictureUse, TaskSize
 from ops.capacity.simulator import Simulation, Task
 
 SHARE = 0.8
@@ -29,8 +29,18 @@ class Quota:
         return self.used >= SHARE * self.limit
 
 
-def quotas(simulation: Simulation, task: Task, use: PictureUse) -> Iterator[Quota]:
-    """Compare the busiest moment with AWS's limits. Pictures a second are a minute's mean."""
+def quotas(
+    simulation: Simulation,
+    task: Task,
+    use: PictureUse,
+    *,
+    size: TaskSize,
+    on_demand_tasks: float,
+) -> Iterator[Quota]:
+    """Compare the busiest moment with AWS's limits. Pictures a second are a minute's mean.
+
+    Of the tasks at that moment `on_demand_tasks` at most are on demand, the rest are on Spot.
+    """
     fastest = _fastest(simulation)
     served = min(fastest, simulation.peak_tasks * task.pictures_per_second)
     yield Quota(
@@ -68,6 +78,23 @@ def quotas(simulation: Simulation, task: Task, use: PictureUse) -> Iterator[Quot
         limit=30_000,
         used=served * use.sns_publishes,
         remedy="ask AWS to raise it; it is as low as 300 in small regions",
+    )
+    on_demand = min(on_demand_tasks, simulation.peak_tasks)
+    for name, tasks in (
+        ("Fargate vCPUs on demand of an account", on_demand),
+        ("Fargate vCPUs on Spot of an account", simulation.peak_tasks - on_demand),
+    ):
+        yield Quota(
+            name=name,
+            limit=6,
+            used=tasks * size.vcpus,
+            remedy="a new account has so few, for apis and delivery too: ask AWS to raise it",
+        )
+    yield Quota(
+        name="tasks of one ECS service",
+        limit=5000,
+        used=simulation.peak_tasks,
+        remedy="ask AWS to raise it, or give a task more slots and vCPUs",
     )
     yield Quota(
         name="Fargate tasks that one service starts a minute",

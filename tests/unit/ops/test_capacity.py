@@ -361,6 +361,27 @@ def test_a_million_a_day_costs_no_more_than_the_goal():
     assert not made.warnings
 
 
+def test_vcpus_are_counted_on_demand_and_on_spot_apart() -> None:
+    """A new account has six of each; the template keeps two workers of two vCPUs on demand."""
+    made = plan(constant(5_000_000), Task(seconds_per_picture=0.46, slots=2), parameters={})
+    used = {quota.name: quota.used for quota in made.quotas}
+    peak = made.simulation.peak_tasks
+    assert used["Fargate vCPUs on demand of an account"] == 2 * 2
+    assert used["Fargate vCPUs on Spot of an account"] == (peak - 2) * 2 > 6
+    assert used["tasks of one ECS service"] == peak
+    assert any("vCPUs on Spot" in warning for warning in made.warnings)
+
+
+def test_what_is_played_has_the_slots_that_are_deployed() -> None:
+    task = Task(seconds_per_picture=0.46, slots=2)
+    of_parameter = plan(constant(1_000_000), task, parameters={"WorkerSlots": "4"})
+    assert of_parameter.task.slots == 4
+    (told,) = (one for one in of_parameter.warnings if "slots" in one)
+    assert told.startswith("4 slots share 2 vCPUs")
+    wide = plan(constant(1e6), task, parameters={"WorkerSlots": "4", "WorkerCpu": "4096"})
+    assert not any("slots" in warning for warning in wide.warnings)
+
+
 # The command
 
 
