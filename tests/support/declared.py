@@ -64,8 +64,10 @@ def _series(metric: MetricWrapperBase) -> dict[str, Series]:
         values = {label: VALUES[name, label] for label in labels if (name, label) in VALUES}
     if metric._type != "histogram":
         return {name: Series(labels, values)}
-    bounds = frozenset(
-        "+Inf" if bound == math.inf else str(float(bound)) for bound in metric._upper_bounds
+    bounds = frozenset(  # as a scrape spells them, and as a collector does
+        spelt
+        for bound in metric._upper_bounds
+        for spelt in (("+Inf",) if bound == math.inf else (str(float(bound)), f"{bound:g}"))
     )
     return {
         f"{name}_bucket": Series(labels | {"le"}, {**values, "le": bounds}),

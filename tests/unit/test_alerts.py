@@ -16,6 +16,7 @@ from ops.__main__ import app
 from ops.cloudformation import Template
 from tests.support.dashboards import dashboards
 from tests.support.declared import PROMETHEUS, ROOT, Series, faults, known, rules
+from worker.breaker import DISPENSABLE, OWN
 
 PROMTOOL, AMTOOL = shutil.which("promtool"), shutil.which("amtool")
 needs_promtool = pytest.mark.skipif(
@@ -127,6 +128,22 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(PROMTOOL), *arguments], cwd=PROMETHEUS, check=False, capture_output=True, text=True
     )
+
+
+@pytest.mark.parametrize(("name", "expression"), EXPRESSIONS)
+def test_a_bucket_is_asked_for_in_both_spellings(name: str, expression: str) -> None:
+    """A scrape says le="60.0"; what a collector writes says le="60", and would match nothing."""
+    for asked in re.findall(r'le=~?"([^"]+)"', expression):
+        bounds = {float(bound) for bound in asked.split("|")}
+        assert len(bounds) == 1
+        assert set(asked.split("|")) == {spelt for b in bounds for spelt in (str(b), f"{b:g}")}
+
+
+def test_breaker_open_is_of_what_all_workers_need() -> None:
+    (asked,) = re.findall(r'dependency!~"([^"]+)"', alert("BreakerOpen")["expr"])
+    assert set(asked.split("|")) == DISPENSABLE | OWN
+    (asked,) = re.findall(r'dependency=~"([^"]+)"', alert("WorkerStuck")["expr"])
+    assert set(asked.split("|")) == OWN
 
 
 def test_what_the_alertmanager_silences_are_alerts() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from api.delivery.asked import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
@@ -44,7 +45,7 @@ WHOLE = {
 }  # fmt: skip
 """Parameters that put every optional part in."""
 BARE: dict[str, dict[str, Any]] = {
-    "observability": {"WorkerMinTasks": 0, "Dashboard": "false"},
+    "observability": {"WorkerMinTasks": 0, "DeliveryMinTasks": 0, "Dashboard": "false"},
     "services": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight", "Deliver": "false"},
 }
 """Parameters that leave every optional part out."""
@@ -172,6 +173,17 @@ def test_strangers_do_not_read_the_metrics(deliver):
     assert action == {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
 
 
+def test_a_collector_calls_each_task_by_its_own_name():
+    """Every task scrapes its localhost; without this all would be one instance."""
+    text = read("services")["Mappings"]["Collector"]["Configuration"]["Text"]
+    config = yaml.safe_load(text)
+    first, then = config["service"]["pipelines"]["metrics"]["processors"]
+    assert config["processors"][first] == {"detectors": ["ecs"]}
+    (attribute,) = config["processors"][then]["attributes"]
+    assert attribute["key"] == "service.instance.id"
+    assert attribute["from_attribute"] == "aws.ecs.task.arn"
+
+
 def test_a_worker_has_time_to_drain():
     (worker, *_) = Resolved("services").properties("WorkerTask")["ContainerDefinitions"]
     environment = {one["Name"]: one["Value"] for one in worker["Environment"]}
@@ -216,6 +228,37 @@ def test_services_that_would_fail_later_are_refused_first(parameters, refused):
 def test_charges_are_watched_only_where_aws_tells_them(region, refused):
     template = Resolved("observability", MonthlyCharges=50, **{"AWS::Region": region})
     assert bool(template.refusals()) == refused
+
+
+def test_ecs_may_pull_the_images_that_are_private_and_no_others():
+    def pulled(**parameters):
+        role = Resolved("services", **parameters).properties("ExecutionRole")
+        return [
+            words(one["Resource"])
+            for policy in role["Policies"]
+            for one in policy["PolicyDocument"]["Statement"]
+            if one["Sid"] == "PullTheImage"
+        ]
+
+    assert pulled() == []
+    assert pulled(ImageRepositoryArn="a") == [["a"]]
+    assert pulled(CollectorRepositoryArn="c") == [["c"]]
+    assert pulled(ImageRepositoryArn="a", CollectorRepositoryArn="c") == [["a", "c"]]
+
+
+def test_what_an_operator_is_told_to_ask_for_is_told_by_its_stack():
+    text = (FOLDER / "README.md").read_text()
+    asked = set(re.findall(r"output \$STACK(-\w+)? (\w+)", text))
+    assert len(asked) > 10
+    for stack, name in asked:
+        assert name in read(stack.removeprefix("-") or "data")["Outputs"], name
+
+
+def test_every_service_has_an_alarm_for_too_few_of_its_tasks():
+    alarms = Resolved("observability").of_type("AWS::CloudWatch::Alarm")
+    watched = json.dumps([one for name, one in alarms.items() if name.startswith("TooFew")])
+    for service in Resolved("services").of_type("AWS::ECS::Service"):
+        assert f"-{service}ServiceName>" in watched, service
 
 
 def test_only_the_distribution_that_is_named_reads_assets():
