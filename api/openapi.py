@@ -138,6 +138,9 @@ _PICTURE_ANSWERS = {
     ),
     304: Answer(description="It is as the ETag says.", headers=("ETag",)),
 }
+_MOVED = {
+    308: Answer(description="Here is the URL as it is to be spelt.", headers=("Location",)),
+}
 _WAITING = {
     202: Answer(description="It is being worked on.", model=Waiting, headers=("Retry-After",))
 }
@@ -202,7 +205,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/{preset}/{image}",
         summary="Deliver a variant in the format that the client would rather have",
         headers=_DELIVERY_PARAMETERS,
-        answers=_PICTURE_ANSWERS | _WAITING,
+        answers=_PICTURE_ANSWERS | _MOVED | _WAITING,
         problems=(*_PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
         public=True,
     ),
@@ -211,7 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/{alias}/{path}",
         summary="Deliver a variant of an object in a bucket that an alias names",
         headers=(*_DELIVERY_PARAMETERS, _PRESET_PARAMETER),
-        answers=_PICTURE_ANSWERS,
+        answers=_PICTURE_ANSWERS | _MOVED,
         problems=_PICTURE_PROBLEMS,
         public=True,
     ),
@@ -220,7 +223,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/images/{imageId}/{revision}/{asset}",
         summary="Deliver an asset by its key, which never changes its meaning",
         headers=tuple(row for row in _DELIVERY_PARAMETERS if row["name"] != "format"),
-        answers=_PICTURE_ANSWERS | _WAITING,
+        answers=_PICTURE_ANSWERS | _MOVED | _WAITING,
         problems=(*_PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
         public=True,
     ),
