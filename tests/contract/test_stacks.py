@@ -129,4 +129,4 @@ async def test_the_edge_has_its_function_and_its_origins(
     assert hosts["api"] == "api.example.com"
     assert hosts["assets"].startswith(stack.assets_bucket)
     (function,) = config["DefaultCacheBehavior"]["FunctionAssociations"]["Items"]
-    assert function["FunctionARN"].endswith(":function/edge-accept")
+    assert function["FunctionARN"].endswith(":function/edge-accept-us-east-1")
