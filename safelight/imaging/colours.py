@@ -17,7 +17,7 @@ _INK_BANDS = 4
 def converted(image: pyvips.Image, colour: str) -> pyvips.Image:
     """Convert whatever the picture's colours are to 8-bit `srgb` or `p3`; alpha kept."""
     if is_hdr(image):
-        return shown_as_srgb(image)
+        return _untagged(shown_as_srgb(image))
     if image.get_typeof(ICC):
         image = _by_profile(image, colour)
     if image.interpretation == "cmyk":
@@ -34,9 +34,13 @@ def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
         same = colour == "srgb" and _is_srgb(image)
         return image if same else _by_libvips(image, colour)
     except pyvips.Error:
-        untagged = image.copy()
-        untagged.remove(ICC)
-        return untagged
+        return _untagged(image)
+
+
+def _untagged(image: pyvips.Image) -> pyvips.Image:
+    image = image.copy()
+    image.remove(ICC)  # nothing happens if there is none
+    return image
 
 
 def _is_srgb(image: pyvips.Image) -> bool:

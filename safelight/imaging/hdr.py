@@ -55,8 +55,10 @@ def is_hdr(image: pyvips.Image) -> bool:
 
 
 def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
-    """Convert to 8-bit sRGB; alpha kept."""
+    """Convert to 8-bit sRGB; alpha kept. The result is no HDR picture any more."""
     primaries, transfer = image.get(_CODING)
+    image = image.copy()
+    image.remove(_CODING)
     deep = image if image.format == "ushort" else (image * 257).cast("ushort")
     light = deep.extract_band(0, n=3).maplut(_light(transfer))
     linear = light.recomb(pyvips.Image.new_from_array(_TO_SRGB.get(primaries, _SAME)))

@@ -185,17 +185,20 @@ def deep_heic(picture: Image.Image) -> bytes:
     return into.getvalue()
 
 
-def hdr(format: str, transfer: int, *levels: float) -> bytes:
+def hdr(format: str, transfer: int, *levels: float, icc_profile: bytes | None = None) -> bytes:
     """Stripes of grey from left to right, whose numbers of 0 to 1 say light by PQ (16) or HLG (18).
 
-    Pillow's AVIF is told afterwards, in its `colr` box.
+    Pillow's AVIF is told afterwards, in its `colr` box, and may have a profile beside it.
     """
     row = np.repeat(np.array(levels), 40)
     picture = np.tile(row[None, :, None], (40, 1, 3))
     size = (picture.shape[1], picture.shape[0])
     if format == "AVIF":
         plain = encoded(
-            Image.fromarray((picture * 255).round().astype(np.uint8)), "AVIF", quality=95
+            Image.fromarray((picture * 255).round().astype(np.uint8)),
+            "AVIF",
+            quality=95,
+            icc_profile=icc_profile,
         )
         at = plain.index(b"colrnclx") + len(b"colrnclx")
         return plain[:at] + struct.pack(">HH", 9, transfer) + plain[at + 4 :]

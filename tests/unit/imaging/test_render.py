@@ -207,6 +207,14 @@ def test_hdr_pictures_look_right_on_sdr_displays(rendered, format, transfer, lev
     assert near(light, (255, 255, 255), within=3)
 
 
+def test_an_hdr_picture_with_a_profile_is_srgb_and_says_nothing_else(rendered):
+    profile = bytes(pyvips.Image.profile_load("p3"))
+    data = pictures.hdr("AVIF", 16, 0.4108, icc_profile=profile)
+    assert Image.open(io.BytesIO(data)).info["icc_profile"] == profile
+    wide = Preset(name="wide", format="png", colour="p3")
+    assert "icc_profile" not in rendered(data, wide)["wide"].info
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
 def test_every_kind_of_bmp_is_read(rendered, mode):
     source = pictures.quarters().convert(mode)
