@@ -65,6 +65,17 @@ async def until_ended(pid: int) -> None:
         await asyncio.sleep(0.01)
 
 
+async def output_of(code: str, *arguments: object) -> str:
+    """Run a program of its own, for what a process decides once, and read what it printed."""
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, *map(str, arguments), cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await command.communicate()
+    assert (command.returncode, errors) == (0, b"")
+    return output.decode()
+
+
 async def test_a_picture_is_probed_planned_and_rendered_in_a_child(pool, file, tmp_path):
     source = file(pictures.encoded(pictures.quarters(), "PNG"))
     probe = await pool.probe(source)
@@ -108,27 +119,41 @@ async def test_the_canary_renders(pool):
     await pool.canary()
 
 
+ENVIRONMENT = """
+import asyncio
+from safelight.imaging.pool import RenderPool
+from tests.support import jobs
+async def main():
+    async with RenderPool(slots=1) as pool:
+        print(await pool.run(jobs.own_environment))
+asyncio.run(main())
+"""
+
+
 async def test_children_see_no_credentials(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-test")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/secret-of-the-test")
-    code = (
-        "import asyncio\n"
-        "from safelight.imaging.pool import RenderPool\n"
-        "from tests.support import jobs\n"
-        "async def main():\n"
-        "    async with RenderPool(slots=1) as pool:\n"
-        "        print(await pool.run(jobs.own_environment))\n"
-        "asyncio.run(main())\n"
-    )
-    command = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE
-    )
-    output, _ = await command.communicate()
-    assert command.returncode == 0
-    assert b"secret-of-the-test" not in output
-    assert b"VIPS_CONCURRENCY=1" in output
-    assert b"MALLOC_ARENA_MAX=2" in output
+    output = await output_of(ENVIRONMENT)
+    assert "secret-of-the-test" not in output
+    assert "VIPS_CONCURRENCY=1" in output
+    assert "MALLOC_ARENA_MAX=2" in output
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret-of-the-test"
+
+
+SHRINKING = """
+import asyncio, sys
+from pathlib import Path
+from safelight.imaging.plan import plan
+from safelight.imaging.pool import RenderPool
+from safelight.presets import Preset
+async def main():
+    async with RenderPool(slots=1) as pool:
+        source = Path(sys.argv[1])
+        small = [Preset(name='small', format='png', box=(8, 8))]
+        made = plan(await pool.probe(source), small)
+        print(await pool.render(made, source, source.parent))
+asyncio.run(main())
+"""
 
 
 async def test_children_need_no_temporary_files_however_large_the_picture(monkeypatch, tmp_path):
@@ -136,54 +161,36 @@ async def test_children_need_no_temporary_files_however_large_the_picture(monkey
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     large = pyvips.Image.black(6000, 6000, bands=3).copy(interpretation="srgb")
     large.webpsave(str(tmp_path / "source"), lossless=True, effort=0)
-    code = (
-        "import asyncio\n"
-        "from pathlib import Path\n"
-        "from safelight.imaging.plan import plan\n"
-        "from safelight.imaging.pool import RenderPool\n"
-        "from safelight.presets import Preset\n"
-        "async def main():\n"
-        "    async with RenderPool(slots=1) as pool:\n"
-        f"        source = Path({str(tmp_path / 'source')!r})\n"
-        "        small = [Preset(name='small', format='png', box=(8, 8))]\n"
-        "        made = plan(await pool.probe(source), small)\n"
-        "        print(await pool.render(made, source, source.parent))\n"
-        "asyncio.run(main())\n"
-    )
-    command = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE
-    )
-    output, _ = await command.communicate()
-    assert b"width=8" in output
+    output = await output_of(SHRINKING, tmp_path / "source")
+    assert "width=8" in output
+
+
+WITHOUT_A_SERVER = """
+import asyncio, os, signal
+from multiprocessing import forkserver
+from safelight.errors import Unavailable
+from safelight.imaging.pool import RenderPool
+from tests.support import jobs
+async def main():
+    async with RenderPool(slots=1) as pool:
+        child = await pool.run(jobs.own_pid)
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+        while os.path.exists(f'/proc/{child}'):
+            await asyncio.sleep(0.01)
+        try:
+            print(await pool.run(jobs.own_environment))
+        except Unavailable:
+            print('no child')
+asyncio.run(main())
+"""
 
 
 async def test_children_of_a_fork_server_that_was_killed_see_no_picture(monkeypatch):
     """multiprocessing starts it again with the parent's whole environment."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-test")
-    code = (
-        "import asyncio, os, signal\n"
-        "from multiprocessing import forkserver\n"
-        "from safelight.errors import Unavailable\n"
-        "from safelight.imaging.pool import RenderPool\n"
-        "from tests.support import jobs\n"
-        "async def main():\n"
-        "    async with RenderPool(slots=1) as pool:\n"
-        "        child = await pool.run(jobs.own_pid)\n"
-        "        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)\n"
-        "        os.kill(child, signal.SIGKILL)\n"
-        "        while os.path.exists(f'/proc/{child}'):\n"
-        "            await asyncio.sleep(0.01)\n"
-        "        try:\n"
-        "            print(await pool.run(jobs.own_environment))\n"
-        "        except Unavailable:\n"
-        "            print('no child')\n"
-        "asyncio.run(main())\n"
-    )
-    command = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE
-    )
-    output, _ = await command.communicate()
-    assert (command.returncode, output) == (0, b"no child\n")
+    output = await output_of(WITHOUT_A_SERVER)
+    assert output == "no child\n"
 
 
 async def test_a_child_that_crashes_once_is_replaced_and_the_job_done(pool, tmp_path):
@@ -362,11 +369,7 @@ asyncio.run(main())
 
 async def test_a_picture_cannot_write_into_the_log(file):
     source = file(pictures.png_with_an_unprintable_name())
-    command = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROBING, source, cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert await command.communicate() == (b"png\n", b"")
+    assert await output_of(PROBING, source) == "png\n"
 
 
 ORPHANS = """
