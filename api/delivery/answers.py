@@ -1,6 +1,6 @@
 """Writes a picture as an HTTP answer: freshness, 304, HEAD and ranges (RFC 9110 and 9111)."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import ETag, hdrs, web
@@ -91,10 +91,22 @@ def not_modified(asset: Asset, headers: Mapping[str, str]) -> web.Response:
     return answer
 
 
+Parts = Callable[[Asset, int, int], AsyncIterator[bytes]]
+"""Reads an asset from one byte to before another."""
+
+
 def picture(
-    request: web.Request, asset: Asset, headers: Mapping[str, str], *, status: int = 200
+    request: web.Request,
+    asset: Asset,
+    headers: Mapping[str, str],
+    *,
+    status: int = 200,
+    parts: Parts | None = None,
 ) -> web.Response:
-    """Answer with a picture, or the part of it that was asked for; of HEAD, with its head."""
+    """Answer with a picture, or the part of it that was asked for; of HEAD, with its head.
+
+    What of the picture is not at hand is read by `parts` while it is sent.
+    """
     whole = status != 200 or request.method != "GET"
     first, beyond = (0, asset.size_bytes) if whole else _range(request, asset)
     answer = web.Response(status=status, headers={**headers, hdrs.ACCEPT_RANGES: "bytes"})
@@ -103,10 +115,13 @@ def picture(
     if (first, beyond) != (0, asset.size_bytes):
         answer.set_status(206)
         answer.headers[hdrs.CONTENT_RANGE] = f"bytes {first}-{beyond - 1}/{asset.size_bytes}"
-    if asset.body is not None:
-        answer.body = asset.body[first:beyond]
+    answer.headers[hdrs.CONTENT_LENGTH] = str(beyond - first)
+    if asset.body is None or request.method == "HEAD":
+        return answer
+    if parts and beyond > len(asset.body):
+        answer.body = parts(asset, first, beyond)
     else:
-        answer.headers[hdrs.CONTENT_LENGTH] = str(beyond - first)
+        answer.body = asset.body[first:beyond]
     return answer
 
 

@@ -8,6 +8,7 @@ stored and answered.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
@@ -213,7 +214,7 @@ class Delivery:
         headers = self._headers(key, visit)
         if is_known(request, asset):
             return not_modified(asset, headers)
-        return picture(request, asset, headers)
+        return picture(request, asset, headers, parts=partial(self._results.parts, key))
 
     def _granted(self, request: web.Request, preset: Preset) -> Grant:
         """Check the signature, where the preset wants one or the URL has one."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from api.metrics import DeliveryMetrics
-from safelight.aws.objects import Asset
+from safelight.aws.objects import PART_BYTES, Asset
 from safelight.dialects.errors import InvalidOption
 from safelight.errors import Archived, Rejection
 from safelight.imaging.result import Maker, Wanted
@@ -99,7 +99,7 @@ class Misses:
             media_type=made.media_type,
             size_bytes=made.size_bytes,
             sha256=made.sha256,
-            body=body,
+            body=body[:PART_BYTES],
         )
 
     def _remember(self, key: str, error: Exception) -> None:

@@ -1,7 +1,7 @@
 """Finds what a request wants in the asset bucket, or has it made: the second half of its way."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +18,7 @@ from api.delivery.subjects import Subject, not_rendered
 from api.problems import Problem, Refusal
 from safelight.aws.objects import Asset
 from safelight.dialects.errors import InvalidOption
-from safelight.errors import Archived, Rejection, Superseded
+from safelight.errors import Archived, Rejection, Superseded, Unavailable
 from safelight.imaging.result import Wanted
 from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
@@ -31,8 +31,8 @@ STAND_IN = "stand-in"
 class Assets(Protocol):
     """The assets to answer with."""
 
-    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
-        """Read an asset whole, if it is stored."""
+    async def read(self, key: str, *, max_bytes: int, first: int = 0) -> Asset | None:
+        """Read a part of an asset, if it is stored."""
         ...
 
     async def look(self, key: str) -> Asset | None:
@@ -87,8 +87,22 @@ class Results:
         asset = await self._there(wanted, subject, visit)
         return wanted.key, asset or await self._made(wanted, visit)
 
+    async def parts(self, key: str, asset: Asset, first: int, beyond: int) -> AsyncIterator[bytes]:
+        """Read a result on, a part at a time: a slow viewer holds no more, whatever its size."""
+        held = asset.body or b""
+        while first < beyond:
+            part = held[first:] if first < len(held) else await self._part(key, asset, first)
+            yield part[: beyond - first]
+            first += len(part)
+
+    async def _part(self, key: str, asset: Asset, first: int) -> bytes:
+        read = await self._assets.read(key, max_bytes=self._max_bytes, first=first)
+        if read is None or read.sha256 != asset.sha256 or not read.body:
+            raise Unavailable("s3", f"{key} is not what it was when its answer began")
+        return read.body
+
     async def _there(self, wanted: Wanted, subject: Subject, visit: Visit) -> Asset | None:
-        """Look a result up: whole, or only what is known of it where that is enough to answer."""
+        """Look a result up: with its first part, or only what is known where that is enough."""
         request = visit.request
         known = next(
             (

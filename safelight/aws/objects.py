@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 CHUNK_BYTES = 1024 * 1024
+PART_BYTES = 512 * 1024
+"""The most of an asset that is read at once: most are smaller, and a slow viewer holds no more."""
 TRANSFER_SECONDS = 60
 """The longest that one object may take. A body that stalls fails sooner, by the read time-out."""
 CACHE_CONTROL = "public, max-age=31536000, immutable"
@@ -60,7 +62,7 @@ class Asset:
     sha256: str
     """In hexadecimal; of assets that do not say theirs, what stands for it: S3's ETag."""
     body: bytes | None
-    """None where only the rest was asked for."""
+    """A part of it, `PART_BYTES` at most; None where only the rest was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +136,11 @@ class Objects:
                     ChecksumSHA256=b64encode(bytes.fromhex(sha256)).decode(),
                 )
 
-    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
-        """Read an asset whole; None if it is not stored. Raises a `Rejection` of one too large."""
+    async def read(self, key: str, *, max_bytes: int, first: int = 0) -> Asset | None:
+        """Read a part of an asset, from its `first` byte on; None if it is not stored.
+
+        Raises a `Rejection` of one that has too many bytes in all.
+        """
         try:
             async with self._dependency.call(
                 "GetObject",
@@ -143,10 +148,15 @@ class Objects:
                 seconds=TRANSFER_SECONDS,
                 meanings=_READ_MEANINGS,
             ):
-                answer = await self._client.get_object(Bucket=self._assets_bucket, Key=key)
+                answer = await self._client.get_object(
+                    Bucket=self._assets_bucket,
+                    Key=key,
+                    Range=f"bytes={first}-{first + PART_BYTES - 1}",
+                )
                 async with answer["Body"] as body:
-                    _check_size(answer["ContentLength"], max_bytes)
-                    return _asset(answer, await body.read())
+                    size_bytes = int(answer["ContentRange"].rpartition("/")[2])
+                    _check_size(size_bytes, max_bytes)
+                    return _asset(answer, size_bytes, await body.read())
         except _NotStored:
             return None
 
@@ -173,9 +183,8 @@ class Objects:
             async with self._dependency.call(
                 "HeadObject", f"{self._assets_bucket}/{key}", meanings=_READ_MEANINGS
             ):
-                return _asset(
-                    await self._client.head_object(Bucket=self._assets_bucket, Key=key), None
-                )
+                answer = await self._client.head_object(Bucket=self._assets_bucket, Key=key)
+                return _asset(answer, answer["ContentLength"], None)
         except _NotStored:
             return None
 
@@ -185,10 +194,10 @@ def _metadata(key: str, sha256: str) -> dict[str, str]:
     return {_SHA256: sha256} | ({_TAGS: name.cache_tags} if name else {})
 
 
-def _asset(answer: Mapping[str, Any], body: bytes | None) -> Asset:
+def _asset(answer: Mapping[str, Any], size_bytes: int, body: bytes | None) -> Asset:
     return Asset(
         media_type=answer["ContentType"],
-        size_bytes=answer["ContentLength"],
+        size_bytes=size_bytes,
         sha256=answer["Metadata"].get(_SHA256) or answer["ETag"].strip('"'),
         body=body,
     )

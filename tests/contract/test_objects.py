@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from safelight.aws.objects import CACHE_CONTROL
+from safelight.aws.objects import CACHE_CONTROL, PART_BYTES
 from safelight.errors import Reason, Rejection, SafelightError, Superseded
 from safelight.keys import new_image_id
 from tests.contract.conftest import Place
@@ -206,6 +206,18 @@ async def test_a_stored_asset_is_read_back_with_what_is_known_of_it(store, tmp_p
     assert (asset.body, asset.media_type, asset.size_bytes) == (b"picture", "image/webp", 7)
     assert asset.sha256 == digest
     assert await store.reader.look(key) == replace(asset, body=None)
+
+
+async def test_a_large_asset_is_read_in_parts(store, tmp_path):
+    body = bytes(range(256)) * (PART_BYTES // 256) + b"rest"
+    key, digest = await put(store, tmp_path, body)
+    start = await store.reader.read(key, max_bytes=len(body))
+    rest = await store.reader.read(key, max_bytes=len(body), first=PART_BYTES)
+    assert start.body + rest.body == body
+    assert start == replace(rest, body=start.body)
+    assert (rest.size_bytes, rest.sha256) == (len(body), digest)
+    with pytest.raises(Rejection):
+        await store.reader.read(key, max_bytes=len(body) - 1)
 
 
 async def test_an_asset_that_is_not_stored_is_none(store):

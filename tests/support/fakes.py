@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from safelight.aws.objects import Asset, Fetched, Standing
+from safelight.aws.objects import PART_BYTES, Asset, Fetched, Standing
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
@@ -111,12 +111,12 @@ class FakeObjects(Fake):
             raise Unavailable("s3", f"{key} did not arrive as it was sent")
         self.assets[key] = FakeAsset(body=body, media_type=media_type, sha256=sha256)
 
-    async def read(self, key: str, *, max_bytes: int) -> Asset | None:
+    async def read(self, key: str, *, max_bytes: int, first: int = 0) -> Asset | None:
         self._called("read")
         stored = self.assets.get(key)
         if stored and len(stored.body) > max_bytes:
             raise Rejection(Reason.TOO_MANY_BYTES, f"{len(stored.body)} bytes")
-        return self._asset(stored, stored.body) if stored else None
+        return self._asset(stored, stored.body[first : first + PART_BYTES]) if stored else None
 
     async def stand(self, key: str) -> Standing | None:
         self._called("stand")

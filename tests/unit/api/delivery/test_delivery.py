@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from PIL import Image
 from yarl import URL
 
 from safelight import keys
+from safelight.aws.objects import PART_BYTES
 from safelight.demand import Demand
 from safelight.errors import Archived, Reason, Rejection, Unavailable
 from safelight.presets import Preset
@@ -238,6 +240,55 @@ async def test_a_range_beyond_the_picture_and_one_of_another_version(gallery: Ga
     tag = f'"{variant.sha256[:32]}"'
     same, body = await gallery.ask(f"/plain/{IMAGE_ID}", Range="bytes=0-1", If_Range=tag)
     assert (same.status, body) == (206, b"01")
+
+
+LARGE = bytes(range(256)) * (PART_BYTES // 256) + b"and what does not fit into one part"
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ("bytes=0-", LARGE),
+        (f"bytes={PART_BYTES - 2}-{PART_BYTES + 2}", LARGE[-37:-32]),
+        (f"bytes={PART_BYTES}-", LARGE[PART_BYTES:]),
+        ("bytes=-4", b"part"),
+        ("bytes=1-3", b"\x01\x02\x03"),
+    ],
+)
+async def test_a_large_picture_is_read_in_parts_from_where_it_is_asked_for(
+    gallery: Gallery, asked: str, part: bytes
+) -> None:
+    gallery.hang(variants={"plain": store_eagerly(gallery, BY_NAME["plain"], "jpg", LARGE)})
+    answer, body = await gallery.ask(f"/plain/{IMAGE_ID}", Range=asked)
+    assert (answer.headers["Content-Length"], body) == (str(len(part)), part)
+    head, _ = await gallery.ask(f"/plain/{IMAGE_ID}", method="HEAD")
+    assert head.headers["Content-Length"] == str(len(LARGE))
+
+
+async def test_a_large_result_is_answered_whole_when_it_is_made(open_: Any) -> None:
+    gallery: Gallery = await open_(Preset(name="large", format="png", access="public"))
+    gallery.hang(pictures.encoded(pictures.noise(500, 500), "PNG"))
+    made, body = await gallery.ask(f"/large/{IMAGE_ID}")
+    assert len(body) > PART_BYTES
+    assert made.headers["ETag"] == f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    assert (await gallery.ask(f"/large/{IMAGE_ID}"))[1] == body
+
+
+async def test_an_answer_that_cannot_be_ended_breaks_off(gallery: Gallery) -> None:
+    """Never are bytes of two pictures mixed, nor is too short an answer taken for whole."""
+    variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", LARGE)
+    gallery.hang(variants={"plain": variant})
+    stored = gallery.objects.assets[variant.key]
+    read = gallery.objects.read
+
+    async def replaced_after_the_first(key: str, **which: Any) -> Any:
+        asset = await read(key, **which)
+        gallery.objects.assets[key] = replace(stored, body=LARGE[::-1], sha256="another")
+        return asset
+
+    gallery.objects.read = replaced_after_the_first  # type: ignore[method-assign]
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await gallery.ask(f"/plain/{IMAGE_ID}")
 
 
 @pytest.mark.parametrize(
