@@ -60,7 +60,7 @@ async def test_row_08_nine_messages_behind_a_long_job_are_never_redelivered(rig:
     assert page.value("leases_lost_total") == 0
     renewed = [len(entries(call)) for call in rig.proxy.of(RENEWALS)]
     assert max(renewed) == 10
-    assert len(renewed) <= 20  # one a second; singly it would be well over a hundred
+    assert sum(renewed) >= 5 * len(renewed)  # in batches that shrink as the nine are done
     assert page.value("lease_renewals_total", result="renewed") == sum(renewed)
 
 
