@@ -69,6 +69,11 @@ class DeliverySettings(RenderSettings, DialectSettings):
     max_result_bytes: int = Field(
         default=32 * 1024**2, ge=1, description="Largest picture that is delivered, in bytes."
     )
+    cache_bytes: int = Field(
+        default=32 * 1024**2,
+        ge=0,
+        description="Delivered pictures of up to 512 KiB that are kept in memory, in bytes of all.",
+    )
 
     @field_validator("signing_keys")
     @classmethod

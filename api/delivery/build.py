@@ -15,6 +15,7 @@ from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
+from api.delivery.recent import RecentAssets, RecentRecords
 from api.delivery.results import Results
 from api.metrics import DeliveryMetrics
 from api.settings import ApiSettings
@@ -59,7 +60,7 @@ async def build(
         for name, alias in aliases.items()
     }
     named = {name: (alias, buckets[name]) for name, alias in aliases.items()}
-    records = await aws.records()
+    records = RecentRecords(await aws.records())
     dialects = settings.dialects
     freeform = FreeForm(
         dialects=dialects,
@@ -73,7 +74,7 @@ async def build(
         freeform=freeform if dialects.known else None,
         bucket=objects,
         results=Results(
-            assets=objects,
+            assets=RecentAssets(objects, most_bytes=settings.cache_bytes),
             misses=Misses(
                 maker,
                 slots=settings.slots,

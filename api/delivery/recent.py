@@ -1,0 +1,65 @@
+"""What was read a moment ago, kept in memory: of a crowd of viewers, one asks AWS.
+
+Each class stands in front of what it keeps, and looks the same.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from cachetools import LRUCache, TTLCache
+
+from api.delivery.results import Assets
+from api.delivery.subjects import Records
+from safelight.aws.objects import PART_BYTES, Asset
+from safelight.record import Record, Status
+
+RECORD_SECONDS = 1
+"""How long a picture that is erased or replaced may be shown after it."""
+MOST_RECORDS = 1000
+_ASSET_OVERHEAD_BYTES = 1024
+"""About what an asset takes beside its bytes."""
+
+
+class RecentRecords:
+    """Records, of which those of completed images may be a second old."""
+
+    def __init__(self, records: Records, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._records = records
+        self._recent: TTLCache[str, Record] = TTLCache(MOST_RECORDS, RECORD_SECONDS, timer=now)
+
+    async def get(self, image_id: str) -> Record | None:
+        """Read the record that stands, or stood a second ago."""
+        record = self._recent.get(image_id)
+        if record is None:
+            record = await self._records.get(image_id)
+            if record is not None and record.status is Status.COMPLETED:
+                self._recent[image_id] = record
+        return record
+
+
+class RecentAssets:
+    """Assets, of which those last asked for are kept: a key never changes its meaning."""
+
+    def __init__(self, assets: Assets, *, most_bytes: int) -> None:
+        self._assets = assets
+        self._recent: LRUCache[str, Asset] = LRUCache(most_bytes, getsizeof=_held_bytes)
+
+    async def read(self, key: str, *, max_bytes: int, first: int = 0) -> Asset | None:
+        """Read a part of an asset, if it is stored; what is kept has one part only."""
+        recent = self._recent.get(key)
+        if recent is not None:
+            return recent
+        asset = await self._assets.read(key, max_bytes=max_bytes, first=first)
+        if asset and asset.size_bytes <= PART_BYTES and _held_bytes(asset) <= self._recent.maxsize:
+            self._recent[key] = asset
+        return asset
+
+    async def look(self, key: str) -> Asset | None:
+        """Read what is known of an asset, if it is stored."""
+        recent = self._recent.get(key)
+        return replace(recent, body=None) if recent else await self._assets.look(key)
+
+
+def _held_bytes(asset: Asset) -> int:
+    return asset.size_bytes + _ASSET_OVERHEAD_BYTES
