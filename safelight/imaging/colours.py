@@ -1,5 +1,6 @@
 """Brings any picture's colours to 8-bit sRGB or Display P3. Runs in a render child."""
 
+from functools import lru_cache
 from itertools import chain, product
 
 import pyvips
@@ -10,6 +11,8 @@ from safelight.imaging.probe import ICC
 _OPAQUE, _OPAQUE_16 = 255, 65_535
 _GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))
 """Red, green, blue of 4,096 colours."""
+_LOOKED_AT_BYTES = 64 * 1024
+"""Of a profile; sRGB's have 0.5 to 60 kB."""
 _INK_BANDS = 4
 """Cyan, magenta, yellow and key; a fifth band is alpha."""
 
@@ -44,17 +47,25 @@ def _untagged(image: pyvips.Image) -> pyvips.Image:
 
 
 def _is_srgb(image: pyvips.Image) -> bool:
-    """Tell whether the profile says of every colour of a grid what sRGB says, give or take one.
+    """Tell whether the profile is sRGB's by another name, as that of most pictures is.
 
-    Most pictures come with such a profile; converting them would cost as much as decoding.
+    Converting those would cost as much as decoding them. A huge profile is not looked at: to
+    convert is never wrong.
     """
     if image.interpretation != "srgb" or image.format != "uchar" or image.bands not in (3, 4):
         return False
+    profile = bytes(image.get(ICC))
+    return len(profile) <= _LOOKED_AT_BYTES and _says_what_srgb_says(profile)
+
+
+@lru_cache(maxsize=64)
+def _says_what_srgb_says(profile: bytes) -> bool:
+    """Compare what it says of every colour of a grid, give or take one. Takes milliseconds."""
     grid = pyvips.Image.new_from_memory(_GRID, len(_GRID) // 3, 1, 3, "uchar")
     grid = grid.copy(interpretation="srgb")
-    grid.set_type(pyvips.GValue.blob_type, ICC, image.get(ICC))
-    shown = bytes(_by_libvips(grid, "srgb").write_to_memory())
-    return all(abs(given - seen) <= 1 for given, seen in zip(_GRID, shown, strict=True))
+    grid.set_type(pyvips.GValue.blob_type, ICC, profile)
+    most: float = (_by_libvips(grid, "srgb") - grid).abs().max()
+    return most <= 1
 
 
 def _by_libvips(image: pyvips.Image, colour: str) -> pyvips.Image:
