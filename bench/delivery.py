@@ -6,7 +6,7 @@ Both run as processes of this machine. Safelight fetches sources from the embedd
 results there; thumbor reads and writes files, which is to its advantage. CPU is user and system
 time of all processes that answer (the embedded AWS stands for AWS, and is not counted). Misses
 alternate between the two, so whatever else the machine does slows both alike: the ratios are what
-counts. Prints a table and writes build/bench/delivery.json.
+counts. Last comes a flood (`bench.flood`). Prints a table and writes build/bench/delivery.json.
 """
 
 import argparse
@@ -27,6 +27,8 @@ import aiohttp
 import uvloop
 from PIL import Image, ImageOps
 
+from bench import flood
+from bench.flood import Flood
 from ops.client import Client
 from ops.local.accounting import cpu_seconds_with_reaped, family_of, resident_bytes
 from ops.local.emulator import ROOT
@@ -258,12 +260,12 @@ async def start_thumbor(directory: Path, http: aiohttp.ClientSession) -> tuple[C
             await asyncio.sleep(0.2)
 
 
-async def run(*, sizes: int, seconds: float) -> list[Contender]:
+async def run(*, sizes: int, seconds: float) -> tuple[list[Contender], Flood]:
     """Start both, upload, measure, stop both."""
     with tempfile.TemporaryDirectory(prefix="safelight-bench-") as folder:
         directory = Path(folder)
         (directory / "eager.toml").write_text('[tiny]\nformat = "jpeg"\nbox = [16, 16]\n')
-        (directory / "presets.toml").write_text(presets(sizes))
+        (directory / "presets.toml").write_text(presets(sizes) + flood.presets())
         settings = {"SAFELIGHT_PRESETS": str(directory / "presets.toml"), "SAFELIGHT_SLOTS": "2"}
         async with (
             LocalSystem(
@@ -296,7 +298,8 @@ async def run(*, sizes: int, seconds: float) -> list[Contender]:
                 await compare_quality(contenders, http)
             finally:
                 await child.stop(seconds=5)
-    return contenders
+            flooded = await flood.flood(http, system.delivery_url, list(images.values()))
+    return contenders, flooded
 
 
 async def warm_up(
@@ -374,9 +377,10 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, default=4, help="sizes of each format, from 512 down")
     parser.add_argument("--seconds", type=float, default=6, help="how long each load lasts")
     arguments = parser.parse_args()
-    contenders = uvloop.run(run(sizes=arguments.sizes, seconds=arguments.seconds))
+    contenders, flooded = uvloop.run(run(sizes=arguments.sizes, seconds=arguments.seconds))
     print(table(contenders))
-    told = [asdict(one) | {"path": None} for one in contenders]
+    print(flooded)
+    told = [*(asdict(one) | {"path": None} for one in contenders), asdict(flooded)]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(told, indent=2))
     bad = {status for one in contenders for load in one.loads.values() for status in load.statuses}

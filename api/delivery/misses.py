@@ -8,6 +8,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable
 
+from api.delivery.flights import Flights
 from api.metrics import DeliveryMetrics
 from safelight.aws.objects import PART_BYTES, Asset
 from safelight.dialects.errors import InvalidOption
@@ -48,7 +49,7 @@ class Misses:
         self._wait_seconds = wait_seconds
         metrics.room.set(self._room)
         metrics.under_way.set_function(lambda: len(self._flights))
-        self._flights: dict[str, asyncio.Task[Asset]] = {}
+        self._flights: Flights[Asset] = Flights()
         self._rejections: OrderedDict[str, tuple[float, Exception]] = OrderedDict()
 
     @property
@@ -67,16 +68,12 @@ class Misses:
         Whoever stops waiting stops nothing: the result is stored for the next one.
         """
         self._refuse_again(wanted.key)
-        flight = self._flights.get(wanted.key)
-        joined = flight is not None
-        if flight is None:
+        joined = wanted.key in self._flights
+        if not joined:
             if len(self._flights) >= self._room:
                 raise Busy(self._retry_seconds)
             before()
-            flight = asyncio.create_task(self._in_a_slot(wanted))
-            self._flights[wanted.key] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(wanted.key, None))
-        return await asyncio.shield(flight), joined
+        return await self._flights.join(wanted.key, lambda: self._in_a_slot(wanted)), joined
 
     @property
     def _retry_seconds(self) -> int:

@@ -3,12 +3,14 @@
 Each class stands in front of what it keeps, and looks the same.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from cachetools import LRUCache, TTLCache
 
+from api.delivery.flights import Flights
 from api.delivery.results import Assets
 from api.delivery.subjects import Records
 from safelight.aws.objects import PART_BYTES, Asset
@@ -17,6 +19,9 @@ from safelight.record import Record, Status
 RECORD_SECONDS = 1
 """How long a picture that is erased or replaced may be shown after it."""
 MOST_RECORDS = 1000
+AT_ONCE = 16
+"""Reads of one kind under way. Beyond them a flood waits here, and the loop stays free for others:
+what a hundred answers bring to do at once would be done before anything else."""
 _ASSET_OVERHEAD_BYTES = 1024
 """About what an asset takes beside its bytes."""
 
@@ -27,14 +32,19 @@ class RecentRecords:
     def __init__(self, records: Records, *, now: Callable[[], float] = time.monotonic) -> None:
         self._records = records
         self._recent: TTLCache[str, Record] = TTLCache(MOST_RECORDS, RECORD_SECONDS, timer=now)
+        self._flights: Flights[Record | None] = Flights()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def get(self, image_id: str) -> Record | None:
         """Read the record that stands, or stood a second ago."""
-        record = self._recent.get(image_id)
-        if record is None:
+        recent = self._recent.get(image_id)
+        return recent or await self._flights.join(image_id, lambda: self._read(image_id))
+
+    async def _read(self, image_id: str) -> Record | None:
+        async with self._room:
             record = await self._records.get(image_id)
-            if record is not None and record.status is Status.COMPLETED:
-                self._recent[image_id] = record
+        if record is not None and record.status is Status.COMPLETED:
+            self._recent[image_id] = record
         return record
 
 
@@ -44,13 +54,19 @@ class RecentAssets:
     def __init__(self, assets: Assets, *, most_bytes: int) -> None:
         self._assets = assets
         self._recent: LRUCache[str, Asset] = LRUCache(most_bytes, getsizeof=_held_bytes)
+        self._flights: Flights[Asset | None] = Flights()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def read(self, key: str, *, max_bytes: int, first: int = 0) -> Asset | None:
         """Read a part of an asset, if it is stored; what is kept has one part only."""
+        if first:
+            return await self._assets.read(key, max_bytes=max_bytes, first=first)
         recent = self._recent.get(key)
-        if recent is not None:
-            return recent
-        asset = await self._assets.read(key, max_bytes=max_bytes, first=first)
+        return recent or await self._flights.join(key, lambda: self._read(key, max_bytes))
+
+    async def _read(self, key: str, max_bytes: int) -> Asset | None:
+        async with self._room:
+            asset = await self._assets.read(key, max_bytes=max_bytes)
         if asset and asset.size_bytes <= PART_BYTES and _held_bytes(asset) <= self._recent.maxsize:
             self._recent[key] = asset
         return asset

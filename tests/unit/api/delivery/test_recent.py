@@ -1,12 +1,13 @@
 """What delivery keeps in memory, and for how long."""
 
+import asyncio
 import hashlib
 
 import pytest
 
 from api.delivery.recent import RecentAssets, RecentRecords
 from safelight.aws.objects import PART_BYTES
-from safelight.errors import Rejection
+from safelight.errors import Rejection, Unavailable
 from safelight.record import Record, Status
 from tests.support.fakes import FakeAsset, FakeObjects, FakeRecords
 
@@ -48,6 +49,25 @@ async def test_what_may_come_is_seen_as_soon_as_it_is_there(status):
     recent = RecentRecords(records, now=lambda: 0.0)
     await recent.get(IMAGE_ID)
     records.records[IMAGE_ID] = record_of(Status.COMPLETED)
+    assert (await recent.get(IMAGE_ID)).status is Status.COMPLETED
+
+
+async def test_of_a_crowd_one_asks():
+    records, objects = FakeRecords(record_of(Status.PENDING)), FakeObjects()
+    stored(objects, "a", b"a")
+    recent = RecentRecords(records)
+    assets = RecentAssets(objects, most_bytes=0)
+    await asyncio.gather(*(recent.get(IMAGE_ID) for _ in range(50)))
+    assert await asyncio.gather(*(read(assets, "a") for _ in range(50))) == [b"a"] * 50
+    assert (records.calls["get"], objects.calls["read"]) == (1, 1)
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_not_kept():
+    records = FakeRecords(record_of(Status.COMPLETED))
+    records.fail_next["get"].append(Unavailable("dynamodb", "no answer"))
+    recent = RecentRecords(records)
+    asked = await asyncio.gather(*(recent.get(IMAGE_ID) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in asked] == [Unavailable] * 3
     assert (await recent.get(IMAGE_ID)).status is Status.COMPLETED
 
 
