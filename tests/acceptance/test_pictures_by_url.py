@@ -11,12 +11,15 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from PIL import Image
+from yarl import URL
 
 from api.delivery.signing import SigningKeys
 from ops.local.accounting import family_of, resident_bytes
 from ops.local.system import LocalSystem
+from safelight.keys import new_image_id
 from tests.acceptance.conftest import KEYS
 from tests.support import pictures
+from tests.support.edge import distribute
 from tests.support.person import Person
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("delivery")]
@@ -96,7 +99,7 @@ async def stored_keys(system: LocalSystem, image_id: str) -> set[str]:
         answer = await s3.list_objects_v2(
             Bucket=system.stack.assets_bucket, Prefix=f"images/{image_id}/"
         )
-    return {one["Key"].rpartition("/")[2] for one in answer["Contents"]}
+    return {one["Key"] for one in answer["Contents"]}
 
 
 async def test_an_uploaded_picture_is_delivered_as_avif_webp_and_jpeg_and_stored(
@@ -131,8 +134,8 @@ async def test_200_requests_for_one_cold_result_are_one_render(
     assert len({body for _, body in answers}) == 1
     rendered = [one for one, _ in answers if 'desc="rendered"' in one.headers["Server-Timing"]]
     assert len(rendered) == 1
-    names = await stored_keys(system, image_id)
-    assert [name for name in names if name.startswith("late-")]
+    keys = await stored_keys(system, image_id)
+    assert [key for key in keys if "/late-" in key]
 
 
 async def test_a_costly_avif_is_made_by_the_workers_while_the_first_viewer_sees_webp(
@@ -178,6 +181,35 @@ async def test_what_is_at_fault_is_told_and_harms_nobody(
         answer, body = await get(http, f"{system.delivery_url}/small/{name}")
         assert answer.status == status, body
     assert (await get(http, f"{system.delivery_url}/healthz"))[0].status == 200
+
+
+async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_keys(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str
+) -> None:
+    """edge.yaml's function, cache policies and origins, run by the embedded CloudFront."""
+    host = await distribute(system.emulator.account, URL(system.delivery_url).port or 0)
+    edge = system.emulator.account.endpoint_url
+    viewer = {"Host": host, "X-Forwarded-Proto": "https"}
+    accepts = {
+        "AVIF": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+        "WEBP": "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5",
+        "JPEG": "*/*",
+    }
+    for format, accept in accepts.items():
+        answer, body = await get(http, f"{edge}/small/{image_id}", **viewer, Accept=accept)
+        assert answer.status == 200, body
+        assert Image.open(io.BytesIO(body)).format == format
+        assert answer.headers["Vary"] == "Accept"
+        assert f"img-{image_id}" in answer.headers["x-amz-meta-cache-tag"]
+    missing, _ = await get(http, f"{edge}/small/{new_image_id()}", **viewer)
+    assert missing.status == 404
+    for key in await stored_keys(system, image_id):
+        answer, body = await get(http, f"{edge}/{key}", **viewer)
+        assert answer.status == (403 if "/signed-" in key else 200), body
+        assert ("immutable" in answer.headers["Cache-Control"]) is (answer.status == 200)
+    async with http.get(f"{edge}/small/x", headers={"Host": host}, allow_redirects=False) as plain:
+        assert plain.status in (301, 307)
+        assert plain.headers["Location"].startswith(f"https://{host}/small/x")
 
 
 async def test_a_replaced_picture_is_delivered_as_it_is_now(
