@@ -7,7 +7,7 @@ import pyvips
 
 from safelight.dialects.options import Trim
 from safelight.imaging.geometry import Box, bounded
-from safelight.imaging.plan import Edits
+from safelight.imaging.recipe import Edits
 
 _TURNS = {90: "d90", 180: "d180", 270: "d270"}
 

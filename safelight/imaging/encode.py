@@ -12,7 +12,7 @@ from safelight.formats import BY_NAME
 from safelight.imaging import libwebp
 from safelight.imaging.libvips import open_encoded
 from safelight.imaging.perceptual import lowest_quality
-from safelight.imaging.plan import Recipe
+from safelight.imaging.recipe import Recipe
 from safelight.imaging.rights import Rights
 
 LEAST_QUALITY = 10

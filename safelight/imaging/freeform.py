@@ -16,8 +16,9 @@ from safelight.dialects.operations import MAX_SIDE, Operation, operation
 from safelight.dialects.options import MAX_PIXELS, Crop, Options, Point
 from safelight.formats import BY_NAME
 from safelight.imaging.geometry import Box, Size, bounded, extended, placed, scaled_by
-from safelight.imaging.plan import Edits, Plan, plan_of, recipe_of
+from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
+from safelight.imaging.recipe import Edits
 from safelight.presets import ATTENTION, Preset
 
 _NO_PICTURES: Mapping[str, Path] = MappingProxyType({})

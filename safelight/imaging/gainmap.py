@@ -14,8 +14,8 @@ from typing import Self
 
 import pyvips
 
-from safelight.imaging.plan import Recipe
 from safelight.imaging.probe import Probe
+from safelight.imaging.recipe import Recipe
 
 _DATA = "gainmap-data"
 _FACTS = (

@@ -10,10 +10,7 @@ leaves a real step down: a size made from one hardly larger would be resampled t
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from safelight.dialects.arguments import TRANSPARENT
-from safelight.dialects.operations import Operation
 from safelight.dialects.options import Options
 from safelight.formats import (
     AUTO,
@@ -24,24 +21,13 @@ from safelight.formats import (
     equivalent_quality,
 )
 from safelight.imaging.appearance import SIDE
-from safelight.imaging.geometry import FITS, Box, Size, offset, within
-from safelight.imaging.perceptual import SEARCH_BYTES, Search
+from safelight.imaging.geometry import FITS, Size, offset, within
+from safelight.imaging.memory import BASE_BYTES, decode_bytes
+from safelight.imaging.perceptual import Search
 from safelight.imaging.probe import Probe
+from safelight.imaging.recipe import Decode, Edits, Level, Recipe
 from safelight.presets import Preset
 
-BASE_BYTES = 48 * 1024**2
-"""What a child takes for itself and for the lines in flight, however small the picture."""
-ALPHA_LINES_BYTES = 16 * 640
-"""What resampling with alpha takes more, a pixel of width: lines of four floats."""
-GAIN_MAP_BYTES = 8
-"""What a gain map takes more, a pixel of the variant, were it as large as the source."""
-WATERMARK_BYTES = 48 * 1024**2
-"""What reading a watermark takes, beside the one that is laid on top."""
-HELD_BYTES = 4
-"""Of a pixel with alpha."""
-OPERATION_FACTOR = 1.5
-"""What an operation takes beyond what it reads and makes: floats of the lines in flight, and the
-smaller picture that a wide blur is made of."""
 STILL = ("srgb", False)
 """How most variants are decoded: the first frame, in sRGB."""
 SPLIT_PIXELS = 30_000_000
@@ -55,98 +41,6 @@ SHRINKS = (8, 4, 2)
 SHRINK_ROOM = 1.5
 """Shrinking on load averages blocks; this much is left to the resampling that follows. 2 would cost
 a quarter more CPU, for 0.4 points of SSIMULACRA 2 in a JPEG (docs/decisions/0037)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edits:
-    """What options do to the upright picture before it is resized, in this order."""
-
-    trimmed: Box | None
-    """What is left once a border is cut away."""
-    turn: int
-    """Degrees clockwise, a multiple of 90."""
-    crop: Box | None
-    """What of it then counts."""
-    looks: bool
-    """Whether the crop's place, not its size, is found in the pixels."""
-    size: Size
-    """What is then there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """One preset, or one wish, worked out for one source. Sizes in pixels, as displayed."""
-
-    preset: str
-    fingerprint: str
-    format: str
-    quality: int | None
-    """None where the format is lossless, or where it is searched."""
-    search: Search | None
-    effort: int | None
-    fit: str
-    scaled: Size
-    """The whole picture's size once resampled; only a preset that says so enlarges."""
-    size: Size
-    """The variant's own size: `scaled`, cropped by `cover` or padded by `contain`."""
-    offset: Size | None
-    """Where `size` lies in `scaled`, or `scaled` in `size` if padded; None: found in the pixels."""
-    background: tuple[int, int, int]
-    """Red, green, blue: what stands for transparency and fills padding."""
-    colour: str
-    """`srgb` or `p3`: what the pixels are in, and what the variant says of it."""
-    keep: tuple[str, ...]
-    """Metadata that stays."""
-    hdr: bool
-    """Whether the source's gain map goes along."""
-    animated: bool
-    """Whether every frame is in it."""
-    alternatives: tuple["Recipe", ...] = ()
-    """The same picture in other formats: what takes the fewest bytes of all is the variant."""
-    flip: str = ""
-    """`h` swaps left and right, `v` top and bottom; of options alone, as is what follows."""
-    operations: tuple[Operation, ...] = ()
-    """What is done to the picture once it has its size."""
-    sizes: tuple[Size, ...] = ()
-    """How large it is before the first operation and after each, at most."""
-    pictures: tuple[tuple[str, Path], ...] = ()
-    """The key and the file of each watermark."""
-    max_bytes: int | None = None
-    """What the encoded variant should not exceed."""
-
-    @property
-    def way(self) -> tuple[str, bool]:
-        """How its source is decoded: recipes of one way share a decode."""
-        return self.colour, self.animated
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """One size that is resampled, and the recipes cut from it."""
-
-    size: Size
-    origin: int | None
-    """Index of the level it is made from; None for the decoded picture."""
-    recipes: tuple[Recipe, ...]
-    shows_appearance: bool = False
-    """Whether this is the square that the picture's appearance is read from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decode:
-    """One pass over the source and all that is made in it."""
-
-    shrink: int
-    """What the decoder divides the size by."""
-    colour: str
-    """`srgb`, or `p3` where the source has more colours than sRGB and a preset keeps them."""
-    frames: int
-    """How many frames are decoded, the first ones."""
-    keeps_pixels: bool
-    """Whether the decoded picture is held in memory; else it streams into its one use."""
-    levels: tuple[Level, ...]
-    edits: Edits | None = None
-    """What is done before resizing; the levels are of what is then there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +62,7 @@ class Plan:
     @property
     def predicted_bytes(self) -> int:
         """Predict the peak memory of carrying this out, in bytes. Decodes run one after another."""
-        return BASE_BYTES + max(_decode_bytes(self.probe, each) for each in self.decodes)
+        return BASE_BYTES + max(decode_bytes(self.probe, each) for each in self.decodes)
 
     @property
     def pixels_used(self) -> int:
@@ -332,67 +226,3 @@ def _shrink(probe: Probe, largest: Size) -> int:
         return 1
     room = min(probe.width / largest[0], probe.height / largest[1]) / SHRINK_ROOM
     return next((shrink for shrink in SHRINKS if shrink <= room), 1)
-
-
-def _decode_bytes(probe: Probe, decode: Decode) -> int:
-    """Add up one pass: the decoder's own memory, the held pixels, and the hungriest encoder."""
-    # Later frames may be transparent where the first, which the header tells of, is not.
-    bands = 4 if probe.alpha or decode.frames > 1 else 3
-    decoded = probe.pixels / decode.shrink**2
-    held = decoded * bands * decode.frames if decode.keeps_pixels else 0
-    # A level of full size is the decoded picture itself.
-    full = decode.edits.size if decode.edits else (probe.width, probe.height)
-    resampled = [level for level in decode.levels if level.size != full]
-    held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
-    lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
-    recipes = (
-        each
-        for level in decode.levels
-        for recipe in level.recipes
-        for each in (recipe, *recipe.alternatives)
-    )
-    encoding = max(
-        (max(_encoder_bytes(probe, recipe), _operations_bytes(recipe)) for recipe in recipes),
-        default=0,
-    )
-    decoding = _decoder_bytes(probe, BY_NAME[probe.format], decode.frames)
-    # Where the pixels are held, the decoder is done and gone before the first encoder starts.
-    working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
-    return int(held + lines + working)
-
-
-def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
-    format = BY_NAME[recipe.format]
-    factor = format.encoded_bytes_per_pixel
-    opened = any(TRANSPARENT in each.arguments for each in recipe.operations)
-    transparent = probe.alpha or recipe.animated or opened
-    if transparent and format.keeps_alpha:
-        factor += format.encoded_alpha_bytes_per_pixel
-    if recipe.hdr:
-        factor += GAIN_MAP_BYTES
-    searching = SEARCH_BYTES if recipe.search else 0
-    width, height = recipe.sizes[-1] if recipe.sizes else recipe.size
-    return max(width * height * (factor + HELD_BYTES * bool(recipe.operations)), searching)
-
-
-def _operations_bytes(recipe: Recipe) -> float:
-    """Add up what an operation reads and what it makes, both held, where that is the most."""
-    pairs = zip(recipe.sizes, recipe.sizes[1:], strict=False)
-    most = max((one[0] * one[1] + two[0] * two[1] for one, two in pairs), default=0)
-    operated = most * HELD_BYTES * OPERATION_FACTOR
-    if not recipe.pictures:
-        return operated
-    # A mark that is scaled is as large as the picture at most.
-    mark = max((width * height for width, height in recipe.sizes), default=0) * HELD_BYTES
-    return operated + WATERMARK_BYTES + mark
-
-
-def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
-    interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
-    if factor := interlaced or format.decoded_bytes_per_sample:
-        return probe.pixels * probe.bands * max(1, probe.bits // 8) * factor
-    a_pixel = format.decoded_bytes_per_pixel
-    if frames > 1:
-        a_pixel += frames * format.decoded_bytes_per_frame_pixel
-    # What may be an animation is read whole.
-    return probe.pixels * a_pixel + probe.size_bytes * format.animates

@@ -27,8 +27,9 @@ from safelight.imaging.geometry import Size
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
 from safelight.imaging.operations import flipped, operated
-from safelight.imaging.plan import Decode, Plan, Recipe
+from safelight.imaging.plan import Plan
 from safelight.imaging.probe import damaged
+from safelight.imaging.recipe import Decode, Recipe
 from safelight.imaging.structure import has_an_odd_header
 
 _OPAQUE = 255

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from safelight.formats import BY_NAME, FORMATS, READABLE
 from safelight.imaging.limits import MIB, Limits
-from safelight.imaging.plan import BASE_BYTES, CASCADE_STEP, SPLIT_PIXELS, SQUARE, plan
+from safelight.imaging.memory import BASE_BYTES
+from safelight.imaging.plan import CASCADE_STEP, SPLIT_PIXELS, SQUARE, plan
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset
 

@@ -1,0 +1,89 @@
+"""Predicts the memory of a render from a header and a plan. Pure; `make bench-memory` checks it.
+
+A picture is admitted by this number before anything of it is decoded: too low, and a task dies of
+it; too high, and it waits for nothing.
+"""
+
+from safelight.dialects.arguments import TRANSPARENT
+from safelight.formats import BY_NAME, Format
+from safelight.imaging.perceptual import SEARCH_BYTES
+from safelight.imaging.probe import Probe
+from safelight.imaging.recipe import Decode, Recipe
+
+BASE_BYTES = 48 * 1024**2
+"""What a child takes for itself and for the lines in flight, however small the picture."""
+ALPHA_LINES_BYTES = 16 * 640
+"""What resampling with alpha takes more, a pixel of width: lines of four floats."""
+GAIN_MAP_BYTES = 8
+"""What a gain map takes more, a pixel of the variant, were it as large as the source."""
+WATERMARK_BYTES = 48 * 1024**2
+"""What reading a watermark takes, beside the one that is laid on top."""
+HELD_BYTES = 4
+"""Of a pixel with alpha."""
+OPERATION_FACTOR = 1.5
+"""What an operation takes beyond what it reads and makes: floats of the lines in flight, and the
+smaller picture that a wide blur is made of."""
+
+
+def decode_bytes(probe: Probe, decode: Decode) -> int:
+    """Add up one pass: the decoder's own memory, the held pixels, and the hungriest encoder."""
+    # Later frames may be transparent where the first, which the header tells of, is not.
+    bands = 4 if probe.alpha or decode.frames > 1 else 3
+    decoded = probe.pixels / decode.shrink**2
+    held = decoded * bands * decode.frames if decode.keeps_pixels else 0
+    # A level of full size is the decoded picture itself.
+    full = decode.edits.size if decode.edits else (probe.width, probe.height)
+    resampled = [level for level in decode.levels if level.size != full]
+    held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
+    lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
+    recipes = (
+        each
+        for level in decode.levels
+        for recipe in level.recipes
+        for each in (recipe, *recipe.alternatives)
+    )
+    encoding = max(
+        (max(_encoder_bytes(probe, recipe), _operations_bytes(recipe)) for recipe in recipes),
+        default=0,
+    )
+    decoding = _decoder_bytes(probe, BY_NAME[probe.format], decode.frames)
+    # Where the pixels are held, the decoder is done and gone before the first encoder starts.
+    working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
+    return int(held + lines + working)
+
+
+def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
+    format = BY_NAME[recipe.format]
+    factor = format.encoded_bytes_per_pixel
+    opened = any(TRANSPARENT in each.arguments for each in recipe.operations)
+    transparent = probe.alpha or recipe.animated or opened
+    if transparent and format.keeps_alpha:
+        factor += format.encoded_alpha_bytes_per_pixel
+    if recipe.hdr:
+        factor += GAIN_MAP_BYTES
+    searching = SEARCH_BYTES if recipe.search else 0
+    width, height = recipe.sizes[-1] if recipe.sizes else recipe.size
+    return max(width * height * (factor + HELD_BYTES * bool(recipe.operations)), searching)
+
+
+def _operations_bytes(recipe: Recipe) -> float:
+    """Add up what an operation reads and what it makes, both held, where that is the most."""
+    pairs = zip(recipe.sizes, recipe.sizes[1:], strict=False)
+    most = max((one[0] * one[1] + two[0] * two[1] for one, two in pairs), default=0)
+    operated = most * HELD_BYTES * OPERATION_FACTOR
+    if not recipe.pictures:
+        return operated
+    # A mark that is scaled is as large as the picture at most.
+    mark = max((width * height for width, height in recipe.sizes), default=0) * HELD_BYTES
+    return operated + WATERMARK_BYTES + mark
+
+
+def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
+    interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
+    if factor := interlaced or format.decoded_bytes_per_sample:
+        return probe.pixels * probe.bands * max(1, probe.bits // 8) * factor
+    a_pixel = format.decoded_bytes_per_pixel
+    if frames > 1:
+        a_pixel += frames * format.decoded_bytes_per_frame_pixel
+    # What may be an animation is read whole.
+    return probe.pixels * a_pixel + probe.size_bytes * format.animates
