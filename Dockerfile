@@ -17,8 +17,7 @@ COPY . .
 # The templates are what `safelight doctor` and `safelight capacity` read.
 RUN /tools/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/safelight \
-    && /tools/bin/pip --python /opt/safelight/bin/python install --no-index \
-        --find-links /wheels safelight \
+    && /tools/bin/pip --python /opt/safelight/bin/python install --no-deps /wheels/*.whl \
     && install -D --mode 0644 --target-directory \
         "$(/opt/safelight/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/deploy/ecs" \
         deploy/ecs/data.yaml deploy/ecs/services.yaml
