@@ -32,6 +32,11 @@ class DeliveryMetrics:
             ["problem"],
             registry=registry,
         )
+        self.broken = Counter(
+            "safelight_delivery_broken_answers_total",
+            "Answers that had begun and could not be ended.",
+            registry=registry,
+        )
         self.under_way = Gauge(
             "safelight_delivery_renders_under_way",
             "Results being made or waiting for a slot.",

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -22,13 +22,13 @@ LOOK_SECONDS = 0.02
 GOAL_SECONDS = 0.1
 
 
-@dataclass
+@dataclass(frozen=True)
 class Flood:
     """What became of one. Times in seconds."""
 
-    answers: Counter[int] = field(default_factory=Counter)
+    answers: dict[int, int]
     """HTTP status -> answers."""
-    health: list[float] = field(default_factory=list)
+    health: list[float]
     """How long each look at `/healthz` took."""
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ async def flood(http: aiohttp.ClientSession, base: str, images: Sequence[str]) -
     paths = [f"/flood-{side}/{images[side % len(images)]}" for side in SIDES]
     answers = Counter(await asyncio.gather(*map(ask, paths)))
     told, _ = await watcher.communicate(b"")
-    return Flood(answers=answers, health=[float(line) for line in told.split()])
+    return Flood(answers=dict(answers), health=[float(line) for line in told.split()])
 
 
 async def watch(base: str) -> None:

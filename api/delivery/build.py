@@ -15,7 +15,7 @@ from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
-from api.delivery.recent import RecentAssets, RecentRecords
+from api.delivery.recent import RecentAssets, RecentRecords, SharedRecords
 from api.delivery.results import Results
 from api.metrics import DeliveryMetrics
 from api.settings import ApiSettings
@@ -60,7 +60,8 @@ async def build(
         for name, alias in aliases.items()
     }
     named = {name: (alias, buckets[name]) for name, alias in aliases.items()}
-    records = RecentRecords(await aws.records())
+    standing = SharedRecords(await aws.records())
+    records = RecentRecords(standing)
     dialects = settings.dialects
     freeform = FreeForm(
         dialects=dialects,
@@ -71,6 +72,7 @@ async def build(
     )
     return Delivery(
         records=records,
+        standing=standing,
         freeform=freeform if dialects.known else None,
         bucket=objects,
         results=Results(

@@ -7,11 +7,12 @@ stored and answered.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
+import structlog
 from aiohttp import web
 
 from api.delivery import negotiation
@@ -26,8 +27,9 @@ from api.delivery.answers import (
     tags_of,
 )
 from api.delivery.asked import Asked, in_one_spelling
+from api.delivery.flights import Busy
 from api.delivery.freeform import FreeForm, asked_of, grant_of
-from api.delivery.results import PENDING_SECONDS, STAND_IN, Results, Visit, timed
+from api.delivery.results import PENDING_SECONDS, STAND_IN, Results, Visit, busy, timed
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
 from api.delivery.subjects import (
     Bucket,
@@ -42,10 +44,13 @@ from api.middlewares import note
 from api.problems import Problem, Refusal, json_answer
 from safelight import keys
 from safelight.aws.objects import Asset
+from safelight.errors import SafelightError
 from safelight.formats import AUTO, BY_NAME
 from safelight.imaging.result import Sources
 from safelight.presets import Preset
 from safelight.record import Record
+
+log = structlog.get_logger()
 
 STAND_IN_SECONDS = 30
 """How long what stands in for a result that comes later may be kept."""
@@ -64,6 +69,7 @@ class Delivery:
         self,
         *,
         records: Records,
+        standing: Records,
         bucket: Sources,
         results: Results,
         presets: Sequence[Preset],
@@ -78,6 +84,8 @@ class Delivery:
         self.aliases = aliases or {}
         self.freeform = freeform
         self._records = records
+        """What may be a moment old."""
+        self._standing = standing
         self._bucket = bucket
         self._results = results
         self._defaults = defaults
@@ -117,27 +125,28 @@ class Delivery:
     async def get_asset(self, request: web.Request) -> web.Response:
         """Deliver an asset by its key, as the bucket does; what is not there yet is rendered."""
         in_one_spelling(request)
-        name = keys.read_asset_key(request.path.removeprefix("/"))
-        wish = self._wish_of(name) if name else None
-        if name is None or wish is None:
+        key = request.path.removeprefix("/")
+        name = keys.read_asset_key(key)
+        if name is None or name.preset not in self.presets:
             raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key.")
+        wish = self._wish_of(name)
 
         async def find(grant: Grant) -> Subject:
             note(request, image_id=name.image_id)
-            subject = await find_image(
-                name.image_id, grant, records=self._records, bucket=self._bucket
-            )
-            if subject.wanted(wish).key != request.path.removeprefix("/"):
-                raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
-            return subject
+            # Who knows a key may have it of a record that is younger than what is kept of it.
+            for records in (self._records, self._standing):
+                subject = await find_image(
+                    name.image_id, grant, records=records, bucket=self._bucket
+                )
+                if subject.has(key) or (wish and subject.wanted(wish).key == key):
+                    return subject
+            raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
 
-        return await self._answer(request, self.presets[name.preset], find, wish=wish)
+        return await self._answer(request, self.presets[name.preset], find, key=key, wish=wish)
 
     def _wish_of(self, name: keys.AssetName) -> Preset | None:
         """Find what a key's fingerprint stands for, as the presets are declared now."""
-        preset = self.presets.get(name.preset)
-        if preset is None:
-            return None
+        preset = self.presets[name.preset]
         wishes = (preset, *map(preset.in_format, preset.deliverable))
         return next((one for one in wishes if one.fingerprint == name.fingerprint), None)
 
@@ -165,6 +174,7 @@ class Delivery:
         *,
         extension: str | None = None,
         of_alias: bool = False,
+        key: str | None = None,
         wish: Preset | None = None,
         asked: Asked | None = None,
         grant: Grant | None = None,
@@ -178,13 +188,17 @@ class Delivery:
                 preset=preset,
                 asked=asked
                 or Asked.read(
-                    request.query, extension=extension, of_alias=of_alias, of_asset=wish is not None
+                    request.query, extension=extension, of_alias=of_alias, of_asset=key is not None
                 ),
                 grant=_ending(preset, grant or self._granted(request, preset)),
                 timings=timings,
+                key=key,
                 wish=wish,
             )
-            answer = await self._deliver(visit, find)
+            try:
+                answer = await self._deliver(visit, find)
+            except Busy as error:
+                raise busy(str(error), error.retry_seconds) from error
             self._metrics.pictures.labels(timings.outcome).inc()
         except Refusal as refusal:
             timings.outcome = refusal.problem.slug
@@ -204,17 +218,38 @@ class Delivery:
                 subject = await find(visit.grant)
         except NotThereYet as pending:
             return self._pending(visit, pending.record)
-        if visit.wish is not None:
-            wishes: Sequence[Preset] = (visit.wish,)
-        else:
-            accept = _accept(request)
-            order = negotiation.in_order(accept, formats, alpha=subject.transparent)
-            wishes = _wishes(subject, negotiation.hinted(preset, request.headers), order)
-        key, asset = await self._results.first_of(wishes, subject, visit)
+        key, asset = await self._result(visit, subject, formats)
         headers = self._headers(key, visit)
         if is_known(request, asset):
             return not_modified(asset, headers)
-        return picture(request, asset, headers, parts=partial(self._results.parts, key))
+        return picture(request, asset, headers, parts=partial(self._parts, key))
+
+    async def _result(
+        self, visit: Visit, subject: Subject, formats: Sequence[str]
+    ) -> tuple[str, Asset]:
+        """Find or make the best of what is asked for, and its key."""
+        if visit.wish is not None:
+            return await self._results.first_of((visit.wish,), subject, visit)
+        if visit.key is not None:
+            asset = await self._results.there(visit.key, subject, visit)
+            if asset is None:
+                raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
+            return visit.key, asset
+        order = negotiation.in_order(_accept(visit.request), formats, alpha=subject.transparent)
+        hinted = negotiation.hinted(visit.preset, visit.request.headers)
+        return await self._results.first_of(_wishes(subject, hinted, order), subject, visit)
+
+    async def _parts(self, key: str, asset: Asset, first: int, beyond: int) -> AsyncIterator[bytes]:
+        """Send a picture on. Its answer has begun: a failure can only be told here."""
+        parts = self._results.parts(key, asset, first, beyond)
+        del asset
+        try:
+            async for part in parts:
+                yield part
+        except SafelightError as error:
+            self._metrics.broken.inc()
+            log.warning("answer_broken", key=key, error=str(error))
+            raise
 
     def _granted(self, request: web.Request, preset: Preset) -> Grant:
         """Check the signature, where the preset wants one or the URL has one."""
@@ -236,7 +271,7 @@ class Delivery:
             visit.grant,
             self._now(),
             at_most=at_most,
-            immutable=visit.wish is not None,
+            immutable=visit.key is not None,
         )
         key_id, quotas = visit.grant.key_id, self._results.quotas
         return {

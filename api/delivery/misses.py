@@ -23,14 +23,6 @@ REMEMBERED = 1000
 REMEMBERED_SECONDS = 60
 
 
-class Busy(Exception):
-    """There is no room for another render now; after so many seconds there may be."""
-
-    def __init__(self, retry_seconds: int) -> None:
-        super().__init__(f"no room for another render; in {retry_seconds} s there may be")
-        self.retry_seconds = retry_seconds
-
-
 class Misses:
     """Fetches, renders and stores; of all who want one result, the first one's work serves all."""
 
@@ -44,12 +36,11 @@ class Misses:
         metrics: DeliveryMetrics,
     ) -> None:
         self._maker = maker
-        self._room = slots + queue
-        self._slots = asyncio.Semaphore(slots)
-        self._wait_seconds = wait_seconds
-        metrics.room.set(self._room)
+        self._flights: Flights[Asset] = Flights(
+            at_once=slots, waiting=queue, wait_seconds=wait_seconds
+        )
+        metrics.room.set(self._flights.room)
         metrics.under_way.set_function(lambda: len(self._flights))
-        self._flights: Flights[Asset] = Flights()
         self._rejections: OrderedDict[str, tuple[float, Exception]] = OrderedDict()
 
     @property
@@ -69,29 +60,15 @@ class Misses:
         """
         self._refuse_again(wanted.key)
         joined = wanted.key in self._flights
-        if not joined:
-            if len(self._flights) >= self._room:
-                raise Busy(self._retry_seconds)
-            before()
-        return await self._flights.join(wanted.key, lambda: self._in_a_slot(wanted)), joined
+        made = await self._flights.join(wanted.key, lambda: self._make(wanted), before=before)
+        return made, joined
 
-    @property
-    def _retry_seconds(self) -> int:
-        return max(1, round(self._wait_seconds / 2))
-
-    async def _in_a_slot(self, wanted: Wanted) -> Asset:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Busy(self._retry_seconds) from None
+    async def _make(self, wanted: Wanted) -> Asset:
         try:
             made, body = await self._maker.make(wanted)
         except SETTLED as error:
             self._remember(wanted.key, error)
             raise
-        finally:
-            self._slots.release()
         return Asset(
             media_type=made.media_type,
             size_bytes=made.size_bytes,

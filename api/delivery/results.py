@@ -11,7 +11,7 @@ from aiohttp import web
 from api.delivery.answers import Timings, is_known
 from api.delivery.asked import Asked
 from api.delivery.later import Later
-from api.delivery.misses import Busy, Misses
+from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
 from api.delivery.signing import Grant
 from api.delivery.subjects import Subject, not_rendered
@@ -49,8 +49,10 @@ class Visit:
     asked: Asked
     grant: Grant
     timings: Timings
+    key: str | None = None
+    """Of the asset, where that is the URL: nothing is negotiated."""
     wish: Preset | None = None
-    """What exactly, where the URL is an asset's key: nothing is negotiated."""
+    """What the key stands for; None if it is of a preset as it was declared once."""
 
 
 class Results:
@@ -78,47 +80,52 @@ class Results:
         *better, last = wishes
         for wish in better:
             wanted = subject.wanted(wish)
-            asset = await self._there(wanted, subject, visit)
+            asset = await self.there(wanted.key, subject, visit)
             if asset is not None or not self._later.is_for(wish, subject):
                 return wanted.key, asset or await self._made(wanted, visit)
             await self._later.demand(wish, subject)
             visit.timings.outcome = STAND_IN
         wanted = subject.wanted(last)
-        asset = await self._there(wanted, subject, visit)
+        asset = await self.there(wanted.key, subject, visit)
         return wanted.key, asset or await self._made(wanted, visit)
 
     async def parts(self, key: str, asset: Asset, first: int, beyond: int) -> AsyncIterator[bytes]:
-        """Read a result on, a part at a time: a slow viewer holds no more, whatever its size."""
-        held = asset.body or b""
+        """Read a result on, a part at a time: a slow viewer holds no more, whatever its size.
+
+        Raises `Unavailable` if other bytes stand there by now: what has begun cannot be ended.
+        """
+        part, sha256 = (asset.body or b"")[first:beyond], asset.sha256
+        del asset  # and with it its first part, once that is sent
         while first < beyond:
-            part = held[first:] if first < len(held) else await self._part(key, asset, first)
+            part = part or await self._part(key, sha256, first)
             yield part[: beyond - first]
             first += len(part)
+            part = b""
 
-    async def _part(self, key: str, asset: Asset, first: int) -> bytes:
+    async def _part(self, key: str, sha256: str, first: int) -> bytes:
         read = await self._assets.read(key, max_bytes=self._max_bytes, first=first)
-        if read is None or read.sha256 != asset.sha256 or not read.body:
+        if read is None or read.sha256 != sha256 or not read.body:
             raise Unavailable("s3", f"{key} is not what it was when its answer began")
         return read.body
 
-    async def _there(self, wanted: Wanted, subject: Subject, visit: Visit) -> Asset | None:
+    async def there(self, key: str, subject: Subject, visit: Visit) -> Asset | None:
         """Look a result up: with its first part, or only what is known where that is enough."""
         request = visit.request
         known = next(
             (
                 _recorded(variant.media_type, variant.size, variant.sha256)
                 for variant in subject.variants.values()
-                if variant.key == wanted.key
+                if variant.key == key
             ),
             None,
         )
         with timed(visit.timings, "store"):
             if known is None and (request.method == "HEAD" or request.if_none_match):
-                known = await self._assets.look(wanted.key)
+                known = await self._assets.look(key)
             if known is not None and (request.method == "HEAD" or is_known(request, known)):
                 return known
             try:
-                return await self._assets.read(wanted.key, max_bytes=self._max_bytes)
+                return await self._assets.read(key, max_bytes=self._max_bytes)
             except Rejection as rejection:
                 raise not_rendered(rejection.reason, rejection.detail) from rejection
 
@@ -129,11 +136,8 @@ class Results:
                 asset, joined = await self._misses.make(
                     wanted, before=lambda: self._take_of(visit.grant.key_id)
                 )
-        except Busy as busy:
-            why = "All rendering slots are taken, and so is the queue before them."
-            raise _busy(why, busy.retry_seconds) from busy
         except Superseded as error:
-            raise _busy("The source is being replaced.", PENDING_SECONDS) from error
+            raise busy("The source is being replaced.", PENDING_SECONDS) from error
         except Rejection as rejection:
             raise not_rendered(rejection.reason, rejection.detail) from rejection
         except InvalidOption as error:
@@ -164,7 +168,8 @@ def _recorded(media_type: str, size_bytes: int, sha256: str) -> Asset:
     return Asset(media_type=media_type, size_bytes=size_bytes, sha256=sha256, body=None)
 
 
-def _busy(why: str, retry_seconds: int) -> Refusal:
+def busy(why: str, retry_seconds: int) -> Refusal:
+    """Refuse for now."""
     return Refusal(Problem.BUSY, why, headers={"Retry-After": str(retry_seconds)})
 
 

@@ -44,6 +44,10 @@ class Subject:
     recorded: bool = False
     """Whether workers know it too."""
 
+    def has(self, key: str) -> bool:
+        """Tell whether a worker made the asset of this key."""
+        return any(variant.key == key for variant in self.variants.values())
+
     def wanted(self, wish: Preset) -> Wanted:
         """Name what a preset makes of it. Of `auto` it is what its render chose."""
         made = self.variants.get(wish.name)

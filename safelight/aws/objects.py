@@ -50,7 +50,11 @@ class _NotStored(SafelightError):
     """There is no asset of this key."""
 
 
-_READ_MEANINGS: Meanings = {"NoSuchKey": _NotStored, "404": _NotStored}
+_READ_MEANINGS: Meanings = {
+    "NoSuchKey": _NotStored,
+    "404": _NotStored,
+    "InvalidRange": _NotStored,  # it is empty, or ends before: nothing of it is there
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

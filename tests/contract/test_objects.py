@@ -216,6 +216,7 @@ async def test_a_large_asset_is_read_in_parts(store, tmp_path):
     assert start.body + rest.body == body
     assert start == replace(rest, body=start.body)
     assert (rest.size_bytes, rest.sha256) == (len(body), digest)
+    assert await store.reader.read(key, max_bytes=len(body), first=len(body)) is None
     with pytest.raises(Rejection):
         await store.reader.read(key, max_bytes=len(body) - 1)
 
@@ -224,6 +225,11 @@ async def test_an_asset_that_is_not_stored_is_none(store):
     key = ASSET.format(new_image_id())
     assert await store.reader.read(key, max_bytes=1) is None
     assert await store.reader.look(key) is None
+
+
+async def test_an_empty_asset_is_as_if_it_were_not_there(store, tmp_path):
+    key, _ = await put(store, tmp_path, b"")
+    assert await store.reader.read(key, max_bytes=1) is None
 
 
 async def test_the_version_that_stands_is_told(store, key):

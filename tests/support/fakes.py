@@ -116,7 +116,8 @@ class FakeObjects(Fake):
         stored = self.assets.get(key)
         if stored and len(stored.body) > max_bytes:
             raise Rejection(Reason.TOO_MANY_BYTES, f"{len(stored.body)} bytes")
-        return self._asset(stored, stored.body[first : first + PART_BYTES]) if stored else None
+        part = stored.body[first : first + PART_BYTES] if stored else b""
+        return self._asset(stored, part) if stored and part else None
 
     async def stand(self, key: str) -> Standing | None:
         self._called("stand")

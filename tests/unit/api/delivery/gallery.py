@@ -24,6 +24,7 @@ from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
 from api.delivery.quotas import Quotas
+from api.delivery.recent import RecentAssets, RecentRecords
 from api.delivery.results import Results
 from api.delivery.signing import SigningKeys
 from api.metrics import DeliveryMetrics
@@ -142,6 +143,7 @@ async def open_gallery(
     renders_per_minute: int = 10**6,
     aliases: tuple[Alias, ...] = (),
     dialects: Dialects | None = None,
+    recent: bool = False,
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
@@ -174,11 +176,12 @@ async def open_gallery(
             max_age_seconds=600,
         )
         delivery = Delivery(
-            records=records,
+            records=RecentRecords(records) if recent else records,
+            standing=records,
             freeform=freeform,
             bucket=objects,
             results=Results(
-                assets=objects,
+                assets=RecentAssets(objects, most_bytes=10**6) if recent else objects,
                 misses=misses,
                 later=Later(workers, least_pixels=avif_wait_pixels),
                 quotas=Quotas(renders_per_minute),

@@ -274,6 +274,34 @@ async def test_a_large_result_is_answered_whole_when_it_is_made(open_: Any) -> N
     assert (await gallery.ask(f"/large/{IMAGE_ID}"))[1] == body
 
 
+async def test_a_new_assets_key_is_known_though_the_old_record_is_kept(open_: Any) -> None:
+    preset = BY_NAME["plain"]
+    gallery: Gallery = await open_(preset, recent=True)
+    gallery.hang(variants={"plain": store_eagerly(gallery, preset, "jpg", b"old")})
+    assert (await gallery.ask(f"/plain/{IMAGE_ID}"))[1] == b"old"
+    key = key_of(preset, "jpg", revision="v2")
+    gallery.objects.assets[key] = FakeAsset(body=b"new", media_type="image/jpeg", sha256="2" * 64)
+    gallery.hang(revision="v2")
+    answer, body = await gallery.ask(f"/{key}")
+    assert (answer.status, body) == (200, b"new")
+    assert (await gallery.ask(f"/{key_of(preset, 'jpg', revision='v3')}"))[0].status == 404
+
+
+async def test_a_recorded_asset_is_answered_by_its_key_whatever_its_preset_means_now(
+    gallery: Gallery,
+) -> None:
+    once = BY_NAME["plain"].model_copy(update={"quality": 33})
+    variant = store_eagerly(gallery, once, "jpg", b"as it was declared once")
+    gallery.hang(variants={"plain": variant})
+    answer, body = await gallery.ask(f"/{variant.key}")
+    assert (answer.status, body) == (200, b"as it was declared once")
+    assert "immutable" in answer.headers["Cache-Control"]
+    del gallery.objects.assets[variant.key]
+    assert (await gallery.ask(f"/{variant.key}"))[0].status == 404
+    other = once.model_copy(update={"quality": 34})
+    assert (await gallery.ask(f"/{key_of(other, 'jpg')}"))[0].status == 404
+
+
 async def test_an_answer_that_cannot_be_ended_breaks_off(gallery: Gallery) -> None:
     """Never are bytes of two pictures mixed, nor is too short an answer taken for whole."""
     variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", LARGE)
@@ -289,6 +317,7 @@ async def test_an_answer_that_cannot_be_ended_breaks_off(gallery: Gallery) -> No
     gallery.objects.read = replaced_after_the_first  # type: ignore[method-assign]
     with pytest.raises(aiohttp.ClientPayloadError):
         await gallery.ask(f"/plain/{IMAGE_ID}")
+    assert gallery.registry.get_sample_value("safelight_delivery_broken_answers_total") == 1
 
 
 @pytest.mark.parametrize(

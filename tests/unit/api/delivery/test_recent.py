@@ -5,7 +5,9 @@ import hashlib
 
 import pytest
 
-from api.delivery.recent import RecentAssets, RecentRecords
+import api.delivery.recent as module
+from api.delivery.flights import Busy
+from api.delivery.recent import AT_ONCE, RecentAssets, RecentRecords, SharedRecords
 from safelight.aws.objects import PART_BYTES
 from safelight.errors import Rejection, Unavailable
 from safelight.record import Record, Status
@@ -55,7 +57,7 @@ async def test_what_may_come_is_seen_as_soon_as_it_is_there(status):
 async def test_of_a_crowd_one_asks():
     records, objects = FakeRecords(record_of(Status.PENDING)), FakeObjects()
     stored(objects, "a", b"a")
-    recent = RecentRecords(records)
+    recent = RecentRecords(SharedRecords(records))
     assets = RecentAssets(objects, most_bytes=0)
     await asyncio.gather(*(recent.get(IMAGE_ID) for _ in range(50)))
     assert await asyncio.gather(*(read(assets, "a") for _ in range(50))) == [b"a"] * 50
@@ -65,10 +67,58 @@ async def test_of_a_crowd_one_asks():
 async def test_a_failure_is_told_to_all_who_wait_and_not_kept():
     records = FakeRecords(record_of(Status.COMPLETED))
     records.fail_next["get"].append(Unavailable("dynamodb", "no answer"))
-    recent = RecentRecords(records)
+    recent = RecentRecords(SharedRecords(records))
     asked = await asyncio.gather(*(recent.get(IMAGE_ID) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in asked] == [Unavailable] * 3
     assert (await recent.get(IMAGE_ID)).status is Status.COMPLETED
+
+
+async def test_many_wait_and_few_are_read_at_once():
+    under_way, most = 0, 0
+
+    class Slow(FakeRecords):
+        async def get(self, image_id):
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+    shared = SharedRecords(Slow())
+    await asyncio.gather(*(shared.get(f"image-{n}") for n in range(100)))
+    assert most == AT_ONCE
+
+
+async def test_what_is_not_read_in_time_is_busy_and_so_is_what_finds_no_room(monkeypatch):
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "WAITING", 4)
+    gate = asyncio.Event()
+
+    class Stalled(FakeRecords):
+        async def get(self, image_id):
+            await gate.wait()
+
+    shared = SharedRecords(Stalled())
+    asking = [asyncio.create_task(shared.get(f"image-{n}")) for n in range(AT_ONCE + 5)]
+    with pytest.raises(Busy):
+        await asking.pop()  # there was no room for it
+    for late in (asking.pop() for _ in range(4)):
+        with pytest.raises(Busy):
+            await late
+    gate.set()
+    assert await asyncio.gather(*asking) == [None] * AT_ONCE
+
+
+async def test_what_was_deleted_is_gone_in_a_minute():
+    now, objects = [0.0], FakeObjects()
+    assets = RecentAssets(objects, most_bytes=10**6, now=lambda: now[0])
+    stored(objects, "a", b"a")
+    await read(assets, "a")
+    del objects.assets["a"]
+    now[0] = 59
+    assert await read(assets, "a") == b"a"
+    now[0] = 60
+    assert await read(assets, "a") is None
 
 
 async def test_assets_are_read_once_and_the_oldest_go_first():
