@@ -40,7 +40,7 @@ SHRINKS = (8, 4, 2)
 """What a decoder may divide by on loading, the largest first."""
 SHRINK_ROOM = 1.5
 """Shrinking on load averages blocks; this much is left to the resampling that follows. 2 would cost
-a quarter more CPU, for 0.4 points of SSIMULACRA 2 in a JPEG (docs/decisions/0037)."""
+a quarter more CPU, for 0.3 points of SSIMULACRA 2 in a JPEG (docs/decisions/0037)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
