@@ -38,10 +38,7 @@ class SharedRecords:
 
     async def get(self, image_id: str) -> Record | None:
         """Read the record that stands. Raises `Busy` where too many others are read."""
-        return await self._reads.join(image_id, lambda: self._read(image_id))
-
-    async def _read(self, image_id: str) -> Record | None:
-        return await self._records.get(image_id)
+        return await self._reads.join(image_id, lambda: self._records.get(image_id))
 
 
 class RecentRecords:
@@ -91,7 +88,9 @@ class RecentAssets:
     async def look(self, key: str) -> Asset | None:
         """Read what is known of an asset, if it is stored."""
         recent = self._recent.get(key)
-        return replace(recent, body=None) if recent else await self._assets.look(key)
+        if recent is not None:
+            return replace(recent, body=None)
+        return await self._reads.join(f"look at {key}", lambda: self._assets.look(key))
 
 
 def _held_bytes(asset: Asset) -> int:

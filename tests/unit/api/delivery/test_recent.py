@@ -61,7 +61,9 @@ async def test_of_a_crowd_one_asks():
     assets = RecentAssets(objects, most_bytes=0)
     await asyncio.gather(*(recent.get(IMAGE_ID) for _ in range(50)))
     assert await asyncio.gather(*(read(assets, "a") for _ in range(50))) == [b"a"] * 50
-    assert (records.calls["get"], objects.calls["read"]) == (1, 1)
+    known = await asyncio.gather(*(assets.look("a") for _ in range(50)))
+    assert {asset.size_bytes for asset in known} == {1}
+    assert (records.calls["get"], objects.calls["read"], objects.calls["look"]) == (1, 1, 1)
 
 
 async def test_a_failure_is_told_to_all_who_wait_and_not_kept():
