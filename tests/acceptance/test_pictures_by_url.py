@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shutil
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -184,6 +185,9 @@ async def test_what_is_at_fault_is_told_and_harms_nobody(
     assert (await get(http, f"{system.delivery_url}/healthz"))[0].status == 200
 
 
+@pytest.mark.skipif(
+    not shutil.which("node"), reason="the embedded CloudFront runs functions by Debian's nodejs"
+)
 async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_keys(
     system: LocalSystem, http: aiohttp.ClientSession, image_id: str
 ) -> None:
