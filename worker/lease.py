@@ -14,8 +14,9 @@ from worker.metrics import WorkerMetrics
 log = structlog.get_logger()
 
 RENEWALS_PER_VISIBILITY = 3
-LONGEST_HOLD_SECONDS = 11 * 3600
-"""SQS ends every hold after twelve hours. Work is bounded far below; what is held may wait."""
+LONGEST_HOLD_SECONDS = 8 * 3600
+"""SQS ends every hold after twelve hours. Work is bounded far below; what is held may wait, but as
+often as it may be received it must not outlive the queue, which forgets it after four days."""
 
 
 class Visibility(Protocol):

@@ -22,6 +22,7 @@ from safelight.settings import variable
 from tests.support import templates
 from tests.support.templates import FOLDER, NAMES, Resolved, read, words
 from worker.consumer import LAST_RELEASES_SECONDS
+from worker.lease import LONGEST_HOLD_SECONDS
 from worker.settings import WorkerSettings
 
 WHOLE = {
@@ -182,6 +183,13 @@ def test_a_collector_calls_each_task_by_its_own_name():
     (attribute,) = config["processors"][then]["attributes"]
     assert attribute["key"] == "service.instance.id"
     assert attribute["from_attribute"] == "aws.ecs.task.arn"
+
+
+def test_a_message_that_is_always_held_is_a_dead_letter_before_the_queue_forgets_it():
+    queue = Resolved("data").properties("Queue")
+    receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    longest = receives * (LONGEST_HOLD_SECONDS + queue["VisibilityTimeout"])
+    assert longest + 12 * 3600 <= queue["MessageRetentionPeriod"]
 
 
 def test_a_worker_has_time_to_drain():
