@@ -45,7 +45,9 @@ class RenderSettings(Settings):
     memory_budget_bytes: int = Field(
         default_factory=default_budget_bytes,
         ge=64 * 1024**2,
-        description="Predicted memory of all renders at once; by default 60 % of what there is.",
+        description="Predicted memory of all renders at once; by default 60 % of what the "
+        "container, or else the machine, has. On ECS the container must have a limit of its own: "
+        "of the task's it sees nothing.",
     )
     spool: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "safelight",

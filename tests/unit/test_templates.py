@@ -200,6 +200,13 @@ def test_a_worker_has_time_to_drain():
     assert drain_seconds + LAST_RELEASES_SECONDS <= worker["StopTimeout"]
 
 
+@pytest.mark.parametrize("kind", ["Worker", "Delivery"])
+def test_who_renders_sees_no_more_memory_than_the_task_has(kind):
+    """Of a container without a limit of its own, Fargate shows only what the machine has."""
+    task = Resolved("services").properties(f"{kind}Task")
+    assert task["ContainerDefinitions"][0]["Memory"] == task["Memory"]
+
+
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [("Api", ApiSettings), ("Delivery", ApiSettings), ("Worker", WorkerSettings)],
