@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _REFUSED_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What SNS and SQS do not take: all that XML 1.0 does not."""
 
+PUBLISH_SECONDS = 5
+"""The longest it may take. A picture waits for it in its slot, and the next one behind that."""
+
 
 class Topic:
     """One SNS topic."""
@@ -27,7 +30,7 @@ class Topic:
 
         A repeat has the same id: receivers drop it.
         """
-        async with self._dependency.call("Publish", self._topic_arn):
+        async with self._dependency.call("Publish", self._topic_arn, seconds=PUBLISH_SECONDS):
             await self._client.publish(
                 TopicArn=self._topic_arn,
                 Message=completion.to_json(),

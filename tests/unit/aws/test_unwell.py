@@ -46,6 +46,14 @@ async def put(aws, tmp_path, body: bytes = BODY):
     await objects.put(key="images/x", path=path, media_type="image/webp", sha256=digest)
 
 
+async def publish(aws):
+    topic = await aws.topic("arn:aws:sns:eu-west-1:000000000000:any")
+    record = Record(
+        image_id="i", user_id="u", uploaded_at=1, original_key="k", status=Status.COMPLETED
+    )
+    await topic.publish(Completion.of(record))
+
+
 async def test_a_body_shorter_than_announced_is_unavailable(unwell, tmp_path):
     with pytest.raises(Unavailable):
         await fetch(await unwell(broken_off), tmp_path)
@@ -147,12 +155,23 @@ async def test_garbage_for_an_answer_is_unavailable(unwell, status):
     async def garbage(request):
         return web.Response(status=status, text="<html>a gateway & its words")
 
-    topic = await (await unwell(garbage)).topic("arn:aws:sns:eu-west-1:000000000000:any")
-    record = Record(
-        image_id="i", user_id="u", uploaded_at=1, original_key="k", status=Status.COMPLETED
-    )
     with pytest.raises(Unavailable):
-        await topic.publish(Completion.of(record))
+        await publish(await unwell(garbage))
+
+
+async def test_a_topic_that_hangs_keeps_a_picture_for_the_time_of_its_own_bound(
+    unwell, monkeypatch
+):
+    monkeypatch.setattr("safelight.aws.topic.PUBLISH_SECONDS", 0.05)
+    over = asyncio.Event()
+
+    async def hang(request):
+        await over.wait()
+        return web.Response()
+
+    with pytest.raises(Unavailable, match="Publish"):
+        await publish(await unwell(hang))
+    over.set()
 
 
 async def test_a_put_says_that_the_asset_never_changes(unwell, tmp_path):
