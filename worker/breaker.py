@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from safelight.errors import Misconfigured, Unavailable
 from worker.metrics import WorkerMetrics
+from worker.verdict import Reach
 
 FAILURES_TO_OPEN = 5
 """In a row, without one success: retries inside a call have failed before these count."""
@@ -55,11 +56,14 @@ class Breaker:
         self._failures[error.dependency] = count
         self._metrics.breaker_open.labels(error.dependency).set(count >= FAILURES_TO_OPEN)
 
-    def succeeded(self) -> None:
-        """Close it: a picture went all its way."""
-        for dependency in self._failures:
+    def succeeded(self, reach: Reach) -> None:
+        """Close it, as far as a picture went: one for nobody to be told says nothing of SNS."""
+        if reach is Reach.NOWHERE:
+            return
+        unseen = DISPENSABLE if reach is Reach.MADE else frozenset()
+        for dependency in self._failures.keys() - unseen:
             self._metrics.breaker_open.labels(dependency).set(0)
-        self._failures.clear()
+            del self._failures[dependency]
 
     def holds(self, error: Unavailable | Misconfigured) -> bool:
         """Tell whether a message that failed so is held and tried again, not returned."""

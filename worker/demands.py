@@ -7,6 +7,7 @@ from safelight.errors import Rejection, Superseded
 from safelight.imaging.result import Maker, Sources, Wanted, source_of
 from safelight.record import Record, Status
 from worker.observer import Observer
+from worker.verdict import Reach
 
 
 class Records(Protocol):
@@ -28,12 +29,17 @@ class Demands:
         self._maker = maker
         self._observer = observer
 
-    async def meet(self, demand: Demand) -> None:
+    async def meet(self, demand: Demand) -> Reach:
         """Make the variant and store it. Nothing is committed or published: the bucket knows it."""
+        outcome = await self._meet(demand)
+        self._observer.demanded(demand, outcome)
+        return Reach.MADE if outcome == "met" else Reach.NOWHERE
+
+    async def _meet(self, demand: Demand) -> str:
         record = await self._records.get(demand.image_id)
         stands = record is not None and record.status is Status.COMPLETED
         if record is None or not stands or record.revision != demand.revision:
-            return self._observer.demanded(demand, "superseded")
+            return "superseded"
         wanted = Wanted.of_preset(
             demand.preset,
             source_of(record, self._sources),
@@ -44,7 +50,7 @@ class Demands:
             with self._observer.stage("demand"):
                 await self._maker.make(wanted)
         except Superseded:
-            return self._observer.demanded(demand, "superseded")
+            return "superseded"
         except Rejection:
-            return self._observer.demanded(demand, "rejected")
-        return self._observer.demanded(demand, "met")
+            return "rejected"
+        return "met"

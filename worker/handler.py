@@ -14,7 +14,7 @@ from worker.breaker import Breaker
 from worker.disposal import Disposal
 from worker.lease import Lease
 from worker.metrics import WorkerMetrics
-from worker.verdict import DRAINED, Abandon, Done, Retry, Verdict, verdict_on
+from worker.verdict import DRAINED, Abandon, Done, Reach, Retry, Verdict, verdict_on
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ class Handler:
     def __init__(
         self,
         *,
-        process: Callable[[Message], Awaitable[bool]],
+        process: Callable[[Message], Awaitable[Reach]],
         slots: int,
         breaker: Breaker,
         disposal: Disposal,
@@ -57,10 +57,10 @@ class Handler:
             self._count(error)
             log.error("not_disposed", error=str(error), message_id=lease.message.message_id)
         else:
-            if isinstance(verdict, Done) and work.result():
-                self._breaker.succeeded()
+            if isinstance(verdict, Done):
+                self._breaker.succeeded(work.result())
 
-    async def _work(self, lease: Lease) -> bool:
+    async def _work(self, lease: Lease) -> Reach:
         """Process in a slot, again and again while it is hopeless for reasons of others.
 
         Such a message is no more at fault than the next one: it is held, its receive count does
@@ -81,7 +81,7 @@ class Handler:
                     log.error("held", error=str(error), message_id=lease.message.message_id)
                     lease.rest()
 
-    async def _attempt(self, lease: Lease) -> bool:
+    async def _attempt(self, lease: Lease) -> Reach:
         """Process once."""
         self.working += 1
         lease.begin()
@@ -97,7 +97,7 @@ class Handler:
         if isinstance(error, Unavailable | Misconfigured):
             self._breaker.failed(error)
 
-    def _decide(self, lease: Lease, work: asyncio.Task[bool]) -> Verdict:
+    def _decide(self, lease: Lease, work: asyncio.Task[Reach]) -> Verdict:
         if lease.lost:
             return Abandon()
         if work.cancelled():
@@ -114,7 +114,7 @@ class Handler:
             case error:
                 raise error
 
-    def _tell(self, lease: Lease, work: asyncio.Task[bool], verdict: Verdict) -> None:
+    def _tell(self, lease: Lease, work: asyncio.Task[Reach], verdict: Verdict) -> None:
         """Write the message's one wide event, and note what a dead letter should say."""
         error = None if work.cancelled() else work.exception()
         known = isinstance(error, SafelightError)

@@ -27,7 +27,7 @@ from worker.demands import Demands
 from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
-from worker.verdict import most_hopeful
+from worker.verdict import Reach, most_hopeful
 
 
 class Objects(Protocol):
@@ -100,40 +100,40 @@ class Processor:
         )
         self._demands = Demands(records=records, sources=objects, maker=maker, observer=observer)
 
-    async def process(self, message: Message) -> bool:
+    async def process(self, message: Message) -> Reach:
         """Settle every upload that a message tells of; then raise what kept one from it, if any.
 
-        Tells whether there was one to tell of: a picture went all its way.
+        Tells how far the one went that went farthest.
         """
         events = read_events(message.body, bucket=self._uploads_bucket)
         failures: list[Exception] = list(events.faults)
-        told = False
+        reach = Reach.NOWHERE
         for upload in events.uploads:
             try:
-                told |= await self._settle(upload)
+                reach = max(reach, await self._settle(upload))
             except Exception as error:  # noqa: BLE001 - raised below, after the others' turn
                 failures.append(error)
         for demand in events.demands:
-            await self._demands.meet(demand)
+            reach = max(reach, await self._demands.meet(demand))
         if failures:
             raise most_hopeful(failures)
-        return told
+        return reach
 
-    async def _settle(self, upload: Upload) -> bool:
+    async def _settle(self, upload: Upload) -> Reach:
         """Bring one upload to its end; where that was reached before, only publish it again."""
         if upload.removed:
             self._observer.removed()
-            return False
+            return Reach.NOWHERE
         upload, standing = await self._identify(upload)
         self._observer.began(upload)
         commit = settled_before(upload, standing) or await self._work_out(upload)
         self._observer.settled(upload, commit)
         if commit is None or commit.result == "superseded":
-            return False
+            return Reach.NOWHERE
         with self._observer.stage("publish"):
             await self._topic.publish(Completion.of(commit.record))
         self._observer.published(commit.record)
-        return True
+        return Reach.TOLD
 
     async def _identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image that an upload is of. A key that borrows another image's id is adopted."""

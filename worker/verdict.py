@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 from safelight.errors import Misconfigured, Unavailable, Unreadable
@@ -38,6 +39,16 @@ class DeadLetter:
     """No attempt is left: move it to the dead-letter queue, with the cause on it."""
 
     cause: Cause
+
+
+class Reach(IntEnum):
+    """How far the pictures of a message went, and so how much was seen to work."""
+
+    NOWHERE = 0
+    MADE = 1
+    """Rendered and stored, for nobody to be told."""
+    TOLD = 2
+    """All the way."""
 
 
 Verdict = Done | Retry | Abandon | DeadLetter

@@ -23,6 +23,7 @@ from tests.support.fakes import APPEARANCE, FakeObjects, FakeRecords, FakeTopic
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
+from worker.verdict import Reach
 
 BUCKET = "uploads-bucket"
 PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
@@ -120,11 +121,11 @@ class House:
             },
         }
 
-    async def process(self, *records: dict) -> None:
-        await self.receive(json.dumps({"Records": records}))
+    async def process(self, *records: dict) -> Reach:
+        return await self.receive(json.dumps({"Records": records}))
 
-    async def receive(self, body: str) -> None:
-        await self.processor.process(
+    async def receive(self, body: str) -> Reach:
+        return await self.processor.process(
             Message(
                 message_id="m",
                 receipt="r",
@@ -171,7 +172,7 @@ def pending() -> Record:
 
 async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) -> None:
     house.records.records[IMAGE] = pending()
-    await house.process(house.upload(b"picture"))
+    assert await house.process(house.upload(b"picture")) is Reach.TOLD
     record = house.record
     assert record.status is Status.COMPLETED
     assert (record.filename, record.tags, record.expires_at) == ("a b.jpg", ("holiday",), None)
@@ -279,7 +280,8 @@ async def test_a_removal_changes_nothing(house: House) -> None:
     event = house.upload()
     await house.process(event)
     settled = house.record
-    await house.process({**event, "eventName": "ObjectRemoved:Delete"})
+    removal = {**event, "eventName": "ObjectRemoved:Delete"}
+    assert await house.process(removal) is Reach.NOWHERE
     assert house.record == settled
     assert house.outcomes("removed") == 1
 
@@ -423,7 +425,7 @@ def demanded(house: House, revision: str | None = None) -> str:
 async def test_a_demand_is_rendered_and_stored_and_nobody_is_told(house: House) -> None:
     await house.process(house.upload(b"picture"))
     record, before = house.record, set(house.objects.assets)
-    await house.receive(demanded(house))
+    assert await house.receive(demanded(house)) is Reach.MADE
     (key,) = set(house.objects.assets) - before
     assert key == keys.asset_key(
         image_id=IMAGE,
@@ -459,7 +461,7 @@ async def test_a_demand_for_what_was_replaced_or_never_was_is_dropped(house: Hou
 async def test_a_demand_for_what_cannot_be_rendered_is_dropped(house: House) -> None:
     await house.process(house.upload(b"picture"))
     house.renderer.outcome = Rejection(Reason.TIMEOUT, "too long")
-    await house.receive(demanded(house))
+    assert await house.receive(demanded(house)) is Reach.NOWHERE
     assert house.value("rejected") == 1
 
 
