@@ -89,7 +89,7 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         url = settings.dead_letter_queue_url
         dead_letters = await aws.queue(url) if url else None
         consumer = build_consumer(settings, queue, dead_letters, processor, metrics)
-        health = Health(pool, metrics)
+        health = Health(pool, metrics, max_seconds=settings.max_seconds)
         app = make_admin_app(registry=registry, health=health, consumer=consumer)
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
         for number in (signal.SIGTERM, signal.SIGINT):

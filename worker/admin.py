@@ -16,8 +16,8 @@ from worker.metrics import WorkerMetrics
 log = structlog.get_logger()
 
 CANARY_INTERVAL_SECONDS = 15
-CANARY_SECONDS = 45
-"""A canary waits for a slot, behind pictures that may take their whole time limit, twice."""
+CANARY_SECONDS = 5
+"""For the tiny picture itself, once it has a slot."""
 CANARY_FAILURES_TO_BE_UNHEALTHY = 2
 
 
@@ -35,9 +35,11 @@ class Health:
     AWS is never asked: a worker is not restarted because a service is down.
     """
 
-    def __init__(self, renderer: Canary, metrics: WorkerMetrics) -> None:
+    def __init__(self, renderer: Canary, metrics: WorkerMetrics, *, max_seconds: float) -> None:
         self._renderer = renderer
         self._metrics = metrics
+        # It waits for a slot, behind pictures that may take their whole time limit, twice.
+        self._patience_seconds = 2 * max_seconds + CANARY_SECONDS
         self._failures = 0
 
     @property
@@ -54,7 +56,7 @@ class Health:
     async def _check(self) -> None:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(CANARY_SECONDS):
+            async with asyncio.timeout(self._patience_seconds):
                 await self._renderer.canary()
         except Exception as error:  # noqa: BLE001 - whatever it is, no picture can be rendered
             self._failures += 1
