@@ -76,8 +76,8 @@ class Disposal:
                 with timed(self._metrics.stages.labels("delete")):
                     await self._send(self._deletes, message, None)
             case Retry(after_seconds, cause):
-                self._metrics.messages_released.labels(cause).inc()
                 await self._send(self._releases, message, after_seconds)
+                self._metrics.messages_released.labels(cause).inc()
             case DeadLetter(cause) if await self._bury(message, cause, facts):
                 self._metrics.messages_buried.labels(cause).inc()
                 await self._send(self._deletes, message, None)
