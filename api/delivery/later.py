@@ -14,8 +14,10 @@ from safelight.presets import Preset
 
 log = structlog.get_logger()
 
-AGAIN_SECONDS = 60
-"""How soon one result is demanded again, if it is still not there."""
+FIRST_AGAIN_SECONDS = 60
+LONGEST_AGAIN_SECONDS = 960
+"""How soon one result is demanded again, if it is still not there: each time after twice as long,
+since what is late is mostly behind a backlog, and every demand makes that longer."""
 REMEMBERED = 10_000
 """Demands that are kept in mind."""
 
@@ -44,7 +46,8 @@ class Later:
         self._queue = queue
         self._least_pixels = least_pixels
         self._now = now
-        self._demanded: OrderedDict[str, float] = OrderedDict()
+        self._demanded: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """By result: from when on it may be demanded again, and how long that was."""
 
     def is_for(self, preset: Preset, subject: Subject) -> bool:
         """Tell whether a viewer had better see something else first."""
@@ -63,9 +66,11 @@ class Later:
         """
         demand = Demand(image_id=subject.image_id, revision=subject.revision, preset=preset)
         name = f"{demand.image_id}/{demand.revision}/{preset.name}-{preset.fingerprint}"
-        if self._now() - self._demanded.get(name, float("-inf")) < AGAIN_SECONDS:
+        again_at, pause = self._demanded.get(name, (float("-inf"), FIRST_AGAIN_SECONDS / 2))
+        if self._now() < again_at:
             return
-        self._demanded[name] = self._now()
+        pause = min(2 * pause, LONGEST_AGAIN_SECONDS)
+        self._demanded[name] = (self._now() + pause, pause)
         self._demanded.move_to_end(name)
         if len(self._demanded) > REMEMBERED:
             self._demanded.popitem(last=False)
