@@ -103,6 +103,7 @@ def test_full_slots_hold_the_tasks_though_nothing_waits(services: Resolved) -> N
 def test_half_full_slots_let_tasks_go(services: Resolved) -> None:
     assert load(services, m2=10, m3=10 * SLOTS / 2) == 0.25
     assert load(services, m2=10, m3=0) == 0
+    assert load(services, m2=10, m3=None) == 0  # SQS tells of messages in flight if there are any
 
 
 def test_what_is_in_flight_never_scales_out(services: Resolved) -> None:
