@@ -201,10 +201,13 @@ def test_a_worker_has_time_to_drain():
 
 
 @pytest.mark.parametrize("kind", ["Worker", "Delivery"])
-def test_who_renders_sees_no_more_memory_than_the_task_has(kind):
-    """Of a container without a limit of its own, Fargate shows only what the machine has."""
+def test_who_renders_takes_no_more_than_the_task_has(kind):
+    """To a container without limits of its own, Fargate shows the machine beneath."""
     task = Resolved("services").properties(f"{kind}Task")
-    assert task["ContainerDefinitions"][0]["Memory"] == task["Memory"]
+    ours = task["ContainerDefinitions"][0]
+    environment = {one["Name"]: one["Value"] for one in ours["Environment"]}
+    assert ours["Memory"] == task["Memory"]
+    assert int(environment["SAFELIGHT_SLOTS"]) == task["Cpu"] / 1024
 
 
 @pytest.mark.parametrize(
