@@ -40,8 +40,9 @@ class RenderSettings(Settings):
         default_factory=_default_slots,
         ge=1,
         le=256,
-        description="Pictures rendered at once, each in a child process; by default one a CPU of the "
-        "machine or the container. Tell it on ECS, whose tasks have limits that nobody sees inside.",
+        description="Pictures rendered at once, each in a child process; by default one a "
+        "CPU of the machine or the container. Tell it on ECS, whose tasks have limits that nobody "
+        "sees inside.",
     )
     memory_budget_bytes: int = Field(
         default_factory=default_budget_bytes,
