@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ops.local.account import REGION
 from ops.local.emulator import Emulator
 from ops.local.stack import Stack, create
 from tests.support.templates import for_emulator
@@ -63,6 +64,16 @@ async def test_a_network_has_a_way_out_and_none_in(
     }
     assert {"s3", "dynamodb"} <= kinds
     assert ("sqs" in kinds) == (way == "endpoints")
+
+
+async def test_a_networks_zones_may_be_named(emulator: Emulator, tmp_path: Path) -> None:
+    names = {f"{REGION}{letter}" for letter in "bc"}
+    made = await make(
+        emulator, tmp_path, "network", "network-zones", WayOut="nat", ZoneNames=",".join(names)
+    )
+    of_vpc = [{"Name": "vpc-id", "Values": [made["VpcId"]]}]
+    subnets = await answer(emulator, "ec2", "describe_subnets", Filters=of_vpc)
+    assert {one["AvailabilityZone"] for one in subnets["Subnets"]} == names
 
 
 async def test_programs_and_alarms_stand_on_the_data_twice_in_one_account(

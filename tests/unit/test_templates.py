@@ -34,7 +34,7 @@ WHOLE = {
         "RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/ws-1", "DeliveryUrl": "https://cdn",
         "CorsOrigins": "https://app", "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
     },
-    "network": {"Zones": "3"},
+    "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
     "data": {"UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d"},
     "edge": {
         "Host": "cdn.example.com", "CertificateArn": "arn:aws:acm:us-east-1:1:certificate/c",
