@@ -38,7 +38,7 @@ WHOLE = {
     "data": {"UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d"},
     "edge": {
         "Host": "cdn.example.com", "CertificateArn": "arn:aws:acm:us-east-1:1:certificate/c",
-        "OriginShield": "true", "WebAclArn": "arn:aws:wafv2:::acl",
+        "OriginShieldRegion": "eu-west-1", "WebAclArn": "arn:aws:wafv2:::acl",
     },
     "observability": {
         "Email": "oncall@example.com", "MonthlyCharges": 100, "AWS::Region": "us-east-1",
