@@ -209,6 +209,9 @@ def test_whatever_a_body_is_it_is_read_or_refused(body: bytes) -> None:
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json; charset=utf-8; charset=utf-16"},
+        {"Content-Type": "application/jsonp"},
+        {"Content-Type": "(" * 3000},
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
         {"Content-Type": "application/json", "Content-Encoding": "br, gzip"},
     ],
@@ -221,6 +224,26 @@ async def test_another_media_type_or_encoding_is_unsupported(
     assert answer.status == 415
     assert problem["type"] == "/problems/unsupported_media_type"
     assert answer.headers["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'Application/JSON ; Charset="UTF-8"',
+        "application/json; a*",
+        "application/json; a*" + "0" * 5000,
+        r"application/json; title*=\0''%ff",
+        "application/json" + ";" * 20_000,
+        "application/json" + "; charset" * 2_000,
+    ],
+    ids=lambda text: text[:30],
+)
+async def test_whatever_else_is_said_of_json_it_is_read(api: Api, content_type: str) -> None:
+    """The last two cost a parser of e-mails seconds."""
+    body = json.dumps(wish()).encode()
+    headers = ALICE | {"Content-Type": content_type}
+    answer, _ = await api.ask("POST", "/v1/uploads", data=body, headers=headers)
+    assert answer.status == 201
 
 
 async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
