@@ -47,7 +47,7 @@ class Problem(Enum):
     UNKNOWN_IMAGE = (
         404,
         "No such image",
-        "No image of yours has this id. An upload that never arrived is forgotten after a day.",
+        "No image of yours has this id. An upload that never arrived is forgotten after 30 days.",
     )
     METHOD_NOT_ALLOWED = 405, "Method not allowed", "Use one that the Allow header names."
     BODY_TIMEOUT = 408, "The body did not arrive in time", "Send the body without pauses."

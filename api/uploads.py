@@ -37,8 +37,10 @@ CONTENT_TYPES = (
     UNKNOWN_TYPE,
 )
 
-PENDING_SECONDS = 24 * 3600
-"""How long an upload that never arrives is remembered after its URL has ended."""
+A_DAY = 24 * 3600
+PENDING_SECONDS = 30 * A_DAY
+"""How long an upload that is not settled is remembered after its URL has ended: longer than its
+message may wait in the queue, as a dead letter and, sent back, in the queue again."""
 
 # No control characters: C0, DEL and C1.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -141,9 +143,9 @@ class Records(Protocol):
     """Where pending images are written."""
 
     async def create(self, record: Record, *, forgotten_before: int) -> Record:
-        """Write a record if its image has none, or one that expires by then; return what stands.
+        """Write a record if its image has none, or one for the same that expires by then.
 
-        What was written is returned itself: that is how a replay is told.
+        Return what stands. What was just written equals it: that is how a replay is told.
         """
         ...
 
@@ -209,13 +211,14 @@ class Uploads:
         wish = await read_json(request, UploadRequest, context=limits)
         pending = self._pending(wish, user_id=request[USER], idempotency_key=idempotency_key)
         note(request, image_id=pending.image_id)
-        # The record must outlive the URL, or its file name and tags would be gone with it.
         url_ends_at = int(self._now()) + self._url_seconds
-        standing = await self._records.create(pending, forgotten_before=url_ends_at)
+        # The record must outlive the upload's message, or its file name and tags would be gone.
+        soon = url_ends_at + PENDING_SECONDS - A_DAY
+        standing = await self._records.create(pending, forgotten_before=soon)
         _check_same(standing, pending)
         expires_at = datetime.fromtimestamp(url_ends_at, UTC)
         signed = await self._sign(standing, wish)
-        return UploadIssued.of(standing, signed, expires_at=expires_at), standing is not pending
+        return UploadIssued.of(standing, signed, expires_at=expires_at), standing != pending
 
     def _pending(self, wish: UploadRequest, *, user_id: str, idempotency_key: str | None) -> Record:
         """Make the record of an image that is to come. With a key its id is always the same."""

@@ -28,7 +28,9 @@ _SETTLED = frozenset(
     }
 ) - {"imageId", *KEPT}
 _ABSENT = "attribute_not_exists(imageId)"
-_ABSENT_OR_FORGOTTEN = f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon)"
+_ABSENT_OR_FORGOTTEN = (
+    f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon AND requestHash = :requestHash)"
+)
 _NEWER = (
     f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND"
     " (attribute_not_exists(#sequencer)"
@@ -80,8 +82,8 @@ class Records:
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         """Write a record unless its image has one; answer the one that stands.
 
-        A pending one that would expire before `forgotten_before` (seconds since 1970) stands no
-        more: it could be gone before what it announces arrives.
+        A pending one for the same request that would expire before `forgotten_before` (seconds
+        since 1970) stands no more: it could be gone before what it announces is settled.
         """
         async with self._dependency.call("PutItem", self._table):
             try:
@@ -93,6 +95,7 @@ class Records:
                     ExpressionAttributeValues={
                         ":pending": {"S": str(Status.PENDING)},
                         ":soon": {"N": str(forgotten_before)},
+                        ":requestHash": {"S": record.request_hash or ""},
                     },
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )

@@ -154,6 +154,8 @@ async def test_a_pending_record_that_is_about_to_be_forgotten_is_written_anew(ta
     second = first.model_copy(update={"filename": "b.jpg", "expires_at": 1_900_090_000})
     await table.api.create(first)
     assert await table.api.create(second, forgotten_before=1_900_000_000) == first
+    other = second.model_copy(update={"request_hash": "of another request"})
+    assert await table.api.create(other, forgotten_before=1_900_000_001) == first
     assert await table.api.create(second, forgotten_before=1_900_000_001) is second
     assert await table.edge.get(first.image_id) == second
 

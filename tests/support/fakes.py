@@ -208,8 +208,12 @@ class FakeRecords(Fake):
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         self._called("create")
         standing = self.records.get(record.image_id)
-        pending = standing is not None and standing.status is Status.PENDING
-        if standing and pending and (standing.expires_at or forgotten_before) < forgotten_before:
+        if (
+            standing
+            and standing.status is Status.PENDING
+            and standing.request_hash == record.request_hash
+            and (standing.expires_at or forgotten_before) < forgotten_before
+        ):
             del self.records[record.image_id]
         return self.records.setdefault(record.image_id, record)
 

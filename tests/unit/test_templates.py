@@ -17,6 +17,7 @@ import yaml
 from api.delivery.asked import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
+from api.uploads import A_DAY, PENDING_SECONDS
 from safelight.keys import ASSETS_PREFIX
 from safelight.settings import variable
 from tests.support import templates
@@ -190,6 +191,15 @@ def test_a_message_that_is_always_held_is_a_dead_letter_before_the_queue_forgets
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
     longest = receives * (LONGEST_HOLD_SECONDS + queue["VisibilityTimeout"])
     assert longest + 12 * 3600 <= queue["MessageRetentionPeriod"]
+
+
+def test_an_upload_is_remembered_longer_than_its_message_may_wait():
+    """In the queue, as a dead letter, and in the queue again when it was sent back."""
+    data = Resolved("data")
+    queue, dead = (
+        data.properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetterQueue")
+    )
+    assert queue + dead + queue < PENDING_SECONDS - A_DAY
 
 
 def test_a_worker_has_time_to_drain():

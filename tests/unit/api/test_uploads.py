@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.bodies import parse
 from api.problems import Problem, Refusal
-from api.uploads import UploadRequest
+from api.uploads import PENDING_SECONDS, UploadRequest
 from safelight import keys
 from safelight.errors import Misconfigured, Unavailable
 from safelight.formats import READABLE
@@ -65,7 +65,7 @@ async def test_a_pending_record_is_written_that_expires_in_a_day(api: Api) -> No
     assert (record.user_id, record.original_key) == ("alice", told["key"])
     assert (record.filename, record.media_type) == ("cat.jpg", "image/jpeg")
     assert record.tags == ("a", "b")
-    assert record.expires_at == record.uploaded_at // 1000 + 900 + 24 * 3600
+    assert record.expires_at == record.uploaded_at // 1000 + 900 + PENDING_SECONDS
 
 
 async def test_two_uploads_of_one_name_are_two_images(api: Api) -> None:
@@ -274,6 +274,20 @@ async def test_the_same_key_and_request_mean_the_same_image_with_a_fresh_url(api
     assert second.headers["Idempotent-Replayed"] == "true"
     assert len(api.records.records) == 1
     assert api.presigner.calls["post"] == 2
+
+
+async def test_a_write_that_is_repeated_because_its_answer_was_lost_is_no_replay(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = api.records.create
+
+    async def twice(record: Record, **how: Any) -> Record:
+        await create(record, **how)
+        return Record.from_item((await create(record, **how)).to_item())
+
+    monkeypatch.setattr(api.records, "create", twice)
+    answer, _ = await api.post(wish(), **KEY)
+    assert "Idempotent-Replayed" not in answer.headers
 
 
 async def test_the_same_key_for_another_request_is_refused(api: Api) -> None:
