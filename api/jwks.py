@@ -50,7 +50,7 @@ class SigningKeys:
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
-        self._failure: Unavailable | None = None
+        self._failing = False
         self._fetching = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> jwt.PyJWK | None:
@@ -65,8 +65,8 @@ class SigningKeys:
         key = self._keys.get(key_id or "")
         if key_id is None and len(self._keys) == 1:
             key = next(iter(self._keys.values()))
-        if key is None and self._failure:
-            raise self._failure  # the issuer may well publish it: who knows
+        if key is None and self._failing:  # the issuer may well publish it: who knows
+            raise Unavailable("oidc", "its keys could not be fetched lately; the log says why")
         return key
 
     def _wanting(self, key_id: str | None) -> bool:
@@ -78,10 +78,10 @@ class SigningKeys:
         try:
             keys = read_keys(await self._source.fetch())
         except Unavailable as error:
-            self._failure = error
+            self._failing = True
             log.warning("signing_keys_not_fetched", error=str(error), kept=len(self._keys))
         else:
-            self._keys, self._failure, self._fetched_at = keys, None, self._now()
+            self._keys, self._failing, self._fetched_at = keys, False, self._now()
         finally:
             self._tried_at = self._now()
 

@@ -253,6 +253,18 @@ async def test_without_any_keys_it_is_the_issuer_that_is_unavailable(
     assert await tokens.user_of(issuer.token()) == "carol"
 
 
+async def test_nothing_of_the_requests_that_meet_an_outage_is_kept(
+    issuer: OidcIssuer, tokens: Tokens
+) -> None:
+    issuer.failing = True
+    failures = []
+    for _ in range(3):
+        with pytest.raises(Unavailable) as caught:
+            await tokens.user_of(issuer.token())
+        failures.append(caught.value)
+    assert len({id(failure) for failure in failures}) == 3
+
+
 async def test_a_token_need_not_name_the_only_key(issuer: OidcIssuer, tokens: Tokens) -> None:
     token = jwt.encode(issuer.claims(), PRIVATE["rsa"], "RS256")
     assert await tokens.user_of(token) == "carol"
