@@ -34,9 +34,11 @@ def what_is_left(image: pyvips.Image, trim: Trim | None) -> Box:
     like = image.getpoint(*at)
     if trim.colour is not None:
         like = [*bytes.fromhex(trim.colour), 255][: image.bands]
-    # The colour that counts is what is seen: libvips lays a transparent picture onto `background`.
-    background = like[:3] if image.bands < 4 or like[3] else [0, 0, 0]
+    if image.hasalpha() and not like[-1]:
+        # Nothing is seen there, so what is left is all that is: also what is black.
+        image, like = image.extract_band(image.bands - 1), [0]
+    # libvips lays a transparent picture onto `background`: what counts is what is seen.
     left, top, width, height = image.find_trim(
-        threshold=trim.tolerance, background=background, line_art=True
+        threshold=trim.tolerance, background=like[:3], line_art=True
     )
     return (left, top, width, height) if width and height else whole

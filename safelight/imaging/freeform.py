@@ -66,7 +66,8 @@ def plan_options(
     if options.box is not None:
         recipe = replace(recipe, sizes=tuple(map(_with_room, recipe.sizes)))
     planned = plan_of(probe, seen, recipe, edits)
-    decodes = tuple(replace(decode, keeps_pixels=True) for decode in planned.decodes)
+    # Whoever looks for the border looks at every pixel.
+    decodes = tuple(replace(each, shrink=1, keeps_pixels=True) for each in planned.decodes)
     return replace(planned, decodes=decodes, untrimmed=options)
 
 

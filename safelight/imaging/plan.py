@@ -89,8 +89,11 @@ def plan_of(probe: Probe, seen: Probe, recipe: Recipe, edits: Edits | None) -> P
     decode = _decode(seen, [recipe], with_appearance=False)
     if edits is not None:
         # What turns, trims or looks reads out of order.
-        held = decode.keeps_pixels or edits.looks or edits.turn or edits.trimmed is not None
-        decode = replace(decode, edits=edits, keeps_pixels=bool(held))
+        trims = edits.trimmed is not None
+        held = decode.keeps_pixels or edits.looks or edits.turn or trims
+        # What was looked at is what is trimmed: a border is measured in its pixels.
+        shrink = 1 if trims else decode.shrink
+        decode = replace(decode, edits=edits, keeps_pixels=bool(held), shrink=shrink)
     return Plan(probe=probe, decodes=(decode,))
 
 

@@ -182,6 +182,38 @@ def test_a_transparent_border_is_trimmed(tmp_path):
     assert rendered(path, "trim=10").size == (80, 48)
 
 
+@pytest.mark.parametrize("colour", ["black", (9, 9, 9), "white"])
+def test_of_a_transparent_border_everything_is_left_that_is_seen(tmp_path, colour):
+    framed = Image.new("RGBA", (120, 100), (0, 0, 0, 0))
+    framed.paste(Image.new("RGBA", (80, 48), colour), (10, 30))
+    framed.paste(Image.new("RGBA", (40, 20), "red"), (30, 40))
+    path = tmp_path / "source"
+    path.write_bytes(pictures.encoded(framed, "PNG"))
+    made = rendered(path, "trim=10")
+    assert made.size == (80, 48)
+    assert corners(made) == [Image.new("RGB", (1, 1), colour).getpixel((0, 0))] * 4
+
+
+@pytest.mark.parametrize("side", [150, 300])
+def test_of_a_jpeg_that_could_be_shrunk_on_loading_the_same_border_is_trimmed(tmp_path, side):
+    bordered = Image.new("RGB", (400, 400), "white")
+    bordered.paste(pictures.quarters(side, side), (20, 50))
+    path = tmp_path / "source"
+    path.write_bytes(pictures.encoded(bordered, "JPEG", quality=95))
+    made = rendered(path, "trim=40,box=40x,format=png")
+    assert made.size == (40, 40)
+    inside = corners(made.crop((4, 4, 36, 36)))
+    assert np.abs(np.subtract(inside, [RED, GREEN, BLUE, YELLOW])).max() <= 12
+
+
+def test_looking_for_a_border_is_predicted(tmp_path):
+    path = tmp_path / "source"
+    path.write_bytes(pictures.encoded(pictures.quarters(4000, 3000), "JPEG"))
+    wanted = read_options("trim=10,box=30x20,format=jpeg")
+    held = 4000 * 3000 * 3
+    assert plan_options(probe(path, LIMITS), wanted).predicted_bytes > held
+
+
 def test_what_is_trimmed_to_a_strip_does_not_outgrow_its_prediction(tmp_path):
     strip = Image.new("RGB", (400, 100), (255, 255, 255))
     strip.paste((0, 0, 0), (200, 2, 204, 98))
