@@ -12,6 +12,9 @@ from safelight.imaging.recipe import Decode, Recipe
 
 BASE_BYTES = 48 * 1024**2
 """What a child takes for itself and for the lines in flight, however small the picture."""
+LINES_BYTES = 1280
+LINE_BYTES = 16
+"""What resampling takes, a pixel of width: lines in flight, of a low picture each of its lines."""
 ALPHA_LINES_BYTES = 16 * 640
 """What resampling with alpha takes more, a pixel of width: lines of four floats."""
 GAIN_MAP_BYTES = 8
@@ -35,7 +38,8 @@ def decode_bytes(probe: Probe, decode: Decode) -> int:
     full = decode.edits.size if decode.edits else (probe.width, probe.height)
     resampled = [level for level in decode.levels if level.size != full]
     held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
-    lines = probe.width * ALPHA_LINES_BYTES if probe.alpha and resampled else 0
+    a_column = ALPHA_LINES_BYTES if probe.alpha else min(LINES_BYTES, LINE_BYTES * probe.height)
+    lines = probe.width * a_column if resampled else 0
     recipes = (
         each
         for level in decode.levels
@@ -79,11 +83,12 @@ def _operations_bytes(recipe: Recipe) -> float:
 
 
 def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
+    pixels = max(probe.pixels, probe.largest_part)
     interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
     if factor := interlaced or format.decoded_bytes_per_sample:
-        return probe.pixels * probe.bands * max(1, probe.bits // 8) * factor
+        return pixels * probe.bands * max(1, probe.bits // 8) * factor
     a_pixel = format.decoded_bytes_per_pixel
     if frames > 1:
         a_pixel += frames * format.decoded_bytes_per_frame_pixel
     # What may be an animation is read whole.
-    return probe.pixels * a_pixel + probe.size_bytes * format.animates
+    return pixels * a_pixel + probe.size_bytes * format.animates

@@ -65,6 +65,9 @@ class Probe:
     """Whether the profile says colours that sRGB cannot."""
     gain_map: bool = False
     """Whether an Ultra HDR JPEG says that it has one."""
+    largest_part: int = 0
+    """Pixels of the largest part that a file names, where it does: a decoder takes memory for them,
+    however little of them is left to be seen."""
 
     @property
     def pixels(self) -> int:
@@ -81,10 +84,10 @@ def probe(path: Path, limits: Limits) -> Probe:
         detail = f"{size_bytes} bytes; at most {limits.max_bytes} are accepted"
         raise Rejection(Reason.TOO_MANY_BYTES, detail)
     format = _recognise(path, limits)
-    _refuse_huge_parts(path, format, limits)
+    largest = _largest_part(path, format, limits)
     found = _read_header(path, format, size_bytes, limits)
     _refuse_excess(found, limits)
-    return found
+    return replace(found, largest_part=largest)
 
 
 def _recognise(path: Path, limits: Limits) -> Format:
@@ -95,11 +98,12 @@ def _recognise(path: Path, limits: Limits) -> Format:
     return format
 
 
-def _refuse_huge_parts(path: Path, format: Format, limits: Limits) -> None:
+def _largest_part(path: Path, format: Format, limits: Limits) -> int:
     width, height = largest_part(path, format.name)
     if width * height > limits.max_pixels:
         detail = f"a part of {width} x {height} pixels; at most {limits.max_pixels} are accepted"
         raise Rejection(Reason.TOO_MANY_PIXELS, detail)
+    return width * height
 
 
 def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) -> Probe:

@@ -335,6 +335,23 @@ def test_the_most_pixels_with_alpha_are_within_what_a_child_may_have(format, int
     assert plan(probe, DEFAULTS).predicted_bytes <= limits.child_memory_bytes
 
 
+@pytest.mark.parametrize("format", ["avif", "heic"])
+def test_what_is_cropped_away_is_decoded_and_predicted_all_the_same(format):
+    """A clean aperture leaves little of a large picture (ISO/IEC 14496-12, 12.1.4)."""
+    window = Probe(format=format, width=100, height=100, size_bytes=1, largest_part=50_000_000)
+    assert plan(window, DEFAULTS).predicted_bytes > 5 * 50_000_000
+
+
+@pytest.mark.parametrize(("width", "height", "peak"), [
+    (200_000, 50, 176 * MIB), (400_000, 100, 430 * MIB), (60_000, 800, 139 * MIB),
+    (1_000_000, 50, 651 * MIB),
+])  # fmt: skip
+def test_a_very_wide_picture_is_predicted_with_its_lines(width, height, peak):
+    """Peaks measured, of PNG and JPEG, with the default presets."""
+    wide = Probe(format="png", width=width, height=height, size_bytes=1)
+    assert plan(wide, DEFAULTS).predicted_bytes > peak
+
+
 def test_a_tiff_is_predicted_by_its_samples():
     """Its tiles may be half as high as the picture, and are held decoded."""
 

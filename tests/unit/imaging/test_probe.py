@@ -89,6 +89,12 @@ def test_a_part_that_announces_too_many_pixels_is_rejected_before_a_decoder_sees
     assert reason(file(pictures.resized_parts(whole, *size))) is Reason.TOO_MANY_PIXELS
 
 
+def test_the_largest_part_is_told_beside_what_is_seen(file):
+    found = probe(file(pictures.heic_of_two(0)), LIMITS)
+    assert found.pixels == 40 * 20
+    assert found.largest_part == 64 * 64
+
+
 @pytest.mark.parametrize("size", [(60_000, -60_000), (2**31 - 1, 1), (-8, 100)])
 def test_a_huge_bmp_is_rejected_from_its_header(file, size):
     """A width below zero is read as one beyond 2^31."""
