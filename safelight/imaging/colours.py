@@ -13,6 +13,7 @@ _GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))
 """Red, green, blue of 4,096 colours."""
 _LOOKED_AT_BYTES = 64 * 1024
 """Of a profile; sRGB's have 0.5 to 60 kB."""
+_RGBA_BANDS = 4
 _INK_BANDS = 4
 """Cyan, magenta, yellow and key; a fifth band is alpha."""
 
@@ -89,4 +90,5 @@ def _by_subtraction(image: pyvips.Image) -> pyvips.Image:
 def _rgb(image: pyvips.Image) -> pyvips.Image:
     if image.interpretation != "srgb" or image.format != "uchar":
         image = image.colourspace("srgb").cast("uchar")
-    return image
+    # A TIFF may have further bands, such as a selection that was saved.
+    return image.extract_band(0, n=_RGBA_BANDS) if image.bands > _RGBA_BANDS else image

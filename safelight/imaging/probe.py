@@ -22,18 +22,11 @@ from safelight.imaging.structure import (
 
 __all__ = ["Limits", "Probe", "probe"]
 
-_BITS = {
-    "uchar": 8,
-    "char": 8,
-    "ushort": 16,
-    "short": 16,
-    "uint": 32,
-    "int": 32,
-    "float": 32,
-    "double": 64,
-}
-_INKS = frozenset({"uchar", "ushort"})
-"""How CMYK comes; nothing says what other numbers of ink mean."""
+_BITS = {"uchar": 8, "ushort": 16, "short": 16, "float": 32}
+_WHOLE_NUMBERS = frozenset({"uchar", "ushort"})
+"""From black, or no ink, to the most there is."""
+_MEASURES = frozenset({("scrgb", "float"), ("xyz", "float"), ("lab", "float"), ("labs", "short")})
+"""Colour spaces that say what other numbers mean. Nothing says it of elevations or of counts."""
 _MOST_BANDS = 5
 """CMYK with alpha."""
 ICC = "icc-profile-data"
@@ -154,8 +147,8 @@ def _refuse_unreadable(image: pyvips.Image, format: Format) -> None:
     if image.get_typeof(coding) and image.get(coding) != format.coding:
         raise Rejection(Reason.UNSUPPORTED, f"{format.name} file with another coding inside")
     colourless = image.interpretation == "multiband"
-    inks = image.interpretation == "cmyk"
-    if image.format not in (_INKS if inks else _BITS) or image.bands > _MOST_BANDS or colourless:
+    meant = image.format in _WHOLE_NUMBERS or (image.interpretation, image.format) in _MEASURES
+    if not meant or image.bands > _MOST_BANDS or colourless:
         detail = f"{format.name} with {image.bands} bands of {image.format}"
         raise Rejection(Reason.UNSUPPORTED, detail)
 

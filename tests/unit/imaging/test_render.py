@@ -1,6 +1,7 @@
 import hashlib
 import io
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -256,6 +257,17 @@ def test_untagged_cmyk_with_alpha_and_16_bits_looks_the_same(rendered, bits, alp
     assert near(picture.convert("RGB").tobytes(), as_shown(Image.fromarray(INKS, "CMYK")), 1)
     if alpha:
         assert set(picture.getchannel("A").tobytes()) == {77}
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
+def test_a_further_band_of_a_tiff_is_left_out(rendered, format):
+    """Colours, alpha, and a selection that was saved with them."""
+    pixel = np.array([200, 100, 50, 255, 9], np.uint8)
+    image = pyvips.Image.new_from_memory(np.tile(pixel, 600).tobytes(), 30, 20, 5, "uchar")
+    data = bytes(image.copy(interpretation="srgb").tiffsave_buffer())
+    preset = Preset(name="full", format=format, box=(20, 20), fit="contain")
+    picture = rendered(data, preset)["full"].convert("RGB")
+    assert near(bytes(picture.getpixel((10, 10))), bytes(pixel[:3]), 4)
 
 
 def test_cmyk_whose_profile_cannot_be_used_looks_like_untagged_cmyk(rendered):
@@ -707,6 +719,24 @@ def test_a_tiff_whose_samples_are_not_read_is_unsupported(file, tmp_path, kind):
     else:
         data = pictures.encoded(Image.new("LAB", (30, 20), (90, 20, 30)), "TIFF")
     assert refused(file, tmp_path, data) is Reason.UNSUPPORTED
+
+
+def tiff_of(kind: str, *, bands: int) -> bytes:
+    image = (pyvips.Image.black(30, 20, bands=bands) + 0.5).cast(kind)
+    return bytes(image.copy(interpretation="b-w" if bands == 1 else "srgb").tiffsave_buffer())
+
+
+@pytest.mark.parametrize(
+    ("kind", "bands"),
+    [("float", 1), *product(("char", "short", "uint", "int"), (1, 3))],
+)
+def test_a_tiff_of_numbers_that_mean_no_colours_is_unsupported(file, tmp_path, kind, bands):
+    assert refused(file, tmp_path, tiff_of(kind, bands=bands)) is Reason.UNSUPPORTED
+
+
+def test_a_tiff_of_floats_is_light_of_which_one_is_white(rendered):
+    picture = rendered(tiff_of("float", bands=3), PNG)["full"]
+    assert picture.getpixel((3, 3)) == (188, 188, 188)
 
 
 def test_a_png_of_fewer_rows_than_announced_is_refused(file, tmp_path):
