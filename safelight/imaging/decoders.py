@@ -17,8 +17,6 @@ import pyvips
 from PIL.BmpImagePlugin import BmpImageFile
 
 _DEEP = ";16"
-_P3_PRIMARIES = 12
-"""Display P3 among the primaries that a picture without a profile may name (ITU-T H.273, 8.1)."""
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
 """What Pillow makes of a BMP, and what is asked of it."""
 _MOST_SIDE = 100_000_000
@@ -66,17 +64,12 @@ def _interpretation(bands: int, *, deep: bool) -> str:
 
 
 def _tagged(image: pyvips.Image, info: dict[str, Any]) -> pyvips.Image:
-    """Attach metadata and the profile; where colours are only numbered, the one that means them."""
+    """Attach metadata and the profile."""
     pillow_heif.set_orientation(info)  # upright already, whatever its EXIF says
-    for name, key in (("exif-data", "exif"), ("xmp-data", "xmp")):
+    blocks = {"exif-data": "exif", "xmp-data": "xmp", "icc-profile-data": "icc_profile"}
+    for name, key in blocks.items():
         if block := info.get(key):
             image.set_type(pyvips.GValue.blob_type, name, bytes(block))
-    profile = info.get("icc_profile")
-    named = info.get("nclx_profile")
-    if not profile and isinstance(named, Mapping) and named["color_primaries"] == _P3_PRIMARIES:
-        profile = pyvips.Image.profile_load("p3")
-    if profile:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", bytes(profile))
     return image
 
 

@@ -1,21 +1,23 @@
 """Brings the light of HDR pictures, coded as PQ or HLG, down to what sRGB can show.
 
+And tells of others whose colours their numbers mean.
+
 AVIF and HEIC name their coding by numbers (ITU-T H.273, 8.1 and 8.2; a `colr` box of type `nclx`,
 ISO/IEC 23008-12, 6.5.5). Shown as if they were sRGB, such pictures look dull and grey. White is
 203 cd/m2 here (ITU-R BT.2408); what is brighter is rolled off, colour by colour.
 """
 
-import struct
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 
 import pyvips
 
+Coding = tuple[int, int]
+"""Which primaries and which transfer a file names."""
 _CODING = "safelight-light"
-_HEADER_BYTES = 64 * 1024
-_BOX = b"colrnclx"
+_ICC = "icc-profile-data"
+_P3 = 12
 _PQ, _HLG = 16, 18
 _WHITE = 203
 """cd/m2 of a sheet of white paper."""
@@ -27,26 +29,29 @@ _KNEE = 0.8
 _TO_SRGB: Mapping[int, list[list[float]]] = MappingProxyType(
     {
         9: [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
-        12: [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
+        _P3: [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
     }
 )
 """Linear light of BT.2020 and of Display P3 in sRGB's primaries."""
 _SAME = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
 
-def with_its_coding(image: pyvips.Image, path: Path) -> pyvips.Image:
-    """Note on a decoded AVIF or HEIC how its file codes light, if that is PQ or HLG."""
-    with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
-    at = head.find(_BOX) + len(_BOX)
-    if at < len(_BOX) or len(head) < at + 4:
-        return image
-    primaries, transfer = struct.unpack_from(">HH", head, at)
-    if transfer not in (_PQ, _HLG) or image.interpretation not in ("srgb", "rgb16"):
+def with_its_coding(image: pyvips.Image, coding: Coding | None) -> pyvips.Image:
+    """Note on a decoded AVIF or HEIC what its numbers mean: light as PQ or HLG, or Display P3."""
+    if coding is None or image.interpretation not in ("srgb", "rgb16"):
         return image
     image = image.copy()
-    image.set_type(pyvips.GValue.array_int_type, _CODING, [primaries, transfer])
+    if coding[1] in (_PQ, _HLG):
+        image.set_type(pyvips.GValue.array_int_type, _CODING, list(coding))
+    elif names_display_p3(coding) and not image.get_typeof(_ICC):
+        profile = pyvips.Image.profile_load("p3")
+        image.set_type(pyvips.GValue.blob_type, _ICC, profile)
     return image
+
+
+def names_display_p3(coding: Coding | None) -> bool:
+    """Tell whether the numbers mean Display P3, which counts where there is no profile."""
+    return coding is not None and coding[0] == _P3 and coding[1] not in (_PQ, _HLG)
 
 
 def is_hdr(image: pyvips.Image) -> bool:

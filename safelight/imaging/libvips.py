@@ -16,6 +16,7 @@ import pyvips
 from safelight.formats import READABLE, WRITABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
 from safelight.imaging.hdr import with_its_coding
+from safelight.imaging.structure import named_coding
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Read the gain map in a JPEG, which is a JPEG itself."""
@@ -73,7 +74,7 @@ def open_image(
         image = decode(path)
     else:
         image = _load(path, format, accept_damaged=accept_damaged, shrink=shrink, frames=frames)
-    return with_its_coding(image, path) if format.coding else image
+    return with_its_coding(image, named_coding(path, format.name))
 
 
 def _load(

@@ -10,6 +10,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
+from safelight.imaging.hdr import names_display_p3
 from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
 from safelight.imaging.profile import is_wider_than_srgb
@@ -18,6 +19,7 @@ from safelight.imaging.structure import (
     is_cut_short,
     is_of_an_unread_kind,
     largest_part,
+    named_coding,
 )
 
 __all__ = ["Limits", "Probe", "probe"]
@@ -55,7 +57,7 @@ class Probe:
     """An interlaced PNG or a progressive JPEG: it cannot be decoded line by line."""
     has_icc: bool = False
     wide_gamut: bool = False
-    """Whether the profile says colours that sRGB cannot."""
+    """Whether the profile, or without one a number, says colours that sRGB cannot."""
     gain_map: bool = False
     """Whether an Ultra HDR JPEG says that it has one."""
     largest_part: int = 0
@@ -103,7 +105,12 @@ def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) ->
     try:
         image = open_header(path, format, accept_damaged=limits.accept_damaged)
         found = _describe(image, format, size_bytes)
-        return replace(found, gain_map=announces_a_gain_map(path, format.name))
+        named = not found.has_icc and names_display_p3(named_coding(path, format.name))
+        return replace(
+            found,
+            wide_gamut=found.wide_gamut or named,
+            gain_map=announces_a_gain_map(path, format.name),
+        )
     except pyvips.Error as error:
         raise damaged(path, format.name, "header") from error
 

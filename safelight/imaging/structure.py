@@ -8,10 +8,16 @@ this (libvips keeps them in one buffer per process).
 import mmap
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
+
+from safelight.imaging import isomedia
+from safelight.imaging.isomedia import Data
+
+T = TypeVar("T")
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker in entropy-coded data: not a stuffed zero, not a restart (ITU-T T.81, B.1.1.5)."""
@@ -43,27 +49,24 @@ _MAX_TIFF_TAGS = 65_535
 
 _GAIN_MAP_HEADER_BYTES = 256 * 1024
 _GAIN_MAP_NAMES = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/1.0/")
-_MAX_ISO_BOXES = 100_000
 _BMP_CORE_HEADER = 12
 _BMP_UNCOMPRESSED = frozenset({0, 3, 6})
-
-Data = bytes | mmap.mmap
 
 
 def is_cut_short(path: Path, format: str) -> bool:
     """Tell whether a file ends before its own structure says that it does."""
     # A walk that fails was pointed beyond the file's end.
-    return _answer(_WALKS.get(format), path, if_it_fails=True)
+    return _answer(_WALKS.get(format), path, otherwise=False, if_it_fails=True)
 
 
 def is_of_an_unread_kind(path: Path, format: str) -> bool:
     """Tell whether a file is whole but codes its pixels in a way that no decoder here reads."""
-    return _answer(_UNREAD_KINDS.get(format), path, if_it_fails=False)
+    return _answer(_UNREAD_KINDS.get(format), path, otherwise=False, if_it_fails=False)
 
 
 def has_an_odd_header(path: Path, format: str) -> bool:
     """Tell whether a header has what decoders warn of and show all the same."""
-    return _answer(_ODD_HEADERS.get(format), path, if_it_fails=False)
+    return _answer(_ODD_HEADERS.get(format), path, otherwise=False, if_it_fails=False)
 
 
 def largest_part(path: Path, format: str) -> tuple[int, int]:
@@ -72,13 +75,14 @@ def largest_part(path: Path, format: str) -> tuple[int, int]:
     A decoder allocates by them, whatever small size the whole picture claims; (0, 0) where the
     format has no such parts.
     """
-    if format not in _OF_PARTS or path.stat().st_size == 0:
-        return 0, 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        try:
-            return max(_iso_sizes(data), key=lambda size: size[0] * size[1], default=(0, 0))
-        except (IndexError, struct.error):
-            return 0, 0
+    ask = isomedia.largest_size if format in _OF_PARTS else None
+    return _answer(ask, path, otherwise=(0, 0), if_it_fails=(0, 0))
+
+
+def named_coding(path: Path, format: str) -> tuple[int, int] | None:
+    """Tell which primaries and transfer an AVIF or HEIC names by number; None where it does not."""
+    ask = isomedia.primary_coding if format in _OF_PARTS else None
+    return _answer(ask, path, otherwise=None, if_it_fails=None)
 
 
 def announces_a_gain_map(path: Path, format: str) -> bool:
@@ -90,9 +94,9 @@ def announces_a_gain_map(path: Path, format: str) -> bool:
     return any(name in head for name in _GAIN_MAP_NAMES)
 
 
-def _answer(ask: Callable[[Data], bool] | None, path: Path, *, if_it_fails: bool) -> bool:
+def _answer(ask: Callable[[Data], T] | None, path: Path, *, otherwise: T, if_it_fails: T) -> T:
     if ask is None or path.stat().st_size == 0:
-        return False
+        return otherwise
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             return ask(data)
@@ -223,51 +227,6 @@ def _tiff_tags(data: Data) -> Mapping[int, tuple[int, ...]]:
     return tags
 
 
-def _iso_media(data: Data) -> bool:
-    """Follow the top-level boxes (ISO/IEC 14496-12, 4.2)."""
-    at = 0
-    while at < len(data):
-        size, header = struct.unpack_from(">I", data, at)[0], 8
-        if size == 1:
-            size, header = struct.unpack_from(">Q", data, at + 8)[0], 16
-        if size == 0:
-            return False  # to the file's end, wherever that is
-        if size < header:
-            return False  # damaged
-        at += size
-    return at > len(data)
-
-
-def _iso_sizes(data: Data) -> Iterator[tuple[int, int]]:
-    """Read the image spatial extents in meta/iprp/ipco (ISO/IEC 23008-12, 6.5.3)."""
-    start, end = 0, len(data)
-    for kind, header in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0)):
-        boxes = _iso_boxes(data, start, end)
-        found = next((box for box in boxes if box[0] == kind), None)
-        if found is None:
-            return
-        start, end = found[1] + header, found[2]
-    for kind, at, _ in _iso_boxes(data, start, end):
-        if kind == b"ispe":
-            width, height = struct.unpack_from(">II", data, at + 4)
-            yield width, height
-
-
-def _iso_boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """List boxes beside one another: kind, where the content starts, where it ends."""
-    for _ in range(_MAX_ISO_BOXES):
-        if start + 8 > end:
-            return
-        (size,), header = struct.unpack_from(">I", data, start), 8
-        if size == 1:
-            (size,), header = struct.unpack_from(">Q", data, start + 8), 16
-        size = size or end - start
-        if size < header or start + size > end:
-            return
-        yield bytes(data[start + 4 : start + 8]), start + header, start + size
-        start += size
-
-
 def _bmp(data: Data) -> bool:
     """Compare an uncompressed bitmap's rows with the file's end."""
     (place,) = struct.unpack_from("<I", data, 10)
@@ -289,8 +248,8 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
         "webp": _webp,
         "gif": _gif,
         "tiff": _tiff,
-        "avif": _iso_media,
-        "heic": _iso_media,
+        "avif": isomedia.is_cut_short,
+        "heic": isomedia.is_cut_short,
         "bmp": _bmp,
     }
 )

@@ -194,14 +194,8 @@ def hdr(format: str, transfer: int, *levels: float, icc_profile: bytes | None = 
     picture = np.tile(row[None, :, None], (40, 1, 3))
     size = (picture.shape[1], picture.shape[0])
     if format == "AVIF":
-        plain = encoded(
-            Image.fromarray((picture * 255).round().astype(np.uint8)),
-            "AVIF",
-            quality=95,
-            icc_profile=icc_profile,
-        )
-        at = plain.index(b"colrnclx") + len(b"colrnclx")
-        return plain[:at] + struct.pack(">HH", 9, transfer) + plain[at + 4 :]
+        flat = Image.fromarray((picture * 255).round().astype(np.uint8))
+        return numbered_avif(flat, 9, transfer, icc_profile=icc_profile)
     into = io.BytesIO()
     numbers = (picture * 65_535).round().astype(np.uint16).tobytes()
     pillow_heif.from_bytes(mode="RGB;16", size=size, data=numbers).save(
@@ -209,6 +203,15 @@ def hdr(format: str, transfer: int, *levels: float, icc_profile: bytes | None = 
         matrix_coefficients=9, full_range_flag=1,
     )  # fmt: skip
     return into.getvalue()
+
+
+def numbered_avif(
+    picture: Image.Image, primaries: int, transfer: int, *, icc_profile: bytes | None = None
+) -> bytes:
+    """An AVIF that names its colours by number, whatever they are."""
+    plain = encoded(picture, "AVIF", quality=95, icc_profile=icc_profile)
+    at = plain.index(b"colrnclx") + len(b"colrnclx")
+    return plain[:at] + struct.pack(">HH", primaries, transfer) + plain[at + 4 :]
 
 
 def heic_of_two(primary: int) -> bytes:

@@ -216,6 +216,22 @@ def test_an_hdr_picture_with_a_profile_is_srgb_and_says_nothing_else(rendered):
     assert "icc_profile" not in rendered(data, wide)["wide"].info
 
 
+def test_an_avif_of_display_p3_by_number_has_its_colours(rendered, file):
+    data = pictures.numbered_avif(Image.new("RGB", (40, 30), (200, 100, 50)), 12, 13)
+    assert probe(file(data), LIMITS).wide_gamut
+    assert near(rendered(data, PNG)["full"].getpixel((9, 9)), (215, 93, 32), within=3)
+    wide = rendered(data, Preset(name="wide", format="png", colour="p3"))["wide"]
+    assert "icc_profile" in wide.info
+    assert near(wide.getpixel((9, 9)), (200, 100, 50), within=3)
+
+
+def test_a_profile_counts_before_numbers(rendered):
+    srgb = bytes(pyvips.Image.profile_load("srgb"))
+    picture = Image.new("RGB", (40, 30), (200, 100, 50))
+    data = pictures.numbered_avif(picture, 12, 13, icc_profile=srgb)
+    assert near(rendered(data, PNG)["full"].getpixel((9, 9)), (200, 100, 50), within=3)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
 def test_every_kind_of_bmp_is_read(rendered, mode):
     source = pictures.quarters().convert(mode)

@@ -1,0 +1,122 @@
+"""Walks the boxes of an ISO media file, as AVIF and HEIC are (ISO/IEC 14496-12 and 23008-12).
+
+All is read as untrusted: every walk moves forward and stays inside the file. Where that ends, an
+`IndexError` or a `struct.error` is raised.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+Data = bytes | mmap.mmap
+
+_MAX_BOXES = 100_000
+_MAX_ITEMS = 10_000
+"""More than any picture has; a file of 64 MiB could name millions."""
+_LONG_INDICES = 1
+"""A flag of the associations: an index takes two bytes."""
+
+
+def is_cut_short(data: Data) -> bool:
+    """Follow the top-level boxes (ISO/IEC 14496-12, 4.2)."""
+    at = 0
+    while at < len(data):
+        size, header = struct.unpack_from(">I", data, at)[0], 8
+        if size == 1:
+            size, header = struct.unpack_from(">Q", data, at + 8)[0], 16
+        if size == 0:
+            return False  # to the file's end, wherever that is
+        if size < header:
+            return False  # damaged
+        at += size
+    return at > len(data)
+
+
+def largest_size(data: Data) -> tuple[int, int]:
+    """Find the largest of the image spatial extents (ISO/IEC 23008-12, 6.5.3); (0, 0) of none."""
+    sizes = (
+        struct.unpack_from(">II", data, at + 4)
+        for kind, at, _ in _boxes(data, *_inside(data, b"meta", b"iprp", b"ipco"))
+        if kind == b"ispe"
+    )
+    width, height = max(sizes, key=lambda size: int(size[0]) * int(size[1]), default=(0, 0))
+    return width, height
+
+
+def primary_coding(data: Data) -> tuple[int, int] | None:
+    """Read which primaries and transfer the primary picture names (ITU-T H.273, 8.1 and 8.2).
+
+    Of its own `colr` box (ISO/IEC 23008-12, 6.5.5): other pictures in the file, such as gain maps
+    and what they make, have others.
+    """
+    properties = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
+    for index in _associated(data, _primary(data)):
+        kind, at, end = properties[index - 1] if 0 < index <= len(properties) else (b"", 0, 0)
+        if kind == b"colr" and data[at : at + 4] == b"nclx" and at + 8 <= end:
+            primaries, transfer = struct.unpack_from(">HH", data, at + 4)
+            return primaries, transfer
+    return None
+
+
+def _primary(data: Data) -> int:
+    """Read which item is the primary one (ISO/IEC 14496-12, 8.11.4); 0 if none is."""
+    at, end = _inside(data, b"meta", b"pitm")
+    if at == end:
+        return 0
+    (item,) = struct.unpack_from(">I" if data[at] else ">H", data, at + 4)
+    return int(item)
+
+
+def _associated(data: Data, item: int) -> Iterator[int]:
+    """List the properties of an item, by their places (ISO/IEC 23008-12, 9.3.1)."""
+    for kind, start, end in _boxes(data, *_inside(data, b"meta", b"iprp")):
+        if kind == b"ipma":
+            for named, indices in _associations(data, start, end):
+                yield from indices if named == item else ()
+
+
+def _associations(data: Data, start: int, end: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    version, long = data[start], data[start + 3] & _LONG_INDICES
+    (entries,) = struct.unpack_from(">I", data, start + 4)
+    id_form, form, low_bits = ">I" if version else ">H", "H" if long else "B", 15 if long else 7
+    at = start + 8
+    for _ in range(min(entries, _MAX_ITEMS)):
+        if at >= end:
+            return
+        (item,) = struct.unpack_from(id_form, data, at)
+        at += struct.calcsize(id_form)
+        count, first = data[at], at + 1
+        found = struct.unpack_from(f">{count}{form}", data, first)
+        # The highest bit says that a reader has to know the property.
+        yield item, tuple(index & (1 << low_bits) - 1 for index in found)
+        at = first + count * struct.calcsize(form)
+
+
+def _inside(data: Data, *path: bytes) -> tuple[int, int]:
+    """Find a box by its path: where its content starts and ends; nothing if there is none."""
+    start, end = 0, len(data)
+    for kind in path:
+        found = next((box for box in _boxes(data, start, end) if box[0] == kind), None)
+        if found is None:
+            return 0, 0
+        _, start, end = found
+        start += 4 if kind == b"meta" else 0  # its version and flags
+    return start, end
+
+
+def _boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """List boxes beside one another: kind, where the content starts, where it ends."""
+    return islice(_all_boxes(data, start, end), _MAX_BOXES)
+
+
+def _all_boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    while start + 8 <= end:
+        (size,), header = struct.unpack_from(">I", data, start), 8
+        if size == 1:
+            (size,), header = struct.unpack_from(">Q", data, start + 8), 16
+        size = size or end - start
+        if size < header or start + size > end:
+            return
+        yield bytes(data[start + 4 : start + 8]), start + header, start + size
+        start += size
