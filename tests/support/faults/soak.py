@@ -155,11 +155,13 @@ class Soak:
             )
 
     async def _disturb(self) -> None:
-        """Kill workers; with faults, also freeze or drain them."""
+        """Kill workers, one as soon as a picture is settled; with faults, also freeze or drain."""
         ways = (self._kill, self._freeze, self._drain) if self._wanted.faults else (self._kill,)
+        while not self.settled:
+            await asyncio.sleep(0.02)
         while self._mortals:
-            await asyncio.sleep(self._rig.random.expovariate(1 / self._wanted.kill_seconds))
             await self._rig.random.choice(ways)()
+            await asyncio.sleep(self._rig.random.expovariate(1 / self._wanted.kill_seconds))
 
     async def _kill(self) -> None:
         worker = self._take_mortal()
