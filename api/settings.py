@@ -124,7 +124,11 @@ class ApiSettings(DeliverySettings, AwsSettings):
         description="The largest source that an upload URL is issued for.",
     )
     url_seconds: int = Field(
-        default=900, ge=60, le=43_200, description="How long presigned URLs are valid."
+        default=900,
+        ge=60,
+        le=43_200,
+        description="How long presigned URLs are valid; at most as long as the credentials that "
+        "sign them.",
     )
     delivery_url: str | None = Field(
         default=None,
