@@ -1,8 +1,8 @@
 """Renders in child processes, so that a crash, a hang or a bomb costs one picture only.
 
-Paths go in and paths come out. A job under which a child dies is tried once more, alone, watched;
-then the picture is rejected. It is blamed only if a picture known to be good renders meanwhile:
-an engine that is broken rejects nothing.
+Paths go in and paths come out. A job under which a child dies is tried once more, watched, and
+alone where the kernel was short of memory; then the picture is rejected. It is blamed only if a
+picture known to be good renders meanwhile: an engine that is broken rejects nothing.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar, cast
 
 import pebble
 
@@ -111,11 +111,15 @@ class RenderPool:
 
     async def canary(self) -> None:
         """Render a tiny picture through a child, or raise what is wrong. Waits for a slot."""
+        async with self._held(1) as slot:
+            await self._canary_in(slot)
+
+    async def _canary_in(self, slot: Slot) -> None:
         with tempfile.TemporaryDirectory(
             prefix="safelight-canary-",
             ignore_cleanup_errors=True,  # a child that is being killed may still write there
         ) as directory:
-            await self._attempt(child.canary, Path(directory), self.limits)
+            await slot.run(child.canary, Path(directory), self.limits)
 
     def _refuse_excess(self, plan: Plan) -> None:
         most = self.limits.max_total_pixels
@@ -130,37 +134,47 @@ class RenderPool:
             raise Rejection(Reason.OUT_OF_MEMORY, detail)
 
     async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a job in a child, where importing finds it; once more, alone, if the child dies.
+        """Run a job in a child, where importing finds it; once more, watched, if the child dies.
 
         Raises what the job raises; a `Rejection` if the child died twice; `Unavailable` if the
         children are at fault rather than the job.
         """
-        with contextlib.suppress(ChildDied, ChildMissing, child.SuspectedMemory):
+        slots, watched = 1, cast("Callable[..., T]", child.attempt_watched)
+        try:
             return await self._attempt(child.attempt, self.limits, job, *args, **kwargs)
-        async with self._quarantine:
+        except (ChildMissing, child.SuspectedMemory):
+            pass
+        except ChildDied as error:
+            # Where memory was short, nothing else may take any while it is found out for what.
+            slots = len(self._slots) if error.killed else 1
+        async with self._quarantine, self._held(slots) as slot:
             try:
-                return await self._attempt(child.attempt_watched, self.limits, job, *args, **kwargs)
+                return await slot.run(watched, self.limits, job, *args, **kwargs)
             except ChildMissing as error:
                 raise Unavailable(_DEPENDENCY, str(error)) from error
             except ChildDied as error:
-                await self._prove_children_well()
+                await self._prove_children_well(slot)
                 detail = f"a render child ended twice: {error}"
                 raise Rejection(_REASONS[error.cause], detail) from error
 
     async def _attempt(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
-        async with self._slot() as slot:
+        async with self._held(1) as slot:
             return await slot.run(job, *args, **kwargs)
 
-    async def _prove_children_well(self) -> None:
+    async def _prove_children_well(self, slot: Slot) -> None:
         try:
-            await self.canary()
+            await self._canary_in(slot)
         except Exception as error:
             raise Unavailable(_DEPENDENCY, "even the canary does not render") from error
 
     @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[Slot]:
-        slot = await self._free.get()
+    async def _held(self, slots: int) -> AsyncIterator[Slot]:
+        """Wait for so many slots to be free, and hold them for the block, which works in one."""
+        held: list[Slot] = []
         try:
-            yield slot
+            while len(held) < slots:
+                held.append(await self._free.get())
+            yield held[0]
         finally:
-            self._free.put_nowait(slot)
+            for slot in held:
+                self._free.put_nowait(slot)

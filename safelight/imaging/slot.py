@@ -52,12 +52,18 @@ KILL_AFTER_SECONDS = 0.05
 """Children ignore SIGTERM, so pebble need not wait for it to work."""
 
 
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""How a child ends that only a kernel short of memory kills unasked."""
+
+
 class ChildDied(Exception):
     """The child ended under its job."""
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    def __init__(self, cause: Cause, detail: str, *, killed: bool = False) -> None:
         super().__init__(detail)
         self.cause = cause
+        self.killed = killed
+        """By a kernel short of memory, for which another child may be at fault."""
 
 
 class ChildMissing(Exception):
@@ -149,7 +155,9 @@ class Slot:
             async with asyncio.timeout((time_limit_seconds or 0) + _START_SECONDS) as backstop:
                 return await asyncio.wrap_future(future)
         except pebble.ProcessExpired as error:
-            raise ChildDied(_cause_of(error.exitcode), f"exit status {error.exitcode}") from error
+            status = error.exitcode
+            killed = status in _KILLED
+            raise ChildDied(_cause_of(status), f"exit status {status}", killed=killed) from error
         except TimeoutError as error:
             if backstop.expired():
                 raise ChildMissing("no render child answered") from error
@@ -159,9 +167,7 @@ class Slot:
 
 
 def _cause_of(exit_status: int) -> Cause:
-    """Read an exit status. Only a kernel short of memory sends a child SIGKILL unasked."""
-    short_of_memory = (child.OUT_OF_MEMORY_EXIT, -signal.SIGKILL, 128 + signal.SIGKILL)
-    return "memory" if exit_status in short_of_memory else "signal"
+    return "memory" if exit_status in (child.OUT_OF_MEMORY_EXIT, *_KILLED) else "signal"
 
 
 def start_forkserver() -> None:

@@ -54,6 +54,22 @@ def own_environment() -> str:
     return Path("/proc/self/environ").read_text()
 
 
+def be_busy(mark: Path, seconds: float) -> None:
+    """Say for a while that a child is busy."""
+    mark.touch()
+    time.sleep(seconds)
+    mark.unlink()
+
+
+def die_once(died: Path, busy: Path) -> bool:
+    """Be killed; the second time, tell whether another child is busy."""
+    if died.exists():
+        return busy.exists()
+    died.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+
 def die_by(number: int) -> None:
     os.kill(os.getpid(), number)
 

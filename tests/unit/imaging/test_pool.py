@@ -210,6 +210,19 @@ async def test_a_child_that_the_kernel_kills_was_out_of_memory(pool):
     assert pool.exits == ["memory", "memory"]
 
 
+async def test_what_the_kernel_killed_is_tried_again_when_nothing_else_takes_memory(tmp_path):
+    busy, died = tmp_path / "busy", tmp_path / "died"
+    async with pool_of(2) as pool:
+        other = asyncio.create_task(pool.run(jobs.be_busy, busy, 1.5))
+        while not busy.exists():
+            await asyncio.sleep(0.01)
+        again = asyncio.create_task(pool.run(jobs.die_once, died, busy))
+        more = [asyncio.create_task(pool.run(jobs.own_pid)) for _ in range(4)]
+        assert await again is False
+        await other
+        assert all(await asyncio.gather(*more))
+
+
 async def test_a_crash_for_want_of_memory_is_told_from_any_other():
     async with pool_of(1, Limits(child_memory_bytes=512 * MIB)) as pool:
         assert await pool.run(jobs.crash_unless_given, 500 * MIB) == 500 * MIB
