@@ -68,6 +68,7 @@ class RenderPool:
         """What encodes WebP in the children; known once they are started."""
         self._slots = [Slot(self.limits, on_child_exit) for _ in range(slots)]
         self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
+        self._turn = asyncio.Lock()
         self._quarantine = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -147,15 +148,19 @@ class RenderPool:
         except ChildDied as error:
             # Where memory was short, nothing else may take any while it is found out for what.
             slots = len(self._slots) if error.killed else 1
-        async with self._quarantine, self._held(slots) as slot:
-            try:
-                return await slot.run(watched, self.limits, job, *args, **kwargs)
-            except ChildMissing as error:
-                raise Unavailable(_DEPENDENCY, str(error)) from error
-            except ChildDied as error:
-                await self._prove_children_well(slot)
-                detail = f"a render child ended twice: {error}"
-                raise Rejection(_REASONS[error.cause], detail) from error
+        async with self._quarantine:
+            while True:
+                async with self._held(slots) as slot:
+                    try:
+                        return await slot.run(watched, self.limits, job, *args, **kwargs)
+                    except ChildMissing as error:
+                        raise Unavailable(_DEPENDENCY, str(error)) from error
+                    except ChildDied as error:
+                        if not error.killed or slots == len(self._slots):
+                            await self._prove_children_well(slot)
+                            detail = f"a render child ended twice: {error}"
+                            raise Rejection(_REASONS[error.cause], detail) from error
+                slots = len(self._slots)
 
     async def _attempt(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
         async with self._held(1) as slot:
@@ -172,8 +177,9 @@ class RenderPool:
         """Wait for so many slots to be free, and hold them for the block, which works in one."""
         held: list[Slot] = []
         try:
-            while len(held) < slots:
-                held.append(await self._free.get())
+            async with self._turn:  # or those who want one slot would all pass who wants several
+                while len(held) < slots:
+                    held.append(await self._free.get())
             yield held[0]
         finally:
             for slot in held:

@@ -210,17 +210,41 @@ async def test_a_child_that_the_kernel_kills_was_out_of_memory(pool):
     assert pool.exits == ["memory", "memory"]
 
 
-async def test_what_the_kernel_killed_is_tried_again_when_nothing_else_takes_memory(tmp_path):
-    busy, died = tmp_path / "busy", tmp_path / "died"
+@pytest.mark.parametrize(
+    "numbers",
+    [[signal.SIGKILL], [signal.SIGSEGV, signal.SIGKILL]],
+    ids=["at once", "when it was watched"],
+)
+async def test_what_the_kernel_killed_is_tried_again_when_nothing_else_takes_memory(
+    tmp_path, numbers
+):
+    busy, attempts = tmp_path / "busy", tmp_path / "attempts"
     async with pool_of(2) as pool:
-        other = asyncio.create_task(pool.run(jobs.be_busy, busy, 1.5))
+        other = asyncio.create_task(pool.run(jobs.be_busy, busy, 2))
         while not busy.exists():
             await asyncio.sleep(0.01)
-        again = asyncio.create_task(pool.run(jobs.die_once, died, busy))
-        more = [asyncio.create_task(pool.run(jobs.own_pid)) for _ in range(4)]
+        again = asyncio.create_task(pool.run(jobs.die_in_turn, attempts, numbers, busy))
         assert await again is False
         await other
-        assert all(await asyncio.gather(*more))
+
+
+async def test_whoever_wants_every_slot_is_not_passed_by_those_who_want_one():
+    order = []
+
+    async def use(pool, slots, name):
+        async with pool._held(slots):
+            order.append(name)
+            await asyncio.sleep(0.01)
+
+    async with pool_of(2) as pool, asyncio.TaskGroup() as group:
+        for number in range(4):
+            group.create_task(use(pool, 1, number))
+        await asyncio.sleep(0)
+        group.create_task(use(pool, 2, "every"))
+        await asyncio.sleep(0)
+        for number in range(4, 12):
+            group.create_task(use(pool, 1, number))
+    assert order.index("every") == 4
 
 
 async def test_a_crash_for_want_of_memory_is_told_from_any_other():
