@@ -18,6 +18,8 @@ FAILURES_TO_OPEN = 5
 """In a row, without one success: retries inside a call have failed before these count."""
 DISPENSABLE = frozenset({"sns"})
 """Without these a picture can still be settled: only its telling waits."""
+ONLY_READ = frozenset({"dynamodb"})
+"""What a picture that is made for nobody to be told shows only to be readable."""
 OWN = frozenset({"spool", "render children"})
 """What only this worker has: another may do what this one cannot, so nothing is held for them."""
 MOST_HELD = 1000
@@ -63,7 +65,9 @@ class Breaker:
         unseen = DISPENSABLE if reach is Reach.MADE else frozenset()
         for dependency in self._failures.keys() - unseen:
             self._metrics.breaker_open.labels(dependency).set(0)
-            del self._failures[dependency]
+            count = self._failures.pop(dependency)
+            if reach is Reach.MADE and dependency in ONLY_READ:  # the next failure opens it again
+                self._failures[dependency] = min(count, FAILURES_TO_OPEN - 1)
 
     def holds(self, error: Unavailable | Misconfigured) -> bool:
         """Tell whether a message that failed so is held and tried again, not returned."""

@@ -415,17 +415,21 @@ def test_what_is_made_for_nobody_to_be_told_closes_the_breaker_for_all_but_the_t
     def opened() -> dict[str, float | None]:
         return {
             name: registry.get_sample_value("safelight_breaker_open", {"dependency": name})
-            for name in ("s3", "sns")
+            for name in ("s3", "dynamodb", "sns")
         }
 
-    for name in ("s3", "sns") * FAILURES_TO_OPEN:
+    for name in ("s3", "dynamodb", "sns") * FAILURES_TO_OPEN:
         breaker.failed(Unavailable(name, "503"))
     assert breaker.open
     breaker.succeeded(Reach.MADE)
     assert not breaker.open
-    assert opened() == {"s3": 0, "sns": 1}
+    assert opened() == {"s3": 0, "dynamodb": 0, "sns": 1}
+    breaker.failed(Unavailable("s3", "503"))
+    assert not breaker.open
+    breaker.failed(Unavailable("dynamodb", "503"))  # it was read from, not written to
+    assert breaker.open
     breaker.succeeded(Reach.TOLD)
-    assert opened() == {"s3": 0, "sns": 0}
+    assert opened() == {"s3": 0, "dynamodb": 0, "sns": 0}
 
 
 async def test_with_too_many_held_receiving_stops_instead_of_burning_receives(
