@@ -66,11 +66,13 @@ class Later:
         """
         demand = Demand(image_id=subject.image_id, revision=subject.revision, preset=preset)
         name = f"{demand.image_id}/{demand.revision}/{preset.name}-{preset.fingerprint}"
-        again_at, pause = self._demanded.get(name, (float("-inf"), FIRST_AGAIN_SECONDS / 2))
-        if self._now() < again_at:
+        again_at, pause = self._demanded.get(name, (float("-inf"), 0.0))
+        now = self._now()
+        if now < again_at:
             return
-        pause = min(2 * pause, LONGEST_AGAIN_SECONDS)
-        self._demanded[name] = (self._now() + pause, pause)
+        forgotten = now > again_at + LONGEST_AGAIN_SECONDS
+        pause = FIRST_AGAIN_SECONDS if forgotten else min(2 * pause, LONGEST_AGAIN_SECONDS)
+        self._demanded[name] = (now + pause, pause)
         self._demanded.move_to_end(name)
         if len(self._demanded) > REMEMBERED:
             self._demanded.popitem(last=False)

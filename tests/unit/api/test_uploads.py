@@ -58,7 +58,7 @@ async def test_the_answer_leads_to_the_image_and_is_stored_nowhere(api: Api) -> 
     assert image.status == 200
 
 
-async def test_a_pending_record_is_written_that_expires_in_a_day(api: Api) -> None:
+async def test_a_pending_record_is_written_that_expires_in_a_month(api: Api) -> None:
     _, told = await api.post(wish(tags=["a", "b", "a"]))
     record = api.records.records[told["imageId"]]
     assert record.status is Status.PENDING

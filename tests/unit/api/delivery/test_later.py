@@ -43,3 +43,11 @@ async def test_a_demand_that_did_not_reach_the_queue_is_not_counted() -> None:
     queue.fail_next["send"] = [Unavailable("sqs", "down")]
     times = await demanded_at(queue, until=FIRST_AGAIN_SECONDS + 20, ask_every=10)
     assert times == [10, 10 + FIRST_AGAIN_SECONDS]
+
+
+async def test_what_was_late_long_ago_is_demanded_like_new() -> None:
+    queue, now = FakeDeadLetters(), [0.0]
+    later = Later(queue, least_pixels=1, now=lambda: now[0])
+    for now[0] in (0.0, 60.0, FOUR_HOURS, FOUR_HOURS + FIRST_AGAIN_SECONDS):
+        await later.demand(PRESET, SUBJECT)
+    assert len(queue.letters) == 4
