@@ -5,8 +5,7 @@ from itertools import chain, product
 
 import pyvips
 
-from safelight.imaging.hdr import is_hdr, shown_as_srgb
-from safelight.imaging.probe import ICC
+from safelight.imaging.hdr import ICC, is_hdr, shown_as_srgb
 
 _OPAQUE, _OPAQUE_16 = 255, 65_535
 _GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))

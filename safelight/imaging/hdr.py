@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 import pyvips
 
-Coding = tuple[int, int]
-"""Which primaries and which transfer a file names."""
+from safelight.imaging.isomedia import Coding
+
 _CODING = "safelight-light"
-_ICC = "icc-profile-data"
+ICC = "icc-profile-data"
 _P3 = 12
 _PQ, _HLG = 16, 18
 _WHITE = 203
@@ -43,9 +43,9 @@ def with_its_coding(image: pyvips.Image, coding: Coding | None) -> pyvips.Image:
     image = image.copy()
     if coding[1] in (_PQ, _HLG):
         image.set_type(pyvips.GValue.array_int_type, _CODING, list(coding))
-    elif names_display_p3(coding) and not image.get_typeof(_ICC):
+    elif names_display_p3(coding) and not image.get_typeof(ICC):
         profile = pyvips.Image.profile_load("p3")
-        image.set_type(pyvips.GValue.blob_type, _ICC, profile)
+        image.set_type(pyvips.GValue.blob_type, ICC, profile)
     return image
 
 

@@ -6,10 +6,14 @@ All is read as untrusted: every walk moves forward and stays inside the file. Wh
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 Data = bytes | mmap.mmap
+Coding = tuple[int, int]
+"""Which primaries and which transfer a file names by number (ITU-T H.273, 8.1 and 8.2)."""
+Box = tuple[bytes, int, int]
+"""Its kind, where its content starts, where it ends."""
 
 _MAX_BOXES = 100_000
 _MAX_ITEMS = 10_000
@@ -44,14 +48,21 @@ def largest_size(data: Data) -> tuple[int, int]:
     return width, height
 
 
-def primary_coding(data: Data) -> tuple[int, int] | None:
-    """Read which primaries and transfer the primary picture names (ITU-T H.273, 8.1 and 8.2).
+def primary_coding(data: Data) -> Coding | None:
+    """Read which primaries and transfer the primary picture names.
 
-    Of its own `colr` box (ISO/IEC 23008-12, 6.5.5): other pictures in the file, such as gain maps
-    and what they make, have others.
+    Of its own `colr` box (ISO/IEC 23008-12, 6.5.5), or its first tile's: other pictures in the
+    file, such as gain maps and what they make, have others.
     """
     properties = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
-    for index in _associated(data, _primary(data)):
+    primary = _primary(data)
+    return _coding_of(data, primary, properties) or next(
+        (_coding_of(data, tile, properties) for tile in _first_tile(data, primary)), None
+    )
+
+
+def _coding_of(data: Data, item: int, properties: Sequence[Box]) -> Coding | None:
+    for index in _associated(data, item):
         kind, at, end = properties[index - 1] if 0 < index <= len(properties) else (b"", 0, 0)
         if kind == b"colr" and data[at : at + 4] == b"nclx" and at + 8 <= end:
             primaries, transfer = struct.unpack_from(">HH", data, at + 4)
@@ -66,6 +77,36 @@ def _primary(data: Data) -> int:
         return 0
     (item,) = struct.unpack_from(">I" if data[at] else ">H", data, at + 4)
     return int(item)
+
+
+def _first_tile(data: Data, item: int) -> Iterator[int]:
+    """Find the first tile of a picture that is a grid (ISO/IEC 23008-12, 6.6.2.3.1), if it is."""
+    if _type_of(data, item) != b"grid":
+        return
+    start, end = _inside(data, b"meta", b"iref")
+    if start == end:
+        return
+    form = ">I" if data[start] else ">H"
+    width = struct.calcsize(form)
+    for kind, at, _ in _boxes(data, start + 4, end):
+        if kind == b"dimg" and struct.unpack_from(form, data, at) == (item,):
+            (tile,) = struct.unpack_from(form, data, at + width + 2)  # behind the number of tiles
+            yield tile
+            return
+
+
+def _type_of(data: Data, item: int) -> bytes:
+    """Read what kind of picture an item is (ISO/IEC 14496-12, 8.11.6)."""
+    start, end = _inside(data, b"meta", b"iinf")
+    if start == end:
+        return b""
+    entries = start + (8 if data[start] else 6)  # behind version, flags and a number of two sizes
+    for kind, at, _ in _boxes(data, entries, end):
+        long = data[at] > 2
+        if kind == b"infe" and struct.unpack_from(">I" if long else ">H", data, at + 4) == (item,):
+            place = at + (10 if long else 8)  # behind the id and the protection's index
+            return bytes(data[place : place + 4])
+    return b""
 
 
 def _associated(data: Data, item: int) -> Iterator[int]:
@@ -105,12 +146,12 @@ def _inside(data: Data, *path: bytes) -> tuple[int, int]:
     return start, end
 
 
-def _boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """List boxes beside one another: kind, where the content starts, where it ends."""
+def _boxes(data: Data, start: int, end: int) -> Iterator[Box]:
+    """List boxes beside one another."""
     return islice(_all_boxes(data, start, end), _MAX_BOXES)
 
 
-def _all_boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _all_boxes(data: Data, start: int, end: int) -> Iterator[Box]:
     while start + 8 <= end:
         (size,), header = struct.unpack_from(">I", data, start), 8
         if size == 1:

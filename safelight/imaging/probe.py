@@ -10,7 +10,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
-from safelight.imaging.hdr import names_display_p3
+from safelight.imaging.hdr import ICC, names_display_p3
 from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
 from safelight.imaging.profile import is_wider_than_srgb
@@ -31,7 +31,6 @@ _MEASURES = frozenset({("scrgb", "float"), ("xyz", "float"), ("lab", "float"), (
 """Colour spaces that say what other numbers mean. Nothing says it of elevations or of counts."""
 _MOST_BANDS = 5
 """CMYK with alpha."""
-ICC = "icc-profile-data"
 _SIDEWAYS = 5
 """The first EXIF orientation that swaps width and height."""
 

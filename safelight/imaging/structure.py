@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from safelight.imaging import isomedia
-from safelight.imaging.isomedia import Data
+from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ def largest_part(path: Path, format: str) -> tuple[int, int]:
     return _answer(ask, path, otherwise=(0, 0), if_it_fails=(0, 0))
 
 
-def named_coding(path: Path, format: str) -> tuple[int, int] | None:
+def named_coding(path: Path, format: str) -> Coding | None:
     """Tell which primaries and transfer an AVIF or HEIC names by number; None where it does not."""
     ask = isomedia.primary_coding if format in _OF_PARTS else None
     return _answer(ask, path, otherwise=None, if_it_fails=None)

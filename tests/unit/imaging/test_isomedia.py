@@ -46,6 +46,33 @@ def file(primary: int, entries: dict[int, list[int]], *, wide: bool = False) -> 
     )
 
 
+def grid(tiles: list[int], *, wide: bool, kind: bytes = b"grid") -> bytes:
+    """A picture of tiles: the item 5, whose tiles alone say their colours."""
+    form = ">I" if wide else ">H"
+
+    def entry(item: int, kind: bytes) -> bytes:
+        told = struct.pack(form, item) + bytes(2) + kind + b"\0"
+        return box(b"infe", bytes([3 if wide else 2, 0, 0, 0]), told)
+
+    infos = [entry(6, b"hvc1"), entry(5, kind), entry(7, b"hvc1")]
+    of_others = box(b"cdsc", struct.pack(form, 9), struct.pack(">H", 1), struct.pack(form, 5))
+    of_tiles = box(
+        b"dimg",
+        struct.pack(form, 5),
+        struct.pack(">H", len(tiles)),
+        *(struct.pack(form, tile) for tile in tiles),
+    )
+    properties = box(b"ipco", colour(*HDR), size(8, 6), colour(*P3))
+    return box(
+        b"meta",
+        bytes(4),
+        box(b"pitm", bytes([wide, 0, 0, 0]), struct.pack(form, 5)),
+        box(b"iinf", bytes([wide, 0, 0, 0]), struct.pack(form, len(infos)), *infos),
+        box(b"iref", bytes([wide, 0, 0, 0]), of_others, of_tiles),
+        box(b"iprp", properties, associations({5: [2], 6: [2, 3], 7: [1]}, wide=wide)),
+    )
+
+
 ESSENTIAL = {False: 0x80, True: 0x8000}
 
 
@@ -56,6 +83,14 @@ def test_the_primary_pictures_own_numbers_count(wide):
     assert primary_coding(file(1, entries, wide=wide)) == HDR
     assert primary_coding(file(3, entries, wide=wide)) is None
     assert primary_coding(file(2, {1: [1], 2: [4]}, wide=wide)) is None
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_grid_has_the_numbers_of_its_first_tile(wide):
+    assert primary_coding(grid([6, 7], wide=wide)) == P3
+    assert primary_coding(grid([7, 6], wide=wide)) == HDR
+    assert primary_coding(grid([8], wide=wide)) is None
+    assert primary_coding(grid([6], wide=wide, kind=b"iovl")) is None
 
 
 @pytest.mark.parametrize("places", [[0], [9], [127], [2, 4]])
@@ -69,9 +104,10 @@ def test_the_largest_size_is_found():
 
 
 def test_whatever_is_missing_or_broken_every_walk_ends():
-    whole = file(2, {1: [1, 2], 2: [4, 3]})
-    broken = [whole[:end] for end in range(len(whole))]
-    broken += [whole[:at] + b"\xff" + whole[at + 1 :] for at in range(len(whole))]
+    broken = []
+    for whole in (file(2, {1: [1, 2], 2: [4, 3]}), grid([6, 7], wide=False)):
+        broken += [whole[:end] for end in range(len(whole))]
+        broken += [whole[:at] + b"\xff" + whole[at + 1 :] for at in range(len(whole))]
     for data in broken:
         for ask in (primary_coding, largest_size, is_cut_short):
             with suppress(IndexError, struct.error):
