@@ -159,6 +159,7 @@ WISHES: Mapping[str, str] = MappingProxyType(
         "rounded, to jpeg": "round=900:0:white,format=jpeg",
         "turned and cropped": "turn=90,crop=0.8x0.8,format=jpeg",
         "trimmed": "trim=20,format=jpeg",
+        "trimmed to a small box": "trim=20,box=300x200,format=jpeg",
         "coloured": "contrast=20,saturation=2,grayscale,format=jpeg",
         "sharpened": "sharpen=1:2,format=webp",
         "pixelated": "pixelate=16,format=png",
