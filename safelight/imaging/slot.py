@@ -50,8 +50,6 @@ LOOK_SECONDS = 0.25
 for that; every look of every slot costs the worker, also when it is idle."""
 KILL_AFTER_SECONDS = 0.05
 """Children ignore SIGTERM, so pebble need not wait for it to work."""
-
-
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """How a child ends that only a kernel short of memory kills unasked."""
 
