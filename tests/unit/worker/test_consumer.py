@@ -276,8 +276,11 @@ async def test_a_lost_lease_stops_the_work_and_neither_deletes_nor_releases() ->
         assert run.value("leases_lost_total") == 1
 
 
-async def test_a_misconfiguration_holds_the_message_and_its_receive_count_does_not_pay() -> None:
-    queue, work = FakeQueue(), Work(Misconfigured("s3", "access denied"))
+@pytest.mark.parametrize("dependency", ["s3", "dynamodb", "sns"])
+async def test_a_misconfiguration_holds_the_message_and_its_receive_count_does_not_pay(
+    dependency: str,
+) -> None:
+    queue, work = FakeQueue(), Work(Misconfigured(dependency, "access denied"))
     async with running(queue, work, slots=1, prefetch=0):
         queue.send("one")
         await work.until_begun(5)
