@@ -1,7 +1,7 @@
 # Everything here runs from a fresh clone with git, make and python3 (>= 3.11) only.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := -m pip --disable-pip-version-check --quiet install --require-hashes --no-input
+PIP := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --no-input
 PHOTOS ?= samples
 export PHOTOS OUT
 
