@@ -120,7 +120,7 @@ def make_app(
     app.router.add_get("/metrics", serve_metrics(registry))
     app.router.add_get("/problems/{problem}", problems.explain)
     if delivery is not None:
-        app.router.add_get("/images/{imageId}/{revision}/{asset}", delivery.get_asset)
+        app.router.add_get("/images/{shard}/{imageId}/{secret}/{asset}", delivery.get_asset)
         app.router.add_get(f"/{{preset:{_any_of(delivery.presets)}}}/{{image}}", delivery.get)
         if delivery.aliases:
             names = _any_of(delivery.aliases)

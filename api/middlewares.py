@@ -38,7 +38,7 @@ PUBLIC_ROUTES = frozenset(
         "/problems/{problem}",
         "/{preset}/{image}",
         "/{alias}/{path}",
-        "/images/{imageId}/{revision}/{asset}",
+        "/images/{shard}/{imageId}/{secret}/{asset}",
         *(f"{prefix}{{freeform}}" for prefix in ("/", *map(prefix_of, DIALECTS.values()))),
     }
 )

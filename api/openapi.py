@@ -87,7 +87,8 @@ _PARAMETERS: Mapping[str, Schema] = {
     "imageId": _IMAGE_ID,
     "preset": {"type": "string"},
     "alias": {"type": "string"},
-    "revision": {"type": "string"},
+    "shard": {"type": "string", "pattern": "^[0-9a-f]{2}$"},
+    "secret": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "asset": {
         "type": "string",
         "pattern": "^[a-z][a-z0-9_-]*-[0-9a-f]{12}\\.(avif|webp|jpg|png)$",
@@ -220,7 +221,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="get",
-        path="/images/{imageId}/{revision}/{asset}",
+        path="/images/{shard}/{imageId}/{secret}/{asset}",
         summary="Deliver an asset by its key, which never changes its meaning",
         headers=tuple(row for row in _DELIVERY_PARAMETERS if row["name"] != "format"),
         answers=_PICTURE_ANSWERS | _MOVED | _WAITING,
@@ -294,7 +295,7 @@ def document(
     names = {
         "/{preset}/{image}": presets,
         "/{alias}/{path}": aliases,
-        "/images/{imageId}/{revision}/{asset}": presets,
+        "/images/{shard}/{imageId}/{secret}/{asset}": presets,
     }
     paths = {
         path: {row.method: _operation(row, anonymous=anonymous) for row in rows}

@@ -22,7 +22,7 @@ from safelight.dialects.settings import DialectSettings
 from safelight.dialects.signatures import Signed, differences, verify
 from safelight.dialects.table import Dialect, Dialects, read
 from safelight.formats import BY_NAME
-from safelight.keys import asset_key, is_image_id
+from safelight.keys import assets_prefix, is_image_id
 from safelight.settings import InvalidSettings
 
 
@@ -117,17 +117,16 @@ def _facts_of(request: Request) -> Iterator[tuple[str, object]]:
 
 
 def _asset_key(request: Request) -> str | None:
-    """Name what would be stored. The revision is the image's own; a negotiated format is open."""
+    """Write the asset key with what the URL alone does not say in braces.
+
+    The secret needs the image's record; without a format in the URL, the format is negotiated.
+    """
     if not is_image_id(request.source.key):
         return None
     name = request.options.format
-    return asset_key(
-        image_id=request.source.key,
-        revision="{revision}",
-        preset=NAME,
-        fingerprint=fingerprint(request.options) if name else "{fingerprint}",
-        extension=BY_NAME[name].extension if name else "{extension}",
-    )
+    made = fingerprint(request.options) if name else "{fingerprint}"
+    extension = BY_NAME[name].extension if name else "{extension}"
+    return f"{assets_prefix(request.source.key)}{{secret}}/{NAME}-{made}.{extension}"
 
 
 def _tell(explanation: Explanation, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ MAX_BYTES = 250 * 1024
 _PUBLIC = {
     "image_id", "user_id", "uploaded_at", "filename", "tags", "status", "reason", "detail",
     "original_key", "original_size", "media_type", "sha256", "width", "height", "placeholder",
-    "dominant_colour", "perceptual_hash", "revision", "variants", "failed_variants",
+    "dominant_colour", "perceptual_hash", "variants", "failed_variants",
     "processing_time_ms", "render_time_ms", "completed_at",
 }  # fmt: skip
 _LEFT_OUT_FIRST = ("failedVariants", "detail", "variants", "tags", "filename")
@@ -47,7 +47,7 @@ class Completion:
         """Tell of a settled record."""
         settled_at = record.uploaded_at if record.completed_at is None else record.completed_at
         return cls(
-            id=f"{record.image_id}:{record.revision}:{record.status}",
+            id=f"{record.image_id}:{record.revision_tag}:{record.status}",
             type=TYPES[record.status],
             subject=record.image_id,
             time=_rfc3339(settled_at),
@@ -88,6 +88,7 @@ class Completion:
 
 def _facts(record: Record) -> dict[str, Any]:
     facts = record.model_dump(by_alias=True, exclude_none=True, mode="json", include=_PUBLIC)
+    facts["revisionTag"] = record.revision_tag
     if (savings := record.savings_percent) is not None:
         facts["savingsPercent"] = savings
     return facts

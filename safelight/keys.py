@@ -1,10 +1,14 @@
 """Names of objects and images. Pure: the same words always make the same key.
 
-    uploads/{userId}/{imageId}                                      a source, uploads bucket
-    images/{imageId}/{revision}/{preset}-{fingerprint}.{extension}  an asset, asset bucket
+    uploads/{userId}/{imageId}                                           a source, uploads bucket
+    images/{hh}/{imageId}/{secret}/{preset}-{fingerprint}.{extension}    an asset, asset bucket
 
 An asset's key never changes its meaning: a repeat overwrites itself with the same bytes, and a late
 worker cannot touch a newer revision.
+
+Every asset key is its own secret: whoever knows one key of an image cannot work out another.
+'hh' is a hash of the image id and spreads keys over S3's partitions; all assets of an image are
+listed by `assets_prefix`.
 """
 
 import re
@@ -26,7 +30,7 @@ No user can have this id."""
 
 _IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ASSET_KEY = re.compile(
-    rf"{ASSETS_PREFIX}(?P<image_id>[^/]+)/(?P<revision>[^/]+)"
+    rf"{ASSETS_PREFIX}[0-9a-f]{{2}}/(?P<image_id>[^/]+)/(?P<secret>[0-9a-f]{{32}})"
     r"/(?P<preset>[a-z][a-z0-9_-]*)-(?P<fingerprint>[0-9a-f]{12}(?:[0-9a-f]{12})?)"
     r"\.(?P<extension>[a-z]+)"
 )
@@ -65,8 +69,22 @@ def read_source_key(key: str) -> tuple[str, str] | None:
 def asset_key(
     *, image_id: str, revision: str, preset: str, fingerprint: str, extension: str
 ) -> str:
-    """Name one variant of one revision, as made by one definition of its preset."""
-    return f"{ASSETS_PREFIX}{image_id}/{revision}/{preset}-{fingerprint}.{extension}"
+    """Return the key of one variant of one revision, as one definition of its preset makes it."""
+    secret = _secret(revision, preset, fingerprint)
+    return f"{assets_prefix(image_id)}{secret}/{preset}-{fingerprint}.{extension}"
+
+
+def assets_prefix(image_id: str) -> str:
+    """Return the prefix that every asset key of an image begins with, and no other key."""
+    return f"{ASSETS_PREFIX}{sha256(image_id.encode()).hexdigest()[:2]}/{image_id}/"
+
+
+def _secret(*words: str) -> str:
+    """Hash words so that no other words give the same: each is preceded by its length in bytes."""
+    digest = sha256()
+    for word in (word.encode() for word in words):
+        digest.update(b"%d:" % len(word) + word)
+    return digest.hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +92,7 @@ class AssetName:
     """What an asset's key says."""
 
     image_id: str
-    revision: str
+    secret: str
     preset: str
     fingerprint: str
     extension: str
@@ -89,21 +107,32 @@ class AssetName:
 
 
 def read_asset_key(key: str) -> AssetName | None:
-    """Read back what `asset_key` was made of; None from any other key."""
+    """Read an asset key; None if it does not have the form that `asset_key` gives.
+
+    The secret is only read, not checked: that takes the image's record.
+    """
     found = _ASSET_KEY.fullmatch(key)
-    return AssetName(**found.groupdict()) if found and is_image_id(found["image_id"]) else None
+    if found is None or not is_image_id(found["image_id"]):
+        return None
+    return (
+        AssetName(**found.groupdict()) if key.startswith(assets_prefix(found["image_id"])) else None
+    )
 
 
 def revision_of(*, version_id: str | None, sequencer: str | None, etag: str | None) -> str:
-    """Name which version of the source an event tells of, safe to stand in a key.
+    """Name a version of the source: its version id, or its sequencer and ETag without one.
 
-    The version id where the bucket is versioned, else the sequencer and the ETag.
+    Every asset key of the image can be computed from it, so it must never become public: use
+    `revision_tag` in completions, logs and traces.
     """
     if version_id and version_id != "null":
-        name = version_id
-    else:
-        name = "-".join(part.strip('"').lower() for part in (sequencer, etag) if part)
-    return quote(name or "unversioned", safe="").replace(".", "%2E").replace("%", "~")
+        return version_id
+    return "-".join(part.strip('"').lower() for part in (sequencer, etag) if part) or "unversioned"
+
+
+def revision_tag(revision: str) -> str:
+    """Return what may be published of a revision: 16 hexadecimal characters of its SHA-256."""
+    return sha256(revision.encode()).hexdigest()[:16]
 
 
 def padded_sequencer(sequencer: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from safelight import keys
 from safelight.errors import Reason
 
 SCHEMA_VERSION = 1
@@ -78,6 +79,7 @@ class Record(Stored):
     perceptual_hash: str | None = None
     """64 bits in hexadecimal."""
     revision: str | None = None
+    """Internal: whoever knows it can compute every asset key of the image (`keys.asset_key`)."""
     version_id: str | None = None
     """Of the source in a versioned bucket: what to fetch to render this very revision again."""
     sequencer: str | None = None
@@ -94,6 +96,11 @@ class Record(Stored):
     request_hash: str | None = None
     """Of the request that issued the URL: one Idempotency-Key stands for one request."""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def revision_tag(self) -> str:
+        """What may be published of the revision."""
+        return keys.revision_tag(self.revision or "")
 
     @property
     def savings_percent(self) -> float | None:

@@ -44,6 +44,11 @@ class Upload:
         )
 
     @property
+    def revision_tag(self) -> str:
+        """What may be published of the revision."""
+        return keys.revision_tag(self.revision)
+
+    @property
     def filename(self) -> str:
         """The key's last part: the name of an adopted object."""
         return self.key.rpartition("/")[2]

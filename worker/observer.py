@@ -43,12 +43,12 @@ class Observer:
     def began(self, upload: Upload) -> None:
         """Name the upload in the log from here on, and forget what was said of another."""
         unbind_contextvars("outcome", "reason", "detail", "render_cpu_seconds", "stage")
-        bind_contextvars(image_id=upload.image_id, revision=upload.revision, key=upload.key)
+        bind_contextvars(image_id=upload.image_id, revision_tag=upload.revision_tag, key=upload.key)
         lag = max(0.0, time.time() - upload.happened_at)
         self._metrics.event_lag.observe(lag)
         if trace_id := self._spans.trace_id(upload.image_id):
             bind_contextvars(trace_id=trace_id)
-        self._spans.add("wait", upload.image_id, seconds=lag, revision=upload.revision)
+        self._spans.add("wait", upload.image_id, seconds=lag, revision_tag=upload.revision_tag)
 
     def rendered(self, rendering: Rendering) -> None:
         """Measure what a child made."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -18,10 +19,10 @@ from yarl import URL
 from api.delivery.signing import SigningKeys
 from ops.local.accounting import family_of, resident_bytes
 from ops.local.system import LocalSystem
-from safelight.keys import new_image_id
+from safelight.keys import assets_prefix, new_image_id
 from tests.acceptance.conftest import KEYS
 from tests.support import pictures
-from tests.support.edge import distribute
+from tests.support.edge import Edge, distribute
 from tests.support.person import Person
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("delivery")]
@@ -45,6 +46,11 @@ formats = ["avif", "webp"]
 [signed]
 box = [40, 40]
 format = "png"
+
+[full]
+format = "webp"
+effort = 0
+access = "private"
 """
 FLOOD = "".join(
     f'[flood{side}]\nbox = [{side}, {side}]\nformat = "webp"\neffort = 6\n'
@@ -99,7 +105,7 @@ async def get(
 async def stored_keys(system: LocalSystem, image_id: str) -> set[str]:
     async with system.account.client("s3") as s3:
         answer = await s3.list_objects_v2(
-            Bucket=system.stack.assets_bucket, Prefix=f"images/{image_id}/"
+            Bucket=system.stack.assets_bucket, Prefix=assets_prefix(image_id)
         )
     return {one["Key"] for one in answer["Contents"]}
 
@@ -218,11 +224,72 @@ async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_
     assert missing.status == 404
     for key in await stored_keys(system, image_id):
         answer, body = await get(http, f"{edge}/{key}", **viewer)
-        assert answer.status == (403 if "/signed-" in key else 200), body
+        public = not {"signed", "full"} & {name.partition("-")[0] for name in key.split("/")}
+        assert answer.status == (200 if public else 403), body
         assert ("immutable" in answer.headers["Cache-Control"]) is (answer.status == 200)
     async with http.get(f"{edge}/small/x", headers={"Host": host}, allow_redirects=False) as plain:
         assert plain.status in (301, 307)
         assert plain.headers["Location"].startswith(f"https://{host}/small/x")
+
+
+async def test_public_answers_about_an_image_open_no_private_variant_of_it_at_the_edge(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str, bob: Person
+) -> None:
+    """Bob has the same presets, and knows every public URL and answer of Alice's image."""
+    edge = Edge(
+        http=http,
+        account=system.emulator.account,
+        assets_bucket=system.stack.assets_bucket,
+        api_url=system.delivery_url,
+    )
+    bobs = await bob.upload(CAT)
+    await bob.settled(bobs)
+    public = [key for key in await stored_keys(system, image_id) if "/small-" in key]
+    (private,) = [key for key in await stored_keys(system, image_id) if "/full-" in key]
+    own = await stored_keys(system, bobs)
+    urls = [f"/{key}" for key in public]
+    urls += [f"/{preset}/{image_id}{end}" for preset in ("small", "full") for end in ("", ".webp")]
+    answers = [await edge.get(url) for url in urls]
+    assert {status for status, _, _ in answers[: len(public) + 2]} == {200}
+    known = "".join([*public, *own, *(f"{headers}{body!r}" for _, headers, body in answers)])
+    secrets = {*re.findall(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", known)}
+    secrets |= {word[:32] for word in re.findall(r"[0-9a-f]{64}", known)}
+    (last,) = [key.rpartition("/")[2] for key in own if "/full-" in key]
+    assert private.endswith(last)  # the fingerprint is every user's
+    guesses = {f"{public[0].rpartition('/')[0]}/{last}"}
+    guesses |= {f"{assets_prefix(image_id)}{secret}/{last}" for secret in secrets}
+    guesses |= {f"{assets_prefix(image_id)}{word}/{last}" for word in ("v1", "null", "")}
+    assert len(guesses) > 5
+    for guess in guesses:
+        status, _, _ = await edge.get(f"/{guess}")
+        assert status in (403, 404), guess
+    # What is kept secret is the key alone: whoever has it, gets the asset.
+    assert (await edge.get(f"/{private}"))[0] == 200
+
+
+async def test_no_public_answer_names_the_version_of_the_source(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str, alice: Person
+) -> None:
+    """Every key of an image can be computed from it."""
+    async with system.account.client("dynamodb") as dynamodb:
+        item = await dynamodb.get_item(
+            TableName=system.stack.table, Key={"imageId": {"S": image_id}}
+        )
+    version_id = item["Item"]["versionId"]["S"]
+    told = [str(await alice.image(image_id))]
+    for preset in ("small", "full", "wide"):
+        answer, body = await get(http, f"{system.delivery_url}/{preset}/{image_id}")
+        told.append(f"{answer.headers}{body!r}")
+    async with system.account.client("s3") as s3:
+        told += [
+            key + str(await s3.head_object(Bucket=system.stack.assets_bucket, Key=key))
+            for key in await stored_keys(system, image_id)
+        ]
+    assert len(version_id) > 8
+    assert [one for one in told if version_id in one] == []
+    logs = [path.read_text() for path in system.directory.glob("*.log")]
+    assert logs
+    assert [log for log in logs if version_id in log] == []
 
 
 async def test_a_replaced_picture_is_delivered_as_it_is_now(

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from safelight.aws.objects import CACHE_CONTROL, PART_BYTES
 from safelight.errors import Reason, Rejection, SafelightError, Superseded
-from safelight.keys import new_image_id
+from safelight.keys import asset_key, new_image_id
 from tests.contract.conftest import Place
 from tests.support.fakes import FakeObjects
 
@@ -189,11 +189,13 @@ async def test_a_put_asset_has_its_bytes_and_may_be_cached_for_ever(store, tmp_p
     assert await store.asset(key) == Asset(b"x" * size, "image/webp", CACHE_CONTROL)
 
 
-ASSET = "images/{}/v1/small-0123456789ab.webp"
+def asset_key_of(image_id: str) -> str:
+    words = {"revision": "v1", "preset": "small", "fingerprint": "0123456789ab"}
+    return asset_key(image_id=image_id, extension="webp", **words)
 
 
 async def put(store, tmp_path, body: bytes) -> tuple[str, str]:
-    key, path = ASSET.format(new_image_id()), tmp_path / "asset"
+    key, path = asset_key_of(new_image_id()), tmp_path / "asset"
     path.write_bytes(body)
     digest = hashlib.sha256(body).hexdigest()
     await store.edge.put(key=key, path=path, media_type="image/webp", sha256=digest)
@@ -222,7 +224,7 @@ async def test_a_large_asset_is_read_in_parts(store, tmp_path):
 
 
 async def test_an_asset_that_is_not_stored_is_none(store):
-    key = ASSET.format(new_image_id())
+    key = asset_key_of(new_image_id())
     assert await store.reader.read(key, max_bytes=1) is None
     assert await store.reader.look(key) is None
 

@@ -132,7 +132,7 @@ async def test_row_05_an_overwrite_told_in_the_wrong_order_shows_the_newer(
     assert (record.revision, record.width) == (second.revision, 800)
     assert world.assets == assets
     assert (await worker.metrics()).value("images_total", outcome="superseded") == 1
-    assert {one["data"]["revision"] for one in world.completions} == {second.revision}
+    assert {one["data"]["revisionTag"] for one in world.completions} == {record.revision_tag}
 
 
 async def test_row_06_removals_and_arrivals_in_any_order_settle_by_the_larger_sequencer(

@@ -1,10 +1,16 @@
-"""edge.yaml's distribution in the embedded CloudFront, which runs the function and asks origins.
+"""edge.yaml's distribution, in two ways that together cover it.
 
-It keeps nothing, reads no bucket and knows no origin groups: what edge.yaml asks of the bucket
-first goes to the api at once, as it does where the bucket has no such asset.
+`distribute` makes it in the embedded CloudFront, which runs the function and the cache policies but
+reads no bucket and knows no origin groups: what edge.yaml asks the bucket for goes to the api.
+`Edge` routes as edge.yaml says, bucket first and failing over, but runs no function and no cache.
 """
 
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
+
+import aiohttp
+from botocore.exceptions import ClientError
 
 from ops.local.account import Account
 from tests.support.templates import Resolved
@@ -14,6 +20,58 @@ TOLD = (
     "OriginGroups", "Origins",
 )  # fmt: skip
 """What the embedded CloudFront is told of it; the rest are certificates and prices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """What edge.yaml's distribution answers with: the bucket's assets and the api's pictures."""
+
+    http: aiohttp.ClientSession
+    account: Account
+    """Reads the bucket as the distribution may: whatever is stored."""
+    assets_bucket: str
+    api_url: str
+
+    async def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Ask the origins of the path's behaviour in turn; return status, headers and body."""
+        config = Resolved("edge", ApiHost="localhost").properties("Distribution")
+        config = config["DistributionConfig"]
+        behaviour = next(
+            (one for one in config["CacheBehaviors"] if _matches(one, path)),
+            config["DefaultCacheBehavior"],
+        )
+        target = behaviour["TargetOriginId"]
+        group = next((one for one in config["OriginGroups"]["Items"] if one["Id"] == target), None)
+        if group is None:
+            return await self._ask(target, path, headers)
+        first, second = (one["OriginId"] for one in group["Members"]["Items"])
+        answer = await self._ask(first, path, headers)
+        if answer[0] in group["FailoverCriteria"]["StatusCodes"]["Items"]:
+            return await self._ask(second, path, headers)
+        return answer
+
+    async def _ask(
+        self, origin: str, path: str, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        if origin == "assets":
+            return await self._read(path)
+        assert origin == "api", f"edge.yaml has an origin {origin} that is not known here"
+        async with self.http.get(self.api_url + path, headers=headers) as answer:
+            return answer.status, dict(answer.headers), await answer.read()
+
+    async def _read(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        async with self.account.client("s3") as s3:
+            try:
+                answer = await s3.get_object(Bucket=self.assets_bucket, Key=path.removeprefix("/"))
+            except ClientError as error:
+                status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+                return status, {}, b""
+            body = await answer["Body"].read()
+        return 200, answer["ResponseMetadata"]["HTTPHeaders"], body
+
+
+def _matches(behaviour: dict[str, Any], path: str) -> bool:
+    return fnmatchcase(path.removeprefix("/"), behaviour["PathPattern"].removeprefix("/"))
 
 
 def as_the_api_has_it(node: Any) -> Any:

@@ -1,6 +1,7 @@
 """The completion as a CloudEvent."""
 
 import json
+from hashlib import sha256
 
 import pytest
 from cloudevents.core.formats.json import JSONFormat
@@ -96,7 +97,7 @@ def test_its_data_are_the_records_public_facts_and_no_others():
         "placeholder": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
         "dominantColour": "#102030",
         "perceptualHash": "00ff00ff00ff00ff",
-        "revision": "v1",
+        "revisionTag": sha256(b"v1").hexdigest()[:16],
         "variants": {"compressed": SMALL_TOLD, "small": SMALL_TOLD},
         "failedVariants": {"large": "too large"},
         "savingsPercent": 70.0,
@@ -104,6 +105,14 @@ def test_its_data_are_the_records_public_facts_and_no_others():
         "renderTimeMs": 9,
         "completedAt": 1_700_000_001_500,
     }
+
+
+@pytest.mark.parametrize("record", [completed(), rejected()])
+def test_nothing_told_holds_the_revision_which_gives_every_asset_key(record):
+    secret = "3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo"
+    event = Completion.of(record.model_copy(update={"revision": secret, "version_id": secret}))
+    assert secret not in event.to_json()
+    assert secret not in event.id
 
 
 def test_a_rejection_says_why():

@@ -1,5 +1,6 @@
 """Names of objects and images, for every user id and every event."""
 
+import hashlib
 import re
 
 import pytest
@@ -97,7 +98,7 @@ def test_what_only_looks_like_an_image_id_is_none(text):
     sequencer=st.none() | st.text(),
     etag=st.none() | st.text(),
 )
-def test_a_revision_of_any_event_can_stand_in_an_asset_key(version_id, sequencer, etag):
+def test_an_asset_key_is_safe_whatever_the_revision_is_called(version_id, sequencer, etag):
     revision = keys.revision_of(version_id=version_id, sequencer=sequencer, etag=etag)
     key = keys.asset_key(
         image_id=keys.new_image_id(),
@@ -106,7 +107,7 @@ def test_a_revision_of_any_event_can_stand_in_an_asset_key(version_id, sequencer
         fingerprint="abc123",
         extension="webp",
     )
-    assert key.count("/") == 3
+    assert key.count("/") == 4
     assert SAFE.fullmatch(key)
 
 
@@ -142,27 +143,80 @@ def test_an_event_without_a_sequencer_is_older_than_any_with_one():
 IMAGE_ID = "01KAJ0000000000000000000AA"
 
 
+SECRET = "0a" * 16
+PREFIX = keys.assets_prefix(IMAGE_ID)
+words = st.text(max_size=5)
+
+
+def test_the_keys_of_one_image_share_a_prefix_and_nothing_else_that_is_secret():
+    """The grammar that docs/delivery.md and the bucket's readers rely on, computed by hand."""
+    key = keys.asset_key(
+        image_id=IMAGE_ID,
+        revision="v1",
+        preset="small",
+        fingerprint="0123456789ab",
+        extension="webp",
+    )
+    shard = hashlib.sha256(IMAGE_ID.encode()).hexdigest()[:2]
+    secret = hashlib.sha256(b"2:v15:small12:0123456789ab").hexdigest()[:32]
+    assert key == f"images/{shard}/{IMAGE_ID}/{secret}/small-0123456789ab.webp"
+
+
+@given(
+    first=st.tuples(words, words, words),
+    second=st.tuples(words, words, words),
+)
+def test_two_keys_share_a_secret_only_if_revision_preset_and_fingerprint_are_the_same(
+    first, second
+):
+    """However the words are cut: a word cannot borrow a letter from its neighbour."""
+    secrets = {
+        keys.asset_key(
+            image_id=IMAGE_ID, revision=one[0], preset=one[1], fingerprint=one[2], extension="webp"
+        ).split("/")[3]
+        for one in (first, second)
+    }
+    assert len(secrets) == len({first, second})
+
+
+def test_what_is_published_of_a_revision_is_a_hash_of_it_and_part_of_no_key():
+    revision = "3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo"
+    tag = keys.revision_tag(revision)
+    assert tag == hashlib.sha256(revision.encode()).hexdigest()[:16]
+    key = keys.asset_key(
+        image_id=IMAGE_ID,
+        revision=revision,
+        preset="small",
+        fingerprint="0123456789ab",
+        extension="webp",
+    )
+    assert tag not in key
+
+
 def test_an_asset_key_is_read_back():
     words = {
         "image_id": IMAGE_ID,
-        "revision": "v1~2Ex-9",
         "preset": "small-square_2",
         "fingerprint": "0123456789ab",
         "extension": "webp",
     }
-    name = keys.read_asset_key(keys.asset_key(**words))
-    assert name == keys.AssetName(**words)
+    key = keys.asset_key(revision="3/L4kq", **words)
+    name = keys.read_asset_key(key)
+    assert name == keys.AssetName(secret=key.split("/")[3], **words)
     assert name.cache_tags == f"img-{IMAGE_ID},preset-0123456789ab"
 
 
 @pytest.mark.parametrize(
     "key",
     [
-        "images/x/v1/small-0123456789ab.webp",
-        f"images/{IMAGE_ID}/v1/small.webp",
-        f"images/{IMAGE_ID}/v1/small-0123456789ab",
-        f"images/{IMAGE_ID}/v1/a/small-0123456789ab.webp",
-        f"uploads/{IMAGE_ID}/v1/small-0123456789ab.webp",
+        f"images/x/{SECRET}/small-0123456789ab.webp",
+        f"{PREFIX}{SECRET}/small.webp",
+        f"{PREFIX}{SECRET}/small-0123456789ab",
+        f"{PREFIX}{SECRET}/a/small-0123456789ab.webp",
+        f"{PREFIX}v1/small-0123456789ab.webp",
+        f"{PREFIX}{SECRET.upper()}/small-0123456789ab.webp",
+        f"images/00/{IMAGE_ID}/{SECRET}/small-0123456789ab.webp",
+        f"uploads/{PREFIX.removeprefix('images/')}{SECRET}/small-0123456789ab.webp",
         "",
     ],
 )

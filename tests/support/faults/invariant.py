@@ -15,6 +15,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from safelight import keys
 from safelight.record import Record, Status
 from tests.support.faults.injector import Source
 
@@ -89,10 +90,22 @@ def _of_image(
         faults.append(f"{name} is {record.status} ({record.reason}), not {expected} ({reason})")
     if record.revision != upload.revision:
         faults.append(f"{name} shows revision {record.revision}, not {upload.revision}")
-    completion = f"{name}:{record.revision}:{record.status}"
+    completion = f"{name}:{record.revision_tag}:{record.status}"
     if completion not in told:
         faults.append(f"{name} was never told as {completion}")
     return faults + _of_variants(world, record)
+
+
+def _is_current(key: str, record: Record) -> bool:
+    """Compute the key again from the record and the parts of the key that are not secret."""
+    asset = keys.read_asset_key(key)
+    return asset is not None and key == keys.asset_key(
+        image_id=record.image_id,
+        revision=record.revision or "",
+        preset=asset.preset,
+        fingerprint=asset.fingerprint,
+        extension=asset.extension,
+    )
 
 
 def _of_variants(world: World, record: Record) -> list[str]:
@@ -101,8 +114,8 @@ def _of_variants(world: World, record: Record) -> list[str]:
         faults.append(f"{record.image_id} is completed without a variant")
     for preset, variant in record.variants.items():
         name = f"{record.image_id}'s {preset}"
-        if not variant.key.startswith(f"images/{record.image_id}/{record.revision}/"):
-            faults.append(f"{name} is of another revision: {variant.key}")
+        if not _is_current(variant.key, record):
+            faults.append(f"{name} has the key of another revision: {variant.key}")
         asset = world.assets.get(variant.key)
         if asset is None:
             faults.append(f"{name} is not in the bucket")
@@ -115,7 +128,7 @@ def _of_completions(world: World) -> list[str]:
     """One revision has one outcome, whoever tells of it and however often."""
     outcomes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for completion in world.completions:
-        outcomes[completion["subject"], completion["data"]["revision"]].add(completion["id"])
+        outcomes[completion["subject"], completion["data"]["revisionTag"]].add(completion["id"])
     return [
         f"{image_id}'s revision {revision} was told with different results: {sorted(ids)}"
         for (image_id, revision), ids in outcomes.items()

@@ -10,6 +10,7 @@ from ops.__main__ import app
 from ops.explain import explained
 from safelight.dialects.settings import DialectSettings
 from safelight.dialects.table import read
+from safelight.keys import assets_prefix
 
 IMAGE = "01KAJ0000000000000000000AB"
 KEYS = {
@@ -56,7 +57,7 @@ def test_what_is_signed_is_answered_and_explained(name):
 def test_the_asset_key_is_told_for_an_image():
     url = run("sign", WANTED["own"]).stdout.strip()
     told = json.loads(run("explain", url, "--json").stdout)
-    key = f"images/{IMAGE}/{{revision}}/options-{told['fingerprint']}.webp"
+    key = f"{assets_prefix(IMAGE)}{{secret}}/options-{told['fingerprint']}.webp"
     assert told["assetKey"] == key
 
 

@@ -541,7 +541,8 @@ async def test_an_asset_is_delivered_by_its_key_and_may_be_kept_for_ever(gallery
 @pytest.mark.parametrize(
     ("change", "status"),
     [
-        (("v1", "v2"), 404),
+        ((key_of(BY_NAME["small"], "jpg").split("/")[3], "0" * 32), 404),
+        ((keys.assets_prefix(IMAGE_ID), f"images/zz/{IMAGE_ID}/"), 404),
         (("/small-", "/large-"), 404),
         ((".jpg", ".webp"), 404),
         (("-", "-0"), 404),

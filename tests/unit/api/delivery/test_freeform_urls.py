@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from api.delivery.aliases import Alias
+from safelight import keys
 from safelight.dialects.imgproxy import Imgproxy
 from safelight.dialects.own import Own
 from safelight.dialects.table import DIALECTS, Dialects
@@ -57,7 +58,7 @@ async def test_a_wish_is_rendered_once_and_found_again(gallery: Gallery) -> None
     assert stored == body
     assert "stored" in again.headers["Server-Timing"]
     (key,) = gallery.objects.assets
-    assert key.startswith(f"images/{IMAGE_ID}/")
+    assert key.startswith(keys.assets_prefix(IMAGE_ID))
     assert "/options-" in key
 
 
