@@ -20,7 +20,7 @@ RUN /tools/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-d
     && /tools/bin/pip --python /opt/safelight/bin/python install --no-deps /wheels/*.whl \
     && install -D --mode 0644 --target-directory \
         "$(/opt/safelight/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/deploy/ecs" \
-        deploy/ecs/data.yaml deploy/ecs/services.yaml
+        deploy/ecs/data.yaml deploy/ecs/workers.yaml
 
 # The embedded AWS of docker-compose.yml, as locked as the rest. Not part of the image below.
 FROM ${BASE} AS emulator

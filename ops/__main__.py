@@ -167,14 +167,14 @@ def capacity(
     metric_delay_seconds: Annotated[float, typer.Option(help="Until policies see a minute.")] = 60,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(help="A parameter of services.yaml, such as WorkerMaxTasks=4000; repeatable."),
+        typer.Option(help="A parameter of workers.yaml, such as WorkerMaxTasks=4000; repeatable."),
     ] = None,
     chart: Annotated[Path | None, typer.Option(help="An SVG file to draw it into.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
 ) -> None:
     """Simulate the workers' scaling under a load: waits, tasks, dollars, and limits of AWS.
 
-    Scaling policies are read from deploy/ecs/services.yaml, prices from ops/prices.toml. Nothing is
+    Scaling policies are read from deploy/ecs/workers.yaml, prices from ops/prices.toml. Nothing is
     called.
     """
     from ops.capacity.arrivals import InvalidArrivals  # noqa: PLC0415 - --help must be instant

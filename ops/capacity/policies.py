@@ -1,4 +1,4 @@
-"""Reads the workers' scaling from services.yaml: what is simulated is what is deployed."""
+"""Reads the workers' scaling from workers.yaml: what is simulated is what is deployed."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from ops.capacity.metricmath import Metric, Query
 from ops.capacity.scaling import Policy, Scaling, Step, StepScaling, TargetTracking
 from ops.cloudformation import Template
 
-TEMPLATE = "services.yaml"
+TEMPLATE = "workers.yaml"
 TARGET = "WorkerScaling"
 
 

@@ -22,12 +22,13 @@ UNKNOWN = frozenset(
         "AWS::EC2::NatGateway",
     }
 )
-SERVICES = {
-    "Image": "registry/safelight@sha256:" + "0" * 64,
+PROGRAMS = {"Image": "registry/safelight@sha256:" + "0" * 64, "MetricsDiscovery": "true"}
+WEB = {
     "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/api",
     "OidcIssuer": "https://issuer",
     "OidcAudience": "safelight",
-    "MetricsDiscovery": "true",
+}
+WORKERS = {
     "WorkerSpot": "false",  # the embedded AWS takes a base of tasks that is a parameter for a text
 }
 
@@ -38,6 +39,21 @@ async def make(
     path = folder / f"{template}.json"
     path.write_text(json.dumps(for_emulator(template, UNKNOWN)))
     return await create(emulator.account, name=name, template=path, parameters=parameters)
+
+
+async def make_programs(
+    emulator: Emulator, folder: Path, name: str, stack: Stack, network: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Create the web stack and the workers stack on a network."""
+    web = await make(
+        emulator, folder, "web", f"{name}-web", DataStack=stack.name, **PROGRAMS, **WEB, **network
+    )
+    of_tasks = {key: one for key, one in network.items() if key != "PublicSubnetIds"}
+    workers = await make(
+        emulator, folder, "workers", f"{name}-workers",
+        DataStack=stack.name, WebStack=f"{name}-web", **PROGRAMS, **WORKERS, **of_tasks,
+    )  # fmt: skip
+    return web, workers
 
 
 async def answer(emulator: Emulator, service: str, operation: str, **arguments: Any) -> Any:
@@ -82,15 +98,13 @@ async def test_programs_and_alarms_stand_on_the_data_twice_in_one_account(
     clusters = set()
     for name in ("one", "two"):
         network = await make(emulator, tmp_path, "network", f"{name}-network", WayOut="endpoints")
-        services = await make(
-            emulator, tmp_path, "services", f"{name}-services",
-            DataStack=stack.name, **SERVICES, **network,
-        )  # fmt: skip
+        web, _ = await make_programs(emulator, tmp_path, name, stack, network)
         alarms = await make(
             emulator, tmp_path, "observability", f"{name}-observability",
-            DataStack=stack.name, ServicesStack=f"{name}-services", Email="oncall@example.com",
+            DataStack=stack.name, WebStack=f"{name}-web", WorkersStack=f"{name}-workers",
+            Email="oncall@example.com",
         )  # fmt: skip
-        clusters.add(services["ClusterName"])
+        clusters.add(web["ClusterName"])
         told = await answer(
             emulator, "sns", "list_subscriptions_by_topic", TopicArn=alarms["AlarmsTopicArn"]
         )
@@ -102,12 +116,10 @@ async def test_a_worker_is_started_with_the_names_of_the_data_stack(
     emulator: Emulator, stack: Stack, tmp_path: Path
 ) -> None:
     network = await make(emulator, tmp_path, "network", "told-network", WayOut="public")
-    services = await make(
-        emulator, tmp_path, "services", "told", DataStack=stack.name, **SERVICES, **network
-    )
+    web, workers = await make_programs(emulator, tmp_path, "told", stack, network)
     found = await answer(
         emulator, "ecs", "describe_services",
-        cluster=services["ClusterName"], services=[services["WorkerServiceName"]],
+        cluster=web["ClusterName"], services=[workers["WorkerServiceName"]],
     )  # fmt: skip
     definition = await answer(
         emulator, "ecs", "describe_task_definition",

@@ -247,7 +247,7 @@ DEPENDENCIES = Dashboard(
 
 def scaling() -> Dashboard:
     """The page whose numbers are the template's and the price file's."""
-    template = Template.read("services.yaml")
+    template = Template.read("workers.yaml")
     backlog = template.parameters["AcceptableBacklog"]
     cost = cost_of(
         prices=Prices.load(),

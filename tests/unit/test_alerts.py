@@ -177,7 +177,7 @@ def test_both_configurations_scrape_the_same_jobs() -> None:
 
 
 def test_the_alerts_numbers_are_those_of_the_template() -> None:
-    parameters = Template.read("services.yaml").parameters
+    parameters = Template.read("workers.yaml").parameters
     wait, backlog, most = (
         float(parameters[name])
         for name in ("WantedWaitSeconds", "AcceptableBacklog", "WorkerMaxTasks")

@@ -1,4 +1,4 @@
-"""How workers scale, as deploy/ecs/services.yaml says it: the expressions evaluated, the numbers
+"""How workers scale, as deploy/ecs/workers.yaml says it: the expressions evaluated, the numbers
 held, the whole of it accepted by an API that checks it."""
 
 from collections.abc import Iterator
@@ -46,41 +46,41 @@ def evaluated(queries: list[dict[str, Any]], **points: float | None) -> float | 
 
 
 @pytest.fixture(scope="module")
-def services() -> Resolved:
-    return Resolved("services", OidcIssuer="https://issuer", OidcAudience="safelight")
+def workers() -> Resolved:
+    return Resolved("workers")
 
 
 @pytest.fixture(scope="module")
 def from_zero() -> Resolved:
-    return Resolved("services", WorkerMinTasks=0)
+    return Resolved("workers", WorkerMinTasks=0)
 
 
-def tracking(services: Resolved) -> Any:
-    return services.properties("WorkerTracking")["TargetTrackingScalingPolicyConfiguration"]
+def tracking(workers: Resolved) -> Any:
+    return workers.properties("WorkerTracking")["TargetTrackingScalingPolicyConfiguration"]
 
 
-def load(services: Resolved, **points: float | None) -> float | None:
-    metrics = tracking(services)["CustomizedMetricSpecification"]["Metrics"]
+def load(workers: Resolved, **points: float | None) -> float | None:
+    metrics = tracking(workers)["CustomizedMetricSpecification"]["Metrics"]
     return evaluated(metrics, **{"m1": 0, "m3": 0, **points})
 
 
-def test_the_declared_numbers_are_the_formula(services: Resolved) -> None:
+def test_the_declared_numbers_are_the_formula(workers: Resolved) -> None:
     """B = L x C / S: the seconds a picture takes are what is left, and must make sense."""
     declared = {
-        "L": services.value({"Ref": "WantedWaitSeconds"}),
-        "C": services.value({"Ref": "WorkerSlots"}),
-        "B": services.value({"Ref": "AcceptableBacklog"}),
+        "L": workers.value({"Ref": "WantedWaitSeconds"}),
+        "C": workers.value({"Ref": "WorkerSlots"}),
+        "B": workers.value({"Ref": "AcceptableBacklog"}),
     }
     assert declared == {"L": WAIT, "C": SLOTS, "B": B}
     assert 0.1 <= WAIT * SLOTS / B <= 2
-    vcpus = services.value({"Ref": "WorkerCpu"}) / 1024
+    vcpus = workers.value({"Ref": "WorkerCpu"}) / 1024
     assert vcpus == SLOTS
 
 
-def test_half_of_the_acceptable_backlog_is_the_target(services: Resolved) -> None:
-    assert tracking(services)["TargetValue"] == 0.5
-    assert load(services, m1=10 * B / 2, m2=10) == 0.5
-    assert load(services, m1=10 * B, m2=10) == 1
+def test_half_of_the_acceptable_backlog_is_the_target(workers: Resolved) -> None:
+    assert tracking(workers)["TargetValue"] == 0.5
+    assert load(workers, m1=10 * B / 2, m2=10) == 0.5
+    assert load(workers, m1=10 * B, m2=10) == 1
 
 
 def test_without_tasks_the_backlog_still_counts(from_zero: Resolved) -> None:
@@ -88,31 +88,31 @@ def test_without_tasks_the_backlog_still_counts(from_zero: Resolved) -> None:
     assert load(from_zero, m1=B, m2=None) == 1  # the metric is not sent for a service without tasks
 
 
-def test_a_late_count_of_tasks_is_the_last_one(services: Resolved) -> None:
-    assert load(services, m1=10 * B, m2=None, m2_before=10) == 1
+def test_a_late_count_of_tasks_is_the_last_one(workers: Resolved) -> None:
+    assert load(workers, m1=10 * B, m2=None, m2_before=10) == 1
 
 
-def test_a_count_of_tasks_that_never_comes_is_the_minimum(services: Resolved) -> None:
-    assert load(services, m1=MINIMUM * B, m2=None) == 1
+def test_a_count_of_tasks_that_never_comes_is_the_minimum(workers: Resolved) -> None:
+    assert load(workers, m1=MINIMUM * B, m2=None) == 1
 
 
-def test_full_slots_hold_the_tasks_though_nothing_waits(services: Resolved) -> None:
-    assert load(services, m2=10, m3=10 * SLOTS) == 0.5
+def test_full_slots_hold_the_tasks_though_nothing_waits(workers: Resolved) -> None:
+    assert load(workers, m2=10, m3=10 * SLOTS) == 0.5
 
 
-def test_half_full_slots_let_tasks_go(services: Resolved) -> None:
-    assert load(services, m2=10, m3=10 * SLOTS / 2) == 0.25
-    assert load(services, m2=10, m3=0) == 0
-    assert load(services, m2=10, m3=None) == 0  # SQS tells of messages in flight if there are any
+def test_half_full_slots_let_tasks_go(workers: Resolved) -> None:
+    assert load(workers, m2=10, m3=10 * SLOTS / 2) == 0.25
+    assert load(workers, m2=10, m3=0) == 0
+    assert load(workers, m2=10, m3=None) == 0  # SQS tells of messages in flight if there are any
 
 
-def test_what_is_in_flight_never_scales_out(services: Resolved) -> None:
+def test_what_is_in_flight_never_scales_out(workers: Resolved) -> None:
     """Held messages are in flight by the thousand while a service is down."""
-    assert load(services, m2=10, m3=100_000) == 0.5
+    assert load(workers, m2=10, m3=100_000) == 0.5
 
 
-def test_a_burst_is_answered_after_one_data_point(services: Resolved) -> None:
-    alarm = services.properties("WorkerBurstAlarm")
+def test_a_burst_is_answered_after_one_data_point(workers: Resolved) -> None:
+    alarm = workers.properties("WorkerBurstAlarm")
     assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
     assert {q["MetricStat"]["Period"] for q in alarm["Metrics"] if "MetricStat" in q} == {60}
     assert alarm["AlarmActions"] == ["<WorkerBurst>"]
@@ -131,14 +131,14 @@ def added(policy: Any, over_threshold: float) -> int:
     ("backlog", "percent"), [(1, 50), (1.9, 50), (2, 100), (3.9, 100), (4, 200), (500, 200)]
 )
 def test_the_more_waits_the_more_tasks_start(
-    services: Resolved, backlog: float, percent: int
+    workers: Resolved, backlog: float, percent: int
 ) -> None:
-    assert added(services.properties("WorkerBurst"), backlog - 1) == percent
+    assert added(workers.properties("WorkerBurst"), backlog - 1) == percent
 
 
-def test_steps_only_ever_add(services: Resolved, from_zero: Resolved) -> None:
+def test_steps_only_ever_add(workers: Resolved, from_zero: Resolved) -> None:
     """Scaling in is target tracking's alone: two policies never pull in two directions."""
-    for template in (services, from_zero):
+    for template in (workers, from_zero):
         policies = template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").values()
         steps = [p for p in policies if p["PolicyType"] == "StepScaling"]
         for policy in steps:
@@ -146,12 +146,12 @@ def test_steps_only_ever_add(services: Resolved, from_zero: Resolved) -> None:
             assert all(one["ScalingAdjustment"] > 0 for one in configuration["StepAdjustments"])
 
 
-def test_old_messages_start_tasks_if_any_wait(services: Resolved) -> None:
-    alarm = services.properties("WorkerAgeAlarm")
+def test_old_messages_start_tasks_if_any_wait(workers: Resolved) -> None:
+    alarm = workers.properties("WorkerAgeAlarm")
     assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 2
     assert evaluated(alarm["Metrics"], m1=1, m4=2 * WAIT) == alarm["Threshold"] == 2
     assert evaluated(alarm["Metrics"], m1=0, m4=3600) == 0
-    assert added(services.properties("WorkerAge"), 10) == 50
+    assert added(workers.properties("WorkerAge"), 10) == 50
 
 
 def test_the_first_message_wakes_the_first_task(from_zero: Resolved) -> None:
@@ -162,32 +162,33 @@ def test_the_first_message_wakes_the_first_task(from_zero: Resolved) -> None:
     assert evaluated(alarm["Metrics"], m1=1000, m2=None, m2_before=1) == 0
 
 
-def test_with_a_minimum_nothing_wakes(services: Resolved) -> None:
-    assert "WorkerWake" not in services.resources
+def test_with_a_minimum_nothing_wakes(workers: Resolved) -> None:
+    assert "WorkerWake" not in workers.resources
 
 
-def test_missing_data_never_starts_tasks(services: Resolved, from_zero: Resolved) -> None:
-    for template in (services, from_zero):
+def test_missing_data_never_starts_tasks(workers: Resolved, from_zero: Resolved) -> None:
+    for template in (workers, from_zero):
         for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
             assert alarm["TreatMissingData"] == "notBreaching", name
             found = evaluated(alarm["Metrics"], m1=None, m2=2, m4=None)
             assert found is None or found < alarm["Threshold"], name
 
 
-def test_spot_begins_above_what_is_on_demand(services: Resolved) -> None:
-    assert services.properties("Worker")["CapacityProviderStrategy"] == [
+def test_spot_begins_above_what_is_on_demand(workers: Resolved) -> None:
+    assert workers.properties("Worker")["CapacityProviderStrategy"] == [
         {"CapacityProvider": "FARGATE", "Base": 2, "Weight": 0},
         {"CapacityProvider": "FARGATE_SPOT", "Weight": 1},
     ]
-    without = Resolved("services", WorkerSpot="false")
+    without = Resolved("workers", WorkerSpot="false")
     assert without.properties("Worker")["CapacityProviderStrategy"] == [
         {"CapacityProvider": "FARGATE", "Weight": 1}
     ]
 
 
-def test_a_stack_update_leaves_the_count_to_scaling(services: Resolved) -> None:
-    for name in ("Api", "Worker"):
-        assert "DesiredCount" not in services.properties(name)
+def test_a_stack_update_leaves_the_count_to_scaling() -> None:
+    for template in ("web", "workers"):
+        for name, service in Resolved(template).of_type("AWS::ECS::Service").items():
+            assert "DesiredCount" not in service, name
 
 
 @pytest.fixture(scope="module")
@@ -207,34 +208,39 @@ def moto() -> Iterator[dict[str, Any]]:
     server.stop()
 
 
-@pytest.mark.parametrize("minimum", [2, 0])
-def test_the_scaling_apis_take_it_all(moto: dict[str, Any], minimum: int) -> None:
-    template = Resolved("services", WorkerMinTasks=minimum)
+@pytest.mark.parametrize(
+    ("name", "parameters", "policies"),
+    [("web", {}, 2), ("workers", {}, 3), ("workers", {"WorkerMinTasks": 0}, 4)],
+)
+def test_the_scaling_apis_take_it_all(
+    moto: dict[str, Any], name: str, parameters: dict[str, Any], policies: int
+) -> None:
+    template = Resolved(name, **parameters)
     ecs, scaling, cloudwatch = moto.values()
-    ecs.create_cluster(clusterName="<Cluster>")
     ecs.register_task_definition(
         family="any", containerDefinitions=[{"name": "any", "image": "any", "memory": 128}]
     )
     arns: dict[str, str] = {}
     targets = template.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
     for target in targets.values():
-        service = target["ResourceId"].rpartition("/")[2]
+        _, cluster, service = target["ResourceId"].split("/")
+        ecs.create_cluster(clusterName=cluster)
         ecs.create_service(
-            cluster="<Cluster>", serviceName=service, taskDefinition="any", desiredCount=2
+            cluster=cluster, serviceName=service, taskDefinition="any", desiredCount=2
         )
         scaling.register_scalable_target(**target)
-    for name, policy in template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").items():
+    for key, policy in template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").items():
         target = targets[policy["ScalingTargetId"].strip("<>")]
         answer = scaling.put_scaling_policy(
             PolicyName=policy["PolicyName"],
             PolicyType=policy["PolicyType"],
-            **{key: target[key] for key in ("ServiceNamespace", "ResourceId", "ScalableDimension")},
-            **{key: one for key, one in policy.items() if key.endswith("PolicyConfiguration")},
+            **{one: target[one] for one in ("ServiceNamespace", "ResourceId", "ScalableDimension")},
+            **{one: how for one, how in policy.items() if one.endswith("PolicyConfiguration")},
         )
-        arns[f"<{name}>"] = answer["PolicyARN"]
-    for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
+        arns[f"<{key}>"] = answer["PolicyARN"]
+    for key, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
         actions = [arns[one] for one in alarm.pop("AlarmActions")]
-        cloudwatch.put_metric_alarm(AlarmName=f"{name}-{minimum}", AlarmActions=actions, **alarm)
+        cloudwatch.put_metric_alarm(AlarmName=key, AlarmActions=actions, **alarm)
     kept = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     assert {one["PolicyARN"] for one in kept} >= set(arns.values())
-    assert len(arns) == (6 if minimum == 0 else 5)
+    assert len(arns) == policies

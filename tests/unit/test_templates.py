@@ -26,15 +26,19 @@ from worker.consumer import LAST_RELEASES_SECONDS
 from worker.lease import LONGEST_HOLD_SECONDS
 from worker.settings import WorkerSettings
 
+WATCHED = {
+    "ImageRepositoryArn": "arn:aws:ecr:::repository/safelight", "MetricsDiscovery": "true",
+    "PrometheusSecurityGroupId": "sg-1", "RemoteWriteUrl": "https://aps/remote_write",
+    "RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/ws-1",
+}  # fmt: skip
+"""Parameters of web.yaml and workers.yaml that put every optional part in."""
 WHOLE = {
-    "services": {
-        "OidcIssuer": "https://issuer", "OidcAudience": "safelight", "WorkerMinTasks": 0,
-        "ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys", "MetricsDiscovery": "true",
-        "ImageRepositoryArn": "arn:aws:ecr:::repository/safelight",
-        "PrometheusSecurityGroupId": "sg-1", "RemoteWriteUrl": "https://aps/remote_write",
-        "RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/ws-1", "DeliveryUrl": "https://cdn",
-        "CorsOrigins": "https://app", "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
+    "web": WATCHED | {
+        "OidcIssuer": "https://issuer", "OidcAudience": "safelight", "CorsOrigins": "https://app",
+        "ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys", "DeliveryUrl": "https://cdn",
+        "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
     },
+    "workers": WATCHED | {"WorkerMinTasks": 0, "ScaleInProtection": "true"},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
     "data": {"UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d"},
     "edge": {
@@ -48,9 +52,16 @@ WHOLE = {
 """Parameters that put every optional part in."""
 BARE: dict[str, dict[str, Any]] = {
     "observability": {"WorkerMinTasks": 0, "DeliveryMinTasks": 0, "Dashboard": "false"},
-    "services": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight", "Deliver": "false"},
+    "web": {"OidcIssuer": "https://issuer", "OidcAudience": "safelight", "Deliver": "false"},
 }
 """Parameters that leave every optional part out."""
+
+COLLECTORS = (
+    "CollectorImage", "CollectorRepositoryArn", "RemoteWriteUrl", "RemoteWriteWorkspaceArn",
+)  # fmt: skip
+"""Parameters of the collector, which web.yaml and workers.yaml both have."""
+TEMPLATE_OF = {"Api": "web", "Delivery": "web", "Worker": "workers"}
+"""Which template has a task."""
 
 QUERY = OWN | OF_ALIASES | PARAMETERS
 """The words of a delivery URL's query."""
@@ -163,7 +174,7 @@ def test_a_service_waits_for_what_forwards_to_its_targets(template):
 
 @pytest.mark.parametrize("deliver", ["true", "false"])
 def test_strangers_do_not_read_the_metrics(deliver):
-    template = Resolved("services", Deliver=deliver)
+    template = Resolved("web", Deliver=deliver)
     asked = [
         rule
         for rule in template.of_type("AWS::ElasticLoadBalancingV2::ListenerRule").values()
@@ -175,9 +186,16 @@ def test_strangers_do_not_read_the_metrics(deliver):
     assert action == {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
 
 
-def test_a_collector_calls_each_task_by_its_own_name():
+def test_all_tasks_have_the_same_collector():
+    assert read("web")["Mappings"] == read("workers")["Mappings"]
+    for name in COLLECTORS:
+        assert read("web")["Parameters"][name] == read("workers")["Parameters"][name]
+
+
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_a_collector_calls_each_task_by_its_own_name(name):
     """Every task scrapes its localhost; without this all would be one instance."""
-    text = read("services")["Mappings"]["Collector"]["Configuration"]["Text"]
+    text = read(name)["Mappings"]["Collector"]["Configuration"]["Text"]
     config = yaml.safe_load(text)
     first, then = config["service"]["pipelines"]["metrics"]["processors"]
     assert config["processors"][first] == {"detectors": ["ecs"]}
@@ -203,7 +221,7 @@ def test_an_upload_is_remembered_longer_than_its_message_may_wait():
 
 
 def test_a_worker_has_time_to_drain():
-    (worker, *_) = Resolved("services").properties("WorkerTask")["ContainerDefinitions"]
+    (worker, *_) = Resolved("workers").properties("WorkerTask")["ContainerDefinitions"]
     environment = {one["Name"]: one["Value"] for one in worker["Environment"]}
     assert worker["StopTimeout"] == 120  # the most that Fargate gives
     drain_seconds = float(environment["SAFELIGHT_DRAIN_SECONDS"])
@@ -213,7 +231,7 @@ def test_a_worker_has_time_to_drain():
 @pytest.mark.parametrize("kind", ["Worker", "Delivery"])
 def test_who_renders_takes_no_more_than_the_task_has(kind):
     """To a container without limits of its own, Fargate shows the machine beneath."""
-    task = Resolved("services").properties(f"{kind}Task")
+    task = Resolved(TEMPLATE_OF[kind]).properties(f"{kind}Task")
     ours = task["ContainerDefinitions"][0]
     environment = {one["Name"]: one["Value"] for one in ours["Environment"]}
     assert ours["Memory"] == task["Memory"]
@@ -228,7 +246,8 @@ def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings
     fields = settings.model_fields
     required = {variable(name, field) for name, field in fields.items() if field.is_required()}
     known = {variable(name, field) for name, field in fields.items()}
-    task = Resolved("services", **WHOLE["services"]).properties(f"{kind}Task")
+    template = TEMPLATE_OF[kind]
+    task = Resolved(template, **WHOLE[template]).properties(f"{kind}Task")
     ours = task["ContainerDefinitions"][0]
     told = {one["Name"] for one in (*ours["Environment"], *ours.get("Secrets", []))}
     assert required <= told
@@ -237,19 +256,23 @@ def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings
 
 
 @pytest.mark.parametrize(
-    ("parameters", "refused"),
+    ("name", "parameters", "refused"),
     [
-        (WHOLE["services"], False),
-        (BARE["services"], False),
-        ({"ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys"}, False),
-        ({}, True),
-        ({"OidcIssuer": "https://issuer"}, True),
-        (BARE["services"] | {"RemoteWriteUrl": "https://aps"}, True),
-        (BARE["services"] | {"RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/w"}, True),
+        ("web", WHOLE["web"], False),
+        ("web", BARE["web"], False),
+        ("web", {"ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys"}, False),
+        ("web", {}, True),
+        ("web", {"OidcIssuer": "https://issuer"}, True),
+        ("web", BARE["web"] | {"RemoteWriteUrl": "https://aps"}, True),
+        ("web", BARE["web"] | {"RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/w"}, True),
+        ("workers", WHOLE["workers"], False),
+        ("workers", {}, False),
+        ("workers", {"RemoteWriteUrl": "https://aps"}, True),
+        ("workers", {"RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/w"}, True),
     ],
 )
-def test_services_that_would_fail_later_are_refused_first(parameters, refused):
-    assert bool(Resolved("services", **parameters).refusals()) == refused
+def test_services_that_would_fail_later_are_refused_first(name, parameters, refused):
+    assert bool(Resolved(name, **parameters).refusals()) == refused
 
 
 @pytest.mark.parametrize(("region", "refused"), [("us-east-1", False), ("eu-central-1", True)])
@@ -258,9 +281,10 @@ def test_charges_are_watched_only_where_aws_tells_them(region, refused):
     assert bool(template.refusals()) == refused
 
 
-def test_ecs_may_pull_the_images_that_are_private_and_no_others():
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_ecs_may_pull_the_images_that_are_private_and_no_others(name):
     def pulled(**parameters):
-        role = Resolved("services", **parameters).properties("ExecutionRole")
+        role = Resolved(name, **parameters).properties("ExecutionRole")
         return [
             words(one["Resource"])
             for policy in role["Policies"]
@@ -285,7 +309,11 @@ def test_what_an_operator_is_told_to_ask_for_is_told_by_its_stack():
 def test_every_service_has_an_alarm_for_too_few_of_its_tasks():
     alarms = Resolved("observability").of_type("AWS::CloudWatch::Alarm")
     watched = json.dumps([one for name, one in alarms.items() if name.startswith("TooFew")])
-    for service in Resolved("services").of_type("AWS::ECS::Service"):
+    services = [
+        service for name in NAMES for service in Resolved(name).of_type("AWS::ECS::Service")
+    ]
+    assert {"Api", "Delivery", "Worker"} <= set(services)
+    for service in services:
         assert f"-{service}ServiceName>" in watched, service
 
 
@@ -358,8 +386,8 @@ def test_what_a_stack_imports_another_exports(name):
     asked = set(re.findall(r"<import <(\w+)Stack>-(\w+)>", json.dumps(template.resources)))
     exported = {
         (stack, one["Export"]["Name"].removeprefix("stack-"))
-        for stack, other in (("Data", "data"), ("Services", "services"))
-        for one in Resolved(other).outputs.values()
+        for stack, other in (("Data", "data"), ("Web", "web"), ("Workers", "workers"))
+        for one in Resolved(other, **WHOLE[other]).outputs.values()
         if "Export" in one
     }
     assert asked <= {(stack, export) for stack, export in exported}

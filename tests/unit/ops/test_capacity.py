@@ -31,7 +31,7 @@ def fixed(tasks: int) -> Scaling:
 
 
 def deployed(**parameters: str) -> Scaling:
-    return scaling_of(Template.read("services.yaml", parameters=parameters))
+    return scaling_of(Template.read("workers.yaml", parameters=parameters))
 
 
 # What arrives
@@ -280,7 +280,7 @@ def test_row_44_busy_workers_without_a_backlog_are_not_taken_away():
 
 @pytest.fixture(scope="module")
 def written_template() -> dict:
-    template, _ = decode.decode(str(TEMPLATES / "services.yaml"))
+    template, _ = decode.decode(str(TEMPLATES / "workers.yaml"))
     return json.loads(json.dumps(template))
 
 
@@ -322,9 +322,9 @@ def test_a_fleet_that_sleeps_wakes_for_the_first_picture():
 
 
 def test_what_is_changed_in_the_template_is_changed_in_the_simulator(tmp_path):
-    text = (TEMPLATES / "services.yaml").read_text()
-    (tmp_path / "services.yaml").write_text(text.replace("TargetValue: 0.5", "TargetValue: 0.25"))
-    (tracked, *_) = scaling_of(Template.read("services.yaml", folder=tmp_path)).policies
+    text = (TEMPLATES / "workers.yaml").read_text()
+    (tmp_path / "workers.yaml").write_text(text.replace("TargetValue: 0.5", "TargetValue: 0.25"))
+    (tracked, *_) = scaling_of(Template.read("workers.yaml", folder=tmp_path)).policies
     assert isinstance(tracked, TargetTracking)
     assert tracked.target == 0.25
 
