@@ -15,14 +15,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from api.apikeys import digest_of, is_user_id, new_key
+from api.apikeys import digest_of, new_key
 from api.app import RUNNER_OPTIONS, Delivery, Limits, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias, InvalidAliases, faults_of_names, load_aliases
 from api.jwks import Issuer, SigningKeys
 from api.settings import DELIVERY, UPLOADS, ApiSettings, is_safe_url
 from api.tokens import Tokens
-from safelight import __version__
+from safelight import __version__, users
 from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, Unavailable
 from safelight.presets import InvalidPresets, Preset, load_presets
@@ -167,21 +167,22 @@ def _arguments() -> argparse.Namespace:
         prog="python -m api", description="Serve Safelight's HTTP API. Settings: docs/api.md."
     )
     parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
-    parser.add_argument("--new-key", metavar="USER", help="print a new API key for a user and exit")
+    parser.add_argument(
+        "--new-key", metavar="NAME", help="print a new API key of this name and exit"
+    )
     parser.add_argument("--version", action="version", version=__version__)
     return parser.parse_args()
 
 
-def _print_new_key(user_id: str) -> int:
-    """Print a key, which is shown this once, and what the setting must say for it."""
-    if not is_user_id(user_id) or "," in user_id or user_id != user_id.strip():
-        print(  # noqa: T201 - for a person
-            "USER must be 1 to 255 printable ASCII characters, without commas", file=sys.stderr
-        )
+def _print_new_key(name: str) -> int:
+    """Print a key, which is shown this once, its entry in the setting, and its user id."""
+    if not users.is_key_name(name):
+        print(f"NAME must be {users.NAME_FORM}", file=sys.stderr)  # noqa: T201 - for a person
         return 2
     key = new_key()
     print(f"key (shown only now): {key}")  # noqa: T201 - what was asked for
-    print(f"add to SAFELIGHT_API_KEYS: {user_id}:{digest_of(key)}")  # noqa: T201 - as above
+    print(f"add to SAFELIGHT_API_KEYS: {name}:{digest_of(key)}")  # noqa: T201 - as above
+    print(f"its user id: {users.of_key(name)}")  # noqa: T201 - as above
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Who is asking: a token's subject, an API key's user, or, on loopback only, nobody special."""
+"""Authentication: turns a request's credential into a user id (safelight/users.py), here alone."""
 
 from typing import Protocol
 
@@ -7,9 +7,8 @@ from aiohttp import web
 from api.apikeys import PREFIX, ApiKeys
 from api.problems import Problem, Refusal
 from api.tokens import InvalidToken
+from safelight import users
 
-ANONYMOUS = "anonymous"
-"""The user of everybody, where no authentication is set up."""
 CHALLENGE = 'Bearer realm="safelight"'
 
 USER = web.RequestKey("user", str)
@@ -18,8 +17,8 @@ USER = web.RequestKey("user", str)
 class Tokens(Protocol):
     """What verifies bearer tokens."""
 
-    async def user_of(self, token: str) -> str:
-        """Name the user a token speaks for; raise `InvalidToken`."""
+    async def subject_of(self, token: str) -> str:
+        """Return the subject that a token speaks for; raise `InvalidToken`."""
         ...
 
 
@@ -33,24 +32,24 @@ class Authentication:
         """Whether nobody has to say who they are."""
 
     async def user_of(self, request: web.Request) -> str:
-        """Name the user, a word of 1 to 255 printable ASCII characters."""
+        """Return the user id of the client, or raise a `Refusal`."""
         if self.anonymous:
-            return ANONYMOUS
+            return users.ANONYMOUS
         credential = _credential(request)
         if credential.startswith(PREFIX):
             return self._user_of_key(credential)
         if self._tokens is None:
             raise _refused("API keys are accepted here, and begin with sl_; tokens are not.")
         try:
-            return await self._tokens.user_of(credential)
+            return users.of_token(await self._tokens.subject_of(credential))
         except InvalidToken as error:
             raise _refused(str(error)) from error
 
     def _user_of_key(self, key: str) -> str:
-        user_id = self._keys.user_of(key)
-        if user_id is None:
+        name = self._keys.name_of(key)
+        if name is None:
             raise _refused("The API key is not known here.")
-        return user_id
+        return users.of_key(name)
 
 
 def _credential(request: web.Request) -> str:

@@ -26,7 +26,7 @@ class DeliverySettings(RenderSettings, DialectSettings):
     signing_keys: SecretStr | None = Field(
         default=None,
         description="Keys of delivery URLs as `id:secret` or `id:secret:user`, separated by "
-        "commas; the first one signs, all are accepted.",
+        "commas; the first one signs, all are accepted. A user is a user id, such as `key:alice`.",
     )
     render_queue: int = Field(
         default=16,
@@ -109,8 +109,8 @@ class ApiSettings(DeliverySettings, AwsSettings):
     )
     api_keys: SecretStr | None = Field(
         default=None,
-        description="API keys as `user:sha256` pairs separated by commas; "
-        "`python -m api --new-key USER` makes one.",
+        description="API keys as `name:sha256` pairs separated by commas; "
+        "`python -m api --new-key NAME` makes one. Its user id is `key:NAME`.",
     )
     host: str = Field(
         default="127.0.0.1",

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import jwt
 
-from api.apikeys import is_user_id
 from api.jwks import ALGORITHMS
+from safelight import users
 
 LEEWAY_SECONDS = 30
 """How far the issuer's clock and ours may be apart."""
@@ -43,8 +43,8 @@ class Tokens:
         self._issuer = issuer
         self._audience = frozenset(audience)
 
-    async def user_of(self, token: str) -> str:
-        """Name the user a token speaks for.
+    async def subject_of(self, token: str) -> str:
+        """Return the subject that a token speaks for.
 
         Raises `InvalidToken`, and `Unavailable` while the issuer's keys are out of reach.
         """
@@ -55,8 +55,8 @@ class Tokens:
             raise InvalidToken("The token's key is not among those that the issuer published.")
         claims = self._verified(token, key)
         self._check_audience(claims)
-        if not is_user_id(claims["sub"]):
-            raise InvalidToken("The token's sub is not 1 to 255 printable ASCII characters.")
+        if not users.is_subject(claims["sub"]):
+            raise InvalidToken(f"The token's sub is not {users.SUBJECT_FORM}.")
         return str(claims["sub"])
 
     def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ from ops.local.accounting import (
     machine_cpu_seconds,
 )
 from ops.local.system import LocalSystem
-from safelight import keys
+from safelight import keys, users
 from safelight.aws.queue import BATCH_SIZE
 
 T = TypeVar("T")
@@ -222,7 +222,7 @@ async def _upload(s3: Any, bucket: str, sources: Sequence[Path]) -> None:
         await asyncio.gather(*(
             s3.put_object(
                 Bucket=bucket,
-                Key=keys.source_key(user_id="load", image_id=image_id),
+                Key=keys.source_key(user_id=users.of_key("load"), image_id=image_id),
                 Body=bodies[path],
             )
             for image_id, path in images

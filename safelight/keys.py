@@ -18,15 +18,11 @@ from urllib.parse import quote, unquote
 
 from ulid import ULID
 
+from safelight import users
+
 UPLOADS_PREFIX = "uploads/"
 ASSETS_PREFIX = "images/"
 SEQUENCER_WIDTH = 40
-MAX_USER_ID_LENGTH = 255
-"""As OpenID Connect limits `sub`; percent-encoded it still fits S3's 1,024 bytes."""
-
-ADOPTED_USER = "(adopted)"
-"""Who owns an object that was put into the bucket without the API and outside any user's folder.
-No user can have this id."""
 
 _IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ASSET_KEY = re.compile(
@@ -54,16 +50,35 @@ def is_image_id(text: str) -> bool:
 
 def source_key(*, user_id: str, image_id: str) -> str:
     """Name the source object of an image. The user id is percent-encoded, dots included."""
-    return f"{UPLOADS_PREFIX}{quote(user_id, safe='').replace('.', '%2E')}/{image_id}"
+    return f"{UPLOADS_PREFIX}{_folder_of(user_id)}/{image_id}"
 
 
 def read_source_key(key: str) -> tuple[str, str] | None:
     """Read (user id, image id) back from a key that `source_key` made; None from any other."""
-    prefix, _, image_id = key.removeprefix(UPLOADS_PREFIX).rpartition("/")
-    if not key.startswith(UPLOADS_PREFIX) or not prefix or not is_image_id(image_id):
+    folder, _, image_id = key.removeprefix(UPLOADS_PREFIX).rpartition("/")
+    user_id = _user_of(folder)
+    if not key.startswith(UPLOADS_PREFIX) or user_id is None or not is_image_id(image_id):
         return None
-    user_id = unquote(prefix)
-    return (user_id, image_id) if source_key(user_id=user_id, image_id=image_id) == key else None
+    return user_id, image_id
+
+
+def owner_of(key: str) -> str:
+    """Return the user whose folder holds an object, `(adopted)` for any other folder.
+
+    A folder is a user's only if it is exactly that user id, percent-encoded: a sync of `alice/`
+    makes no user.
+    """
+    folder, slash, _ = key.removeprefix(UPLOADS_PREFIX).partition("/")
+    return (_user_of(folder) if slash else None) or users.ADOPTED
+
+
+def _folder_of(user_id: str) -> str:
+    return quote(user_id, safe="").replace(".", "%2E")
+
+
+def _user_of(folder: str) -> str | None:
+    user_id = unquote(folder)
+    return user_id if users.is_user_id(user_id) and _folder_of(user_id) == folder else None
 
 
 def asset_key(

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from safelight import users
+
 FORM = "id:secret or id:secret:user, separated by commas"
 LEAST_SECRET_LENGTH = 16
 
@@ -16,7 +18,7 @@ class NamedKey:
     key_id: str
     secret: str = field(repr=False)
     user_id: str | None
-    """Whose images alone it opens; None for everybody's."""
+    """The user id whose images alone it opens; None for everybody's."""
 
 
 def read_key(text: str) -> NamedKey:
@@ -28,6 +30,10 @@ def read_key(text: str) -> NamedKey:
     if colon and not user_id:
         # Taken as none it would open everybody's images.
         raise ValueError(f"key {key_id}: names no user after its last colon")
+    if colon and not users.is_user_id(user_id):
+        raise ValueError(
+            f"key {key_id}: its user must be a user id, {users.FORM}, as in id:secret:key:alice"
+        )
     if len(secret) < LEAST_SECRET_LENGTH:
         raise ValueError(f"key {key_id}: a secret has at least {LEAST_SECRET_LENGTH} characters")
     return NamedKey(key_id=key_id, secret=secret, user_id=user_id or None)

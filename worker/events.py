@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
 from safelight import keys
 from safelight.demand import Demand
@@ -144,13 +144,12 @@ def _read_upload(raw: _RawEvent, bucket: str) -> Upload | None:
         raise Unreadable(f"the event is of {raw.bucket}/{raw.key}, not of this bucket's uploads")
     if raw.key.endswith("/"):
         return None
-    owner = keys.read_source_key(raw.key)
-    folder, _, rest = raw.key.removeprefix(keys.UPLOADS_PREFIX).partition("/")
+    uploaded = keys.read_source_key(raw.key)
     return Upload(
         bucket=raw.bucket,
         key=raw.key,
-        user_id=owner[0] if owner else (unquote(folder) if folder and rest else keys.ADOPTED_USER),
-        image_id=owner[1] if owner else keys.derived_image_id(raw.bucket, raw.key),
+        user_id=keys.owner_of(raw.key),
+        image_id=uploaded[1] if uploaded else keys.derived_image_id(raw.bucket, raw.key),
         version_id=_text(raw.version_id),
         etag=_text(raw.etag),
         sequencer=keys.padded_sequencer(_text(raw.sequencer)),

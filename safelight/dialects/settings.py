@@ -29,7 +29,8 @@ class DialectSettings(Settings):
     options_keys: SecretStr | None = Field(
         default=None,
         description="Keys of our own free-form URLs, `/s/...`, as `id:secret` or "
-        "`id:secret:user`, separated by commas. Off without any.",
+        "`id:secret:user`, separated by commas. A user is a user id, such as `key:alice`. "
+        "Off without any.",
     )
     thumbor_keys: SecretStr | None = Field(
         default=None,

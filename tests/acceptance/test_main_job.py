@@ -150,7 +150,7 @@ async def test_pictures_at_fault_are_rejected_with_their_reasons_and_harm_nobody
 async def test_an_object_put_without_the_api_is_adopted(
     system: LocalSystem, completions: Completions
 ) -> None:
-    key = "uploads/alice/holiday/a b+ü(1)&=#%.jpg"
+    key = "uploads/key%3Aalice/holiday/a b+ü(1)&=#%.jpg"
     async with system.account.client("s3") as s3:
         await s3.put_object(Bucket=system.stack.uploads_bucket, Key=key, Body=CAT)
     async with asyncio.timeout(60):
@@ -158,7 +158,7 @@ async def test_an_object_put_without_the_api_is_adopted(
             for completion in await completions.receive():
                 if completion["data"].get("originalKey") == key:
                     assert completion["data"]["status"] == "completed"
-                    assert completion["data"]["userId"] == "alice"
+                    assert completion["data"]["userId"] == "key:alice"
                     return
 
 

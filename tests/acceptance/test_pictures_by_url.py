@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group(
 
 ROOT = Path(__file__).parents[2]
 CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
-SIGNING = "web:a-secret-of-the-web,alices:a-secret-of-alice:alice"
+SIGNING = "web:a-secret-of-the-web,alices:a-secret-of-alice:key:alice"
 PRESETS = """
 [small]
 box = [150, 150]

@@ -128,7 +128,7 @@ async def test_row_22_of_sixteen_commits_at_once_one_wins_and_none_is_repeated(
 
 def _settlement(number: int) -> Record:
     return Record(
-        image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB", user_id="alice", uploaded_at=1, original_key="k",
+        image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB", user_id="key:alice", uploaded_at=1, original_key="k",
         status=Status.COMPLETED, revision="v1", sequencer="0" * 40, completed_at=number,
     )  # fmt: skip
 

@@ -86,7 +86,7 @@ def clock() -> Iterator[Traveller]:
 
 
 def receive(witness: Witness, worker: str, *, times: int, sent_at: float = 1000) -> None:
-    record = {"s3": {"object": {"key": f"uploads/alice/{IMAGE}"}}}
+    record = {"s3": {"object": {"key": f"uploads/key%253Aalice/{IMAGE}"}}}
     attributes = {
         "ApproximateReceiveCount": str(times),
         "SentTimestamp": str(int(1000 * sent_at)),

@@ -7,21 +7,27 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from safelight import keys
+from safelight import keys, users
 
-texts = st.text(min_size=1, max_size=keys.MAX_USER_ID_LENGTH)
+names = st.from_regex(r"[!-+\-.0-~]{1,64}", fullmatch=True)
+subjects = st.from_regex(r"[ -~]{1,255}", fullmatch=True)
+user_ids = (
+    names.map(users.of_key)
+    | subjects.map(users.of_token)
+    | st.sampled_from([users.ANONYMOUS, users.ADOPTED])
+)
 image_ids = st.builds(keys.derived_image_id, st.text())
 sequencers = st.text("0123456789ABCDEFabcdef", max_size=keys.SEQUENCER_WIDTH)
 SAFE = re.compile(r"[A-Za-z0-9_/~-]+(\.[a-z0-9]+)?")
 
 
-@given(user_id=texts, image_id=image_ids)
+@given(user_id=user_ids, image_id=image_ids)
 def test_a_source_key_is_read_back_to_who_and_what(user_id, image_id):
     key = keys.source_key(user_id=user_id, image_id=image_id)
     assert keys.read_source_key(key) == (user_id, image_id)
 
 
-@given(user_id=texts, image_id=image_ids)
+@given(user_id=user_ids, image_id=image_ids)
 def test_a_source_key_is_plain_and_has_one_folder_for_a_user(user_id, image_id):
     key = keys.source_key(user_id=user_id, image_id=image_id)
     assert key.isascii()
@@ -30,7 +36,7 @@ def test_a_source_key_is_plain_and_has_one_folder_for_a_user(user_id, image_id):
     assert not {".", ".."} & set(key.split("/"))
 
 
-@given(first=texts, second=texts, image_id=image_ids)
+@given(first=user_ids, second=user_ids, image_id=image_ids)
 def test_two_users_never_share_a_source_key(first, second, image_id):
     assume(first != second)
     assert keys.source_key(user_id=first, image_id=image_id) != keys.source_key(
@@ -40,22 +46,28 @@ def test_two_users_never_share_a_source_key(first, second, image_id):
 
 def test_the_longest_subject_of_openid_connect_fits_into_a_key():
     """255 ASCII characters, each written with three at most; S3 takes 1,024 bytes."""
-    user_id = "/" * keys.MAX_USER_ID_LENGTH
+    user_id = users.of_token("/" * users.MAX_SUBJECT_LENGTH)
+    assert len(keys.source_key(user_id=user_id, image_id=keys.new_image_id())) <= 1024
+
+
+def test_a_user_that_an_api_key_names_will_fit_into_a_key():
+    user_id = f"{users.of_key('%' * users.MAX_NAME_LENGTH)}/{'/' * users.MAX_SUBJECT_LENGTH}"
     assert len(keys.source_key(user_id=user_id, image_id=keys.new_image_id())) <= 1024
 
 
 @pytest.mark.parametrize(
     "key",
     [
-        "uploads/a/b/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/a/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/key%3Aa/b/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
         "uploads//01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
         "uploads/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
-        "uploads/a@b/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
-        "uploads/a%2eb/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/key:ab/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/key%3Aa%2eb/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
         "uploads/%FF/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
-        "uploads/a/01hf7yat00v1zyqz0v1zyqz0v1",
-        "uploads/a/photo.jpg",
-        "images/a/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
+        "uploads/key%3Aa/01hf7yat00v1zyqz0v1zyqz0v1",
+        "uploads/key%3Aa/photo.jpg",
+        "images/key%3Aa/01HF7YAT00V1ZYQZ0V1ZYQZ0V1",
         "uploads/",
         "",
     ],

@@ -63,7 +63,7 @@ class Injector:
         self, body: bytes, *, key: str | None = None, sequencer: str | None = None
     ) -> Source:
         """Store a source without telling of it. Sequencers rise by themselves."""
-        key = key or keys.source_key(user_id="alice", image_id=keys.new_image_id())
+        key = key or keys.source_key(user_id="key:alice", image_id=keys.new_image_id())
         bucket = self._stack.uploads_bucket
         answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
         owner = keys.read_source_key(key)

@@ -227,7 +227,7 @@ class Model:
 
     def _put(self, image: int, *, whole: bool) -> None:
         image_id = IMAGES[image]
-        key = keys.source_key(user_id="alice", image_id=image_id)
+        key = keys.source_key(user_id="key:alice", image_id=image_id)
         number = len(self.sources)
         body = f"{'good' if whole else 'bad'} {number}".encode()
         version = self.objects.upload(key, body)

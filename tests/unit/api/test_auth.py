@@ -19,7 +19,8 @@ from api.settings import is_safe_url
 from api.tokens import InvalidToken, Tokens
 from safelight import keys
 from safelight.errors import Unavailable
-from tests.unit.api.clients import Start, wish
+from safelight.record import Record
+from tests.unit.api.clients import ALL_KEYS, Start, wish
 from tests.unit.api.issuer import PRIVATE, OidcIssuer, public_jwk
 
 
@@ -49,7 +50,7 @@ def tokens(issuer: OidcIssuer, session: aiohttp.ClientSession, clock: Clock) -> 
 
 async def refusal(tokens: Tokens, token: str) -> str:
     with pytest.raises(InvalidToken) as caught:
-        await tokens.user_of(token)
+        await tokens.subject_of(token)
     return str(caught.value)
 
 
@@ -59,26 +60,26 @@ def encoded(part: Any) -> str:
 
 
 async def test_a_token_speaks_for_its_subject(issuer: OidcIssuer, tokens: Tokens) -> None:
-    assert await tokens.user_of(issuer.token(sub="auth0|12:3")) == "auth0|12:3"
+    assert await tokens.subject_of(issuer.token(sub="auth0|12:3")) == "auth0|12:3"
 
 
 async def test_keys_of_other_kinds_are_accepted(issuer: OidcIssuer, tokens: Tokens) -> None:
     issuer.published = [public_jwk("rsa"), public_jwk("ec")]
-    assert await tokens.user_of(issuer.token(key="ec")) == "carol"
+    assert await tokens.subject_of(issuer.token(key="ec")) == "carol"
 
 
 async def test_one_of_several_audiences_is_enough(issuer: OidcIssuer, tokens: Tokens) -> None:
-    assert await tokens.user_of(issuer.token(aud=["other", "app"])) == "carol"
+    assert await tokens.subject_of(issuer.token(aud=["other", "app"])) == "carol"
 
 
 async def test_cognitos_access_token_names_its_client(issuer: OidcIssuer, tokens: Tokens) -> None:
     claims = {"aud": None, "client_id": "app", "token_use": "access"}
-    assert await tokens.user_of(issuer.token(**claims)) == "carol"
+    assert await tokens.subject_of(issuer.token(**claims)) == "carol"
 
 
 async def test_a_clock_may_be_a_little_off(issuer: OidcIssuer, tokens: Tokens) -> None:
     now = int(time.time())
-    assert await tokens.user_of(issuer.token(exp=now - 5, nbf=now + 5)) == "carol"
+    assert await tokens.subject_of(issuer.token(exp=now - 5, nbf=now + 5)) == "carol"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ async def test_a_huge_token_is_refused_unread(tokens: Tokens) -> None:
 
 async def test_keys_are_fetched_once_for_many_tokens(issuer: OidcIssuer, tokens: Tokens) -> None:
     issuer.answering.clear()
-    waiting = [asyncio.create_task(tokens.user_of(issuer.token())) for _ in range(20)]
+    waiting = [asyncio.create_task(tokens.subject_of(issuer.token())) for _ in range(20)]
     issuer.answering.set()
     assert await asyncio.gather(*waiting) == ["carol"] * 20
     assert issuer.fetches == 1
@@ -202,28 +203,28 @@ async def test_keys_are_fetched_once_for_many_tokens(issuer: OidcIssuer, tokens:
 async def test_a_rotated_key_is_fetched_when_first_met(
     issuer: OidcIssuer, tokens: Tokens, clock: Clock
 ) -> None:
-    await tokens.user_of(issuer.token())
+    await tokens.subject_of(issuer.token())
     issuer.published = [public_jwk("rsa-2")]
     clock.seconds += COOL_DOWN_SECONDS
-    assert await tokens.user_of(issuer.token(key="rsa-2")) == "carol"
+    assert await tokens.subject_of(issuer.token(key="rsa-2")) == "carol"
     assert issuer.fetches == 2
 
 
 async def test_unknown_keys_cause_no_storm_of_fetches(
     issuer: OidcIssuer, tokens: Tokens, clock: Clock
 ) -> None:
-    await tokens.user_of(issuer.token())
+    await tokens.subject_of(issuer.token())
     clock.seconds += COOL_DOWN_SECONDS
     for number in range(20):
         assert "not among those" in await refusal(tokens, issuer.token(kid=f"made-up-{number}"))
     assert issuer.fetches == 2
-    assert await tokens.user_of(issuer.token()) == "carol"
+    assert await tokens.subject_of(issuer.token()) == "carol"
 
 
 async def test_a_key_that_was_taken_back_is_refused_in_the_end(
     issuer: OidcIssuer, tokens: Tokens, clock: Clock
 ) -> None:
-    await tokens.user_of(issuer.token())
+    await tokens.subject_of(issuer.token())
     issuer.published = [public_jwk("rsa-2")]
     clock.seconds += LIFETIME_SECONDS
     assert "not among those" in await refusal(tokens, issuer.token())
@@ -232,11 +233,11 @@ async def test_a_key_that_was_taken_back_is_refused_in_the_end(
 async def test_an_issuers_outage_locks_nobody_out(
     issuer: OidcIssuer, tokens: Tokens, clock: Clock
 ) -> None:
-    await tokens.user_of(issuer.token())
+    await tokens.subject_of(issuer.token())
     issuer.failing = True
     clock.seconds += LIFETIME_SECONDS
     for _ in range(5):
-        assert await tokens.user_of(issuer.token()) == "carol"
+        assert await tokens.subject_of(issuer.token()) == "carol"
     assert issuer.fetches == 1 + 2  # one failing fetch, tried twice
 
 
@@ -246,11 +247,11 @@ async def test_without_any_keys_it_is_the_issuer_that_is_unavailable(
     issuer.failing = True
     for _ in range(3):
         with pytest.raises(Unavailable):
-            await tokens.user_of(issuer.token())
+            await tokens.subject_of(issuer.token())
     assert issuer.fetches == 2
     issuer.failing = False
     clock.seconds += COOL_DOWN_SECONDS
-    assert await tokens.user_of(issuer.token()) == "carol"
+    assert await tokens.subject_of(issuer.token()) == "carol"
 
 
 async def test_nothing_of_the_requests_that_meet_an_outage_is_kept(
@@ -260,14 +261,14 @@ async def test_nothing_of_the_requests_that_meet_an_outage_is_kept(
     failures = []
     for _ in range(3):
         with pytest.raises(Unavailable) as caught:
-            await tokens.user_of(issuer.token())
+            await tokens.subject_of(issuer.token())
         failures.append(caught.value)
     assert len({id(failure) for failure in failures}) == 3
 
 
 async def test_a_token_need_not_name_the_only_key(issuer: OidcIssuer, tokens: Tokens) -> None:
     token = jwt.encode(issuer.claims(), PRIVATE["rsa"], "RS256")
-    assert await tokens.user_of(token) == "carol"
+    assert await tokens.subject_of(token) == "carol"
 
 
 def oversized(issuer: OidcIssuer) -> None:
@@ -310,7 +311,7 @@ async def test_a_key_set_that_cannot_be_trusted_is_not_used(
 ) -> None:
     spoil(issuer)
     with pytest.raises(Unavailable):
-        await tokens.user_of(issuer.token())
+        await tokens.subject_of(issuer.token())
 
 
 async def test_a_token_is_a_bearer_token_over_http(
@@ -319,8 +320,49 @@ async def test_a_token_is_a_bearer_token_over_http(
     api = await start(authentication=Authentication(tokens=tokens, keys=ApiKeys(), anonymous=False))
     headers = {"Authorization": f"bearer {issuer.token(sub='dave')}"}
     _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
-    assert api.records.records[told["imageId"]].user_id == "dave"
-    assert keys.read_source_key(told["key"]) == ("dave", told["imageId"])
+    assert api.records.records[told["imageId"]].user_id == "oidc:dave"
+    assert keys.read_source_key(told["key"]) == ("oidc:dave", told["imageId"])
+
+
+@pytest.mark.parametrize(
+    "subject", ["alice", "key:alice", "oidc:alice", "anonymous", "(adopted)", "key:alice/carol"]
+)
+async def test_a_token_never_is_a_user_of_another_kind(
+    start: Start, issuer: OidcIssuer, tokens: Tokens, subject: str
+) -> None:
+    api = await start(authentication=Authentication(tokens=tokens, keys=ALL_KEYS, anonymous=False))
+    same = {"Idempotency-Key": "order-1"}
+    _, alices = await api.post(wish(), **same)
+    others = [alices["imageId"]]
+    for user_id in ("anonymous", "(adopted)", "alice"):
+        others.append(keys.new_image_id())
+        api.records.records[others[-1]] = Record(
+            image_id=others[-1], user_id=user_id, uploaded_at=1, original_key="k"
+        )
+    bearer = {"Authorization": f"Bearer {issuer.token(sub=subject)}"}
+    for image_id in others:
+        answer, _ = await api.ask("GET", f"/v1/images/{image_id}", headers=bearer)
+        assert answer.status == 404, image_id
+    _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers=bearer | same)
+    assert told["imageId"] not in others
+    assert api.records.records[told["imageId"]].user_id == f"oidc:{subject}"
+    assert (await api.ask("GET", told["statusUrl"], headers=bearer))[0].status == 200
+    assert (await api.get(told["imageId"]))[0].status == 404
+
+
+@pytest.mark.parametrize("name", ["carol", "oidc:carol", "anonymous", "(adopted)"])
+async def test_an_api_key_named_like_another_user_is_not_that_user(
+    start: Start, issuer: OidcIssuer, tokens: Tokens, name: str
+) -> None:
+    named = ApiKeys.read(f"{name}:{digest_of('sl_named')}")
+    api = await start(authentication=Authentication(tokens=tokens, keys=named, anonymous=False))
+    bearer = {"Authorization": f"Bearer {issuer.token(sub='carol')}"}
+    _, carols = await api.ask("POST", "/v1/uploads", json=wish(), headers=bearer)
+    key = {"X-Api-Key": "sl_named"}
+    assert (await api.ask("GET", carols["statusUrl"], headers=key))[0].status == 404
+    _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers=key)
+    assert api.records.records[told["imageId"]].user_id == f"key:{name}"
+    assert told["key"].startswith("uploads/key%3A")
 
 
 async def test_a_refused_token_is_told_why_in_both_ways(
@@ -385,7 +427,7 @@ async def test_a_key_stands_for_its_user_in_either_header(start: Start, header: 
     api = await start()
     value = "sl_bobs-key" if header == "X-Api-Key" else "Bearer sl_bobs-key"
     _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers={header: value})
-    assert api.records.records[told["imageId"]].user_id == "bob"
+    assert api.records.records[told["imageId"]].user_id == "key:bob"
 
 
 async def test_without_authentication_everybody_is_anonymous(start: Start) -> None:
@@ -415,14 +457,15 @@ async def test_every_other_route_wants_credentials(start: Start) -> None:
 def test_keys_are_read_from_hashes() -> None:
     one, other = new_key(), new_key()
     read = ApiKeys.read(f"a:b:{digest_of(one)} , carol:{digest_of(other)},")
-    assert read.user_of(one) == "a:b"
-    assert read.user_of(other) == "carol"
-    assert read.user_of(new_key()) is None
-    assert read.user_of("\udcff") is None
+    assert read.name_of(one) == "a:b"
+    assert read.name_of(other) == "carol"
+    assert read.name_of(new_key()) is None
+    assert read.name_of("\udcff") is None
 
 
 @pytest.mark.parametrize(
-    "text", ["alice", "alice:", f":{'a' * 64}", f"alice:{'A' * 64}", f"zoë:{'a' * 64}"]
+    "text",
+    ["alice", "alice:", f":{'a' * 64}", f"alice:{'A' * 64}", f"zoë:{'a' * 64}", f"a/b:{'a' * 64}"],
 )
 def test_what_is_no_key_setting_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(ValueError, match="key 1 is not of the form") as caught:

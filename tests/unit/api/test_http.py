@@ -37,7 +37,7 @@ async def test_a_request_is_told_in_one_event(api: Api, logged: Events) -> None:
     answer, told = await api.post(wish(), **{"X-Request-Id": "req-1.a_B"})
     event = only_request(logged)
     assert (event["method"], event["route"], event["status"]) == ("POST", "/v1/uploads", 201)
-    assert (event["user_id"], event["image_id"]) == ("alice", told["imageId"])
+    assert (event["user_id"], event["image_id"]) == ("key:alice", told["imageId"])
     assert event["request_id"] == answer.headers["X-Request-Id"] == "req-1.a_B"
     assert event["log_level"] == "info"
     assert event["seconds"] > 0

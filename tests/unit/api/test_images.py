@@ -16,9 +16,9 @@ ASSET_KEY = f"images/{IMAGE_ID}/v1/compressed-abc.webp"
 def record(**changes: Any) -> Record:
     usual = {
         "image_id": IMAGE_ID,
-        "user_id": "alice",
+        "user_id": "key:alice",
         "uploaded_at": 1_700_000_000_123,
-        "original_key": keys.source_key(user_id="alice", image_id=IMAGE_ID),
+        "original_key": keys.source_key(user_id="key:alice", image_id=IMAGE_ID),
         "filename": "cat.jpg",
         "tags": ("cat",),
         "media_type": "image/jpeg",

@@ -27,16 +27,17 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_a_new_key_is_printed_with_what_the_setting_must_say() -> None:
-    told = run("--new-key", "auth0|12:3").stdout
+    told = run("--new-key", "shop-1:eu").stdout
     (key,) = re.findall(r"sl_[\w-]{43}", told)
     (pair,) = re.findall(r"SAFELIGHT_API_KEYS: (.*)", told)
-    assert ApiKeys.read(pair).user_of(key) == "auth0|12:3"
+    assert ApiKeys.read(pair).name_of(key) == "shop-1:eu"
+    assert "its user id: key:shop-1:eu" in told
     assert key not in pair
 
 
-@pytest.mark.parametrize("user", ["", "zoë", "a,b", " a", "x" * 256])
-def test_a_key_for_nobody_is_refused(user: str) -> None:
-    result = run("--new-key", user)
+@pytest.mark.parametrize("name", ["", "zoë", "a,b", " a", "a b", "a/b", "x" * 65])
+def test_a_key_of_a_name_that_no_user_id_can_hold_is_refused(name: str) -> None:
+    result = run("--new-key", name)
     assert result.returncode == 2
     assert "sl_" not in result.stdout
 

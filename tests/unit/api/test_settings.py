@@ -71,7 +71,7 @@ def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SAFELIGHT_OIDC_ISSUER", "", "https://"),
         ("SAFELIGHT_OIDC_JWKS_URL", "https://issuer.example/keys", "SAFELIGHT_OIDC_ISSUER"),
         ("SAFELIGHT_API_KEYS", "", "names no key"),
-        ("SAFELIGHT_API_KEYS", "alice:short", "user:sha256"),
+        ("SAFELIGHT_API_KEYS", "alice:short", "name:sha256"),
         ("SAFELIGHT_MAX_UPLOAD_BYTES", "0", "1"),
         ("SAFELIGHT_MAX_UPLOAD_BYTES", str(5 * 1024**3 + 1), "5368709120"),
         ("SAFELIGHT_URL_SECONDS", "5", "60"),
@@ -128,6 +128,17 @@ def test_a_process_that_only_delivers_needs_no_authentication(
     load(monkeypatch, SAFELIGHT_ROLES="delivery", **anywhere)
     with pytest.raises(InvalidSettings, match="without authentication"):
         load(monkeypatch, SAFELIGHT_ROLES="delivery,uploads", **anywhere)
+
+
+def test_a_tenants_signing_key_names_a_user_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "a-secret-of-alice"
+    for user_id in ("key:alice", "oidc:auth0|12:3", "anonymous", "(adopted)"):
+        load(monkeypatch, SAFELIGHT_SIGNING_KEYS=f"web:{secret}:{user_id}")
+    with pytest.raises(InvalidSettings) as caught:
+        load(monkeypatch, SAFELIGHT_SIGNING_KEYS=f"web:{secret}:alice")
+    (fault,) = caught.value.faults
+    assert "SAFELIGHT_SIGNING_KEYS: key web: its user must be a user id, key:NAME" in fault
+    assert secret not in fault
 
 
 def test_signing_keys_at_fault_are_told_without_their_secrets(

@@ -21,7 +21,7 @@ async def test_an_upload_is_issued_as_a_form_by_default(api: Api) -> None:
     answer, told = await api.post(wish())
     assert answer.status == 201
     assert told["method"] == "POST"
-    assert told["key"] == f"uploads/alice/{told['imageId']}"
+    assert told["key"] == f"uploads/key%3Aalice/{told['imageId']}"
     policy = json.loads(told["fields"]["policy"])
     assert policy["key"] == told["key"]
     assert policy["Content-Type"] == "image/jpeg"
@@ -62,7 +62,7 @@ async def test_a_pending_record_is_written_that_expires_in_a_month(api: Api) -> 
     _, told = await api.post(wish(tags=["a", "b", "a"]))
     record = api.records.records[told["imageId"]]
     assert record.status is Status.PENDING
-    assert (record.user_id, record.original_key) == ("alice", told["key"])
+    assert (record.user_id, record.original_key) == ("key:alice", told["key"])
     assert (record.filename, record.media_type) == ("cat.jpg", "image/jpeg")
     assert record.tags == ("a", "b")
     assert record.expires_at == record.uploaded_at // 1000 + 900 + PENDING_SECONDS
@@ -100,7 +100,7 @@ async def test_every_size_up_to_the_limit_is_accepted(api: Api, size: int) -> No
 async def test_any_file_name_is_remembered_and_is_part_of_no_key(api: Api, filename: str) -> None:
     _, told = await api.post(wish(filename=filename))
     assert api.records.records[told["imageId"]].filename == filename
-    assert told["key"] == f"uploads/alice/{told['imageId']}"
+    assert told["key"] == f"uploads/key%3Aalice/{told['imageId']}"
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ async def test_a_key_is_remembered_once_the_image_is_completed(api: Api) -> None
 async def test_a_key_whose_image_was_erased_is_gone(api: Api) -> None:
     _, told = await api.post(wish(), **KEY)
     api.records.records[told["imageId"]] = Record(
-        image_id=told["imageId"], user_id="alice", uploaded_at=0, original_key=told["key"],
+        image_id=told["imageId"], user_id="key:alice", uploaded_at=0, original_key=told["key"],
         status=Status.ERASED,
     )  # fmt: skip
     answer, problem = await api.post(wish(), **KEY)

@@ -215,13 +215,13 @@ def test_our_own_url_takes_escapes_that_clients_add():
 
 
 def test_a_key_is_named_and_may_be_a_tenants():
-    of = Own(keys=(f"web:{KEY}", f"alices:{KEY[::-1]}:alice"))
+    of = Own(keys=(f"web:{KEY}", f"alices:{KEY[::-1]}:key:alice"))
     known = Dialects(known=(of, dialect("thumbor")))
     path, _ = url_of(of, f"_/{IMAGE}.webp")
     request = read(path, "", known, now=NOW)
     assert (request.key_id, request.user_id) == ("web", None)
     path, _ = url_of(Own(keys=of.keys[1:]), f"_/{IMAGE}.webp")
     request = read(path, "", known, now=NOW)
-    assert (request.key_id, request.user_id) == ("alices", "alice")
+    assert (request.key_id, request.user_id) == ("alices", "key:alice")
     path, _ = url_of(dialect("thumbor"), "a.jpg")
     assert read(path, "", known, now=NOW).key_id == "thumbor-1"

@@ -114,6 +114,7 @@ def test_a_path_of_no_dialect_is_told():
     [
         ("SAFELIGHT_OPTIONS_KEYS", "web:short", "at least 16 characters"),
         ("SAFELIGHT_OPTIONS_KEYS", "web:a-secret-of-the-web:", "names no user"),
+        ("SAFELIGHT_OPTIONS_KEYS", "web:a-secret-of-the-web:alice", "as in id:secret:key:alice"),
         ("SAFELIGHT_OPTIONS_KEYS", "a:" + "x" * 16 + ",a:" + "y" * 16, "is there twice"),
         ("SAFELIGHT_IMGPROXY_KEYS", "aa:bb", "at least 16 bytes"),
         ("SAFELIGHT_OPTIONS_KEYS", "a-secret-without-a-name", "id:secret"),

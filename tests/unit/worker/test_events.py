@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight import keys
+from safelight import keys, users
 from safelight.demand import Demand
 from safelight.errors import Unreadable
 from safelight.presets import Preset
@@ -15,7 +15,7 @@ from worker.events import Upload, read_events
 
 BUCKET = "uploads-bucket"
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
-KEY = f"uploads/alice/{IMAGE}"
+KEY = f"uploads/key%3Aalice/{IMAGE}"
 
 
 def s3_record(**changes: object) -> dict:
@@ -85,7 +85,7 @@ def read(body: str) -> tuple[Upload, ...]:
 def test_every_envelope_tells_the_same_upload(body: str) -> None:
     (upload,) = read(body)
     assert upload.key == KEY
-    assert (upload.image_id, upload.user_id) == (IMAGE, "alice")
+    assert (upload.image_id, upload.user_id) == (IMAGE, "key:alice")
     assert (upload.version_id, upload.etag, upload.size_bytes) == ("v1", "abc", 1234)
     assert upload.revision == "v1"
     assert upload.sequencer == keys.padded_sequencer("0055AED6DCD90281E5")
@@ -168,12 +168,24 @@ def test_a_folder_marker_is_no_upload() -> None:
 
 
 def test_an_object_put_without_the_api_is_adopted_under_an_id_of_its_own() -> None:
-    (first,) = read(eventbridge_body("uploads/alice/holiday/beach 1.jpg"))
-    (again,) = read(s3_body(s3_record(key="uploads/alice/holiday/beach+1.jpg")))
+    (first,) = read(eventbridge_body("uploads/key%3Aalice/holiday/beach 1.jpg"))
+    (again,) = read(s3_body(s3_record(key="uploads/key%253Aalice/holiday/beach+1.jpg")))
     assert first.image_id == again.image_id == keys.derived_image_id(BUCKET, first.key)
-    assert (first.user_id, first.filename) == ("alice", "beach 1.jpg")
-    (loose,) = read(eventbridge_body("uploads/beach.jpg"))
-    assert loose.user_id == keys.ADOPTED_USER
+    assert (first.user_id, first.filename) == ("key:alice", "beach 1.jpg")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "uploads/beach.jpg", "uploads//beach.jpg", "uploads/alice/beach.jpg",
+        f"uploads/alice/{IMAGE}", f"uploads/key:alice/{IMAGE}", f"uploads/key%3aalice/{IMAGE}",
+        f"uploads/key%3Aalice%2Fbob/{IMAGE}", f"uploads/%28adopted%29/{IMAGE}",
+        "uploads/key%3A/beach.jpg", "uploads/oidc%3A/beach.jpg", "uploads/%FF/beach.jpg",
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_no_user_id_makes_no_user(key: str) -> None:
+    (upload,) = read(eventbridge_body(key))
+    assert upload.user_id == users.ADOPTED
 
 
 @given(

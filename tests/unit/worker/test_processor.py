@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -28,7 +29,7 @@ from worker.verdict import Reach
 BUCKET = "uploads-bucket"
 PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
-KEY = keys.source_key(user_id="alice", image_id=IMAGE)
+KEY = keys.source_key(user_id="key:alice", image_id=IMAGE)
 
 
 class FakeRenderer:
@@ -112,7 +113,7 @@ class House:
             "s3": {
                 "bucket": {"name": BUCKET},
                 "object": {
-                    "key": key,
+                    "key": quote_plus(key, safe="/"),
                     "size": len(body),
                     "eTag": version.etag,
                     "versionId": version.version_id,
@@ -161,7 +162,7 @@ def house(tmp_path: Path) -> House:
 def pending() -> Record:
     return Record(
         image_id=IMAGE,
-        user_id="alice",
+        user_id="key:alice",
         uploaded_at=1,
         original_key=KEY,
         filename="a b.jpg",
@@ -297,11 +298,11 @@ async def test_a_key_that_borrows_anothers_image_id_becomes_an_image_of_its_own(
     house: House,
 ) -> None:
     house.records.records[IMAGE] = pending()
-    borrowed = keys.source_key(user_id="mallory", image_id=IMAGE)
+    borrowed = keys.source_key(user_id="key:mallory", image_id=IMAGE)
     await house.process(house.upload(key=borrowed))
     assert house.record == pending()
     own = keys.derived_image_id(BUCKET, borrowed)
-    assert house.records.records[own].user_id == "mallory"
+    assert house.records.records[own].user_id == "key:mallory"
 
 
 @pytest.mark.parametrize("step", ["fetch", "put", "get", "commit", "publish"])
@@ -353,7 +354,7 @@ async def test_a_bad_record_in_a_message_does_not_keep_the_good_one_from_complet
 async def test_one_failing_upload_of_a_message_does_not_keep_the_other_from_completing(
     house: House,
 ) -> None:
-    other = keys.source_key(user_id="alice", image_id=keys.derived_image_id("other"))
+    other = keys.source_key(user_id="key:alice", image_id=keys.derived_image_id("other"))
     house.objects.fail_next["fetch"] = [Unavailable("s3", "slow down")]
     with pytest.raises(Unavailable):
         await house.process(house.upload(key=other), house.upload())
@@ -371,7 +372,7 @@ async def test_a_record_that_cannot_be_read_does_not_bury_an_upload_that_is_only
 async def test_a_bug_met_by_one_upload_does_not_keep_the_other_from_completing(
     house: House,
 ) -> None:
-    other = keys.source_key(user_id="alice", image_id=keys.derived_image_id("other"))
+    other = keys.source_key(user_id="key:alice", image_id=keys.derived_image_id("other"))
     house.objects.fail_next["fetch"] = [RuntimeError("a bug")]
     with pytest.raises(RuntimeError):
         await house.process(house.upload(key=other), house.upload())
@@ -398,7 +399,7 @@ async def test_a_full_disk_is_no_pictures_fault(house: House) -> None:
 async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settled(
     house: House,
 ) -> None:
-    borrowed = keys.source_key(user_id="mallory", image_id=IMAGE)
+    borrowed = keys.source_key(user_id="key:mallory", image_id=IMAGE)
     event, render = house.upload(key=borrowed), house.renderer.render
 
     async def meanwhile(*arguments: object) -> Rendering:
@@ -411,7 +412,7 @@ async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settl
     assert house.record == pending()
     await house.process(event)
     assert house.record == pending()
-    assert house.records.records[keys.derived_image_id(BUCKET, borrowed)].user_id == "mallory"
+    assert house.records.records[keys.derived_image_id(BUCKET, borrowed)].user_id == "key:mallory"
 
 
 AVIF = next(preset for preset in PRESETS if preset.name == "small").in_format("avif")

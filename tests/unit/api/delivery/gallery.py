@@ -47,7 +47,7 @@ from tests.unit.api.clients import ALL_KEYS
 IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
 OTHER_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK7"
 SOURCE = pictures.encoded(Image.new("RGB", (60, 40), (200, 60, 60)), "JPEG")
-SIGNING = "web:a-secret-of-the-web,alices:a-secret-of-alice:alice"
+SIGNING = "web:a-secret-of-the-web,alices:a-secret-of-alice:key:alice"
 BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 NOBODY = pictures.encoded(Image.new("RGB", (8, 8), (9, 9, 9)), "PNG")
 
@@ -99,11 +99,11 @@ class Gallery:
 
     def hang(self, source: bytes = SOURCE, *, image_id: str = IMAGE_ID, **changes: Any) -> Record:
         """Put an uploaded picture there, settled, without any variant."""
-        key = keys.source_key(user_id="alice", image_id=image_id)
+        key = keys.source_key(user_id="key:alice", image_id=image_id)
         version = self.objects.upload(key, source)
         settled: dict[str, Any] = {
             "image_id": image_id,
-            "user_id": "alice",
+            "user_id": "key:alice",
             "uploaded_at": 1,
             "original_key": key,
             "status": Status.COMPLETED,

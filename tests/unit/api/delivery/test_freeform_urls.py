@@ -21,7 +21,11 @@ from tests.unit.dialects.test_dialects import dialect, url_of
 from tests.unit.dialects.urls import URLS
 
 OWN = Own(
-    keys=("web:a-secret-of-the-web", "alices:a-secret-of-alice:alice", "bobs:" + "b" * 16 + ":bob")
+    keys=(
+        "web:a-secret-of-the-web",
+        "alices:a-secret-of-alice:key:alice",
+        "bobs:" + "b" * 16 + ":key:bob",
+    )
 )
 THUMBOR = Thumbor(keys=("correct horse",))
 IMGPROXY = Imgproxy(keys=("aa" * 16 + ":" + "bb" * 16,))

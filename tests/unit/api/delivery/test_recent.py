@@ -18,7 +18,7 @@ IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
 
 def record_of(status: Status) -> Record:
     return Record(
-        image_id=IMAGE_ID, user_id="alice", uploaded_at=1, original_key="k", status=status
+        image_id=IMAGE_ID, user_id="key:alice", uploaded_at=1, original_key="k", status=status
     )
 
 

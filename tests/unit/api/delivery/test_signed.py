@@ -77,8 +77,9 @@ async def test_nothing_of_a_signed_url_can_be_changed(now: Gallery, change: Any)
 async def test_a_tenants_key_opens_that_users_images_only(now: Gallery) -> None:
     url = now.signing.sign(f"/signed/{IMAGE_ID}", key_id="alices")
     assert (await asked(now, url))[0] == 200
-    now.hang(user_id="bob")
-    assert await asked(now, url) == (404, "/problems/unknown_image", "no-store")
+    for other in ("key:bob", "oidc:alice", "oidc:key:alice", "alice"):
+        now.hang(user_id=other)
+        assert await asked(now, url) == (404, "/problems/unknown_image", "no-store")
 
 
 async def test_a_public_picture_with_a_wrong_signature_is_refused_all_the_same(
@@ -122,6 +123,10 @@ def test_the_signatures_form_stays_what_it_is() -> None:
         ("w b:0123456789abcdef", "must be id:secret"),
         ("web:short", "key web: a secret has at least 16 characters"),
         (f"web:{SECRET},web:{SECRET}", "key web is there twice"),
+        (f"web:{SECRET}:alice", "key web: its user must be a user id, key:NAME, oidc:SUB"),
+        (f"web:{SECRET}:Key:alice", "key web: its user must be a user id"),
+        (f"web:{SECRET}:key:a/b", "key web: its user must be a user id"),
+        (f"web:{SECRET}:oidc:", "key web: its user must be a user id"),
         (f"web:{SECRET}:", "key web: names no user"),
     ],
 )
