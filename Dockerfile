@@ -9,24 +9,26 @@ FROM ${BASE} AS build
 WORKDIR /source
 COPY requirements requirements
 # Wheels of exactly what is locked. The build backends stay here.
-RUN python -m venv /tools \
-    && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
-    && /tools/bin/pip wheel --no-cache-dir --no-build-isolation --require-hashes \
+ENV PIP_NO_CACHE_DIR=1
+RUN requirements/install.sh --new /tools pip build \
+    && /tools/bin/pip wheel --no-deps --require-hashes --no-build-isolation \
         --wheel-dir /wheels -r requirements/runtime.txt
 COPY . .
 # The templates are what `safelight doctor` and `safelight capacity` read.
-RUN /tools/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
+RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/safelight \
-    && /tools/bin/pip --python /opt/safelight/bin/python install --no-deps /wheels/*.whl \
+    && /tools/bin/pip --python /opt/safelight/bin/python install --no-deps --no-index /wheels/*.whl \
+    && /tools/bin/pip --python /opt/safelight/bin/python check \
     && install -D --mode 0644 --target-directory \
         "$(/opt/safelight/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/deploy/ecs" \
         deploy/ecs/data.yaml deploy/ecs/workers.yaml
 
 # The embedded AWS of docker-compose.yml, as locked as the rest. Not part of the image below.
 FROM ${BASE} AS emulator
-COPY requirements/emulator.txt /requirements.txt
-RUN python -m venv /opt/emulator \
-    && /opt/emulator/bin/pip install --no-cache-dir --require-hashes -r /requirements.txt
+WORKDIR /source
+COPY requirements requirements
+ENV PIP_NO_CACHE_DIR=1
+RUN requirements/install.sh --new /opt/emulator pip emulator
 COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy
 USER 10001:10001
 WORKDIR /tmp

@@ -1,12 +1,18 @@
-# Everything here runs from a fresh clone with git, make and python3 (>= 3.11) only.
+# Everything here runs from a fresh clone with git, make and python3 (3.11 to 3.13) only.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --no-input
+ENVIRONMENTS := .venv .venv-emulator .venv-bench
+# requirements/oldest-pip.txt in `make install-test`.
+PIP_LOCK ?= pip
+INSTALL := PYTHON="$(PYTHON)" requirements/install.sh
+CHECK_PYTHON := import sys; here = sys.version_info[:2]; \
+	here < (3, 11) and sys.exit("Safelight needs Python 3.11 or newer; set PYTHON="); \
+	here > (3, 13) and sys.stderr.write("Python %d.%d is newer than Safelight is tested with\n" % here)
 PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types tests faults soak mutate format docs lock clean bench bench-memory bench-spool bench-api bench-delivery load
+.PHONY: help demo up test lint types tests faults soak mutate format docs lock install-test clean bench bench-memory bench-spool bench-api bench-delivery load
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,40 +89,34 @@ bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 2
 load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD="--pictures 200 --workers 1" for a quick run
 	@$(BIN)/python -m bench.load $(LOAD)
 
+install-test: ## Install every lock into an empty environment, with the oldest pip and the locked one
+	@./requirements/install-test.sh
+
 lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
 	./requirements/lock.sh
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-emulator .venv-bench build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(ENVIRONMENTS) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# The build backends come first and locked, so that no wheel is built with anything unhashed.
-.venv/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Safelight needs Python 3.11 or newer; set PYTHON=")'
+# Each environment starts with the locked pip and the locked build backends. make starts it again
+# from nothing if .tools is missing: requirements/install.sh removes it while it works.
+$(ENVIRONMENTS:=/.tools): requirements/$(PIP_LOCK).txt requirements/build.txt
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	@$(INSTALL) --new $(@D) $(PIP_LOCK) build
+
+.venv/.runtime: .venv/.tools requirements/runtime.txt pyproject.toml
 	@echo "Installing Safelight into .venv (once, about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python $(PIP) -r requirements/build.txt
-	@$(BIN)/python $(PIP) --no-build-isolation -r requirements/runtime.txt
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@$(INSTALL) .venv runtime .
 	@touch $@
 
-.venv/.dev: .venv/.runtime requirements/dev.txt
-	@echo "Installing the development tools into .venv (once, about a minute)"
-	@$(BIN)/python $(PIP) --no-build-isolation -r requirements/dev.txt
+.venv/.dev .venv/.otel: .venv/.runtime
+.venv/.quality .venv/.fuzz .venv/.image: .venv/.dev
+.venv/.%: requirements/%.txt
+	@echo "Installing requirements/$*.txt into .venv (once, up to a minute)"
+	@$(INSTALL) .venv $*
 	@touch $@
 
-.venv/.quality .venv/.fuzz .venv/.image: .venv/.%: .venv/.dev requirements/%.txt
-	@echo "Installing what $* needs into .venv (once)"
-	@$(BIN)/python $(PIP) -r requirements/$*.txt
-	@touch $@
-
-.venv-emulator/.ready: requirements/emulator.txt
-	@echo "Installing the embedded AWS into .venv-emulator (once)"
-	@test -x .venv-emulator/bin/python || $(PYTHON) -m venv .venv-emulator
-	@.venv-emulator/bin/python $(PIP) -r requirements/emulator.txt
-	@touch $@
-
-.venv-bench/.ready: requirements/bench.txt
-	@echo "Installing what is compared with into .venv-bench (once)"
-	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python $(PIP) -r requirements/bench.txt
+.venv-%/.ready: .venv-%/.tools requirements/%.txt
+	@echo "Installing requirements/$*.txt into .venv-$* (once)"
+	@$(INSTALL) .venv-$* $*
 	@touch $@

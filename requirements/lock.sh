@@ -4,8 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")"
 compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
   --upgrade --custom-compile-command "make lock")
-"${compile[@]}" build.in -o build.txt
+"${compile[@]}" pip.in -o pip.txt
+"${compile[@]}" oldest-pip.in -o oldest-pip.txt
 "${compile[@]}" runtime.in -o runtime.txt
+"${compile[@]}" -c runtime.txt build.in -o build.txt
 "${compile[@]}" emulator.in -o emulator.txt
 "${compile[@]}" -c runtime.txt otel.in -o otel.txt
 "${compile[@]}" -c runtime.txt dev.in -o dev.txt

@@ -1,0 +1,180 @@
+"""Locks are complete, and installing asks an index for nothing else: a clone installs in a year."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+REQUIREMENTS = ROOT / "requirements"
+MAKEFILE = (ROOT / "Makefile").read_text()
+LOCKS = sorted(path.stem for path in REQUIREMENTS.glob("*.txt"))
+BELOW = {
+    "otel": ("runtime",),
+    "quality": ("dev",),
+    "fuzz": ("dev",),
+    "image": ("dev",),
+}
+"""Locks that are installed on top of others, which hold a part of what they need."""
+ENVIRONMENTS = dict.fromkeys(("build", "runtime", "otel", "dev"), ".venv") | {
+    "emulator": ".venv-emulator"
+}
+"""Where `make test` has a lock installed; `make install-test` tries the others."""
+EXEMPT = (
+    # Safelight itself, whose dependencies are in the environment already.
+    r"--no-deps --no-build-isolation (?:--editable \.|--wheel-dir /wheels \.)$",
+    # The image's wheels, which were built from the lock in the step before.
+    r"--no-deps --no-index /wheels/\*\.whl$",
+)
+
+
+def held_by(*locks: str) -> dict[NormalizedName, Version]:
+    """Read locks: the version of each name that this Python gets."""
+    held = {}
+    for lock in locks:
+        for line in requirements(REQUIREMENTS / f"{lock}.txt"):
+            pin = Requirement(line.partition(" --hash")[0])
+            if pin.marker is None or pin.marker.evaluate():
+                held[canonicalize_name(pin.name)] = Version(str(pin.specifier).removeprefix("=="))
+    return held
+
+
+def requirements(path: Path) -> list[str]:
+    """Read a file of requirements: one string each, without comments."""
+    text = re.sub(r"\\\n\s*", " ", path.read_text())
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [re.sub(r"\s+", " ", line) for line in lines if line]
+
+
+def wanted(lock: str) -> Iterator[Requirement]:
+    """Read what a lock was made for."""
+    for line in requirements(REQUIREMENTS / f"{lock}.in"):
+        if line.startswith("-r "):
+            yield from wanted(line.removeprefix("-r ").removesuffix(".in"))
+        else:
+            yield Requirement(line)
+
+
+def installed(environment: str) -> Mapping[NormalizedName, Distribution]:
+    folders = map(str, (ROOT / environment).glob("lib/python*/site-packages"))
+    return {canonicalize_name(one.name): one for one in distributions(path=list(folders))}
+
+
+def commands(text: str) -> Iterator[str]:
+    """Find the commands by which pip installs or builds anything."""
+    joined = re.sub(r"\\\n\s*", " ", text)
+    for line in re.split(r"\n|&&|;;", joined):
+        if re.search(r"\bpip3?( --?\S+( [^\s-]\S*)?)* (install|wheel|download)\b", line):
+            yield re.sub(r"\s+", " ", line.strip())
+
+
+FILES = [
+    *(ROOT / name for name in ("Makefile", "Dockerfile", "docker-compose.yml")),
+    *(path for path in (ROOT / ".ci").rglob("*") if path.is_file()),
+    *(path for name in ("requirements", "deploy") for path in (ROOT / name).rglob("*.sh")),
+]
+INSTALLS = [(path, command) for path in FILES for command in commands(path.read_text())]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), INSTALLS, ids=[f"{path.name}: {command}" for path, command in INSTALLS]
+)
+def test_pip_installs_only_what_a_lock_holds_and_resolves_nothing(path: Path, command: str) -> None:
+    if any(re.search(form, command) for form in EXEMPT):
+        return
+    assert "--no-deps" in command, path
+    assert "--require-hashes" in command, path
+    assert "--no-build-isolation" in command, path
+
+
+def test_the_installing_commands_are_found() -> None:
+    found = {path.name for path, _ in INSTALLS}
+    assert found == {"install.sh", "Dockerfile"}
+
+
+def test_each_requirements_file_has_its_lock() -> None:
+    assert sorted(path.stem for path in REQUIREMENTS.glob("*.in")) == LOCKS
+    script = (REQUIREMENTS / "lock.sh").read_text()
+    assert set(re.findall(r"(\S+)\.in -o \1\.txt", script)) == set(LOCKS)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_each_line_of_a_lock_is_one_version_with_its_hashes(lock: str) -> None:
+    for line in requirements(REQUIREMENTS / f"{lock}.txt"):
+        assert re.fullmatch(
+            r"[A-Za-z0-9._-]+==[^ *;]+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+", line
+        ), line
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_what_it_was_made_for(lock: str) -> None:
+    held = held_by(lock, *BELOW.get(lock, ()))
+    for asked in wanted(lock):
+        if asked.marker is None or asked.marker.evaluate():
+            assert held[canonicalize_name(asked.name)] in asked.specifier, asked
+
+
+@pytest.mark.parametrize("lock", ENVIRONMENTS)
+def test_a_lock_is_complete(lock: str) -> None:
+    """By what the installed packages say they need; pip would have to resolve what is missing."""
+    held = held_by(lock, *BELOW.get(lock, ()))
+    there = installed(ENVIRONMENTS[lock])
+    waiting = [(canonicalize_name(asked.name), frozenset(asked.extras)) for asked in wanted(lock)]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        for text in there[name].requires or ():
+            needed = Requirement(text)
+            markers = [{"extra": extra} for extra in ("", *extras)]
+            if needed.marker and not any(needed.marker.evaluate(one) for one in markers):
+                continue
+            version = held.get(canonicalize_name(needed.name))
+            assert version, f"{name} needs {needed}, which {lock}.txt does not hold"
+            assert needed.specifier.contains(version, prereleases=True), f"{name} needs {needed}"
+            one = (canonicalize_name(needed.name), frozenset(needed.extras))
+            if one not in seen:
+                seen.add(one)
+                waiting.append(one)
+
+
+@pytest.mark.parametrize(
+    "locks",
+    [("build", "dev"), *((lock, *below) for lock, below in BELOW.items())],
+    ids=" on ".join,
+)
+def test_locks_of_one_environment_agree(locks: tuple[str, ...]) -> None:
+    versions = [held_by(lock) for lock in locks]
+    for name in set.intersection(*(set(one) for one in versions)):
+        assert len({one[name] for one in versions}) == 1, name
+
+
+def test_make_clean_removes_every_environment() -> None:
+    made = set(re.findall(r"(?<![\w/])\.venv(?:-[a-z]+)?(?=/)", MAKEFILE))
+    listed = re.findall(r"^ENVIRONMENTS := (.+)$", MAKEFILE, re.MULTILINE)[0].split()
+    assert made == set(listed)
+    assert re.search(r"^clean:.*\n\trm -rf \$\(ENVIRONMENTS\) ", MAKEFILE, re.MULTILINE)
+
+
+def test_install_test_tries_every_lock() -> None:
+    script = (REQUIREMENTS / "install-test.sh").read_text()
+    tried = set(re.findall(r'try "([a-z-]+)\.txt', script))
+    for listed in re.findall(r"for \w+ in ([a-z -]+); do", script):
+        tried |= set(listed.split())
+    assert tried | {"build"} == set(LOCKS)
+
+
+def test_the_readme_the_makefile_and_the_package_name_the_same_pythons() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [one.rpartition(" ")[2] for one in project["classifiers"]]
+    oldest, newest = named[0], named[-1]
+    assert project["requires-python"] == f">={oldest}"
+    checked = re.findall(r"here [<>] \((\d), (\d+)\)", MAKEFILE)
+    assert [".".join(one) for one in checked] == [oldest, newest]
+    for document in ("README.md", "CONTRIBUTING.md"):
+        assert f"Python {oldest} to {newest}" in (ROOT / document).read_text()
