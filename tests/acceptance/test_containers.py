@@ -7,7 +7,6 @@ containers', and all the rest is what the file says. The image is tested in test
 import asyncio
 import os
 import re
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -148,6 +147,7 @@ async def settled(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.needs("curl")
 async def test_the_line_of_the_readme_completes_a_picture(project: Project) -> None:
     api = f"http://127.0.0.1:{project.ports['api']}"
     line = readme_line().replace("http://localhost:8080", api).replace("python3", sys.executable)
@@ -180,14 +180,15 @@ async def test_every_program_is_somebody_else(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "port", "needed"),
-    [("prometheus", "9090", "prometheus"), ("alertmanager", "9093", "prometheus-alertmanager")],
+    ("service", "port"),
+    [
+        pytest.param("prometheus", "9090", marks=pytest.mark.needs("prometheus")),
+        pytest.param("alertmanager", "9093", marks=pytest.mark.needs("prometheus-alertmanager")),
+    ],
 )
 async def test_what_watches_starts_with_its_configuration(
-    tmp_path: Path, service: str, port: str, needed: str
+    tmp_path: Path, service: str, port: str
 ) -> None:
-    if not shutil.which(needed):
-        pytest.skip(f"no {needed}: apt-get install {needed}")
     told = services(example())[service]
     assert f"127.0.0.1:{port}:{port}" in told["ports"]
     (own,) = free_ports(1)
@@ -201,7 +202,7 @@ async def test_what_watches_starts_with_its_configuration(
     quiet = ["--cluster.listen-address="] if service == "alertmanager" else []
     child = Child(
         service,
-        [needed, *command, f"--web.listen-address=127.0.0.1:{own}", *quiet],
+        [PROGRAMS[service], *command, f"--web.listen-address=127.0.0.1:{own}", *quiet],
         environment={},
         log=tmp_path / "log",
     )

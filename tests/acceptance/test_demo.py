@@ -186,6 +186,7 @@ def test_an_interrupted_demo_stops_everything(temporary, moment, number):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.needs("curl")
 def test_the_system_stays_up_and_takes_what_its_own_words_tell_to_upload(temporary):
     with safelight("up", temporary=temporary, PYTHONUNBUFFERED="1") as up:
         told = read_until("Ctrl-C", up)

@@ -14,13 +14,13 @@ from tests.acceptance.conftest import KEYS
 from tests.support.dashboards import dashboards
 from tests.support.declared import rules
 from tests.support.person import Person
-from tests.support.prometheus import MISSING, PROGRAM, Prometheus
+from tests.support.prometheus import Prometheus
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not PROGRAM, reason=MISSING),
+    pytest.mark.needs("prometheus"),
 ]
 SECONDS = 300
 PHOTOGRAPH = (ROOT / "samples" / "cat-451px.jpg").read_bytes()

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import re
-import shutil
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -191,13 +190,11 @@ async def test_what_is_at_fault_is_told_and_harms_nobody(
     assert (await get(http, f"{system.delivery_url}/healthz"))[0].status == 200
 
 
-@pytest.mark.skipif(
-    not shutil.which("node"), reason="the embedded CloudFront runs functions by Debian's nodejs"
-)
+@pytest.mark.needs("node")
 async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_keys(
     system: LocalSystem, http: aiohttp.ClientSession, image_id: str
 ) -> None:
-    """edge.yaml's function and cache policies, run by the embedded CloudFront."""
+    """edge.yaml's function and cache policies, run by the embedded CloudFront, which needs node."""
     host = await distribute(system.emulator.account, URL(system.delivery_url).port or 0)
     edge = system.emulator.account.endpoint_url
     viewer = {"Host": host, "X-Forwarded-Proto": "https"}

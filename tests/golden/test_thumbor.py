@@ -98,8 +98,6 @@ def sources(tmp_path_factory):
 @pytest.fixture(scope="module")
 def thumbor(sources):
     """Run thumbor on loopback: its address."""
-    if not THUMBOR.exists():
-        pytest.skip("thumbor is not installed; `make .venv-bench/.ready` installs it")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -166,6 +164,7 @@ def coarse(picture):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("thumbor")
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_gives_what_thumbor_gives(url, thumbor, sources, tmp_path):
     url = as_png(url.format("cat.png"))

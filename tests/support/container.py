@@ -8,7 +8,6 @@ volume, in mount and process namespaces of its own. Only the network is the mach
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -23,13 +22,6 @@ SUITE = "trixie"
 """The Debian release that python:3.13-slim is made of too."""
 PACKAGES = "python3,python3-venv,ca-certificates"
 PIP_SETTINGS = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf")
-USED = ("buildah", "mmdebstrap", "unshare")
-
-
-def missing_programs() -> str:
-    """Name what has to be installed first; nothing if all is there."""
-    missing = [name for name in USED if not shutil.which(name)]
-    return f"needs {', '.join(missing)}: apt-get install buildah mmdebstrap" if missing else ""
 
 
 def run(*command: str | Path, **how: Any) -> str:

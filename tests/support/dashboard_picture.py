@@ -15,10 +15,11 @@ import aiohttp
 
 from ops.chart import Panel, Point, draw
 from ops.local.system import LocalSystem
+from tests.support import programs
 from tests.support.dashboards import FLOW
 from tests.support.declared import ROOT, rules
 from tests.support.person import Person
-from tests.support.prometheus import MISSING, PROGRAM, Prometheus
+from tests.support.prometheus import Prometheus
 
 WAVES = (20, 40, 80)
 PAUSE_SECONDS = 15
@@ -90,8 +91,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "dashboard.svg")
     arguments = parser.parse_args()
-    if not PROGRAM:
-        parser.error(MISSING)
+    if missing := programs.reason("prometheus"):
+        parser.error(missing)
     with tempfile.TemporaryDirectory() as directory:
         arguments.out.write_text(asyncio.run(live(Path(directory))))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,6 @@ import aiohttp
 from ops.local.processes import Child
 from tests.support.declared import PROMETHEUS, RULES
 
-PROGRAM = shutil.which("prometheus")
-MISSING = "no prometheus on this machine; Debian has it: apt-get install prometheus"
 READY_SECONDS = 60
 
 
@@ -39,7 +36,7 @@ class Prometheus:
         self._child = Child(
             "prometheus",
             [
-                str(PROGRAM),
+                "prometheus",
                 f"--config.file={config}",
                 f"--storage.tsdb.path={self._directory / 'tsdb'}",
                 f"--web.listen-address={address}",

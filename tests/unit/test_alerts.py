@@ -3,7 +3,6 @@ silent when it should, and has a runbook."""
 
 import ast
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,6 @@ from tests.support.dashboards import dashboards
 from tests.support.declared import PROMETHEUS, ROOT, Series, faults, known, rules
 from worker.breaker import DISPENSABLE, OWN
 
-PROMTOOL, AMTOOL = shutil.which("promtool"), shutil.which("amtool")
-needs_promtool = pytest.mark.skipif(
-    not PROMTOOL, reason="no promtool on this machine; Debian has it: apt-get install prometheus"
-)
 ALERTS, RECORDED = rules("alert"), rules("record")
 EXPRESSIONS = [(rule.get("alert") or rule["record"], rule["expr"]) for rule in ALERTS + RECORDED]
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -98,7 +93,7 @@ def test_an_alert_has_a_test_in_which_it_fires_and_one_in_which_it_is_silent(rul
     assert sorted(outcomes) == [False, True]
 
 
-@needs_promtool
+@pytest.mark.needs("promtool")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in PROMETHEUS.glob("*.test.yml")))
 def test_every_alert_fires_when_it_should_and_is_silent_when_it_should(name: str) -> None:
@@ -106,19 +101,17 @@ def test_every_alert_fires_when_it_should_and_is_silent_when_it_should(name: str
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@needs_promtool
+@pytest.mark.needs("promtool")
 @pytest.mark.parametrize("name", ["prometheus.ecs.yml", "prometheus.compose.yml"])
 def test_prometheus_takes_its_configuration(name: str) -> None:
     run = promtool("check", "config", name)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.skipif(
-    not AMTOOL, reason="no amtool on this machine: apt-get install prometheus-alertmanager"
-)
+@pytest.mark.needs("amtool")
 def test_the_alertmanager_takes_its_configuration() -> None:
     run = subprocess.run(
-        [str(AMTOOL), "check-config", "alertmanager.yml"],
+        ["amtool", "check-config", "alertmanager.yml"],
         cwd=PROMETHEUS, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
@@ -126,7 +119,7 @@ def test_the_alertmanager_takes_its_configuration() -> None:
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(PROMTOOL), *arguments], cwd=PROMETHEUS, check=False, capture_output=True, text=True
+        ["promtool", *arguments], cwd=PROMETHEUS, check=False, capture_output=True, text=True
     )
 
 
@@ -152,7 +145,7 @@ def test_what_the_alertmanager_silences_are_alerts() -> None:
     assert named <= set(NAMES)
 
 
-@needs_promtool
+@pytest.mark.needs("promtool")
 def test_prometheus_takes_every_expression_of_the_dashboards(tmp_path: Path) -> None:
     """Ours is another parser: Prometheus's own must agree."""
     expressions = [

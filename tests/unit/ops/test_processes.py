@@ -86,6 +86,7 @@ async def test_stopping_ends_a_child_that_does_not_listen_to_reason(start):
     assert child.exit_code == -signal.SIGKILL
 
 
+@pytest.mark.needs("ps")
 async def test_killing_a_child_takes_what_it_started_with_it(start):
     child = start(
         "import subprocess, sys\n"
@@ -98,6 +99,7 @@ async def test_killing_a_child_takes_what_it_started_with_it(start):
     await gone(inner)
 
 
+@pytest.mark.needs("ps")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills orphans")
 async def test_a_child_does_not_outlive_whoever_started_it(tmp_path: Path):
     """The starter is killed so that it cannot clean up."""
