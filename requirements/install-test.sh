@@ -27,12 +27,12 @@ try() {
 for pip in oldest-pip pip; do
     version=$(sed -n 's/^pip==\([0-9.]*\).*/\1/p' "requirements/$pip.txt")
     in_make=(make --no-print-directory PIP_LOCK=$pip)
-    make --quiet clean
+    "${in_make[@]}" --quiet clean
     try "$pip.txt build.txt" "${in_make[@]}" .venv/.tools
     for lock in runtime otel; do
         try "$lock.txt" "${in_make[@]}" ".venv/.$lock"
     done
-    make --quiet clean # dev holds otel too, and must be complete without it
+    "${in_make[@]}" --quiet clean # dev holds otel too, and must be complete without it
     "${in_make[@]}" .venv/.runtime >/dev/null 2>&1
     for lock in dev quality fuzz image; do
         try "$lock.txt" "${in_make[@]}" ".venv/.$lock"
