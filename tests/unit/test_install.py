@@ -98,6 +98,21 @@ def test_the_installing_commands_are_found() -> None:
     assert found == {"install.sh", "Dockerfile"}
 
 
+@pytest.mark.parametrize("name", ["requirements/install.sh", "Dockerfile"])
+def test_an_install_ends_with_pip_check(name: str) -> None:
+    text = (ROOT / name).read_text()
+    _, _, after = text.rpartition("pip install" if name.endswith(".sh") else "--no-index")
+    assert re.search(r"(?:^|&& )(?:pip|\S+/pip --python \S+) check", after, re.MULTILINE)
+
+
+def test_an_environment_starts_with_the_locked_pip() -> None:
+    assert "\nPIP_LOCK ?= pip\n" in MAKEFILE
+    texts = "\n".join(path.read_text() for path in FILES)
+    first = re.findall(r"(?:/install\.sh|\$\(INSTALL\)) --new \S+ (\S+)", texts)
+    assert set(first) == {"pip", "$(PIP_LOCK)"}
+    assert not re.search(r"-m venv (?!--without-pip|\"\$1\")", texts)
+
+
 def test_each_requirements_file_has_its_lock() -> None:
     assert sorted(path.stem for path in REQUIREMENTS.glob("*.in")) == LOCKS
     script = (REQUIREMENTS / "lock.sh").read_text()
