@@ -77,6 +77,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
             records=await aws.records(),
             presigner=await aws.presigner() if UPLOADS in settings.roles else None,
             authentication=await stack.enter_async_context(make_authentication(settings)),
+            ids=settings.image_ids,
             limits=Limits(
                 max_upload_bytes=settings.max_upload_bytes,
                 url_seconds=settings.url_seconds,

@@ -16,6 +16,7 @@ from api.cors import cross_origin
 from api.health import Checked, Health
 from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
+from safelight.image_ids import ImageIds
 from safelight.telemetry import serve_metrics
 from safelight.tracing import OFF, Spans
 
@@ -98,6 +99,7 @@ def make_app(
     records: Records,
     presigner: Presigner | None,
     authentication: Authentication,
+    ids: ImageIds,
     limits: Limits,
     registry: CollectorRegistry,
     delivery: Delivery | None = None,
@@ -114,7 +116,7 @@ def make_app(
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     health = Health(records)
     if presigner is not None:
-        _serve_uploads(app, records, presigner, limits, metrics)
+        _serve_uploads(app, records, presigner, ids, limits, metrics)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", serve_metrics(registry))
@@ -148,12 +150,14 @@ def _serve_uploads(
     app: web.Application,
     records: Records,
     presigner: Presigner,
+    ids: ImageIds,
     limits: Limits,
     metrics: ApiMetrics,
 ) -> None:
     upload = uploads.Uploads(
         records=records,
         presigner=presigner,
+        ids=ids,
         metrics=metrics,
         max_upload_bytes=limits.max_upload_bytes,
         url_seconds=limits.url_seconds,

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
 from safelight.dialects.settings import DialectSettings
+from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings, CommaSeparated
 
@@ -88,7 +89,7 @@ class DeliverySettings(RenderSettings, DialectSettings):
         return SigningKeys.read(self.signing_keys.get_secret_value() if self.signing_keys else "")
 
 
-class ApiSettings(DeliverySettings, AwsSettings):
+class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     """Settings of `python -m api`."""
 
     roles: CommaSeparated = Field(

@@ -28,6 +28,7 @@ from api.problems import Document, Problem, Refusal, json_answer
 from safelight import keys
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.formats import READABLE
+from safelight.image_ids import ImageIds
 from safelight.record import Record, Status
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -176,6 +177,7 @@ class Uploads:
         *,
         records: Records,
         presigner: Presigner,
+        ids: ImageIds,
         metrics: ApiMetrics,
         max_upload_bytes: int,
         url_seconds: int,
@@ -183,6 +185,7 @@ class Uploads:
     ) -> None:
         self._records = records
         self._presigner = presigner
+        self._ids = ids
         self._presigned = metrics.uploads_presigned
         self._max_upload_bytes = max_upload_bytes
         self._url_seconds = url_seconds
@@ -225,7 +228,7 @@ class Uploads:
         image_id = (
             keys.new_image_id()
             if idempotency_key is None
-            else keys.derived_image_id("idempotency-key", user_id, idempotency_key)
+            else self._ids.of_request(user_id=user_id, idempotency_key=idempotency_key)
         )
         now = self._now()
         return Record(

@@ -37,12 +37,6 @@ def new_image_id() -> str:
     return str(ULID())
 
 
-def derived_image_id(*words: str) -> str:
-    """Make the image id that these words always give: repeating a request repeats its image."""
-    digest = sha256("\n".join(quote(word, safe="") for word in words).encode()).digest()
-    return str(ULID.from_bytes(digest[:16]))
-
-
 def is_image_id(text: str) -> bool:
     """Tell whether the text has the form of an image id."""
     return _IMAGE_ID.fullmatch(text) is not None

@@ -127,6 +127,7 @@ async def build_processor(
         admission=admission,
         spool=spool,
         observer=Observer(metrics, spans=spans),
+        ids=settings.image_ids,
         uploads_bucket=settings.uploads_bucket,
         max_bytes=settings.max_bytes,
     )

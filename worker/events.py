@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from safelight import keys
 from safelight.demand import Demand
 from safelight.errors import Unreadable
+from safelight.image_ids import ImageIds
 
 _CREATED = ("ObjectCreated:", "Object Created")
 _REMOVED = ("ObjectRemoved:", "LifecycleExpiration:", "Object Deleted")
@@ -53,9 +54,9 @@ class Upload:
         """The key's last part: the name of an adopted object."""
         return self.key.rpartition("/")[2]
 
-    def adopted(self) -> Self:
-        """Give it the image id that its bucket and key alone determine."""
-        return replace(self, image_id=keys.derived_image_id(self.bucket, self.key))
+    def adopted(self, ids: ImageIds) -> Self:
+        """Give it the image id that is derived from its bucket and key."""
+        return replace(self, image_id=ids.of_object(bucket=self.bucket, key=self.key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class _RawEvent:
     sequencer: Any = None
 
 
-def read_events(body: str, *, bucket: str) -> Events:
+def read_events(body: str, *, bucket: str, ids: ImageIds) -> Events:
     """Read a message's body; `Unreadable` if it is no event, faults for single records."""
     document = _unwrapped(_parsed(body))
     if (demand := Demand.read(document)) is not None:
@@ -90,7 +91,7 @@ def read_events(body: str, *, bucket: str) -> Events:
     uploads = []
     for raw in raw_events:
         try:
-            if upload := _read_upload(raw, bucket):
+            if upload := _read_upload(raw, bucket, ids):
                 upload.revision.encode()
                 upload.key.encode()
                 uploads.append(upload)
@@ -135,7 +136,7 @@ def _split(document: Mapping[str, Any]) -> tuple[list[_RawEvent], list[Unreadabl
     return events, faults
 
 
-def _read_upload(raw: _RawEvent, bucket: str) -> Upload | None:
+def _read_upload(raw: _RawEvent, bucket: str, ids: ImageIds) -> Upload | None:
     """Check one event; None where it tells of something that is not ours to act on."""
     removed = _one_of(raw.name, _REMOVED)
     if not removed and not _one_of(raw.name, _CREATED):
@@ -149,7 +150,7 @@ def _read_upload(raw: _RawEvent, bucket: str) -> Upload | None:
         bucket=raw.bucket,
         key=raw.key,
         user_id=keys.owner_of(raw.key),
-        image_id=uploaded[1] if uploaded else keys.derived_image_id(raw.bucket, raw.key),
+        image_id=uploaded[1] if uploaded else ids.of_object(bucket=raw.bucket, key=raw.key),
         version_id=_text(raw.version_id),
         etag=_text(raw.etag),
         sequencer=keys.padded_sequencer(_text(raw.sequencer)),

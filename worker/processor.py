@@ -16,6 +16,7 @@ from safelight.aws.queue import Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Rejection, Superseded, Unavailable
+from safelight.image_ids import ImageIds
 from safelight.imaging.admission import Admission
 from safelight.imaging.plan import plan
 from safelight.imaging.render import Rendering
@@ -78,6 +79,7 @@ class Processor:
         admission: Admission,
         spool: Spool,
         observer: Observer,
+        ids: ImageIds,
         uploads_bucket: str,
         max_bytes: int,
     ) -> None:
@@ -89,6 +91,7 @@ class Processor:
         self._admission = admission
         self._spool = spool
         self._observer = observer
+        self._ids = ids
         self._uploads_bucket = uploads_bucket
         self._max_bytes = max_bytes
         maker = Maker(
@@ -105,7 +108,7 @@ class Processor:
 
         Tells how far the one went that went farthest.
         """
-        events = read_events(message.body, bucket=self._uploads_bucket)
+        events = read_events(message.body, bucket=self._uploads_bucket, ids=self._ids)
         failures: list[Exception] = list(events.faults)
         reach = Reach.NOWHERE
         for upload in events.uploads:
@@ -140,7 +143,7 @@ class Processor:
         standing = await self._records.get(upload.image_id)
         if standing is None or standing.original_key == upload.key:
             return upload, standing
-        upload = upload.adopted()
+        upload = upload.adopted(self._ids)
         return upload, await self._records.get(upload.image_id)
 
     async def _work_out(self, upload: Upload) -> Commit | None:

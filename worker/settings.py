@@ -2,11 +2,12 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings
 
 
-class WorkerSettings(RenderSettings, AwsSettings):
+class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
     """Settings of `python -m worker`."""
 
     queue_url: str = Field(min_length=1, description="The SQS queue of S3's events.")

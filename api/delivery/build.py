@@ -68,6 +68,7 @@ async def build(
         aliases=named,
         records=records,
         objects=objects,
+        ids=settings.image_ids,
         max_age_seconds=settings.options_max_age,
     )
     return Delivery(
@@ -92,5 +93,6 @@ async def build(
         aliases=named,
         defaults=defaults,
         signing=settings.signing,
+        ids=settings.image_ids,
         metrics=metrics,
     )

@@ -46,6 +46,7 @@ from safelight import keys
 from safelight.aws.objects import Asset
 from safelight.errors import SafelightError
 from safelight.formats import AUTO, BY_NAME
+from safelight.image_ids import ImageIds
 from safelight.imaging.result import Sources
 from safelight.presets import Preset
 from safelight.record import Record
@@ -75,6 +76,7 @@ class Delivery:
         presets: Sequence[Preset],
         defaults: Mapping[str, Asset],
         signing: SigningKeys,
+        ids: ImageIds,
         metrics: DeliveryMetrics,
         aliases: Mapping[str, tuple[Alias, Bucket]] | None = None,
         freeform: FreeForm | None = None,
@@ -90,6 +92,7 @@ class Delivery:
         self._results = results
         self._defaults = defaults
         self._signing = signing
+        self._ids = ids
         self._metrics = metrics
         self._now = now
 
@@ -116,7 +119,7 @@ class Delivery:
                 allowed = ", ".join(alias.presets)
                 raise Refusal(Problem.INVALID_URL, f"{alias.name!r} has the presets {allowed}.")
             path = request.match_info["path"]
-            return await find_object(path, grant, alias=alias, bucket=bucket)
+            return await find_object(path, grant, alias=alias, bucket=bucket, ids=self._ids)
 
         note(request, alias=alias.name)
         preset = self.presets[name if name in alias.presets else alias.presets[0]]

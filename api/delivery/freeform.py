@@ -25,6 +25,7 @@ from safelight.dialects.request import Request
 from safelight.dialects.request import Source as Named
 from safelight.dialects.table import Dialects, read
 from safelight.formats import BY_NAME
+from safelight.image_ids import ImageIds
 from safelight.imaging.freeform import plan_options
 from safelight.imaging.result import Source, Sources, Wanted
 from safelight.presets import Preset
@@ -74,6 +75,7 @@ class FreeForm:
         aliases: Mapping[str, tuple[Alias, Bucket]],
         records: Records,
         objects: Sources,
+        ids: ImageIds,
         max_age_seconds: int,
     ) -> None:
         self.prefixes = dialects.prefixes
@@ -82,6 +84,7 @@ class FreeForm:
         self._aliases = aliases
         self._records = records
         self._objects = objects
+        self._ids = ids
         self._max_age_seconds = max_age_seconds
 
     def read(self, request: web.Request, *, now: float) -> Request:
@@ -130,7 +133,7 @@ class FreeForm:
         for alias, bucket in self._aliases.values():
             path = _path_below(alias, named)
             if path is not None:
-                return await find_object(path, grant, alias=alias, bucket=bucket)
+                return await find_object(path, grant, alias=alias, bucket=bucket, ids=self._ids)
         raise Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
 
     async def _mark(self, key: str, grant: Grant) -> Source:

@@ -10,6 +10,7 @@ from api.problems import Problem, Refusal
 from safelight import keys
 from safelight.aws.objects import Standing
 from safelight.errors import Reason
+from safelight.image_ids import ImageIds
 from safelight.imaging.result import Source, Sources, Wanted, source_of
 from safelight.presets import Preset
 from safelight.record import Record, Status, Variant
@@ -103,7 +104,9 @@ async def find_image(image_id: str, grant: Grant, *, records: Records, bucket: S
     )
 
 
-async def find_object(path: str, grant: Grant, *, alias: Alias, bucket: Bucket) -> Subject:
+async def find_object(
+    path: str, grant: Grant, *, alias: Alias, bucket: Bucket, ids: ImageIds
+) -> Subject:
     """Find an object below an alias's prefix; a tenant's key opens none of them."""
     key = alias.prefix + path
     odd = any(segment in ("", ".", "..") for segment in path.split("/")) or not path.isprintable()
@@ -113,7 +116,7 @@ async def find_object(path: str, grant: Grant, *, alias: Alias, bucket: Bucket) 
     if standing is None:
         raise Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
     return Subject(
-        image_id=keys.derived_image_id(alias.bucket, key),
+        image_id=ids.of_object(bucket=alias.bucket, key=key),
         revision=keys.revision_of(
             version_id=standing.version_id, sequencer=None, etag=standing.etag
         ),

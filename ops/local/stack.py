@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from botocore.exceptions import WaiterError
 
 from ops.local.account import Account, Principal
 from ops.local.emulator import ROOT
+from safelight.image_ids import ImageIds
 
 TEMPLATE = ROOT / "deploy" / "ecs" / "data.yaml"
 LOCAL_PARAMETERS = {
@@ -41,6 +42,12 @@ class Stack:
     """Holds DeliveryPolicy and nothing else."""
     worker: Principal
     """Holds WorkerPolicy and nothing else."""
+    id_secret: str = field(repr=False)
+
+    @property
+    def image_ids(self) -> ImageIds:
+        """The image ids that this stack's programs derive."""
+        return ImageIds(self.id_secret)
 
     def settings(self) -> dict[str, str]:
         """Write what api and worker must both be told."""
@@ -48,6 +55,7 @@ class Stack:
             "SAFELIGHT_UPLOADS_BUCKET": self.uploads_bucket,
             "SAFELIGHT_ASSETS_BUCKET": self.assets_bucket,
             "SAFELIGHT_TABLE": self.table,
+            "SAFELIGHT_ID_SECRET": self.id_secret,
         }
 
 
@@ -62,8 +70,9 @@ async def deploy(
     outputs = await create(
         account, name=name, template=template, parameters=LOCAL_PARAMETERS | (parameters or {})
     )
-    (queue_url, dead_letter_queue_url), api, delivery, worker = await asyncio.gather(
+    (queue_url, dead_letter_queue_url), id_secret, api, delivery, worker = await asyncio.gather(
         _queue_urls(account, outputs["QueueName"], outputs["DeadLetterQueueName"]),
+        _secret(account, outputs["IdSecretArn"]),
         create_principal(account, f"{name}-api", policy_arn=outputs["ApiPolicyArn"]),
         create_principal(account, f"{name}-delivery", policy_arn=outputs["DeliveryPolicyArn"]),
         create_principal(account, f"{name}-worker", policy_arn=outputs["WorkerPolicyArn"]),
@@ -79,6 +88,7 @@ async def deploy(
         api=api,
         delivery=delivery,
         worker=worker,
+        id_secret=id_secret,
     )
 
 
@@ -128,6 +138,12 @@ def _reasons(events: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(
         f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed
     )
+
+
+async def _secret(account: Account, arn: str) -> str:
+    """Read what the stack made, as ECS does for the containers."""
+    async with account.client("secretsmanager") as secrets:
+        return str((await secrets.get_secret_value(SecretId=arn))["SecretString"])
 
 
 async def _queue_urls(account: Account, *names: str) -> list[str]:

@@ -159,6 +159,10 @@ async def test_an_object_put_without_the_api_is_adopted(
                 if completion["data"].get("originalKey") == key:
                     assert completion["data"]["status"] == "completed"
                     assert completion["data"]["userId"] == "key:alice"
+                    derived = system.stack.image_ids.of_object(
+                        bucket=system.stack.uploads_bucket, key=key
+                    )
+                    assert completion["data"]["imageId"] == derived
                     return
 
 

@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
 from api.openapi import document
-from tests.support.fakes import FakePresigner, FakeRecords
+from tests.support.fakes import IDS, FakePresigner, FakeRecords
 from tests.unit.api.clients import ALICE, ALL_KEYS, MAX_UPLOAD_BYTES
 
 SCHEMA = schemathesis.openapi.from_dict(
@@ -40,6 +40,7 @@ def url() -> Iterator[str]:
         records=RECORDS,
         presigner=FakePresigner(),
         authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+        ids=IDS,
         limits=Limits(max_upload_bytes=MAX_UPLOAD_BYTES, url_seconds=900),
         registry=CollectorRegistry(),
     )

@@ -210,3 +210,29 @@ async def test_a_subscriber_hears_what_the_worker_publishes(emulator, stack, doo
         message = {"TopicArn": stack.topic_arn, "Message": json.dumps({"type": "a test"})}
         await call(doors["worker"], "sns", "publish", **message)
         assert await completions.receive() == ({"type": "a test"},)
+
+
+async def test_every_stack_makes_a_secret_of_its_own(emulator, stack):
+    outputs = await create(emulator.account, name="another-secret", parameters=LOCAL_PARAMETERS)
+    answer = await call(
+        emulator.account, "secretsmanager", "get_secret_value", SecretId=outputs["IdSecretArn"]
+    )
+    made = answer["SecretString"]
+    assert made != stack.id_secret
+    assert {len(made), len(stack.id_secret)} == {64}
+
+
+async def test_a_stack_takes_the_secret_that_it_is_given(emulator, stack):
+    kept = await call(
+        emulator.account, "secretsmanager", "create_secret", Name="kept", SecretString="k" * 64
+    )
+    given = LOCAL_PARAMETERS | {"IdSecretArn": kept["ARN"]}
+    outputs = await create(emulator.account, name="restored", parameters=given)
+    assert outputs["IdSecretArn"] == kept["ARN"]
+
+
+@pytest.mark.parametrize("who", ["api", "worker"])
+async def test_no_program_reads_the_secret_by_its_own_rights(stack, doors, who):
+    """ECS hands it over: a container that was taken over cannot ask for its former versions."""
+    refused = code_of(doors[who], "secretsmanager", "list_secrets")
+    assert await refused in DENIED

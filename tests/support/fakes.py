@@ -21,9 +21,13 @@ from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
 
+ID_SECRET = "the-secret-of-ids-in-the-tests-only"
+IDS = ImageIds(ID_SECRET)
+"""Derives the image ids of tests."""
 APPEARANCE = Appearance(
     placeholder="3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
     dominant_colour="#102030",

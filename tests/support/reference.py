@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from api.metrics import ApiMetrics, DeliveryMetrics
 from api.settings import ApiSettings
 from safelight.dialects.settings import DialectSettings
+from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.settings import AwsSettings, Settings, variable
 from safelight.telemetry import ProcessMetrics
@@ -23,6 +24,10 @@ from worker.settings import WorkerSettings
 DOCS = Path(__file__).parents[2] / "docs"
 DEPENDS = frozenset({"slots", "memory_budget_bytes", "child_memory_bytes", "spool"})
 """Settings whose default depends on the machine; their description says how."""
+
+
+class _Both(AwsSettings, IdSettings):
+    """What api and worker share."""
 
 
 def settings_table(settings: type[Settings], *, but: tuple[type[Settings], ...] = ()) -> str:
@@ -82,7 +87,7 @@ Credentials, region and endpoints come from AWS's standard chain alone; {standar
 
 ## Both
 
-{settings_table(AwsSettings)}
+{settings_table(_Both)}
 
 ## Whoever renders
 
@@ -92,11 +97,11 @@ The worker, the API in its role of delivery, and `safelight render`.
 
 ## The API
 
-{settings_table(ApiSettings, but=(AwsSettings, RenderSettings, DialectSettings))}
+{settings_table(ApiSettings, but=(_Both, RenderSettings, DialectSettings))}
 
 ## The worker
 
-{settings_table(WorkerSettings, but=(AwsSettings, RenderSettings))}
+{settings_table(WorkerSettings, but=(_Both, RenderSettings))}
 
 ## Free-form URLs
 

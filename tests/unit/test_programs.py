@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fakes import ID_SECRET
+
 ROOT = Path(__file__).parents[2]
 BOTH = {
     "SAFELIGHT_UPLOADS_BUCKET": "uploads",
     "SAFELIGHT_ASSETS_BUCKET": "assets",
     "SAFELIGHT_TABLE": "images",
+    "SAFELIGHT_ID_SECRET": ID_SECRET,
     "AWS_REGION": "eu-central-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
@@ -42,6 +45,33 @@ def test_printed_settings_hide_secrets() -> None:
     result = run("api", "--print-config", **BOTH, SAFELIGHT_API_KEYS=f"alice:{KEY_HASH}")
     assert json.loads(result.stdout)["SAFELIGHT_API_KEYS"] == "**********"
     assert KEY_HASH not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "environment"),
+    [
+        ("api", BOTH),
+        ("api", {**BOTH, "SAFELIGHT_ROLES": "delivery"}),
+        ("api", {**BOTH, "SAFELIGHT_ROLES": "uploads,delivery"}),
+        ("worker", WORKER),
+    ],
+)
+def test_a_program_needs_the_secret_of_image_ids_and_hides_it(
+    program: str, environment: dict[str, str]
+) -> None:
+    shown = run(program, "--print-config", **environment)
+    assert json.loads(shown.stdout)["SAFELIGHT_ID_SECRET"] == "**********"
+    assert ID_SECRET not in shown.stdout
+    short = "too-short-for-a-secret-of-ids-1"
+    for secret, fault in ((None, "not set"), (short, "must have at least 32 characters")):
+        changed = {**environment, "SAFELIGHT_ID_SECRET": secret, "SAFELIGHT_LOG_LEVEL": "loud"}
+        given = {name: value for name, value in changed.items() if value is not None}
+        refused = run(program, "--print-config", **given)
+        assert refused.returncode == 2
+        told = {line.partition(":")[0]: line for line in refused.stderr.splitlines()}
+        assert fault in told["SAFELIGHT_ID_SECRET"]
+        assert "SAFELIGHT_LOG_LEVEL" in told
+        assert short not in refused.stderr
 
 
 @pytest.mark.parametrize("program", ["api", "worker"])

@@ -18,6 +18,7 @@ from api.delivery.asked import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
 from api.uploads import A_DAY, PENDING_SECONDS
+from safelight.image_ids import LEAST_SECRET_LENGTH
 from safelight.keys import ASSETS_PREFIX
 from safelight.settings import variable
 from tests.support import templates
@@ -534,3 +535,26 @@ def test_every_made_thing_is_named_in_the_outputs(resources):
     for name, resource in resources.items():
         if not fnmatch.fnmatch(resource["Type"], "AWS::S*::*Policy"):
             assert f'"{name}"' in told or f'"{name}.' in told, name
+
+
+def test_the_secret_of_image_ids_is_made_once_and_kept(resources):
+    secret = resources["IdSecret"]
+    assert secret["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert secret["UpdateReplacePolicy"] == "Retain"
+    # Another text here would put a new value into the secret of every stack that is updated.
+    made = {"PasswordLength": 64, "ExcludePunctuation": True}
+    assert secret["Properties"]["GenerateSecretString"] == made
+    assert "AWS::SecretsManager::RotationSchedule" not in {
+        one["Type"] for one in resources.values()
+    }
+    assert made["PasswordLength"] >= LEAST_SECRET_LENGTH
+
+
+def test_an_existing_secret_of_image_ids_takes_the_place_of_a_new_one():
+    own = Resolved("data")
+    assert own.outputs["IdSecretArn"]["Value"] == "<IdSecret>"
+    restored = Resolved("data", IdSecretArn="arn:aws:secretsmanager:::secret:kept")
+    assert "IdSecret" not in restored.resources
+    assert restored.outputs["IdSecretArn"]["Value"] == "arn:aws:secretsmanager:::secret:kept"
+    for template in (own, restored):
+        assert template.outputs["IdSecretArn"]["Export"]["Name"] == "stack-IdSecretArn"

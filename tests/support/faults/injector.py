@@ -66,11 +66,12 @@ class Injector:
         key = key or keys.source_key(user_id="key:alice", image_id=keys.new_image_id())
         bucket = self._stack.uploads_bucket
         answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
-        owner = keys.read_source_key(key)
+        uploaded = keys.read_source_key(key)
+        ids = self._stack.image_ids
         return Source(
             bucket=bucket,
             key=key,
-            image_id=owner[1] if owner else keys.derived_image_id(bucket, key),
+            image_id=uploaded[1] if uploaded else ids.of_object(bucket=bucket, key=key),
             version_id=answer["VersionId"],
             etag=answer["ETag"].strip('"'),
             size_bytes=len(body),

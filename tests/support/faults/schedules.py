@@ -25,7 +25,7 @@ from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record
-from tests.support.fakes import APPEARANCE, FakeObjects, FakeQueue, FakeRecords, FakeTopic
+from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeQueue, FakeRecords, FakeTopic
 from tests.support.faults.injector import Source, s3_record
 from tests.support.faults.invariant import Asset, World, faults_of
 from worker.metrics import WorkerMetrics
@@ -35,7 +35,7 @@ from worker.verdict import Retry, verdict_on
 
 BUCKET = "uploads-bucket"
 VISIBILITY_SECONDS = 60
-IMAGES = tuple(keys.derived_image_id(name) for name in ("one", "two"))
+IMAGES = tuple(IDS.of_object(bucket=BUCKET, key=name) for name in ("one", "two"))
 PRESETS = (Preset(name="compressed", format="webp"), Preset(name="small", format="jpeg"))
 _NEVER = 10**6
 
@@ -297,6 +297,7 @@ class Model:
             admission=Admission(10**12),
             spool=self._spool,
             observer=Observer(self._metrics),
+            ids=IDS,
             uploads_bucket=BUCKET,
             max_bytes=1000,
         )

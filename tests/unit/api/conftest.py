@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
-from tests.support.fakes import FakePresigner, FakeRecords
+from tests.support.fakes import IDS, FakePresigner, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, MAX_UPLOAD_BYTES, Api, Start
 from tests.unit.api.issuer import OidcIssuer
 
@@ -28,6 +28,7 @@ async def start() -> AsyncIterator[Start]:
             presigner=presigner,
             authentication=authentication
             or Authentication(tokens=None, keys=ALL_KEYS, anonymous=anonymous),
+            ids=IDS,
             limits=Limits(**{"max_upload_bytes": MAX_UPLOAD_BYTES, "url_seconds": 900} | limits),
             registry=registry,
         )

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from api.apikeys import ApiKeys
+from tests.support.fakes import ID_SECRET
 
 ROOT = Path(__file__).parents[3]
 NEEDED = {
     "SAFELIGHT_UPLOADS_BUCKET": "uploads",
     "SAFELIGHT_ASSETS_BUCKET": "assets",
     "SAFELIGHT_TABLE": "images",
+    "SAFELIGHT_ID_SECRET": ID_SECRET,
     "AWS_ACCESS_KEY_ID": "x",
     "AWS_SECRET_ACCESS_KEY": "x",
     "AWS_EC2_METADATA_DISABLED": "true",

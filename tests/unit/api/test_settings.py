@@ -2,11 +2,13 @@ import pytest
 
 from api.settings import ApiSettings, is_loopback
 from safelight.settings import InvalidSettings
+from tests.support.fakes import ID_SECRET
 
 NEEDED = {
     "SAFELIGHT_UPLOADS_BUCKET": "uploads",
     "SAFELIGHT_ASSETS_BUCKET": "assets",
     "SAFELIGHT_TABLE": "images",
+    "SAFELIGHT_ID_SECRET": ID_SECRET,
 }
 KEYS = {"SAFELIGHT_API_KEYS": f"alice:{'a' * 64}"}
 ISSUER = {

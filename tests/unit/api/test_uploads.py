@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from api.bodies import parse
 from api.problems import Problem, Refusal
 from api.uploads import PENDING_SECONDS, UploadRequest
-from safelight import keys
 from safelight.errors import Misconfigured, Unavailable
 from safelight.formats import READABLE
 from safelight.record import Record, Status
+from tests.support.fakes import IDS
 from tests.unit.api.clients import ALICE, BOB, MAX_UPLOAD_BYTES, Api, wish, without
 
 
@@ -346,9 +346,15 @@ async def test_two_keys_are_refused(api: Api) -> None:
     assert problem["type"] == "/problems/invalid_idempotency_key"
 
 
+async def test_the_id_of_an_idempotency_key_is_derived_with_the_secret(api: Api) -> None:
+    _, told = await api.post(wish(), **{"Idempotency-Key": "order-1001"})
+    expected = IDS.of_request(user_id="key:alice", idempotency_key="order-1001")
+    assert told["imageId"] == expected
+
+
 async def test_an_idempotent_id_never_meets_an_adopted_one(api: Api) -> None:
     _, told = await api.post(wish(), **{"Idempotency-Key": "uploads/x"})
-    assert told["imageId"] != keys.derived_image_id("alice", "uploads/x")
+    assert told["imageId"] != IDS.of_object(bucket="key:alice", key="uploads/x")
 
 
 async def test_a_table_that_is_out_of_reach_is_temporary(api: Api) -> None:

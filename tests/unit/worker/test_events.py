@@ -11,6 +11,7 @@ from safelight import keys, users
 from safelight.demand import Demand
 from safelight.errors import Unreadable
 from safelight.presets import Preset
+from tests.support.fakes import IDS
 from worker.events import Upload, read_events
 
 BUCKET = "uploads-bucket"
@@ -72,7 +73,7 @@ def sns_body(message: str) -> str:
 
 
 def read(body: str) -> tuple[Upload, ...]:
-    events = read_events(body, bucket=BUCKET)
+    events = read_events(body, bucket=BUCKET, ids=IDS)
     assert events.faults == ()
     return events.uploads
 
@@ -107,11 +108,11 @@ def test_a_greeting_or_an_empty_list_tells_of_no_upload(body: dict) -> None:
 )
 def test_a_body_that_is_no_event_is_unreadable(body: str) -> None:
     with pytest.raises(Unreadable):
-        read_events(body, bucket=BUCKET)
+        read_events(body, bucket=BUCKET, ids=IDS)
 
 
 def test_a_bad_record_does_not_hide_the_good_one_beside_it() -> None:
-    events = read_events(s3_body({"eventVersion": "2.1"}, s3_record()), bucket=BUCKET)
+    events = read_events(s3_body({"eventVersion": "2.1"}, s3_record()), bucket=BUCKET, ids=IDS)
     assert [upload.key for upload in events.uploads] == [KEY]
     assert len(events.faults) == 1
 
@@ -130,7 +131,7 @@ def test_a_bad_record_does_not_hide_the_good_one_beside_it() -> None:
     ids=["version", "time", "no time", "bucket", "prefix", "no s3", "key is a number"],
 )
 def test_a_record_that_cannot_be_acted_on_is_a_fault(record: dict) -> None:
-    events = read_events(s3_body(record), bucket=BUCKET)
+    events = read_events(s3_body(record), bucket=BUCKET, ids=IDS)
     assert events.uploads == ()
     assert len(events.faults) == 1
 
@@ -170,7 +171,7 @@ def test_a_folder_marker_is_no_upload() -> None:
 def test_an_object_put_without_the_api_is_adopted_under_an_id_of_its_own() -> None:
     (first,) = read(eventbridge_body("uploads/key%3Aalice/holiday/beach 1.jpg"))
     (again,) = read(s3_body(s3_record(key="uploads/key%253Aalice/holiday/beach+1.jpg")))
-    assert first.image_id == again.image_id == keys.derived_image_id(BUCKET, first.key)
+    assert first.image_id == again.image_id == IDS.of_object(bucket=BUCKET, key=first.key)
     assert (first.user_id, first.filename) == ("key:alice", "beach 1.jpg")
 
 
@@ -229,16 +230,16 @@ def test_any_key_is_read_back_exactly(name: str) -> None:
 def test_no_json_makes_the_reader_fail_otherwise(document: object) -> None:
     for body in (document, {"Records": [document]}, {"source": "aws.s3", "detail": document}):
         try:
-            read_events(json.dumps(body), bucket=BUCKET)
+            read_events(json.dumps(body), bucket=BUCKET, ids=IDS)
         except Unreadable:
             continue
 
 
 def test_what_is_no_text_is_a_fault_of_its_record_alone() -> None:
     broken = json.loads(s3_body(s3_record(versionId="\ud800")))["Records"][0]
-    events = read_events(s3_body(broken, s3_record()), bucket=BUCKET)
+    events = read_events(s3_body(broken, s3_record()), bucket=BUCKET, ids=IDS)
     assert (len(events.uploads), len(events.faults)) == (1, 1)
-    events = read_events(eventbridge_body("uploads/\ud800/x.jpg"), bucket=BUCKET)
+    events = read_events(eventbridge_body("uploads/\ud800/x.jpg"), bucket=BUCKET, ids=IDS)
     assert (len(events.uploads), len(events.faults)) == (0, 1)
 
 
@@ -248,7 +249,7 @@ DEMAND = Demand(
 
 
 def test_a_demand_is_read_as_it_was_written() -> None:
-    events = read_events(DEMAND.to_json(), bucket=BUCKET)
+    events = read_events(DEMAND.to_json(), bucket=BUCKET, ids=IDS)
     assert events.demands == (DEMAND,)
     assert events.demands[0].preset.fingerprint == DEMAND.preset.fingerprint
     assert not events.uploads
@@ -259,4 +260,4 @@ def test_a_demand_that_lacks_something_is_unreadable(without: str) -> None:
     body = json.loads(DEMAND.to_json())
     del body[without]
     with pytest.raises(Unreadable):
-        read_events(json.dumps(body), bucket=BUCKET)
+        read_events(json.dumps(body), bucket=BUCKET, ids=IDS)

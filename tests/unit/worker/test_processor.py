@@ -20,7 +20,7 @@ from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
 from safelight.presets import load_presets
 from safelight.record import Record, Status
-from tests.support.fakes import APPEARANCE, FakeObjects, FakeRecords, FakeTopic
+from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeRecords, FakeTopic
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
@@ -29,6 +29,7 @@ from worker.verdict import Reach
 BUCKET = "uploads-bucket"
 PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
+OTHER = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAC"
 KEY = keys.source_key(user_id="key:alice", image_id=IMAGE)
 
 
@@ -100,6 +101,7 @@ class House:
             admission=Admission(10**9),
             spool=Spool(spool),
             observer=Observer(metrics),
+            ids=IDS,
             uploads_bucket=BUCKET,
             max_bytes=1000,
         )
@@ -301,7 +303,7 @@ async def test_a_key_that_borrows_anothers_image_id_becomes_an_image_of_its_own(
     borrowed = keys.source_key(user_id="key:mallory", image_id=IMAGE)
     await house.process(house.upload(key=borrowed))
     assert house.record == pending()
-    own = keys.derived_image_id(BUCKET, borrowed)
+    own = IDS.of_object(bucket=BUCKET, key=borrowed)
     assert house.records.records[own].user_id == "key:mallory"
 
 
@@ -354,7 +356,7 @@ async def test_a_bad_record_in_a_message_does_not_keep_the_good_one_from_complet
 async def test_one_failing_upload_of_a_message_does_not_keep_the_other_from_completing(
     house: House,
 ) -> None:
-    other = keys.source_key(user_id="key:alice", image_id=keys.derived_image_id("other"))
+    other = keys.source_key(user_id="key:alice", image_id=OTHER)
     house.objects.fail_next["fetch"] = [Unavailable("s3", "slow down")]
     with pytest.raises(Unavailable):
         await house.process(house.upload(key=other), house.upload())
@@ -372,7 +374,7 @@ async def test_a_record_that_cannot_be_read_does_not_bury_an_upload_that_is_only
 async def test_a_bug_met_by_one_upload_does_not_keep_the_other_from_completing(
     house: House,
 ) -> None:
-    other = keys.source_key(user_id="key:alice", image_id=keys.derived_image_id("other"))
+    other = keys.source_key(user_id="key:alice", image_id=OTHER)
     house.objects.fail_next["fetch"] = [RuntimeError("a bug")]
     with pytest.raises(RuntimeError):
         await house.process(house.upload(key=other), house.upload())
@@ -412,7 +414,9 @@ async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settl
     assert house.record == pending()
     await house.process(event)
     assert house.record == pending()
-    assert house.records.records[keys.derived_image_id(BUCKET, borrowed)].user_id == "key:mallory"
+    assert (
+        house.records.records[IDS.of_object(bucket=BUCKET, key=borrowed)].user_id == "key:mallory"
+    )
 
 
 AVIF = next(preset for preset in PRESETS if preset.name == "small").in_format("avif")

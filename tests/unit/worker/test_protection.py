@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from safelight.settings import InvalidSettings
+from tests.support.fakes import ID_SECRET
 from worker.protection import AGAIN_SECONDS, IDLE_SECONDS, RENEW_SECONDS, Protection
 from worker.settings import WorkerSettings
 
@@ -112,6 +113,7 @@ async def test_an_agent_that_is_not_there_stops_nothing(unused_tcp_port: int) ->
 def test_it_is_off_unless_asked_for_and_needs_ecs(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("UPLOADS_BUCKET", "ASSETS_BUCKET", "TABLE", "QUEUE_URL", "TOPIC_ARN"):
         monkeypatch.setenv(f"SAFELIGHT_{name}", "named")
+    monkeypatch.setenv("SAFELIGHT_ID_SECRET", ID_SECRET)
     monkeypatch.delenv("ECS_AGENT_URI", raising=False)
     assert WorkerSettings.load().scale_in_protection is False
     monkeypatch.setenv("SAFELIGHT_SCALE_IN_PROTECTION", "true")

@@ -41,7 +41,7 @@ from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record, Status
 from tests.support import pictures
-from tests.support.fakes import Fake, FakeDeadLetters, FakeObjects, FakeRecords
+from tests.support.fakes import IDS, Fake, FakeDeadLetters, FakeObjects, FakeRecords
 from tests.unit.api.clients import ALL_KEYS
 
 IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
@@ -173,6 +173,7 @@ async def open_gallery(
             aliases=named,
             records=records,
             objects=objects,
+            ids=IDS,
             max_age_seconds=600,
         )
         delivery = Delivery(
@@ -190,6 +191,7 @@ async def open_gallery(
             presets=presets,
             defaults={preset.name: shown for preset in presets if preset.default},
             signing=signing,
+            ids=IDS,
             aliases=named,
             metrics=metrics,
             now=now,
@@ -198,6 +200,7 @@ async def open_gallery(
             records=records,
             presigner=None,
             authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+            ids=IDS,
             limits=Limits(max_upload_bytes=1, url_seconds=900),
             registry=registry,
             delivery=delivery,

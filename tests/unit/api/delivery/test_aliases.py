@@ -11,6 +11,7 @@ from PIL import Image
 from api.delivery.aliases import Alias, InvalidAliases, faults_of_names, load_aliases
 from safelight import keys
 from tests.support import pictures
+from tests.support.fakes import IDS
 from tests.unit.api.delivery.conftest import PRESETS
 from tests.unit.api.delivery.gallery import SOURCE, Gallery
 
@@ -34,7 +35,7 @@ async def test_an_object_is_delivered_by_the_aliass_first_preset(gallery: Galler
     (key,) = gallery.objects.assets
     name = keys.read_asset_key(key)
     assert name is not None
-    assert name.image_id == keys.derived_image_id("acme", "public/team a/anna.jpg")
+    assert name.image_id == IDS.of_object(bucket="acme", key="public/team a/anna.jpg")
     assert name.preset == "small"
     assert key == keys.asset_key(
         image_id=name.image_id,

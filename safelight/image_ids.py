@@ -1,0 +1,55 @@
+"""Image ids that are derived, so that a repeat gives the same id, and from a secret, so that nobody
+else can compute one: with a public preset the id is all that keeps a picture unknown.
+"""
+
+import hmac
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, field_validator
+from ulid import ULID
+
+from safelight.settings import Settings
+
+LEAST_SECRET_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIds:
+    """Derives image ids with the deployment's secret."""
+
+    secret: str = field(repr=False)
+
+    def of_request(self, *, user_id: str, idempotency_key: str) -> str:
+        """Return the image id that a user's Idempotency-Key always gives."""
+        return self._derived("idempotency-key", user_id, idempotency_key)
+
+    def of_object(self, *, bucket: str, key: str) -> str:
+        """Return the image id of an object that was stored without an upload of ours."""
+        return self._derived("object", bucket, key)
+
+    def _derived(self, *words: str) -> str:
+        text = "\n".join(quote(word, safe="") for word in words)
+        return str(ULID.from_bytes(hmac.digest(self.secret.encode(), text.encode(), "sha256")[:16]))
+
+
+class IdSettings(Settings):
+    """What every program that derives image ids needs."""
+
+    id_secret: SecretStr = Field(
+        description="The secret that image ids are derived with, at least "
+        f"{LEAST_SECRET_LENGTH} characters, the same for api, delivery and workers. Never change "
+        "it: with another secret a repeated Idempotency-Key makes a second image.",
+    )
+
+    @field_validator("id_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < LEAST_SECRET_LENGTH:
+            raise ValueError(f"must have at least {LEAST_SECRET_LENGTH} characters")
+        return secret
+
+    @property
+    def image_ids(self) -> ImageIds:
+        """The image ids of this deployment."""
+        return ImageIds(self.id_secret.get_secret_value())
