@@ -558,3 +558,25 @@ def test_an_existing_secret_of_image_ids_takes_the_place_of_a_new_one():
     assert restored.outputs["IdSecretArn"]["Value"] == "arn:aws:secretsmanager:::secret:kept"
     for template in (own, restored):
         assert template.outputs["IdSecretArn"]["Export"]["Name"] == "stack-IdSecretArn"
+
+
+SECRET_ARN = "<import stack-data-IdSecretArn>"
+
+
+@pytest.mark.parametrize("kind", TEMPLATE_OF)
+def test_a_task_gets_the_secret_of_image_ids_as_a_secret(kind):
+    template = Resolved(TEMPLATE_OF[kind], DataStack="stack-data")
+    ours = template.properties(f"{kind}Task")["ContainerDefinitions"][0]
+    assert {"Name": "SAFELIGHT_ID_SECRET", "ValueFrom": SECRET_ARN} in ours["Secrets"]
+    assert "SAFELIGHT_ID_SECRET" not in {one["Name"] for one in ours["Environment"]}
+
+
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_only_the_execution_role_reads_the_secret_of_image_ids(name):
+    template = Resolved(name, DataStack="stack-data")
+    reading = [
+        (role, statement["Action"], statement["Resource"])
+        for role, statement in templates.statements(template.resources)
+        if any(word.startswith("secretsmanager:") for word in words(statement["Action"]))
+    ]
+    assert reading == [("ExecutionRole", "secretsmanager:GetSecretValue", SECRET_ARN)]
