@@ -267,6 +267,7 @@ KEY = {"Idempotency-Key": "order-17"}
 
 async def test_the_same_key_and_request_mean_the_same_image_with_a_fresh_url(api: Api) -> None:
     first, one = await api.post(wish(), **KEY)
+    api.a_second_later()
     second, other = await api.post(wish(), **KEY)
     assert (first.status, second.status) == (201, 201)
     assert one["imageId"] == other["imageId"]
@@ -377,6 +378,7 @@ async def test_missing_permissions_are_told_as_such_without_their_details(api: A
 async def test_outcomes_are_counted(api: Api) -> None:
     name = "safelight_uploads_presigned_total"
     await api.post(wish(), **KEY)
+    api.a_second_later()
     await api.post(wish(), **KEY)
     await api.post(wish(size=-1))
     api.records.fail_next["create"] = [RuntimeError("a bug")]
