@@ -33,11 +33,17 @@ from safelight import __version__
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
 """Buckets for anything that one picture waits for."""
 
-_SIGNED_QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']*(?:Signature|Credential)=[^\s\"']*")
+_SECRET_QUERY = re.compile(
+    r"(https?://[^\s\"'?]+)\?[^\s\"']*(?:Signature|Credential|versionId)=[^\s\"']*", re.IGNORECASE
+)
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Cut the query off every presigned URL: whoever reads a log must not be able to use one."""
+    """Cut the query off URLs that are presigned or name a version of an object.
+
+    A presigned URL in a log could be used, and a source's version id gives every asset key of its
+    image. botocore's errors of connection hold the whole URL.
+    """
     for name, value in event.items():
         event[name] = _redacted(value)
     return event
@@ -46,7 +52,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 def _redacted(value: Any) -> Any:
     match value:
         case str() if "?" in value:
-            return _SIGNED_QUERY.sub(r"\1?[redacted]", value)
+            return _SECRET_QUERY.sub(r"\1?[redacted]", value)
         case dict():
             return {name: _redacted(inner) for name, inner in value.items()}
         case list() | tuple():

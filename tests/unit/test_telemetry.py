@@ -79,3 +79,9 @@ async def test_the_loops_lag_is_measured() -> None:
         async with asyncio.timeout(10):
             while not registry.get_sample_value("safelight_event_loop_lag_seconds_count"):
                 await asyncio.sleep(0.001)
+
+
+def test_a_version_of_a_source_in_a_foreign_error_is_cut_off():
+    text = 'Could not connect to the endpoint URL: "http://s3/b/uploads/x?versionId=3%2FL4kq"'
+    line = redact(None, "info", {"error": text})["error"]
+    assert line == 'Could not connect to the endpoint URL: "http://s3/b/uploads/x?[redacted]"'
