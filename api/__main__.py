@@ -75,7 +75,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
         delivery = await _delivery(settings, declared, aws, stack, registry)
         app = make_app(
             records=await aws.records(),
-            presigner=await aws.presigner() if UPLOADS in settings.roles else None,
+            presigner=await aws.presigner() if UPLOADS in settings.api_roles else None,
             authentication=await stack.enter_async_context(make_authentication(settings)),
             ids=settings.image_ids,
             limits=Limits(
@@ -97,7 +97,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
 
 def _declared(settings: ApiSettings) -> Declared:
     """Read what delivery is to serve, if that is this process's role."""
-    if DELIVERY not in settings.roles:
+    if DELIVERY not in settings.api_roles:
         return (), {}
     presets = load_presets(settings.presets)
     names = [preset.name for preset in presets]
@@ -114,7 +114,7 @@ async def _delivery(
     registry: CollectorRegistry,
 ) -> Delivery | None:
     """Build what shows pictures, with its own render children, if that is this process's role."""
-    if DELIVERY not in settings.roles:
+    if DELIVERY not in settings.api_roles:
         return None
     from api.delivery.build import build  # noqa: PLC0415 - it says why
 

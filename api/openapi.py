@@ -15,7 +15,7 @@ from api.delivery.answers import Waiting
 from api.images import Image
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.uploads import UploadIssued, UploadRequest
-from safelight import __version__
+from safelight import __version__, keys
 
 Schema = dict[str, Any]
 
@@ -82,7 +82,7 @@ _BODY = (
     Problem.UNSUPPORTED_MEDIA_TYPE,
     Problem.INVALID_REQUEST,
 )
-_IMAGE_ID = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+_IMAGE_ID = {"type": "string", "pattern": keys.IMAGE_ID}
 _PARAMETERS: Mapping[str, Schema] = {
     "imageId": _IMAGE_ID,
     "preset": {"type": "string"},

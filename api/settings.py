@@ -50,9 +50,9 @@ class DeliverySettings(RenderSettings, DialectSettings):
         ge=1,
         description="Renders that URLs signed by one key may cause in a minute, in one process.",
     )
-    queue_url: str | None = Field(
+    renders_queue_url: str | None = Field(
         default=None,
-        description="The workers' queue: costly AVIFs are left to them, and the first viewers get "
+        description="RendersQueue: costly AVIFs are left to its workers, and the first viewers get "
         "another format. Without it viewers wait.",
     )
     avif_wait_pixels: int = Field(
@@ -92,7 +92,7 @@ class DeliverySettings(RenderSettings, DialectSettings):
 class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     """Settings of `python -m api`."""
 
-    roles: CommaSeparated = Field(
+    api_roles: CommaSeparated = Field(
         default=(UPLOADS,),
         description="What this process serves: `uploads` (upload URLs and images), `delivery` "
         "(pictures), or both, separated by commas.",
@@ -142,14 +142,14 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         "none by default.",
     )
 
-    @field_validator("oidc_audience", "cors_origins", "roles", mode="before")
+    @field_validator("oidc_audience", "cors_origins", "api_roles", mode="before")
     @classmethod
     def _split(cls, text: object) -> object:
         if not isinstance(text, str):
             return text
         return tuple(word.strip() for word in text.split(",") if word.strip())
 
-    @field_validator("roles")
+    @field_validator("api_roles")
     @classmethod
     def _known_roles(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
         if not roles or not set(roles) <= set(ROLES):
@@ -204,7 +204,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     def _safe(cls, host: str, info: ValidationInfo) -> str:
         # A setting that is itself at fault is missing from the data, and was meant to be set.
         # Delivery knows who may have what by its URLs.
-        only_delivers = set(info.data.get("roles", ())) == {DELIVERY}
+        only_delivers = set(info.data.get("api_roles", ())) == {DELIVERY}
         authenticated = any(info.data.get(name, True) for name in ("oidc_issuer", "api_keys"))
         if is_loopback(host) or only_delivers or authenticated:
             return host

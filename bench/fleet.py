@@ -159,7 +159,7 @@ class Fleet:
         for batch in _batches(events, BATCH_SIZE):
             told |= dict.fromkeys(batch, time.time())
             await self._sqs.send_message_batch(
-                QueueUrl=self._system.stack.queue_url,
+                QueueUrl=self._system.stack.uploads_queue_url,
                 Entries=[
                     {"Id": str(number), "MessageBody": events[image_id]}
                     for number, image_id in enumerate(batch)
@@ -170,7 +170,7 @@ class Fleet:
     async def _holds_messages(self) -> bool:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = await self._sqs.get_queue_attributes(
-            QueueUrl=self._system.stack.queue_url, AttributeNames=names
+            QueueUrl=self._system.stack.uploads_queue_url, AttributeNames=names
         )
         return any(int(answer["Attributes"][name]) for name in names)
 
@@ -209,7 +209,7 @@ async def open_fleet(sources: Sequence[Path], *, workers: int, slots: int) -> As
         system.account.client("sqs") as sqs,
     ):
         await _upload(s3, system.stack.uploads_bucket, sources)
-        events = await _take_events(sqs, system.stack.queue_url, len(sources))
+        events = await _take_events(sqs, system.stack.uploads_queue_url, len(sources))
         await asyncio.gather(*(system.start_worker() for _ in range(workers)))
         yield Fleet(system, sqs, events)
 

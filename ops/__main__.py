@@ -124,15 +124,20 @@ def render(
 @app.command()
 def redrive(
     reason: Annotated[
-        str | None, typer.Argument(help="Send those of this reason back; `all` for every one.")
+        str | None, typer.Argument(help="Send letters of this reason back; `all` for every one.")
     ] = None,
     rate: Annotated[float, typer.Option(help="At most so many a second.", min=0.1)] = 10,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; change nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell why messages are dead letters, and give them another chance.
+    """List dead letters by reason, and send them back.
 
-    Reads SAFELIGHT_QUEUE_URL, SAFELIGHT_DEAD_LETTER_QUEUE_URL and the other settings of a worker.
+    All go to RendersQueue. An event of S3 goes as the key of its source, and
+    a worker settles what S3 has there. Reads SAFELIGHT_RENDERS_QUEUE_URL,
+    SAFELIGHT_DEAD_LETTER_QUEUE_URL and SAFELIGHT_UPLOADS_BUCKET; needs the
+    permissions of OperatorPolicy.
     """
     from ops.redrive import redrive  # noqa: PLC0415 - --help must be instant
     from safelight.errors import SafelightError  # noqa: PLC0415 - as above

@@ -58,9 +58,9 @@ async def demo(photos: Path, out: Path | None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print("Starting the embedded AWS, the stack, api and worker", highlight=False)
+    console.print("Starting the embedded AWS, the stack, api and workers", highlight=False)
     started = time.perf_counter()
-    async with LocalSystem() as system:
+    async with LocalSystem(renders=True) as system:
         seconds = time.perf_counter() - started
         console.print(f"Up after {seconds:.1f} s; uploading to {system.api_url}", highlight=False)
         outcomes = await _run(system, pictures, out, console)

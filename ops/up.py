@@ -18,8 +18,8 @@ async def up() -> None:
 
     Raises `ChildDied` as soon as any of its processes ends.
     """
-    print("Starting the embedded AWS, the stack, api and worker")
-    async with LocalSystem(delivers=True) as system:
+    print("Starting the embedded AWS, the stack, api, delivery and two workers")
+    async with LocalSystem(renders=True, delivers=True) as system:
         print(describe(system), flush=True)
         with suppress(asyncio.CancelledError):  # the way it is meant to end
             await system.while_up(asyncio.Event().wait())
@@ -28,18 +28,21 @@ async def up() -> None:
 
 def describe(system: LocalSystem) -> str:
     """Say where everything is and how to use it."""
-    stack, worker = system.stack, next(iter(system.worker_urls.values()))
+    stack = system.stack
+    worker, renders = (system.worker_urls[one] for one in system.workers)
     root = system.emulator.root
     sample = Path(SAMPLE).relative_to(ROOT)
     return f"""
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
-worker        {worker}   (/metrics, /healthz)
+worker        {worker}   (uploads: /metrics, /healthz)
+renders       {renders}   (renders: /metrics, /healthz)
 AWS           {system.emulator.endpoint_url}
   as root     AWS_ACCESS_KEY_ID={root.access_key_id} AWS_SECRET_ACCESS_KEY={root.secret_access_key}
 uploads       s3://{stack.uploads_bucket}
 assets        s3://{stack.assets_bucket}
-queue         {stack.queue_url}
+queues        {stack.uploads_queue_url}   (S3's events)
+              {stack.renders_queue_url}   (renders)
 dead letters  {stack.dead_letter_queue_url}
 topic         {stack.topic_arn}
 table         {stack.table}

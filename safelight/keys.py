@@ -24,7 +24,10 @@ UPLOADS_PREFIX = "uploads/"
 ASSETS_PREFIX = "images/"
 SEQUENCER_WIDTH = 40
 
-_IMAGE_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,32}")
+IMAGE_ID = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+"""The form of an image id, as JSON Schema writes patterns."""
+_IMAGE_ID = re.compile(IMAGE_ID)
 _ASSET_KEY = re.compile(
     rf"{ASSETS_PREFIX}[0-9a-f]{{2}}/(?P<image_id>[^/]+)/(?P<secret>[0-9a-f]{{32}})"
     r"/(?P<preset>[a-z][a-z0-9_-]*)-(?P<fingerprint>[0-9a-f]{12}(?:[0-9a-f]{12})?)"
@@ -148,6 +151,13 @@ def padded_sequencer(sequencer: str | None) -> str:
     """Write a sequencer so that later ones compare greater as text.
 
     S3 documents it as hexadecimal, ordered after padding the shorter one on the right with zeros.
-    An event without one is older than any with one.
+    An event without one is older than any with one, and so is an event whose sequencer has another
+    form: text that sorts after every hexadecimal number would freeze its image for good.
     """
-    return (sequencer or "").upper().ljust(SEQUENCER_WIDTH, "0")
+    known = sequencer if sequencer and _SEQUENCER.fullmatch(sequencer) else ""
+    return known.upper().ljust(SEQUENCER_WIDTH, "0")
+
+
+def next_sequencer(sequencer: str) -> str:
+    """Return the least padded sequencer that is greater: less than any that S3 gives later."""
+    return f"{int(sequencer, 16) + 1:0{SEQUENCER_WIDTH}X}"

@@ -77,7 +77,7 @@ def tracing(
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
     except ImportError as error:
-        detail = f'SAFELIGHT_TRACING needs what requirements/otel.txt lists: {error}'
+        detail = f"SAFELIGHT_TRACING needs what requirements/otel.txt lists: {error}"
         raise Misconfigured("tracing", detail) from error
     resource = Resource.create(
         {"service.name": f"safelight-{service}", "service.version": __version__}

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -11,11 +12,12 @@ import structlog
 import uvloop
 
 from safelight import __version__
-from safelight.aws.queue import Queue
+from safelight.aws.queue import Message, Queue
 from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, SafelightError
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
+from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
@@ -24,23 +26,32 @@ from safelight.tracing import Spans, tracing
 from worker.admin import Health, make_admin_app, serve
 from worker.breaker import Breaker
 from worker.consumer import Consumer
+from worker.demands import Demands
 from worker.depth import watch_depth
 from worker.disposal import Disposal
 from worker.handler import Handler
+from worker.ingest import Ingests
 from worker.lease import Leases
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
 from worker.protection import Protection
+from worker.renders import Renders
 from worker.settings import WorkerSettings
+from worker.verdict import Reach
 
 log = structlog.get_logger()
+
+Process = Callable[[Message], Awaitable[Reach]]
 
 
 def main() -> int:
     """Run a worker: 0 once drained, 1 when it cannot start, 2 when it is set up wrongly."""
     parser = argparse.ArgumentParser(
-        prog="python -m worker", description="Renders what the queue tells of."
+        prog="python -m worker",
+        description="Work on the messages of one SQS queue. In the role `uploads`: render the "
+        "variants of uploads, store and record them, publish completions. In the role `renders`: "
+        "render what delivery asks for, and settle sources by key. Settings: docs/settings.md.",
     )
     parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
     parser.add_argument("--version", action="version", version=__version__)
@@ -79,16 +90,21 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
                 on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
             )
         )
-        log.info("started", slots=settings.slots, webp_encoder=pool.webp_encoder)
+        log.info(
+            "started",
+            role=settings.worker_role,
+            slots=settings.slots,
+            webp_encoder=pool.webp_encoder,
+        )
         # After the children's server, which must not inherit its thread.
         spans = stack.enter_context(tracing(wanted=settings.tracing, service="worker"))
         spool = stack.enter_context(Spool(settings.spool))
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
-        processor = await build_processor(settings, presets, aws, pool, spool, metrics, spans)
+        process = await build_process(settings, presets, aws, pool, spool, metrics, spans)
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
         url = settings.dead_letter_queue_url
         dead_letters = await aws.queue(url) if url else None
-        consumer = build_consumer(settings, queue, dead_letters, processor, metrics)
+        consumer = build_consumer(settings, queue, dead_letters, process, metrics)
         health = Health(pool, metrics, max_seconds=settings.max_seconds)
         app = make_admin_app(registry=registry, health=health, consumer=consumer)
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
@@ -105,7 +121,7 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
     log.info("drained")
 
 
-async def build_processor(
+async def build_process(
     settings: WorkerSettings,
     presets: tuple[Preset, ...],
     aws: Aws,
@@ -113,38 +129,59 @@ async def build_processor(
     spool: Spool,
     metrics: WorkerMetrics,
     spans: Spans,
-) -> Processor:
-    """Put a processor and its collaborators together."""
+) -> Process:
+    """Put together what the role does with a message."""
     admission = Admission(settings.memory_budget_bytes, wait=metrics.stages.labels("admit"))
     metrics.memory_budget.set(admission.budget_bytes)
     metrics.memory_admitted.set_function(lambda: admission.admitted_bytes)
-    return Processor(
-        objects=await aws.objects(),
-        records=await aws.records(),
+    observer = Observer(metrics, spans=spans)
+    objects, records = await aws.objects(), await aws.records()
+    processor = Processor(
+        objects=objects,
+        records=records,
         topic=await aws.topic(settings.topic_arn),
         renderer=pool,
         presets=presets,
         admission=admission,
         spool=spool,
-        observer=Observer(metrics, spans=spans),
+        observer=observer,
         ids=settings.image_ids,
         uploads_bucket=settings.uploads_bucket,
         max_bytes=settings.max_bytes,
     )
+    if settings.worker_role == "uploads":
+        return processor.process
+    maker = Maker(
+        assets=objects,
+        renderer=pool,
+        admission=admission,
+        spool=spool,
+        max_source_bytes=settings.max_bytes,
+    )
+    return Renders(
+        demands=Demands(records=records, sources=objects, maker=maker, observer=observer),
+        ingests=Ingests(
+            sources=objects,
+            settlement=processor,
+            observer=observer,
+            ids=settings.image_ids,
+            uploads_bucket=settings.uploads_bucket,
+        ),
+    ).process
 
 
 def build_consumer(
     settings: WorkerSettings,
     queue: Queue,
     dead_letters: Queue | None,
-    processor: Processor,
+    process: Process,
     metrics: WorkerMetrics,
 ) -> Consumer:
-    """Put the loop together that feeds the processor."""
+    """Put together the loop that feeds the role."""
     capacity = settings.slots + settings.prefetch
     breaker = Breaker(metrics)
     handler = Handler(
-        process=processor.process,
+        process=process,
         slots=settings.slots,
         breaker=breaker,
         disposal=Disposal(

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from safelight.demand import Demand
 from safelight.errors import Rejection, Superseded
 from safelight.imaging.result import Maker, Sources, Wanted, source_of
+from safelight.queued import Demand
 from safelight.record import Record, Status
 from worker.observer import Observer
 from worker.verdict import Reach

@@ -78,6 +78,9 @@ class Disposal:
             case Retry(after_seconds, cause):
                 await self._send(self._releases, message, after_seconds)
                 self._metrics.messages_released.labels(cause).inc()
+            case DeadLetter(cause) if self._dead_letters is None:
+                # Come back at once, until the queue's redrive policy moves it.
+                await self.carry_out(Retry(0, cause), message, facts=facts)
             case DeadLetter(cause) if await self._bury(message, cause, facts):
                 self._metrics.messages_buried.labels(cause).inc()
                 await self._send(self._deletes, message, None)

@@ -1,7 +1,7 @@
-"""Reads what a message's body tells of: uploads, whatever envelope they came in.
+"""Reads S3's events out of a message's body, whatever envelope they came in.
 
-Each form of body is one row of the table at the end: how to tell it, and how to read one event of
-it. What was read is checked and turned into an upload in one common step.
+Each form of body is one row of the table at the end: how to recognise it, and how to read one event
+of it. What was read is checked and turned into an upload in one common step.
 """
 
 import json
@@ -12,9 +12,10 @@ from typing import Any, Self
 from urllib.parse import unquote_plus
 
 from safelight import keys
-from safelight.demand import Demand
-from safelight.errors import Unreadable
+from safelight.errors import Unreadable, WrongQueue
 from safelight.image_ids import ImageIds
+from safelight.queued import is_ours
+from safelight.record import Record
 
 _CREATED = ("ObjectCreated:", "Object Created")
 _REMOVED = ("ObjectRemoved:", "LifecycleExpiration:", "Object Deleted")
@@ -54,6 +55,30 @@ class Upload:
         """The key's last part: the name of an adopted object."""
         return self.key.rpartition("/")[2]
 
+    def of_version(
+        self, *, version_id: str | None, etag: str, size_bytes: int, happened_at: float
+    ) -> Self:
+        """Say which version of the source it is."""
+        return replace(
+            self,
+            version_id=version_id,
+            etag=etag,
+            size_bytes=size_bytes,
+            happened_at=happened_at,
+        )
+
+    def following(self, standing: Record | None) -> Self:
+        """Give it a place in the order of revisions, where no event gave it one.
+
+        It takes the place of the revision that is settled if it is that revision, else the next.
+        """
+        if standing is None or standing.sequencer is None:
+            return self
+        same = replace(self, sequencer=standing.sequencer)
+        if same.revision == standing.revision:
+            return same
+        return replace(self, sequencer=keys.next_sequencer(standing.sequencer))
+
     def adopted(self, ids: ImageIds) -> Self:
         """Give it the image id that is derived from its bucket and key."""
         return replace(self, image_id=ids.of_object(bucket=self.bucket, key=self.key))
@@ -61,10 +86,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """What one message tells: uploads, demands, and faults of records that tell nothing we know."""
+    """The uploads of one message, and the faults of its records that cannot be read."""
 
     uploads: tuple[Upload, ...] = ()
-    demands: tuple[Demand, ...] = ()
     faults: tuple[Unreadable, ...] = ()
 
 
@@ -83,10 +107,13 @@ class _RawEvent:
 
 
 def read_events(body: str, *, bucket: str, ids: ImageIds) -> Events:
-    """Read a message's body; `Unreadable` if it is no event, faults for single records."""
-    document = _unwrapped(_parsed(body))
-    if (demand := Demand.read(document)) is not None:
-        return Events(demands=(demand,))
+    """Read a message's body; faults are for single records.
+
+    Raises `WrongQueue` if it is a message of ours, `Unreadable` if it is no event at all.
+    """
+    document = _unwrapped(parsed(body))
+    if is_ours(document):
+        raise WrongQueue(f"{document['type']} is not a message for the role uploads")
     raw_events, faults = _split(document)
     uploads = []
     for raw in raw_events:
@@ -102,7 +129,31 @@ def read_events(body: str, *, bucket: str, ids: ImageIds) -> Events:
     return Events(uploads=tuple(uploads), faults=tuple(faults))
 
 
-def _parsed(body: str) -> Mapping[str, Any]:
+def source_keys(body: str, *, bucket: str) -> tuple[tuple[str, ...], tuple[Unreadable, ...]]:
+    """Return the keys of the sources that a message's events created, each once, and the faults.
+
+    Raises `Unreadable` if the message is no event at all.
+    """
+    raw_events, faults = _split(_unwrapped(parsed(body)))
+    found: dict[str, None] = {}
+    for raw in raw_events:
+        try:
+            _check(raw, bucket)
+        except Unreadable as fault:
+            faults.append(fault)
+        else:
+            if _one_of(raw.name, _CREATED) and not raw.key.endswith("/"):
+                found[raw.key] = None
+    return tuple(found), tuple(faults)
+
+
+def is_event(document: Mapping[str, Any]) -> bool:
+    """Return whether a body is one of S3's events, as far as its outside shows."""
+    return any(form.singles(_unwrapped(document)) is not None for form in _FORMS)
+
+
+def parsed(body: str) -> Mapping[str, Any]:
+    """Read a message's body as a JSON object, or raise `Unreadable`."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -115,7 +166,7 @@ def _parsed(body: str) -> Mapping[str, Any]:
 def _unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Take SNS's wrapping off; with raw delivery there is none."""
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
-        return _parsed(document["Message"])
+        return parsed(document["Message"])
     return document
 
 
@@ -141,16 +192,13 @@ def _read_upload(raw: _RawEvent, bucket: str, ids: ImageIds) -> Upload | None:
     removed = _one_of(raw.name, _REMOVED)
     if not removed and not _one_of(raw.name, _CREATED):
         return None
-    if raw.bucket != bucket or not raw.key.startswith(keys.UPLOADS_PREFIX):
-        raise Unreadable(f"the event is of {raw.bucket}/{raw.key}, not of this bucket's uploads")
+    _check(raw, bucket)
     if raw.key.endswith("/"):
         return None
-    uploaded = keys.read_source_key(raw.key)
-    return Upload(
+    return upload_of(
         bucket=raw.bucket,
         key=raw.key,
-        user_id=keys.owner_of(raw.key),
-        image_id=uploaded[1] if uploaded else ids.of_object(bucket=raw.bucket, key=raw.key),
+        ids=ids,
         version_id=_text(raw.version_id),
         etag=_text(raw.etag),
         sequencer=keys.padded_sequencer(_text(raw.sequencer)),
@@ -158,6 +206,40 @@ def _read_upload(raw: _RawEvent, bucket: str, ids: ImageIds) -> Upload | None:
         happened_at=_seconds(raw.time),
         removed=removed,
     )
+
+
+def upload_of(
+    *,
+    bucket: str,
+    key: str,
+    ids: ImageIds,
+    version_id: str | None,
+    etag: str | None,
+    sequencer: str,
+    size_bytes: int | None,
+    happened_at: float,
+    removed: bool = False,
+) -> Upload:
+    """Return the upload of a source; its key says whose it is and of which image."""
+    uploaded = keys.read_source_key(key)
+    return Upload(
+        bucket=bucket,
+        key=key,
+        user_id=keys.owner_of(key),
+        image_id=uploaded[1] if uploaded else ids.of_object(bucket=bucket, key=key),
+        version_id=version_id,
+        etag=etag,
+        sequencer=sequencer,
+        size_bytes=size_bytes,
+        happened_at=happened_at,
+        removed=removed,
+    )
+
+
+def _check(raw: _RawEvent, bucket: str) -> None:
+    if raw.bucket != bucket or not raw.key.startswith(keys.UPLOADS_PREFIX):
+        place = f"{raw.bucket}/{raw.key}"
+        raise Unreadable(f"the event is of {place[:80]!r}, not of this bucket's uploads")
 
 
 def _one_of(name: Any, prefixes: tuple[str, ...]) -> bool:

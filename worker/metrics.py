@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from safelight.errors import Reason
 from safelight.telemetry import SECONDS
 
+MISFORTUNES = ("misconfigured", "unavailable", "unknown", "unreadable", "wrong_queue")
+"""Causes for which messages are sent to the dead-letter queue."""
 _WORK = (0.025, 0.1, 0.5, 1, 2.5, 10)
 _WAITS = (1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _BYTES = tuple(4096 * 8**power for power in range(6))
@@ -36,6 +38,7 @@ class WorkerMetrics:
         self.demands = counter(
             "demands_total", "Variants rendered for viewers, by what came of them.", "outcome"
         )
+        self.ingests = counter("ingests_total", "Sources settled by key, by outcome.", "outcome")
         self.rejections = counter("image_rejections_total", "Sources rejected.", "reason")
         self.end_to_end = histogram(
             "image_end_to_end_seconds", "From the event's time to settled.", buckets=_WAITS
@@ -121,7 +124,7 @@ class WorkerMetrics:
     def _begin_at_zero(self) -> None:
         """Show rare series that alerts rest on: Prometheus cannot see a first rise from nothing."""
         for counter, values in (
-            (self.messages_buried, ("misconfigured", "unavailable", "unknown", "unreadable")),
+            (self.messages_buried, MISFORTUNES),
             (self.child_exits, ("signal", "memory", "deadline")),
             (self.rejections, RENDERING_BROKE),
             (self.commits, ("written",)),

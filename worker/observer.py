@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from structlog.contextvars import bind_contextvars, get_contextvars, unbind_contextvars
 
 from safelight.aws.records import Commit
-from safelight.demand import Demand
 from safelight.imaging.render import Rendering
+from safelight.queued import Demand, Ingest
 from safelight.record import COMPRESSED, Record, Status
 from safelight.tracing import OFF, Spans
 from worker.events import Upload
@@ -87,6 +87,11 @@ class Observer:
         bind_contextvars(
             image_id=demand.image_id, preset=demand.preset.name, outcome=f"demand_{outcome}"
         )
+
+    def ingested(self, ingest: Ingest, outcome: str) -> None:
+        """Count an ingest, and name its key in the log."""
+        self._metrics.ingests.labels(outcome).inc()
+        bind_contextvars(key=ingest.key, ingest=outcome)
 
     def _measure(self, record: Record) -> None:
         size, pixels = record.original_size or 0, (record.width or 0) * (record.height or 0)

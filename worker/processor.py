@@ -1,4 +1,4 @@
-"""The way of a message: this page tells it.
+"""The way of an upload: this page tells it.
 
 There is no lock, no "processing" row and no outbox table, because every step is harmless to repeat:
 assets have immutable keys, the commit is one conditional write, and the message itself is the
@@ -20,11 +20,10 @@ from safelight.image_ids import ImageIds
 from safelight.imaging.admission import Admission
 from safelight.imaging.plan import plan
 from safelight.imaging.render import Rendering
-from safelight.imaging.result import Maker, Renderer
+from safelight.imaging.result import Renderer
 from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 from safelight.record import Record, Variant
-from worker.demands import Demands
 from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
@@ -56,6 +55,10 @@ class Records(Protocol):
         """Settle an upload, unless this revision or a newer one is settled already."""
         ...
 
+    async def advance(self, record: Record, *, sequencer: str) -> None:
+        """Give a settled revision a later sequencer."""
+        ...
+
 
 class Topic(Protocol):
     """Who is told that an image is settled."""
@@ -66,7 +69,10 @@ class Topic(Protocol):
 
 
 class Processor:
-    """Settles what messages tell of. Its collaborators are all it knows of the world."""
+    """Settles the uploads of S3's events, and so is the role uploads.
+
+    Its collaborators are all it knows of the world.
+    """
 
     def __init__(
         self,
@@ -94,43 +100,37 @@ class Processor:
         self._ids = ids
         self._uploads_bucket = uploads_bucket
         self._max_bytes = max_bytes
-        maker = Maker(
-            assets=objects,
-            renderer=renderer,
-            admission=admission,
-            spool=spool,
-            max_source_bytes=max_bytes,
-        )
-        self._demands = Demands(records=records, sources=objects, maker=maker, observer=observer)
 
     async def process(self, message: Message) -> Reach:
-        """Settle every upload that a message tells of; then raise what kept one from it, if any.
+        """Settle every upload of a message; then raise what kept one from it, if anything did.
 
-        Tells how far the one went that went farthest.
+        Returns how far the upload got that got farthest.
         """
         events = read_events(message.body, bucket=self._uploads_bucket, ids=self._ids)
         failures: list[Exception] = list(events.faults)
         reach = Reach.NOWHERE
         for upload in events.uploads:
             try:
-                reach = max(reach, await self._settle(upload))
+                reach = max(reach, await self._process(upload))
             except Exception as error:  # noqa: BLE001 - raised below, after the others' turn
                 failures.append(error)
-        for demand in events.demands:
-            reach = max(reach, await self._demands.meet(demand))
         if failures:
             raise most_hopeful(failures)
         return reach
 
-    async def _settle(self, upload: Upload) -> Reach:
-        """Bring one upload to its end; where that was reached before, only publish it again."""
+    async def _process(self, upload: Upload) -> Reach:
         if upload.removed:
             self._observer.removed()
             return Reach.NOWHERE
-        upload, standing = await self._identify(upload)
+        return await self.settle(*await self.identify(upload))
+
+    async def settle(self, upload: Upload, standing: Record | None) -> Reach:
+        """Settle an upload whose record was read; if it is settled already, only publish again."""
         self._observer.began(upload)
         commit = settled_before(upload, standing) or await self._work_out(upload)
         self._observer.settled(upload, commit)
+        if commit and commit.result == "repeated" and _is_later(upload, commit.record):
+            await self._records.advance(commit.record, sequencer=upload.sequencer)
         if commit is None or commit.result == "superseded":
             return Reach.NOWHERE
         with self._observer.stage("publish"):
@@ -138,8 +138,11 @@ class Processor:
         self._observer.published(commit.record)
         return Reach.TOLD
 
-    async def _identify(self, upload: Upload) -> tuple[Upload, Record | None]:
-        """Find the image that an upload is of. A key that borrows another image's id is adopted."""
+    async def identify(self, upload: Upload) -> tuple[Upload, Record | None]:
+        """Find the image of an upload and read its record, if it has one.
+
+        A key that borrows another image's id is adopted.
+        """
         standing = await self._records.get(upload.image_id)
         if standing is None or standing.original_key == upload.key:
             return upload, standing
@@ -202,3 +205,8 @@ class Processor:
             if outcome is not None:
                 raise outcome
         return variants
+
+
+def _is_later(upload: Upload, record: Record) -> bool:
+    """Return whether a revision was settled by its key, before its own event said its place."""
+    return record.sequencer is not None and record.sequencer < upload.sequencer

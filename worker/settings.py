@@ -1,5 +1,7 @@
 """What a worker is told by its environment. Every setting is declared here, with its meaning."""
 
+from typing import Literal
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from safelight.image_ids import IdSettings
@@ -10,7 +12,16 @@ from safelight.settings import AwsSettings
 class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
     """Settings of `python -m worker`."""
 
-    queue_url: str = Field(min_length=1, description="The SQS queue of S3's events.")
+    worker_role: Literal["uploads", "renders"] = Field(
+        default="uploads",
+        description="What this worker does: `uploads` settles uploads as S3's events say, "
+        "`renders` renders what delivery asks for and settles sources by key.",
+    )
+    queue_url: str = Field(
+        min_length=1,
+        description="The role's own SQS queue: UploadsQueue, which only S3 sends to, or "
+        "RendersQueue. A message that is not for the role becomes a dead letter.",
+    )
     dead_letter_queue_url: str | None = Field(
         default=None,
         description="The dead-letter queue. If it is named it is measured, and a message on its "

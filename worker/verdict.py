@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from safelight.errors import Misconfigured, Unavailable, Unreadable
+from safelight.errors import Misconfigured, Unavailable, Unreadable, WrongQueue
 
 UNKNOWN_RETRY_SECONDS = 30
 FIRST_RETRY_SECONDS = 5
 LONGEST_RETRY_SECONDS = 900
 
-Cause = Literal["misconfigured", "unavailable", "unknown", "unreadable", "drained", "not_buried"]
+Cause = Literal[
+    "misconfigured", "unavailable", "unknown", "unreadable", "wrong_queue", "drained", "not_buried"
+]
 """Why a message was not settled: a closed list, for metrics and dead letters."""
 
 
@@ -36,7 +38,7 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """No attempt is left: move it to the dead-letter queue, with the cause on it."""
+    """Trying again is useless: move it to the dead-letter queue, with the cause on it."""
 
     cause: Cause
 
@@ -62,7 +64,8 @@ NOT_BURIED = Retry(UNKNOWN_RETRY_SECONDS, "not_buried")
 def verdict_on(error: Exception, *, receive_count: int, last_chance: bool = False) -> Verdict:
     """Decide what becomes of a message whose processing raised this error.
 
-    On its last chance it is buried: the queue's redrive policy would do that too, but silently.
+    A message that cannot be read, or is not of its queue's kind, goes to the dead-letter queue at
+    once. So does any other on its last chance: the queue's redrive policy would move it silently.
     """
     cause = cause_of(error)
     if last_chance:
@@ -73,7 +76,7 @@ def verdict_on(error: Exception, *, receive_count: int, last_chance: bool = Fals
         case "unknown":
             return Retry(growing_seconds(receive_count, first=UNKNOWN_RETRY_SECONDS), cause)
         case _:
-            return Retry(0, cause)
+            return DeadLetter(cause)
 
 
 def cause_of(error: Exception) -> Cause:
@@ -83,13 +86,17 @@ def cause_of(error: Exception) -> Cause:
             return "misconfigured"
         case Unavailable():
             return "unavailable"
+        case WrongQueue():
+            return "wrong_queue"
         case Unreadable():
             return "unreadable"
         case _:
             return "unknown"
 
 
-_BY_HOPE: tuple[Cause, ...] = ("misconfigured", "unavailable", "unknown", "unreadable")
+_BY_HOPE: tuple[Cause, ...] = (
+    "misconfigured", "unavailable", "unknown", "unreadable", "wrong_queue",
+)  # fmt: skip
 
 
 def most_hopeful(errors: Sequence[Exception]) -> Exception:

@@ -52,7 +52,7 @@ async def build(
         max_source_bytes=settings.max_bytes,
         max_result_bytes=settings.max_result_bytes,
     )
-    queue = await aws.queue(settings.queue_url) if settings.queue_url else None
+    queue = await aws.queue(settings.renders_queue_url) if settings.renders_queue_url else None
     buckets = {
         name: await aws.sources(
             alias.bucket, role_arn=alias.role_arn, external_id=alias.external_id

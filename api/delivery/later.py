@@ -8,9 +8,9 @@ from typing import Protocol
 import structlog
 
 from api.delivery.subjects import Subject
-from safelight.demand import Demand
 from safelight.errors import SafelightError
 from safelight.presets import Preset
+from safelight.queued import Demand
 
 log = structlog.get_logger()
 

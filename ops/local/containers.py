@@ -11,6 +11,7 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -19,16 +20,34 @@ from ops.local.account import Account, Principal
 from ops.local.stack import Stack, deploy
 
 NAME = "safelight-compose"
+PROGRAMS = ("api", "delivery", "worker", "renders", "operator")
 
 
-def written(stack: Stack, principal: Principal, endpoint_url: str) -> str:
-    """Write what one program must be told, a line a variable."""
+def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
+    """Return who each program is, and its settings beside those that all need."""
+    return {
+        "api": (stack.api, {}),
+        "delivery": (stack.delivery, stack.delivery_settings()),
+        "worker": (stack.uploads_worker, stack.worker_settings("uploads")),
+        "renders": (stack.renders_worker, stack.worker_settings("renders")),
+        "operator": (
+            stack.operator,
+            {
+                "SAFELIGHT_RENDERS_QUEUE_URL": stack.renders_queue_url,
+                "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
+            },
+        ),
+    }
+
+
+def written(
+    stack: Stack, principal: Principal, settings: Mapping[str, str], endpoint_url: str
+) -> str:
+    """Return one program's environment, a line for each variable."""
     variables = {
         **principal.environment(endpoint_url),
         **stack.settings(),
-        "SAFELIGHT_QUEUE_URL": stack.queue_url,
-        "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
-        "SAFELIGHT_TOPIC_ARN": stack.topic_arn,
+        **settings,
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
@@ -45,16 +64,15 @@ async def stands(account: Account) -> bool:
 
 async def prepare(account: Account, folder: Path, template: Path) -> None:
     """Deploy the stack and write the files, unless both are there."""
-    programs = ("api", "delivery", "worker")
-    files = {program: folder / f"{program}.env" for program in programs}
+    files = {program: folder / f"{program}.env" for program in PROGRAMS}
     if all(path.exists() for path in files.values()) and await stands(account):
         print(f"{NAME} stands already")
         return
     stack = await deploy(account, name=NAME, template=template)
-    for program, path in files.items():
-        path.touch(mode=0o600)
-        path.write_text(written(stack, getattr(stack, program), account.endpoint_url))
-    print(f"{NAME} stands; its queue is {stack.queue_url}")
+    for program, (principal, settings) in programs_of(stack).items():
+        files[program].touch(mode=0o600)
+        files[program].write_text(written(stack, principal, settings, account.endpoint_url))
+    print(f"{NAME} stands; S3 sends its events to {stack.uploads_queue_url}")
 
 
 def main() -> int:

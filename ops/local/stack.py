@@ -1,4 +1,4 @@
-"""`deploy/ecs/data.yaml` on the embedded AWS, with the two principals that it is made for."""
+"""`deploy/ecs/data.yaml` on the embedded AWS, with a principal for each of its policies."""
 
 import asyncio
 import json
@@ -19,6 +19,15 @@ LOCAL_PARAMETERS = {
     "DeletionProtection": "false",
     "Target": "emulator",
 }
+QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
+PRINCIPALS = {
+    "api": "Api",
+    "delivery": "Delivery",
+    "uploads_worker": "UploadsWorker",
+    "renders_worker": "RendersWorker",
+    "operator": "Operator",
+}
+"""Attributes of `Stack`, and the policies that they hold."""
 
 
 class StackFailed(Exception):
@@ -33,15 +42,20 @@ class Stack:
     uploads_bucket: str
     assets_bucket: str
     table: str
-    queue_url: str
+    uploads_queue_url: str
+    renders_queue_url: str
     dead_letter_queue_url: str
     topic_arn: str
     api: Principal
     """Holds ApiPolicy and nothing else."""
     delivery: Principal
     """Holds DeliveryPolicy and nothing else."""
-    worker: Principal
-    """Holds WorkerPolicy and nothing else."""
+    uploads_worker: Principal
+    """Holds UploadsWorkerPolicy and nothing else."""
+    renders_worker: Principal
+    """Holds RendersWorkerPolicy and nothing else."""
+    operator: Principal
+    """Holds OperatorPolicy and nothing else."""
     id_secret: str = field(repr=False)
 
     @property
@@ -49,8 +63,25 @@ class Stack:
         """The image ids that this stack's programs derive."""
         return ImageIds(self.id_secret)
 
+    def worker_settings(self, role: str) -> dict[str, str]:
+        """Return the settings that the workers of one role need besides."""
+        queue_urls = {"uploads": self.uploads_queue_url, "renders": self.renders_queue_url}
+        return {
+            "SAFELIGHT_WORKER_ROLE": role,
+            "SAFELIGHT_QUEUE_URL": queue_urls[role],
+            "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
+            "SAFELIGHT_TOPIC_ARN": self.topic_arn,
+        }
+
+    def delivery_settings(self) -> dict[str, str]:
+        """Return the settings that the api's role delivery needs besides."""
+        return {
+            "SAFELIGHT_API_ROLES": "delivery",
+            "SAFELIGHT_RENDERS_QUEUE_URL": self.renders_queue_url,
+        }
+
     def settings(self) -> dict[str, str]:
-        """Write what api and worker must both be told."""
+        """Return the settings that every program needs."""
         return {
             "SAFELIGHT_UPLOADS_BUCKET": self.uploads_bucket,
             "SAFELIGHT_ASSETS_BUCKET": self.assets_bucket,
@@ -70,26 +101,39 @@ async def deploy(
     outputs = await create(
         account, name=name, template=template, parameters=LOCAL_PARAMETERS | (parameters or {})
     )
-    (queue_url, dead_letter_queue_url), id_secret, api, delivery, worker = await asyncio.gather(
-        _queue_urls(account, outputs["QueueName"], outputs["DeadLetterQueueName"]),
+    queue_urls, id_secret, principals = await asyncio.gather(
+        _queue_urls(account, *(outputs[f"{queue}Name"] for queue in QUEUES)),
         _secret(account, outputs["IdSecretArn"]),
-        create_principal(account, f"{name}-api", policy_arn=outputs["ApiPolicyArn"]),
-        create_principal(account, f"{name}-delivery", policy_arn=outputs["DeliveryPolicyArn"]),
-        create_principal(account, f"{name}-worker", policy_arn=outputs["WorkerPolicyArn"]),
+        _principals(account, name, outputs),
     )
+    uploads_queue_url, renders_queue_url, dead_letter_queue_url = queue_urls
     return Stack(
         name=name,
         uploads_bucket=outputs["UploadsBucketName"],
         assets_bucket=outputs["AssetsBucketName"],
         table=outputs["TableName"],
-        queue_url=queue_url,
+        uploads_queue_url=uploads_queue_url,
+        renders_queue_url=renders_queue_url,
         dead_letter_queue_url=dead_letter_queue_url,
         topic_arn=outputs["TopicArn"],
-        api=api,
-        delivery=delivery,
-        worker=worker,
         id_secret=id_secret,
+        **principals,
     )
+
+
+async def _principals(
+    account: Account, name: str, outputs: Mapping[str, str]
+) -> dict[str, Principal]:
+    """Create an IAM user for each policy of the stack."""
+    users = await asyncio.gather(
+        *(
+            create_principal(
+                account, f"{name}-{principal}", policy_arn=outputs[f"{policy}PolicyArn"]
+            )
+            for principal, policy in PRINCIPALS.items()
+        )
+    )
+    return dict(zip(PRINCIPALS, users, strict=True))
 
 
 async def create_principal(

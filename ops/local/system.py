@@ -47,6 +47,7 @@ class LocalSystem:
         self,
         *,
         workers: int = 1,
+        renders: bool = False,
         delivers: bool = False,
         presets: Path = PRESETS,
         api_settings: Mapping[str, str] | None = None,
@@ -54,12 +55,15 @@ class LocalSystem:
         delivery_settings: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
-        """Plan it. Logs and spool files go into `directory`, or a temporary one that
-        is removed again unless something failed.
+        """Plan it: so many workers of uploads, and one of renders and delivery if asked for.
+
+        Logs and spool files go into `directory`, or a temporary one that is removed again unless
+        something failed.
         """
         self.workers: list[Child] = []
         self.worker_urls: dict[Child, str] = {}
         self._wanted_workers = workers
+        self._renders = renders
         self._delivers = delivers
         self._apis: list[Child] = []
         self._delivery_settings = dict(delivery_settings or {})
@@ -96,18 +100,18 @@ class LocalSystem:
         """The embedded account, as its root: `async with system.account.client("s3") as s3`."""
         return self.emulator.account
 
-    async def start_worker(self, **settings: str) -> Child:
+    async def start_worker(self, role: str = "uploads", **settings: str) -> Child:
         """Start one more worker and wait until it is up; `settings` are environment variables."""
-        name = f"worker-{len(self.workers) + 1}"
+        name = f"{'renders' if role == 'renders' else 'worker'}-{len(self.workers) + 1}"
+        principals = {"uploads": self.stack.uploads_worker, "renders": self.stack.renders_worker}
         spool = self.directory / f"{name}-spool"
         spool.mkdir()
         child = self._start(
             name,
-            self.stack.worker,
+            "worker",
+            principals[role],
             {
-                "SAFELIGHT_QUEUE_URL": self.stack.queue_url,
-                "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.stack.dead_letter_queue_url,
-                "SAFELIGHT_TOPIC_ARN": self.stack.topic_arn,
+                **self.stack.worker_settings(role),
                 "SAFELIGHT_PRESETS": str(self._presets),
                 "SAFELIGHT_SPOOL": str(spool),
                 **LOCAL_WORKER_SETTINGS,
@@ -150,11 +154,15 @@ class LocalSystem:
                     starting.create_task(self._start_delivery())
                 for _ in range(self._wanted_workers):
                     starting.create_task(self.start_worker())
+                if self._renders:
+                    starting.create_task(self.start_worker("renders"))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
     async def _start_api(self) -> None:
-        self.api = self._start("api", self.stack.api, {"SAFELIGHT_PORT": "0", **self._api_settings})
+        self.api = self._start(
+            "api", "api", self.stack.api, {"SAFELIGHT_PORT": "0", **self._api_settings}
+        )
         self._apis.append(self.api)
         self.api_url = await self.api.listening()
 
@@ -163,12 +171,12 @@ class LocalSystem:
         spool = self.directory / "delivery-spool"
         spool.mkdir()
         self.delivery = self._start(
-            "api-delivery",
+            "delivery",
+            "api",
             self.stack.delivery,
             {
                 "SAFELIGHT_PORT": "0",
-                "SAFELIGHT_ROLES": "delivery",
-                "SAFELIGHT_QUEUE_URL": self.stack.queue_url,
+                **self.stack.delivery_settings(),
                 "SAFELIGHT_PRESETS": str(self._presets),
                 "SAFELIGHT_SPOOL": str(spool),
                 **self._delivery_settings,
@@ -177,10 +185,12 @@ class LocalSystem:
         self._apis.append(self.delivery)
         self.delivery_url = await self.delivery.listening()
 
-    def _start(self, name: str, principal: Principal, settings: Mapping[str, str]) -> Child:
+    def _start(
+        self, name: str, program: str, principal: Principal, settings: Mapping[str, str]
+    ) -> Child:
         return Child(
             name,
-            [sys.executable, "-m", name.partition("-")[0]],
+            [sys.executable, "-m", program],
             environment={
                 **principal.environment(self.emulator.endpoint_url),
                 **LOCAL_SETTINGS,

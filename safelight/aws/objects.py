@@ -77,6 +77,8 @@ class Standing:
     etag: str
     size_bytes: int
     media_type: str
+    modified_at: float
+    """Seconds since 1970."""
 
 
 class Objects:
@@ -179,6 +181,7 @@ class Objects:
             etag=answer["ETag"].strip('"'),
             size_bytes=answer["ContentLength"],
             media_type=answer["ContentType"],
+            modified_at=answer["LastModified"].timestamp(),
         )
 
     async def look(self, key: str) -> Asset | None:

@@ -1,5 +1,6 @@
 """What is known of each image, as DynamoDB keeps it."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -121,6 +122,25 @@ class Records:
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 return Commit.found(_read(_standing(error)), revision=record.revision)
         return Commit(result="written", record=_read(answer["Attributes"]))
+
+    async def advance(self, record: Record, *, sequencer: str) -> None:
+        """Give a settled revision a later sequencer: that of its own event, which came after.
+
+        Whoever settled it knew no event's sequencer. Nothing changes if the record has another
+        revision by now, or a sequencer that is not smaller.
+        """
+        async with self._dependency.call("UpdateItem", self._table):
+            with contextlib.suppress(self._client.exceptions.ConditionalCheckFailedException):
+                await self._client.update_item(
+                    TableName=self._table,
+                    Key={"imageId": {"S": record.image_id}},
+                    UpdateExpression="SET sequencer = :sequencer",
+                    ConditionExpression="revision = :revision AND sequencer < :sequencer",
+                    ExpressionAttributeValues={
+                        ":sequencer": {"S": sequencer},
+                        ":revision": {"S": record.revision or ""},
+                    },
+                )
 
 
 def _standing(error: ClientError) -> Mapping[str, Any]:

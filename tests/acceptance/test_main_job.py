@@ -49,7 +49,7 @@ async def depth(system: LocalSystem, url: str) -> dict[str, int]:
 
 async def until_empty(system: LocalSystem) -> None:
     async with asyncio.timeout(30):
-        while any((await depth(system, system.stack.queue_url)).values()):
+        while any((await depth(system, system.stack.uploads_queue_url)).values()):
             await asyncio.sleep(0.05)
 
 
@@ -219,7 +219,7 @@ async def test_a_worker_told_to_stop_finishes_what_it_began_and_exits_cleanly(
     worker.terminate()
     worker.terminate()
     assert await worker.wait() == 0
-    assert (await depth(system, system.stack.queue_url))["in_flight"] == 0
+    assert (await depth(system, system.stack.uploads_queue_url))["in_flight"] == 0
     await system.start_worker()
     for image_id in images:
         assert (await alice.settled(image_id))["status"] == "completed"

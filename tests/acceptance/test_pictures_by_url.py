@@ -72,6 +72,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
     (presets / "after.toml").write_text(PRESETS + ADDED + FLOOD)
     hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
     async with LocalSystem(
+        renders=True,
         delivers=True,
         presets=presets / "before.toml",
         api_settings={"SAFELIGHT_API_KEYS": hashes},

@@ -12,13 +12,19 @@ import pytest_asyncio
 
 from ops.local.emulator import Emulator
 from ops.local.stack import Stack, deploy
+from safelight.presets import Preset
+from safelight.queued import Demand
+from tests.support.events import s3_event
 
+DEMAND = Demand(
+    image_id="01M7YB1NC8XE9XQ3H3PCRZFKK6", revision="v1", preset=Preset(name="a", format="avif")
+).to_json()
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("redrive")]
 SAFELIGHT = Path(sys.executable).with_name("safelight")
 
 
 class Desk:
-    """An operator's terminal, and the two queues."""
+    """An operator's terminal, with the permissions of OperatorPolicy, and the two queues."""
 
     def __init__(self, emulator: Emulator, stack: Stack) -> None:
         self._emulator, self._stack = emulator, stack
@@ -39,7 +45,9 @@ class Desk:
         found: list[str] = []
         async with self._emulator.account.client("sqs") as sqs:
             while messages := (
-                await sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
+                await sqs.receive_message(
+                    QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
+                )
             ).get("Messages"):
                 for message in messages:
                     found.append(message["Body"])
@@ -48,17 +56,21 @@ class Desk:
                     )
         return sorted(body for body in found if "s3:TestEvent" not in body)
 
+    def event(self, *keys: str) -> str:
+        """An event of S3, as the uploads bucket sends one for such objects."""
+        return s3_event(self._stack.uploads_bucket, *keys)
+
     @property
     def queues(self) -> tuple[str, str]:
-        return self._stack.queue_url, self._stack.dead_letter_queue_url
+        return self._stack.renders_queue_url, self._stack.dead_letter_queue_url
 
     async def redrive(self, *arguments: str, **changes: str) -> tuple[int, str]:
         """Run the command: its exit code and all that it printed."""
         environment = {
             "PATH": os.environ["PATH"],
-            **self._emulator.root.environment(self._emulator.endpoint_url),
+            **self._stack.operator.environment(self._emulator.endpoint_url),
             **self._stack.settings(),
-            "SAFELIGHT_QUEUE_URL": self._stack.queue_url,
+            "SAFELIGHT_RENDERS_QUEUE_URL": self._stack.renders_queue_url,
             "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self._stack.dead_letter_queue_url,
             **changes,
         }
@@ -93,14 +105,40 @@ async def test_letters_are_told_by_reason_and_stay_where_they_are(desk: Desk) ->
 
 
 async def test_those_of_one_reason_go_back_and_the_others_stay(desk: Desk) -> None:
-    await desk.bury("a", reason="unknown")
+    await desk.bury(DEMAND, reason="unknown")
     await desk.bury("b", reason="unreadable")
     assert (await desk.redrive("unknown", "--dry-run"))[0] == 0
     code, told = await desk.redrive("unknown", "--rate", "100")
     assert code == 0, told
     queue, dead_letters = desk.queues
-    assert await desk.bodies(queue) == ["a"]
+    assert await desk.bodies(queue) == [DEMAND]
     assert await desk.bodies(dead_letters) == ["b"]
+
+
+async def test_events_of_s3_go_back_as_the_keys_of_their_sources(desk: Desk) -> None:
+    await desk.bury(desk.event("uploads/a b.jpg", "uploads/c.jpg", "uploads/a b.jpg"))
+    await desk.bury(desk.event())
+    code, told = await desk.redrive("unexplained", "--rate", "100")
+    assert code == 0, told
+    queue, dead_letters = desk.queues
+    assert await desk.bodies(queue) == [
+        '{"type":"safelight.ingest","key":"uploads/a b.jpg"}',
+        '{"type":"safelight.ingest","key":"uploads/c.jpg"}',
+    ]
+    assert await desk.bodies(dead_letters) == []
+
+
+async def test_what_nobody_can_read_stays_and_is_counted(desk: Desk) -> None:
+    hostile = '{"type":"safelight.demand","imageId":"\\ud800","revision":"v1","preset":{}}'
+    for body in ("no JSON", "no JSON", '{"type": "safelight.of-tomorrow"}', hostile):
+        await desk.bury(body, reason="unreadable")
+    code, told = await desk.redrive("unreadable")
+    assert code == 1
+    assert "2 letters cannot be read whole and will stay: the body is not JSON" in told
+    assert "1 letter cannot be read whole and will stay" in told
+    queue, dead_letters = desk.queues
+    assert len(await desk.bodies(dead_letters)) == 4
+    assert await desk.bodies(queue) == []
 
 
 async def test_what_cannot_be_done_is_said(desk: Desk) -> None:
@@ -109,9 +147,9 @@ async def test_what_cannot_be_done_is_said(desk: Desk) -> None:
     code, told = await desk.redrive("unknown")
     assert code == 1
     assert "No dead letter has the reason unknown." in told
-    code, told = await desk.redrive(SAFELIGHT_QUEUE_URL="")
+    code, told = await desk.redrive(SAFELIGHT_RENDERS_QUEUE_URL="")
     assert code == 2
-    assert "SAFELIGHT_QUEUE_URL" in told
+    assert "SAFELIGHT_RENDERS_QUEUE_URL" in told
     code, told = await desk.redrive(SAFELIGHT_DEAD_LETTER_QUEUE_URL=f"{desk.queues[1]}-not-there")
     assert code == 1
     assert "Traceback" not in told

@@ -76,7 +76,7 @@ async def ministack(emulator: Emulator) -> AsyncIterator[Place]:
         yield Place(
             settings=settings,
             topic_arn=stack.topic_arn,
-            as_worker=await _connect(opened, settings, emulator.endpoint_url, stack.worker),
+            as_worker=await _connect(opened, settings, emulator.endpoint_url, stack.uploads_worker),
             as_api=await _connect(opened, settings, emulator.endpoint_url, stack.api),
             as_delivery=await _connect(opened, settings, emulator.endpoint_url, stack.delivery),
             as_owner=await _connect(opened, settings, emulator.endpoint_url, emulator.root),

@@ -250,6 +250,21 @@ async def test_an_older_settlement_leaves_nothing_behind_in_a_newer_one(table):
     assert not await table.attributes(image_id) & {"reason", "detail"}
 
 
+async def test_a_settled_revision_takes_a_later_sequencer_and_no_earlier_one(table):
+    image_id = keys.new_image_id()
+    settled = (await table.edge.commit(completed(image_id, "v1", ""))).record
+    for sequencer in ("12", "11"):
+        await table.edge.advance(settled, sequencer=keys.padded_sequencer(sequencer))
+    standing = await table.edge.get(image_id)
+    assert standing == settled.model_copy(update={"sequencer": keys.padded_sequencer("12")})
+    another = settled.model_copy(update={"revision": "v2"})
+    await table.edge.advance(another, sequencer=keys.padded_sequencer("13"))
+    missing = settled.model_copy(update={"image_id": keys.new_image_id()})
+    await table.edge.advance(missing, sequencer=keys.padded_sequencer("13"))
+    assert await table.edge.get(image_id) == standing
+    assert await table.edge.get(missing.image_id) is None
+
+
 async def test_an_erased_image_stays_erased(table):
     erased = pending(status=Status.ERASED, revision="v1", expires_at=None)
     await table.store(erased)

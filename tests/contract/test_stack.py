@@ -4,19 +4,48 @@ import json
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from botocore.exceptions import ClientError
 
 from ops.local.account import Account, Principal
 from ops.local.completions import subscribe
 from ops.local.emulator import Emulator
-from ops.local.stack import LOCAL_PARAMETERS, Stack, create, create_principal
+from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
 
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
 
 
-@pytest.fixture(scope="session")
-def doors(emulator: Emulator, stack: Stack) -> dict[str, Account]:
-    return {who: emulator.account.as_principal(getattr(stack, who)) for who in ("api", "worker")}
+POLICIES = {
+    "api": "ApiPolicy",
+    "delivery": "DeliveryPolicy",
+    "uploads": "UploadsWorkerPolicy",
+    "renders": "RendersWorkerPolicy",
+    "operator": "OperatorPolicy",
+}
+"""By principal. `uploads` and `renders` are the roles of a worker."""
+QUEUES = {"uploads": "UploadsQueue", "renders": "RendersQueue", "dead": "DeadLetterQueue"}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def made(emulator: Emulator) -> dict[str, str]:
+    """Outputs of the template's stack, with queue URLs that can be called from here."""
+    outputs = await create(emulator.account, name="policies", parameters=LOCAL_PARAMETERS)
+    async with emulator.account.client("sqs") as sqs:
+        for queue in QUEUES.values():
+            answer = await sqs.get_queue_url(QueueName=outputs[f"{queue}Name"])
+            outputs[f"{queue}Url"] = answer["QueueUrl"]
+    return outputs
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def doors(emulator: Emulator, made: dict[str, str]) -> dict[str, Account]:
+    """The account as each principal, who holds its one policy and nothing else."""
+    return {
+        who: emulator.account.as_principal(
+            await create_principal(emulator.account, f"the-{who}", policy_arn=made[f"{policy}Arn"])
+        )
+        for who, policy in POLICIES.items()
+    }
 
 
 async def call(account: Account, service: str, operation: str, **arguments: Any) -> Any:
@@ -35,39 +64,46 @@ async def code_of(account: Account, service: str, operation: str, **arguments: A
     return "allowed"
 
 
-def arguments_of(operation: str, stack: Stack) -> dict[str, Any]:
+SQS: dict[str, dict[str, Any]] = {
+    "receive": {},
+    "send": {"MessageBody": "x"},
+    "depth": {"AttributeNames": ["All"]},
+    "purge": {},
+}
+
+
+def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
     """Arguments that would succeed for somebody who may."""
-    table, index = stack.table, "user-id-index"
+    table, index = made["TableName"], "user-id-index"
+    uploads, assets = made["UploadsBucketName"], made["AssetsBucketName"]
     key = {"imageId": {"S": "somebody"}}
     condition = {
         "KeyConditionExpression": "userId = :user",
         "ExpressionAttributeValues": {":user": {"S": "somebody"}},
     }
     return {
-        "s3 put upload": {"Bucket": stack.uploads_bucket, "Key": "uploads/u/i", "Body": b"x"},
-        "s3 put elsewhere": {"Bucket": stack.uploads_bucket, "Key": "other/u/i", "Body": b"x"},
-        "s3 put asset": {"Bucket": stack.assets_bucket, "Key": "images/i/r/p.webp", "Body": b"x"},
-        "s3 put other asset": {"Bucket": stack.assets_bucket, "Key": "other/p.webp", "Body": b"x"},
-        "s3 get upload": {"Bucket": stack.uploads_bucket, "Key": "uploads/u/kept"},
-        "s3 get asset": {"Bucket": stack.assets_bucket, "Key": "images/i/r/kept.webp"},
-        "s3 delete upload": {"Bucket": stack.uploads_bucket, "Key": "uploads/u/kept"},
-        "s3 delete asset": {"Bucket": stack.assets_bucket, "Key": "images/i/r/kept.webp"},
-        "s3 list uploads": {"Bucket": stack.uploads_bucket},
-        "s3 list assets": {"Bucket": stack.assets_bucket},
+        "s3 put upload": {"Bucket": uploads, "Key": "uploads/u/i", "Body": b"x"},
+        "s3 put elsewhere": {"Bucket": uploads, "Key": "other/u/i", "Body": b"x"},
+        "s3 put asset": {"Bucket": assets, "Key": "images/i/r/p.webp", "Body": b"x"},
+        "s3 put other asset": {"Bucket": assets, "Key": "other/p.webp", "Body": b"x"},
+        "s3 get upload": {"Bucket": uploads, "Key": "uploads/u/kept"},
+        "s3 get asset": {"Bucket": assets, "Key": "images/i/r/kept.webp"},
+        "s3 delete upload": {"Bucket": uploads, "Key": "uploads/u/kept"},
+        "s3 delete asset": {"Bucket": assets, "Key": "images/i/r/kept.webp"},
+        "s3 list uploads": {"Bucket": uploads},
+        "s3 list assets": {"Bucket": assets},
         "dynamodb get": {"TableName": table, "Key": key},
         "dynamodb put": {"TableName": table, "Item": key},
         "dynamodb update": {"TableName": table, "Key": key},
         "dynamodb delete": {"TableName": table, "Key": key},
         "dynamodb scan": {"TableName": table},
         "dynamodb query": {"TableName": table, "IndexName": index, **condition},
-        "sqs receive": {"QueueUrl": stack.queue_url},
-        "sqs send": {"QueueUrl": stack.queue_url, "MessageBody": "x"},
-        "sqs depth": {"QueueUrl": stack.queue_url, "AttributeNames": ["All"]},
-        "sqs purge": {"QueueUrl": stack.queue_url},
-        "sqs dead send": {"QueueUrl": stack.dead_letter_queue_url, "MessageBody": "x"},
-        "sqs dead receive": {"QueueUrl": stack.dead_letter_queue_url},
-        "sqs dead depth": {"QueueUrl": stack.dead_letter_queue_url, "AttributeNames": ["All"]},
-        "sns publish": {"TopicArn": stack.topic_arn, "Message": "x"},
+        **{
+            f"sqs {verb} {queue}": {"QueueUrl": made[f"{name}Url"], **arguments}
+            for queue, name in QUEUES.items()
+            for verb, arguments in SQS.items()
+        },
+        "sns publish": {"TopicArn": made["TopicArn"], "Message": "x"},
     }[operation]
 
 
@@ -85,65 +121,83 @@ OPERATIONS = {
     "purge": {"sqs": "purge_queue"},
     "publish": {"sns": "publish"},
 }
+RENDERS_ITS_OWN = {
+    "s3 get upload", "s3 list uploads", "s3 put asset", "dynamodb get", "dynamodb update",
+    "sqs send dead", "sqs depth dead", "sns publish",
+}  # fmt: skip
 MAY = {
     "api": {"s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put"},
-    "worker": {
-        "s3 get upload",
-        "s3 list uploads",
-        "s3 put asset",
-        "dynamodb get",
-        "dynamodb update",
-        "sqs receive",
-        "sqs depth",
-        "sqs dead send",
-        "sqs dead depth",
-        "sns publish",
+    "delivery": {
+        "s3 get upload", "s3 list uploads", "s3 get asset", "s3 put asset", "s3 list assets",
+        "dynamodb get", "sqs send renders",
     },
-}
+    "uploads": {*RENDERS_ITS_OWN, "sqs receive uploads", "sqs depth uploads"},
+    "renders": {*RENDERS_ITS_OWN, "sqs receive renders", "sqs depth renders"},
+    "operator": {"sqs receive dead", "sqs depth dead", "sqs send renders"},
+}  # fmt: skip
 ALL = [
     "s3 put upload", "s3 put elsewhere", "s3 put asset", "s3 put other asset", "s3 get upload",
     "s3 get asset", "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
     "dynamodb get", "dynamodb put", "dynamodb update", "dynamodb delete", "dynamodb scan",
-    "dynamodb query", "sqs receive", "sqs send", "sqs depth", "sqs purge", "sqs dead send",
-    "sqs dead receive",
-    "sqs dead depth", "sns publish",
+    "dynamodb query", "sns publish", *(f"sqs {verb} {queue}" for queue in QUEUES for verb in SQS),
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def kept(emulator: Emulator, stack: Stack) -> tuple[tuple[str, str], ...]:
-    return ((stack.uploads_bucket, "uploads/u/kept"), (stack.assets_bucket, "images/i/r/kept.webp"))
+def kept(made: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return (
+        (made["UploadsBucketName"], "uploads/u/kept"),
+        (made["AssetsBucketName"], "images/i/r/kept.webp"),
+    )
 
 
 @pytest.mark.parametrize("operation", ALL)
-@pytest.mark.parametrize("who", ["api", "worker"])
+@pytest.mark.parametrize("who", POLICIES)
 async def test_a_principal_may_do_only_what_its_policy_says(
-    emulator, stack, doors, kept, who, operation
+    emulator, made, doors, kept, who, operation
 ):
     for bucket, key in kept:
         await call(emulator.account, "s3", "put_object", Bucket=bucket, Key=key, Body=b"x")
     service, *words = operation.split()
     verb = next(word for word in words if word in OPERATIONS)
     code = await code_of(
-        doors[who], service, OPERATIONS[verb][service], **arguments_of(operation, stack)
+        doors[who], service, OPERATIONS[verb][service], **arguments_of(operation, made)
     )
     assert (code == "allowed") == (operation in MAY[who]), code
     assert code == "allowed" or code in DENIED
 
 
-async def test_a_source_that_is_gone_is_told_from_one_that_is_denied(stack, doors):
-    gone = {"Bucket": stack.uploads_bucket, "Key": "uploads/nobody/nothing"}
-    assert await code_of(doors["worker"], "s3", "get_object", **gone) == "NoSuchKey"
+async def test_not_even_an_administrator_may_send_to_the_uploads_queue(emulator, made):
+    """On AWS root is refused too; the embedded AWS lets it, since tests inject events."""
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [everything]}
+    principal = await create_principal(emulator.account, "administrator", document=document)
+    door = emulator.account.as_principal(principal)
+    for operation in ("send_message", "send_message_batch"):
+        one = {"MessageBody": "x"}
+        arguments = one if operation == "send_message" else {"Entries": [{"Id": "0", **one}]}
+        uploads, renders = made["UploadsQueueUrl"], made["RendersQueueUrl"]
+        code = await code_of(door, "sqs", operation, QueueUrl=uploads, **arguments)
+        assert code in DENIED
+        code = await code_of(door, "sqs", operation, QueueUrl=renders, **arguments)
+        assert code == "allowed"
 
 
-async def test_a_principal_without_a_policy_may_not_publish(emulator, stack):
+@pytest.mark.parametrize("who", ["uploads", "renders"])
+async def test_a_source_that_is_gone_is_told_from_one_that_is_denied(made, doors, who):
+    gone = {"Bucket": made["UploadsBucketName"], "Key": "uploads/nobody/nothing"}
+    assert await code_of(doors[who], "s3", "get_object", **gone) == "NoSuchKey"
+
+
+async def test_a_principal_without_a_policy_may_not_publish(emulator, made):
     stranger = await create_principal(emulator.account, "a-stranger")
     door = emulator.account.as_principal(stranger)
-    code = await code_of(door, "sns", "publish", **arguments_of("sns publish", stack))
+    code = await code_of(door, "sns", "publish", **arguments_of("sns publish", made))
     assert code in DENIED
 
 
-async def test_the_worker_may_publish_to_no_other_topic(emulator, doors):
+@pytest.mark.parametrize("who", ["uploads", "renders"])
+async def test_a_worker_may_publish_to_no_other_topic(emulator, doors, who):
     other = (await call(emulator.account, "sns", "create_topic", Name="another"))["TopicArn"]
     await call(  # as on AWS: one with its own policy, not the default one
         emulator.account,
@@ -153,24 +207,22 @@ async def test_the_worker_may_publish_to_no_other_topic(emulator, doors):
         AttributeName="Policy",
         AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )
-    code = await code_of(doors["worker"], "sns", "publish", TopicArn=other, Message="x")
+    code = await code_of(doors[who], "sns", "publish", TopicArn=other, Message="x")
     assert code in DENIED
 
 
-async def test_a_key_that_nobody_issued_is_refused(emulator, stack):
+async def test_a_key_that_nobody_issued_is_refused(emulator, made):
     nobody = Principal(access_key_id="AKIA0000000000000000", secret_access_key="guessed")
     door = emulator.account.as_principal(nobody)
-    code = await code_of(door, "s3", "list_objects_v2", Bucket=stack.uploads_bucket)
+    code = await code_of(door, "s3", "list_objects_v2", Bucket=made["UploadsBucketName"])
     assert code == "InvalidAccessKeyId"
 
 
-async def test_two_stacks_in_one_account_stand_beside_each_other(emulator, stack):
+async def test_two_stacks_in_one_account_stand_beside_each_other(emulator, made):
     outputs = await create(emulator.account, name="a-second-one", parameters=LOCAL_PARAMETERS)
-    mine = {stack.uploads_bucket, stack.assets_bucket, stack.table, stack.topic_arn}
-    theirs = {outputs[f"{n}BucketName"] for n in ("Uploads", "Assets")}
-    theirs |= {outputs["TableName"], outputs["TopicArn"]}
-    assert len(theirs) == 4
-    assert not mine & theirs
+    names = ["UploadsBucketName", "AssetsBucketName", "TableName", "TopicArn"]
+    names += [f"{queue}Name" for queue in QUEUES.values()]
+    assert not {made[name] for name in names} & {outputs[name] for name in names}
 
 
 async def test_as_it_ships_the_template_refuses_requests_without_tls(emulator):
@@ -182,16 +234,20 @@ async def test_as_it_ships_the_template_refuses_requests_without_tls(emulator):
     for refused in (
         code_of(door, "s3", "list_objects_v2", Bucket=outputs["UploadsBucketName"]),
         code_of(door, "s3", "list_objects_v2", Bucket=outputs["AssetsBucketName"]),
-        code_of(door, "sqs", "get_queue_url", QueueName=outputs["QueueName"]),
+        *(
+            code_of(door, "sqs", "get_queue_url", QueueName=outputs[f"{queue}Name"])
+            for queue in QUEUES.values()
+        ),
         code_of(door, "sns", "publish", TopicArn=outputs["TopicArn"], Message="x"),
     ):
         assert await refused in DENIED
 
 
-async def test_an_upload_is_announced_on_the_queue(emulator):
+async def test_an_upload_is_announced_on_the_uploads_queue(emulator):
     outputs = await create(emulator.account, name="announcing", parameters=LOCAL_PARAMETERS)
     door = emulator.account
-    url = (await call(door, "sqs", "get_queue_url", QueueName=outputs["QueueName"]))["QueueUrl"]
+    name = outputs["UploadsQueueName"]
+    url = (await call(door, "sqs", "get_queue_url", QueueName=name))["QueueUrl"]
     for key in ("elsewhere/x", "uploads/u/i"):
         bucket = outputs["UploadsBucketName"]
         await call(door, "s3", "put_object", Bucket=bucket, Key=key, Body=b"x")
@@ -205,10 +261,12 @@ async def test_an_upload_is_announced_on_the_queue(emulator):
     assert [event["s3"]["object"]["key"] for event in events] == ["uploads/u/i"]
 
 
-async def test_a_subscriber_hears_what_the_worker_publishes(emulator, stack, doors):
-    async with subscribe(emulator.account, stack.topic_arn, queue_name="hears") as completions:
-        message = {"TopicArn": stack.topic_arn, "Message": json.dumps({"type": "a test"})}
-        await call(doors["worker"], "sns", "publish", **message)
+@pytest.mark.parametrize("who", ["uploads", "renders"])
+async def test_a_subscriber_hears_what_a_worker_publishes(emulator, made, doors, who):
+    topic, queue = made["TopicArn"], f"hears-{who}"
+    async with subscribe(emulator.account, topic, queue_name=queue) as completions:
+        message = {"TopicArn": topic, "Message": json.dumps({"type": "a test"})}
+        await call(doors[who], "sns", "publish", **message)
         assert await completions.receive() == ({"type": "a test"},)
 
 
@@ -231,7 +289,7 @@ async def test_a_stack_takes_the_secret_that_it_is_given(emulator, stack):
     assert outputs["IdSecretArn"] == kept["ARN"]
 
 
-@pytest.mark.parametrize("who", ["api", "worker"])
+@pytest.mark.parametrize("who", POLICIES)
 async def test_no_program_reads_the_secret_by_its_own_rights(stack, doors, who):
     """ECS hands it over: a container that was taken over cannot ask for its former versions."""
     refused = code_of(doors[who], "secretsmanager", "list_secrets")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from ops.local.account import REGION
 from ops.local.emulator import Emulator
-from ops.local.stack import Stack, create
+from ops.local.stack import LOCAL_PARAMETERS, create
 from tests.support.templates import for_emulator
 
 UNKNOWN = frozenset(
@@ -41,17 +42,23 @@ async def make(
     return await create(emulator.account, name=name, template=path, parameters=parameters)
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def data(emulator: Emulator) -> dict[str, str]:
+    """Outputs of a stack of data.yaml, named `data`."""
+    return await create(emulator.account, name="data", parameters=LOCAL_PARAMETERS)
+
+
 async def make_programs(
-    emulator: Emulator, folder: Path, name: str, stack: Stack, network: dict[str, str]
+    emulator: Emulator, folder: Path, name: str, network: dict[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Create the web stack and the workers stack on a network."""
     web = await make(
-        emulator, folder, "web", f"{name}-web", DataStack=stack.name, **PROGRAMS, **WEB, **network
+        emulator, folder, "web", f"{name}-web", DataStack="data", **PROGRAMS, **WEB, **network
     )
     of_tasks = {key: one for key, one in network.items() if key != "PublicSubnetIds"}
     workers = await make(
         emulator, folder, "workers", f"{name}-workers",
-        DataStack=stack.name, WebStack=f"{name}-web", **PROGRAMS, **WORKERS, **of_tasks,
+        DataStack="data", WebStack=f"{name}-web", **PROGRAMS, **WORKERS, **of_tasks,
     )  # fmt: skip
     return web, workers
 
@@ -93,15 +100,15 @@ async def test_a_networks_zones_may_be_named(emulator: Emulator, tmp_path: Path)
 
 
 async def test_programs_and_alarms_stand_on_the_data_twice_in_one_account(
-    emulator: Emulator, stack: Stack, tmp_path: Path
+    emulator: Emulator, data: dict[str, str], tmp_path: Path
 ) -> None:
     clusters = set()
     for name in ("one", "two"):
         network = await make(emulator, tmp_path, "network", f"{name}-network", WayOut="endpoints")
-        web, _ = await make_programs(emulator, tmp_path, name, stack, network)
+        web, _ = await make_programs(emulator, tmp_path, name, network)
         alarms = await make(
             emulator, tmp_path, "observability", f"{name}-observability",
-            DataStack=stack.name, WebStack=f"{name}-web", WorkersStack=f"{name}-workers",
+            DataStack="data", WebStack=f"{name}-web", WorkersStack=f"{name}-workers",
             Email="oncall@example.com",
         )  # fmt: skip
         clusters.add(web["ClusterName"])
@@ -112,14 +119,15 @@ async def test_programs_and_alarms_stand_on_the_data_twice_in_one_account(
     assert len(clusters) == 2
 
 
+@pytest.mark.parametrize(("role", "service"), [("uploads", "Worker"), ("renders", "Renders")])
 async def test_a_worker_is_started_with_the_names_of_the_data_stack(
-    emulator: Emulator, stack: Stack, tmp_path: Path
+    emulator: Emulator, data: dict[str, str], tmp_path: Path, role: str, service: str
 ) -> None:
-    network = await make(emulator, tmp_path, "network", "told-network", WayOut="public")
-    web, workers = await make_programs(emulator, tmp_path, "told", stack, network)
+    network = await make(emulator, tmp_path, "network", f"told-{role}-network", WayOut="public")
+    web, workers = await make_programs(emulator, tmp_path, f"told-{role}", network)
     found = await answer(
         emulator, "ecs", "describe_services",
-        cluster=web["ClusterName"], services=[workers["WorkerServiceName"]],
+        cluster=web["ClusterName"], services=[workers[f"{service}ServiceName"]],
     )  # fmt: skip
     definition = await answer(
         emulator, "ecs", "describe_task_definition",
@@ -127,21 +135,23 @@ async def test_a_worker_is_started_with_the_names_of_the_data_stack(
     )  # fmt: skip
     (worker,) = definition["taskDefinition"]["containerDefinitions"]
     told = {one["name"]: one["value"] for one in worker["environment"]}
-    assert told["SAFELIGHT_UPLOADS_BUCKET"] == stack.uploads_bucket
-    assert told["SAFELIGHT_ASSETS_BUCKET"] == stack.assets_bucket
-    assert told["SAFELIGHT_TABLE"] == stack.table
-    assert told["SAFELIGHT_TOPIC_ARN"] == stack.topic_arn
-    assert told["SAFELIGHT_QUEUE_URL"].rpartition("/")[2] == stack.queue_url.rpartition("/")[2]
+    assert told["SAFELIGHT_UPLOADS_BUCKET"] == data["UploadsBucketName"]
+    assert told["SAFELIGHT_ASSETS_BUCKET"] == data["AssetsBucketName"]
+    assert told["SAFELIGHT_TABLE"] == data["TableName"]
+    assert told["SAFELIGHT_TOPIC_ARN"] == data["TopicArn"]
+    assert told["SAFELIGHT_WORKER_ROLE"] == role
+    queue = data[f"{role.title()}QueueName"]
+    assert told["SAFELIGHT_QUEUE_URL"].rpartition("/")[2] == queue
     assert told["SAFELIGHT_SLOTS"] == "2"
     assert worker["readonlyRootFilesystem"] is True
     assert worker["stopTimeout"] == 120
 
 
 async def test_the_edge_has_its_function_and_its_origins(
-    emulator: Emulator, stack: Stack, tmp_path: Path
+    emulator: Emulator, data: dict[str, str], tmp_path: Path
 ) -> None:
     made = await make(
-        emulator, tmp_path, "edge", "edge", DataStack=stack.name, ApiHost="api.example.com"
+        emulator, tmp_path, "edge", "edge", DataStack="data", ApiHost="api.example.com"
     )
     assert made["DeliveryUrl"] == f"https://{made['DomainName']}"
     distribution = await answer(
@@ -150,6 +160,6 @@ async def test_the_edge_has_its_function_and_its_origins(
     config = distribution["Distribution"]["DistributionConfig"]
     hosts = {one["Id"]: one["DomainName"] for one in config["Origins"]["Items"]}
     assert hosts["api"] == "api.example.com"
-    assert hosts["assets"].startswith(stack.assets_bucket)
+    assert hosts["assets"].startswith(data["AssetsBucketName"])
     (function,) = config["DefaultCacheBehavior"]["FunctionAssociations"]["Items"]
     assert function["FunctionARN"].endswith(":function/edge-accept-us-east-1")

@@ -106,7 +106,7 @@ async def test_row_22_of_sixteen_commits_at_once_one_wins_and_none_is_repeated(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen workers' connections to the table, in one process: the race is DynamoDB's."""
-    for name, value in rig.stack.worker.environment(rig.proxy.url).items():
+    for name, value in rig.stack.uploads_worker.environment(rig.proxy.url).items():
         monkeypatch.setenv(name, value)
     settings = AwsSettings(
         uploads_bucket=rig.stack.uploads_bucket,

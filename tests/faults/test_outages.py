@@ -93,6 +93,7 @@ async def test_row_17_what_always_fails_is_tried_as_often_as_allowed_and_explain
     assert listed[0]["exceptionType"] == "ValidationError"
     bug.on = False
     await rig.safelight("redrive", "unknown")
+    await rig.worker(role="renders")
     world = await rig.settled()
     assert world.records[source.image_id].status == "completed"
     assert len(world.completions) == 1

@@ -72,7 +72,7 @@ async def watched(
         if lacking:
             worker = await principal_without(emulator.account, lacking, stack=rig.stack.name)
             rig.stack = replace(rig.stack, worker=worker)
-        door = emulator.account.as_principal(rig.stack.worker)
+        door = emulator.account.as_principal(rig.stack.uploads_worker)
         rig.proxy.add(Rule("GetObject", hiding_what_is_gone(door)))
         refusals = Refusals()
         rig.proxy.watch(refusals.see)
@@ -104,7 +104,7 @@ async def test_with_its_policy_a_worker_is_refused_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("permission", permissions_of("WorkerPolicy"), ids=str)
+@pytest.mark.parametrize("permission", permissions_of("UploadsWorkerPolicy"), ids=str)
 async def test_a_worker_needs_every_permission_of_its_policy(
     emulator: Emulator, tmp_path: Path, permission: Permission
 ) -> None:
@@ -160,11 +160,11 @@ async def test_delivery_needs_every_permission_of_its_policy(
                 **principal.environment(proxy.url),
                 **LOCAL_SETTINGS,
                 **settled.stack.settings(),
-                "SAFELIGHT_ROLES": "delivery",
+                "SAFELIGHT_API_ROLES": "delivery",
                 "SAFELIGHT_PORT": "0",
                 "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
                 "SAFELIGHT_SPOOL": str(tmp_path),
-                "SAFELIGHT_QUEUE_URL": settled.stack.queue_url,
+                "SAFELIGHT_RENDERS_QUEUE_URL": settled.stack.renders_queue_url,
                 "SAFELIGHT_AVIF_WAIT_PIXELS": "1",
             },
             log=tmp_path / "api.log",

@@ -131,7 +131,7 @@ async def test_api_and_worker_complete_a_picture_are_well_and_drain(
     })  # fmt: skip
     worker = started(image, "worker", spool, tmp_path, {
         **made.worker.environment(emulator.endpoint_url), **common,
-        "SAFELIGHT_QUEUE_URL": made.queue_url, "SAFELIGHT_TOPIC_ARN": made.topic_arn,
+        "SAFELIGHT_QUEUE_URL": made.uploads_queue_url, "SAFELIGHT_TOPIC_ARN": made.topic_arn,
         "SAFELIGHT_DEAD_LETTER_QUEUE_URL": made.dead_letter_queue_url,
         "SAFELIGHT_ADMIN_PORT": "0", "SAFELIGHT_RECEIVE_WAIT_SECONDS": "1",
     })  # fmt: skip

@@ -56,6 +56,7 @@ class FakeVersion:
 
     version_id: str
     body: bytes | None
+    modified_at: float = 1_793_588_645.0
 
     @property
     def etag(self) -> str:
@@ -133,6 +134,7 @@ class FakeObjects(Fake):
             etag=version.etag,
             size_bytes=len(version.body),
             media_type="binary/octet-stream",
+            modified_at=version.modified_at,
         )
 
     async def look(self, key: str) -> Asset | None:
@@ -237,6 +239,13 @@ class FakeRecords(Fake):
         written = record.model_copy(update={**kept, "expires_at": None})
         self.records[record.image_id] = Record.from_item(written.to_item())
         return Commit(result="written", record=self.records[record.image_id])
+
+    async def advance(self, record: Record, *, sequencer: str) -> None:
+        self._called("advance")
+        standing = self.records.get(record.image_id)
+        if standing and standing.revision == record.revision:
+            later = max(standing.sequencer or "", sequencer)
+            self.records[record.image_id] = standing.model_copy(update={"sequencer": later})
 
 
 @dataclass(slots=True)

@@ -117,8 +117,8 @@ def metrics_page() -> str:
 The worker serves `/metrics`, `/healthz` and `/readyz` on its admin port, the API on its own. Units are base units; label sets are closed:
 no image, user or key is ever a label. This page is made from the declarations by `make docs`.
 
-`safelight_queue_visible`, `safelight_queue_in_flight` and `safelight_dead_letters` are the queue's own numbers, which every worker sees alike: take their
-maximum, never their sum. `safelight_queue_oldest_age_seconds` is of what one worker holds: its maximum is about the age of the oldest message
+`safelight_queue_visible`, `safelight_queue_in_flight` and `safelight_dead_letters` are the queue's own numbers, which every worker of a role sees alike: take their
+maximum by `job`, never their sum. The job names the role: `worker` is uploads, `renders` is renders. `safelight_queue_oldest_age_seconds` is of what one worker holds: its maximum is about the age of the oldest message
 ([why](decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## Both

@@ -38,8 +38,8 @@ def read(name: str) -> dict[str, Any]:
 class Resolved:
     """A template with parameters given: conditions decided, functions carried out.
 
-    What only AWS knows stays recognisable: `<Queue>` is a Ref, `<Queue.Arn>` an attribute and
-    `<import data-QueueUrl>` what another stack exports.
+    What only AWS knows stays recognisable: `<Topic>` is a Ref, `<Topic.Arn>` an attribute and
+    `<import data-TopicArn>` what another stack exports.
     """
 
     def __init__(self, name: str, **parameters: Any) -> None:

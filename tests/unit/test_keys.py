@@ -17,7 +17,7 @@ user_ids = (
     | st.sampled_from([users.ANONYMOUS, users.ADOPTED])
 )
 image_ids = st.builds(keys.new_image_id)
-sequencers = st.text("0123456789ABCDEFabcdef", max_size=keys.SEQUENCER_WIDTH)
+sequencers = st.text("0123456789ABCDEFabcdef", max_size=32)
 SAFE = re.compile(r"[A-Za-z0-9_/~-]+(\.[a-z0-9]+)?")
 
 
@@ -134,6 +134,16 @@ def test_sequencers_order_as_s3_says(first, second):
     padded = [keys.padded_sequencer(one) for one in (first, second)]
     assert (values[0] < values[1]) == (padded[0] < padded[1])
     assert (values[0] == values[1]) == (padded[0] == padded[1])
+
+
+@given(sequencer=sequencers.filter(bool))
+def test_the_next_sequencer_is_greater_and_less_than_any_that_s3_gives_later(sequencer):
+    """S3's next one differs in one of its 32 digits; ours in the padding behind them."""
+    padded = keys.padded_sequencer(sequencer)
+    following = keys.next_sequencer(padded)
+    assert padded < following < keys.next_sequencer(following)
+    assert len(following) == len(padded)
+    assert following[:32] == padded[:32]
 
 
 def test_an_event_without_a_sequencer_is_older_than_any_with_one():

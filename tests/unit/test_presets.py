@@ -2,14 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from safelight import presets as module
-from safelight.demand import Demand
 from safelight.formats import BY_NAME, WRITABLE
 from safelight.presets import InvalidPresets, Preset, load_presets
+from safelight.queued import Demand, read_queued
 
 DEFAULT_FILE = Path(__file__).parents[2] / "presets.toml"
 
@@ -408,7 +408,9 @@ def test_a_demand_carries_every_preset_as_it_is(table):
     table = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
-    demand = Demand(image_id="i", revision="r", preset=Preset(name="a", **table))
-    again = Demand.read(json.loads(demand.to_json()))
+    assume(table["format"] != "auto")  # a demand names one format
+    image_id = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
+    demand = Demand(image_id=image_id, revision="r", preset=Preset(name="a", **table))
+    again = read_queued(json.loads(demand.to_json()))
     assert again == demand
     assert again.preset.fingerprint == demand.preset.fingerprint

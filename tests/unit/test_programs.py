@@ -51,8 +51,8 @@ def test_printed_settings_hide_secrets() -> None:
     ("program", "environment"),
     [
         ("api", BOTH),
-        ("api", {**BOTH, "SAFELIGHT_ROLES": "delivery"}),
-        ("api", {**BOTH, "SAFELIGHT_ROLES": "uploads,delivery"}),
+        ("api", {**BOTH, "SAFELIGHT_API_ROLES": "delivery"}),
+        ("api", {**BOTH, "SAFELIGHT_API_ROLES": "uploads,delivery"}),
         ("worker", WORKER),
     ],
 )

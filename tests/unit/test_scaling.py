@@ -1,6 +1,8 @@
 """How workers scale, as deploy/ecs/workers.yaml says it: the expressions evaluated, the numbers
 held, the whole of it accepted by an API that checks it."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +11,12 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from tests.support.templates import Resolved
+from tests.support.templates import Resolved, read
 
 B, SLOTS, MINIMUM, WAIT = 120, 2, 2, 30
 REPEAT = object()
+NO_POINT = [{"Id": "m1", "ReturnData": True}]
+"""One metric without math."""
 
 
 def evaluated(queries: list[dict[str, Any]], **points: float | None) -> float | None:
@@ -140,7 +144,12 @@ def test_steps_only_ever_add(workers: Resolved, from_zero: Resolved) -> None:
     """Scaling in is target tracking's alone: two policies never pull in two directions."""
     for template in (workers, from_zero):
         policies = template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").values()
-        steps = [p for p in policies if p["PolicyType"] == "StepScaling"]
+        steps = [
+            one
+            for one in policies
+            if one["PolicyType"] == "StepScaling" and one["ScalingTargetId"] == "<WorkerScaling>"
+        ]
+        assert len(steps) >= 2
         for policy in steps:
             configuration = policy["StepScalingPolicyConfiguration"]
             assert all(one["ScalingAdjustment"] > 0 for one in configuration["StepAdjustments"])
@@ -170,7 +179,7 @@ def test_missing_data_never_starts_tasks(workers: Resolved, from_zero: Resolved)
     for template in (workers, from_zero):
         for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
             assert alarm["TreatMissingData"] == "notBreaching", name
-            found = evaluated(alarm["Metrics"], m1=None, m2=2, m4=None)
+            found = evaluated(alarm.get("Metrics", NO_POINT), m1=None, m2=2, m4=None)
             assert found is None or found < alarm["Threshold"], name
 
 
@@ -181,6 +190,73 @@ def test_spot_begins_above_what_is_on_demand(workers: Resolved) -> None:
     ]
     without = Resolved("workers", WorkerSpot="false")
     assert without.properties("Worker")["CapacityProviderStrategy"] == [
+        {"CapacityProvider": "FARGATE", "Weight": 1}
+    ]
+
+
+# Renders on demand
+
+
+def test_renders_scale_between_one_task_and_four_on_their_own_queue(workers: Resolved) -> None:
+    target = workers.properties("RendersScaling")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
+    assert read("workers")["Parameters"]["RendersMinTasks"]["MinValue"] == 1
+    policies = {
+        name: one
+        for name, one in workers.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").items()
+        if one["ScalingTargetId"] == "<RendersScaling>"
+    }
+    assert {one["PolicyType"] for one in policies.values()} == {"StepScaling"}
+    alarms = [
+        json.dumps(one)
+        for one in workers.of_type("AWS::CloudWatch::Alarm").values()
+        if one["AlarmActions"][0].strip("<>") in policies
+    ]
+    assert len(alarms) == len(policies) == 2
+    for alarm in alarms:
+        assert set(re.findall(r"-(\w+Queue)Name>", alarm)) == {"RendersQueue"}
+
+
+@pytest.mark.parametrize(("waiting", "tasks"), [(30, 1), (299, 1), (300, 2), (10_000, 2)])
+def test_the_more_renders_wait_the_more_tasks_start(
+    workers: Resolved, waiting: float, tasks: int
+) -> None:
+    alarm, policy = (workers.properties(name) for name in ("RendersOutAlarm", "RendersOut"))
+    assert alarm["AlarmActions"] == ["<RendersOut>"]
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert policy["StepScalingPolicyConfiguration"]["AdjustmentType"] == "ChangeInCapacity"
+    assert added(policy, waiting - alarm["Threshold"]) == tasks
+
+
+def test_renders_return_to_their_minimum_when_the_queue_was_empty_for_a_quarter_hour() -> None:
+    workers = Resolved("workers", RendersMinTasks=3)
+    alarm = workers.properties("RendersInAlarm")
+    assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 15
+    assert {q["MetricStat"]["Period"] for q in alarm["Metrics"] if "MetricStat" in q} == {60}
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["AlarmActions"] == ["<RendersIn>"]
+    steps = workers.properties("RendersIn")["StepScalingPolicyConfiguration"]
+    assert steps["AdjustmentType"] == "ExactCapacity"
+    assert steps["StepAdjustments"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": 3}]
+
+
+@pytest.mark.parametrize(
+    ("visible", "in_flight", "held"),
+    [(0, 0, 0), (0, None, 0), (0, 2, 2), (5, 0, 5), (None, 0, None)],
+)
+def test_a_queue_with_a_render_in_flight_is_not_empty_nor_is_one_without_data(
+    workers: Resolved, visible: float | None, in_flight: float | None, held: float | None
+) -> None:
+    metrics = workers.properties("RendersInAlarm")["Metrics"]
+    assert evaluated(metrics, m1=visible, m2=in_flight) == held
+
+
+def test_renders_are_on_spot_unless_told_otherwise(workers: Resolved) -> None:
+    assert workers.properties("Renders")["CapacityProviderStrategy"] == [
+        {"CapacityProvider": "FARGATE_SPOT", "Weight": 1}
+    ]
+    without = Resolved("workers", RendersSpot="false")
+    assert without.properties("Renders")["CapacityProviderStrategy"] == [
         {"CapacityProvider": "FARGATE", "Weight": 1}
     ]
 
@@ -210,7 +286,7 @@ def moto() -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("name", "parameters", "policies"),
-    [("web", {}, 2), ("workers", {}, 3), ("workers", {"WorkerMinTasks": 0}, 4)],
+    [("web", {}, 2), ("workers", {}, 5), ("workers", {"WorkerMinTasks": 0}, 6)],
 )
 def test_the_scaling_apis_take_it_all(
     moto: dict[str, Any], name: str, parameters: dict[str, Any], policies: int

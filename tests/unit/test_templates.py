@@ -61,8 +61,10 @@ COLLECTORS = (
     "CollectorImage", "CollectorRepositoryArn", "RemoteWriteUrl", "RemoteWriteWorkspaceArn",
 )  # fmt: skip
 """Parameters of the collector, which web.yaml and workers.yaml both have."""
-TEMPLATE_OF = {"Api": "web", "Delivery": "web", "Worker": "workers"}
+TEMPLATE_OF = {"Api": "web", "Delivery": "web", "Worker": "workers", "Renders": "workers"}
 """Which template has a task."""
+
+WORK_QUEUES = ("UploadsQueue", "RendersQueue")
 
 QUERY = OWN | OF_ALIASES | PARAMETERS
 """The words of a delivery URL's query."""
@@ -87,8 +89,8 @@ def test_cfn_lint_finds_nothing_wrong(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_template_can_be_sent_as_it_is(name):
-    """CloudFormation takes 51,200 bytes without a bucket to put the template into first."""
-    assert (FOLDER / f"{name}.yaml").stat().st_size <= 51_200
+    """CloudFormation takes 51,200 bytes without a bucket; a fifth is left for what comes."""
+    assert (FOLDER / f"{name}.yaml").stat().st_size <= 0.8 * 51_200
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -205,31 +207,34 @@ def test_a_collector_calls_each_task_by_its_own_name(name):
     assert attribute["from_attribute"] == "aws.ecs.task.arn"
 
 
-def test_a_message_that_is_always_held_is_a_dead_letter_before_the_queue_forgets_it():
-    queue = Resolved("data").properties("Queue")
+@pytest.mark.parametrize("name", WORK_QUEUES)
+def test_a_message_that_is_always_held_is_a_dead_letter_before_the_queue_forgets_it(name):
+    queue = Resolved("data").properties(name)
     receives = queue["RedrivePolicy"]["maxReceiveCount"]
     longest = receives * (LONGEST_HOLD_SECONDS + queue["VisibilityTimeout"])
     assert longest + 12 * 3600 <= queue["MessageRetentionPeriod"]
 
 
 def test_an_upload_is_remembered_longer_than_its_message_may_wait():
-    """In the queue, as a dead letter, and in the queue again when it was sent back."""
+    """In its queue, as a dead letter, and in RendersQueue when it was sent back."""
     data = Resolved("data")
-    queue, dead = (
-        data.properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetterQueue")
+    uploads, renders, dead = (
+        data.properties(name)["MessageRetentionPeriod"]
+        for name in (*WORK_QUEUES, "DeadLetterQueue")
     )
-    assert queue + dead + queue < PENDING_SECONDS - A_DAY
+    assert uploads + dead + renders < PENDING_SECONDS - A_DAY
 
 
-def test_a_worker_has_time_to_drain():
-    (worker, *_) = Resolved("workers").properties("WorkerTask")["ContainerDefinitions"]
+@pytest.mark.parametrize("kind", ["Worker", "Renders"])
+def test_a_worker_has_time_to_drain(kind):
+    (worker, *_) = Resolved("workers").properties(f"{kind}Task")["ContainerDefinitions"]
     environment = {one["Name"]: one["Value"] for one in worker["Environment"]}
     assert worker["StopTimeout"] == 120  # the most that Fargate gives
     drain_seconds = float(environment["SAFELIGHT_DRAIN_SECONDS"])
     assert drain_seconds + LAST_RELEASES_SECONDS <= worker["StopTimeout"]
 
 
-@pytest.mark.parametrize("kind", ["Worker", "Delivery"])
+@pytest.mark.parametrize("kind", ["Worker", "Renders", "Delivery"])
 def test_who_renders_takes_no_more_than_the_task_has(kind):
     """To a container without limits of its own, Fargate shows the machine beneath."""
     task = Resolved(TEMPLATE_OF[kind]).properties(f"{kind}Task")
@@ -241,7 +246,12 @@ def test_who_renders_takes_no_more_than_the_task_has(kind):
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("Api", ApiSettings), ("Delivery", ApiSettings), ("Worker", WorkerSettings)],
+    [
+        ("Api", ApiSettings),
+        ("Delivery", ApiSettings),
+        ("Worker", WorkerSettings),
+        ("Renders", WorkerSettings),
+    ],
 )
 def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings):
     fields = settings.model_fields
@@ -252,8 +262,72 @@ def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings
     ours = task["ContainerDefinitions"][0]
     told = {one["Name"] for one in (*ours["Environment"], *ours.get("Secrets", []))}
     assert required <= told
-    assert kind != "Delivery" or "SAFELIGHT_QUEUE_URL" in told  # or viewers wait for AVIF
     assert {name for name in told if name.startswith("SAFELIGHT_")} <= known
+
+
+def _environment(kind: str) -> dict[str, Any]:
+    (container, *_) = Resolved(TEMPLATE_OF[kind]).properties(f"{kind}Task")["ContainerDefinitions"]
+    return {one["Name"]: one["Value"] for one in container["Environment"]}
+
+
+def _imported(name: str) -> str:
+    return f"<import <DataStack>-{name}>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "queue"), [("Worker", "uploads", "Uploads"), ("Renders", "renders", "Renders")]
+)
+def test_a_worker_has_one_role_its_queue_and_the_policy_for_it(kind, role, queue):
+    told = _environment(kind)
+    assert told["SAFELIGHT_WORKER_ROLE"] == role
+    assert told["SAFELIGHT_QUEUE_URL"] == _imported(f"{queue}QueueUrl")
+    assert told["SAFELIGHT_DEAD_LETTER_QUEUE_URL"] == _imported("DeadLetterQueueUrl")
+    workers = Resolved("workers")
+    assert workers.properties(f"{kind}Task")["TaskRoleArn"] == f"<{kind}Role.Arn>"
+    assert workers.properties(f"{kind}Role")["ManagedPolicyArns"] == [
+        _imported(f"{queue}WorkerPolicyArn")
+    ]
+
+
+def test_the_tasks_of_both_workers_differ_only_in_names_sizes_and_role():
+    workers = Resolved("workers", **WHOLE["workers"])
+    uploads, renders = (
+        json.dumps(workers.properties(f"{kind}Task")) for kind in ("Worker", "Renders")
+    )
+    for of_uploads, of_renders in (
+        ("-worker", "-renders"), ("WorkerRole.Arn", "RendersRole.Arn"),
+        ("WorkerLogs", "RendersLogs"), ('Value": "uploads', 'Value": "renders'),
+        ("-UploadsQueueUrl", "-RendersQueueUrl"),
+        ('SCRAPED_JOB", "Value": "worker', 'SCRAPED_JOB", "Value": "renders'),
+        ('prefix": "worker', 'prefix": "renders'),
+    ):  # fmt: skip
+        assert of_uploads in uploads, of_uploads
+        uploads = uploads.replace(of_uploads, of_renders)
+    assert uploads == renders
+
+
+def test_delivery_sends_renders_to_their_own_queue():
+    told = _environment("Delivery")
+    assert told["SAFELIGHT_RENDERS_QUEUE_URL"] == _imported("RendersQueueUrl")
+    assert "SAFELIGHT_QUEUE_URL" not in told
+    assert told["SAFELIGHT_API_ROLES"] == "delivery"
+    assert _environment("Api")["SAFELIGHT_API_ROLES"] == "uploads"
+    assert not any("QUEUE" in name for name in _environment("Api"))
+
+
+def test_programs_hold_one_policy_of_the_data_stack_each_and_nobody_holds_two():
+    held = {
+        role: properties["ManagedPolicyArns"]
+        for template in ("web", "workers")
+        for role, properties in Resolved(template).of_type("AWS::IAM::Role").items()
+        if "ManagedPolicyArns" in properties
+    }
+    assert held == {
+        "ApiRole": [_imported("ApiPolicyArn")],
+        "DeliveryRole": [_imported("DeliveryPolicyArn")],
+        "WorkerRole": [_imported("UploadsWorkerPolicyArn")],
+        "RendersRole": [_imported("RendersWorkerPolicyArn")],
+    }
 
 
 @pytest.mark.parametrize(
@@ -299,6 +373,33 @@ def test_ecs_may_pull_the_images_that_are_private_and_no_others(name):
     assert pulled(ImageRepositoryArn="a", CollectorRepositoryArn="c") == [["a", "c"]]
 
 
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_ecs_may_write_the_logs_of_its_own_stack_and_no_others(name):
+    template = Resolved(name, **WHOLE[name])
+    (granted,) = (
+        statement["Resource"]
+        for of, statement in templates.statements(template.resources)
+        if of == "ExecutionRole" and statement.get("Sid") == "WriteLogs"
+    )
+    groups = template.of_type("AWS::Logs::LogGroup")
+    assert sorted(granted) == sorted(f"<{group}.Arn>" for group in groups)
+
+
+def test_ecs_reads_the_keys_for_the_web_programs_only():
+    def secrets(name):
+        made = Resolved(name, **WHOLE[name]).resources
+        return {
+            statement["Resource"]
+            for _, statement in templates.statements(made)
+            if "secretsmanager:GetSecretValue" in words(statement["Action"])
+        }
+
+    ids = "<import <DataStack>-IdSecretArn>"
+    keys = {WHOLE["web"][f"{kind}KeysSecretArn"] for kind in ("Api", "Signing")}
+    assert secrets("web") == {ids, *keys}
+    assert secrets("workers") == {ids}
+
+
 def test_what_an_operator_is_told_to_ask_for_is_told_by_its_stack():
     text = (FOLDER / "README.md").read_text()
     asked = set(re.findall(r"output \$STACK(-\w+)? (\w+)", text))
@@ -313,7 +414,7 @@ def test_every_service_has_an_alarm_for_too_few_of_its_tasks():
     services = [
         service for name in NAMES for service in Resolved(name).of_type("AWS::ECS::Service")
     ]
-    assert {"Api", "Delivery", "Worker"} <= set(services)
+    assert {"Api", "Delivery", "Worker", "Renders"} <= set(services)
     for service in services:
         assert f"-{service}ServiceName>" in watched, service
 
@@ -378,7 +479,32 @@ def test_every_alarm_for_people_has_a_runbook_that_is_there():
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["<Alarms>"]
         _, _, runbook = alarm["AlarmDescription"].partition("Runbook: deploy/ecs/README.md#")
         told.append(runbook)
-    assert sorted(told) == sorted(headings)
+    assert set(told) == set(headings)
+    assert len(headings) == len(set(headings))
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesVisible",
+        "ApproximateNumberOfMessagesNotVisible",
+    ],
+)
+def test_every_queue_of_work_has_alarms_for_age_depth_and_messages_in_flight(metric):
+    alarms = Resolved("observability").of_type("AWS::CloudWatch::Alarm").values()
+    for queue in WORK_QUEUES:
+        name = f"<import <DataStack>-{queue}Name>"
+        assert any(name in (said := json.dumps(one)) and metric in said for one in alarms), queue
+
+
+def test_the_dashboard_shows_both_queues_and_both_services_of_workers():
+    body = Resolved("observability").properties("Overview")["DashboardBody"]
+    for shown in ("Data", "UploadsQueueName"), ("Data", "RendersQueueName"):
+        assert "<import <{}Stack>-{}>".format(*shown) in body
+    for shown in "WorkerServiceName", "RendersServiceName":
+        assert f"<import <WorkersStack>-{shown}>" in body
+    assert len(json.loads(body)["widgets"]) == 6
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -423,13 +549,20 @@ DELIVERY = {
     "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
     "s3:ListBucket": "UploadsBucket.Arn AssetsBucket.Arn",
     "s3:ListBucketVersions": "UploadsBucket.Arn",
-    "sqs:SendMessage": "Queue.Arn",
+    "sqs:SendMessage": "RendersQueue.Arn",
 }
-WORKER = {
-    "sqs:ReceiveMessage": "Queue.Arn",
-    "sqs:DeleteMessage": "Queue.Arn",
-    "sqs:ChangeMessageVisibility": "Queue.Arn",
-    "sqs:GetQueueAttributes": "Queue.Arn DeadLetterQueue.Arn",
+OPERATOR = {
+    "sqs:ReceiveMessage": "DeadLetterQueue.Arn",
+    "sqs:DeleteMessage": "DeadLetterQueue.Arn",
+    "sqs:ChangeMessageVisibility": "DeadLetterQueue.Arn",
+    "sqs:GetQueueAttributes": "DeadLetterQueue.Arn",
+    "sqs:SendMessage": "RendersQueue.Arn",
+}
+UPLOADS_WORKER = {
+    "sqs:ReceiveMessage": "UploadsQueue.Arn",
+    "sqs:DeleteMessage": "UploadsQueue.Arn",
+    "sqs:ChangeMessageVisibility": "UploadsQueue.Arn",
+    "sqs:GetQueueAttributes": "UploadsQueue.Arn DeadLetterQueue.Arn",
     "sqs:SendMessage": "DeadLetterQueue.Arn",
     "s3:GetObject": "${UploadsBucket.Arn}/uploads/*",
     "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
@@ -440,12 +573,20 @@ WORKER = {
     "dynamodb:UpdateItem": "Table.Arn",
     "sns:Publish": "Topic",
 }
+RENDERS_WORKER = {
+    action: granted.replace("UploadsQueue", "RendersQueue")
+    for action, granted in UPLOADS_WORKER.items()
+}
+POLICIES = {
+    "ApiPolicy": API,
+    "DeliveryPolicy": DELIVERY,
+    "UploadsWorkerPolicy": UPLOADS_WORKER,
+    "RendersWorkerPolicy": RENDERS_WORKER,
+    "OperatorPolicy": OPERATOR,
+}
 
 
-@pytest.mark.parametrize(
-    ("policy", "granted"),
-    [("ApiPolicy", API), ("DeliveryPolicy", DELIVERY), ("WorkerPolicy", WORKER)],
-)
+@pytest.mark.parametrize(("policy", "granted"), POLICIES.items())
 def test_a_policy_grants_exactly_these_actions_on_exactly_these_resources(
     resources, policy, granted
 ):
@@ -466,10 +607,10 @@ def _shown(resource: Any) -> str:
 @pytest.mark.parametrize(
     "policy",
     [
-        "ApiPolicy",
-        "DeliveryPolicy",
-        "WorkerPolicy",
-        "QueuePolicy",
+        *POLICIES,
+        "UploadsQueuePolicy",
+        "RendersQueuePolicy",
+        "DeadLetterQueuePolicy",
         "TopicPolicy",
         "UploadsBucketPolicy",
         "AssetsBucketPolicy",
@@ -483,8 +624,63 @@ def test_no_statement_allows_a_wildcard_action_or_everybody(resources, policy):
             assert statement["Resource"] != "*"
 
 
-def test_the_queue_admits_only_this_stacks_uploads_bucket_of_this_account(resources):
-    allow = [one for one in statements(resources["QueuePolicy"]) if one["Effect"] == "Allow"]
+def test_the_policies_above_are_all_there_are(resources):
+    managed = {n for n, one in resources.items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
+    assert managed == set(POLICIES)
+    inline = {"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"}
+    assert not inline & {one["Type"] for one in resources.values()}
+
+
+def test_who_may_send_where():
+    """Over every policy of every template, so that a sender that is added shows up here."""
+    senders: dict[str, set[str]] = {}
+    for template in NAMES:
+        made = Resolved(template, **WHOLE.get(template, {}))
+        for name, statement in templates.statements(made.resources):
+            sends = {"sqs:SendMessage", "sqs:*", "*"} & set(words(statement["Action"]))
+            if statement["Effect"] == "Allow" and sends:
+                for resource in words(statement["Resource"]):
+                    senders.setdefault(resource, set()).add(name)
+    assert senders == {
+        "<UploadsQueue.Arn>": {"UploadsQueuePolicy"},
+        "<RendersQueue.Arn>": {"DeliveryPolicy", "OperatorPolicy"},
+        "<DeadLetterQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy"},
+    }
+
+
+def test_every_principal_of_the_account_is_denied_sending_to_the_uploads_queue():
+    """Named as the account, a Deny is for all principals in it, administrators included."""
+    document = Resolved("data").properties("UploadsQueuePolicy")["PolicyDocument"]
+    (deny,) = (one for one in document["Statement"] if one["Sid"] == "OnlyS3Sends")
+    assert deny == {
+        "Sid": "OnlyS3Sends",
+        "Effect": "Deny",
+        "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "sqs:SendMessage",
+        "Resource": "<UploadsQueue.Arn>",
+    }
+
+
+def test_no_queue_policy_but_that_of_uploads_lets_anybody_in():
+    for name in ("RendersQueuePolicy", "DeadLetterQueuePolicy"):
+        document = Resolved("data").properties(name)["PolicyDocument"]
+        assert [one["Effect"] for one in document["Statement"]] == ["Deny"]
+
+
+@pytest.mark.parametrize("queue", [*WORK_QUEUES, "DeadLetterQueue"])
+def test_a_queue_refuses_whatever_comes_without_tls(queue):
+    policy = Resolved("data").properties(f"{queue}Policy")
+    assert policy["Queues"] == [f"<{queue}>"]
+    (deny,) = (one for one in policy["PolicyDocument"]["Statement"] if one["Sid"] == "TlsOnly")
+    assert (deny["Effect"], deny["Action"]) == ("Deny", "sqs:*")
+    assert deny["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert deny["Resource"] == f"<{queue}.Arn>"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_uploads_queue_admits_only_this_stacks_uploads_bucket_of_this_account(resources):
+    policy = resources["UploadsQueuePolicy"]
+    allow = [one for one in statements(policy) if one["Effect"] == "Allow"]
     assert len(allow) == 1
     assert allow[0]["Principal"] == {"Service": "s3.amazonaws.com"}
     assert allow[0]["Action"] == "sqs:SendMessage"
@@ -518,10 +714,23 @@ def test_a_bucket_refuses_whatever_comes_without_tls(resources, bucket):
 
 def test_every_queue_ends_in_the_dead_letter_queue_or_is_it(resources):
     queues = {n: r["Properties"] for n, r in resources.items() if r["Type"] == "AWS::SQS::Queue"}
-    assert set(queues) == {"Queue", "DeadLetterQueue"}
-    assert queues["Queue"]["RedrivePolicy"]["maxReceiveCount"] == 10
-    kept = [queues[name]["MessageRetentionPeriod"] for name in ("DeadLetterQueue", "Queue")]
-    assert kept == sorted(kept, reverse=True)
+    assert set(queues) == {*WORK_QUEUES, "DeadLetterQueue"}
+    letters = queues["DeadLetterQueue"]
+    for name in WORK_QUEUES:
+        assert queues[name]["RedrivePolicy"] == {
+            "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+            "maxReceiveCount": 10,
+        }
+        assert queues[name]["VisibilityTimeout"] == 60
+        assert queues[name]["MessageRetentionPeriod"] == 4 * 86_400
+        assert letters["MessageRetentionPeriod"] > queues[name]["MessageRetentionPeriod"]
+
+
+def test_the_bucket_sends_its_events_to_the_uploads_queue_alone(resources):
+    notification = resources["UploadsBucket"]["Properties"]["NotificationConfiguration"]
+    targets = {json.dumps(one["Queue"]) for one in notification["QueueConfigurations"]}
+    assert list(notification) == ["QueueConfigurations"]
+    assert targets == {json.dumps({"Fn::GetAtt": ["UploadsQueue", "Arn"]})}
 
 
 def test_the_table_can_be_restored_and_forgets_what_has_expired(resources):

@@ -90,7 +90,7 @@ def test_tracing_that_is_wanted_and_not_installed_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with (
-        pytest.raises(Misconfigured, match="requirements/otel.txt"),
+        pytest.raises(Misconfigured, match=r"requirements/otel\.txt"),
         tracing(wanted=True, service="api"),
     ):
         pass

@@ -57,7 +57,7 @@ class Injector:
         await self._s3.put_bucket_notification_configuration(
             Bucket=self._stack.uploads_bucket, NotificationConfiguration={}
         )
-        await self._sqs.purge_queue(QueueUrl=self._stack.queue_url)
+        await self._sqs.purge_queue(QueueUrl=self._stack.uploads_queue_url)
 
     async def put(
         self, body: bytes, *, key: str | None = None, sequencer: str | None = None
@@ -96,7 +96,7 @@ class Injector:
 
     async def send(self, body: str) -> None:
         """Send any body whatever."""
-        await self._sqs.send_message(QueueUrl=self._stack.queue_url, MessageBody=body)
+        await self._sqs.send_message(QueueUrl=self._stack.uploads_queue_url, MessageBody=body)
 
     async def upload(self, body: bytes, **how: Any) -> Source:
         """Store a source and tell of it."""

@@ -53,6 +53,7 @@ class Rig:
     async def worker(
         self,
         *,
+        role: str = "uploads",
         proxy: FaultProxy | None = None,
         environment: Mapping[str, str] | None = None,
         **settings: str,
@@ -67,6 +68,7 @@ class Rig:
             self.stack,
             (proxy or self.proxy).url,
             self._directory,
+            role,
             **prefixed,
             **(environment or {}),
         )
@@ -97,15 +99,15 @@ class Rig:
         return Person(http, await child.listening(), "sl_alice")
 
     async def safelight(self, *arguments: str) -> str:
-        """Run the operator's command as the account's root: what it prints. It must succeed."""
+        """Run the operator's command with OperatorPolicy: what it prints. It must succeed."""
         command = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("safelight"),
             *arguments,
             env={
                 "PATH": os.environ["PATH"],
-                **self.emulator.root.environment(self.emulator.endpoint_url),
+                **self.stack.operator.environment(self.emulator.endpoint_url),
                 **self.stack.settings(),
-                "SAFELIGHT_QUEUE_URL": self.stack.queue_url,
+                "SAFELIGHT_RENDERS_QUEUE_URL": self.stack.renders_queue_url,
                 "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.stack.dead_letter_queue_url,
             },
             stdout=asyncio.subprocess.PIPE,
@@ -117,16 +119,20 @@ class Rig:
     async def show(self, receipt: str) -> None:
         """Make a message visible now, however long it was hidden for."""
         await self._clients["sqs"].change_message_visibility(
-            QueueUrl=self.stack.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
+            QueueUrl=self.stack.uploads_queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
         )
 
     async def depth(self, url: str | None = None) -> tuple[int, int]:
-        """Count what is visible in a queue and what is in flight."""
+        """Count what is visible and what is in flight, in a queue or in both queues of workers."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        answer = await self._clients["sqs"].get_queue_attributes(
-            QueueUrl=url or self.stack.queue_url, AttributeNames=["All"]
-        )
-        visible, in_flight = (int(answer["Attributes"][name]) for name in names)
+        urls = [url] if url else [self.stack.uploads_queue_url, self.stack.renders_queue_url]
+        visible = in_flight = 0
+        for one in urls:
+            answer = await self._clients["sqs"].get_queue_attributes(
+                QueueUrl=one, AttributeNames=["All"]
+            )
+            counts = [int(answer["Attributes"][name]) for name in names]
+            visible, in_flight = visible + counts[0], in_flight + counts[1]
         return visible, in_flight
 
     async def until_empty(self, *, seconds: float = 60) -> None:

@@ -51,22 +51,27 @@ class Worker:
 
     @classmethod
     async def start(
-        cls, name: str, stack: Stack, endpoint_url: str, directory: Path, **settings: str
+        cls,
+        name: str,
+        stack: Stack,
+        endpoint_url: str,
+        directory: Path,
+        role: str = "uploads",
+        **settings: str,
     ) -> "Worker":
         """Start one that sees AWS at this address, and wait until it is up."""
         spool = directory / f"{name}-spool"
         spool.mkdir()
+        principals = {"uploads": stack.uploads_worker, "renders": stack.renders_worker}
         child = Child(
             name,
             [sys.executable, "-m", "worker"],
             environment={
-                **stack.worker.environment(endpoint_url),
+                **principals[role].environment(endpoint_url),
                 "AWS_SDK_UA_APP_ID": name,  # so that a proxy can tell who calls
                 **stack.settings(),
                 **_WORKER_SETTINGS,
-                "SAFELIGHT_QUEUE_URL": stack.queue_url,
-                "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
-                "SAFELIGHT_TOPIC_ARN": stack.topic_arn,
+                **stack.worker_settings(role),
                 "SAFELIGHT_SPOOL": str(spool),
                 **settings,
             },

@@ -116,20 +116,25 @@ def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
 def test_a_process_serves_uploads_unless_it_is_told_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert load(monkeypatch).roles == ("uploads",)
-    assert load(monkeypatch, SAFELIGHT_ROLES="delivery, uploads").roles == ("delivery", "uploads")
+    assert load(monkeypatch).api_roles == ("uploads",)
+    assert load(monkeypatch, SAFELIGHT_API_ROLES="delivery, uploads").api_roles == (
+        "delivery",
+        "uploads",
+    )
     for wrong in ("", "images", "uploads,images"):
-        with pytest.raises(InvalidSettings, match=r"SAFELIGHT_ROLES: must be uploads, delivery"):
-            load(monkeypatch, SAFELIGHT_ROLES=wrong)
+        with pytest.raises(
+            InvalidSettings, match=r"SAFELIGHT_API_ROLES: must be uploads, delivery"
+        ):
+            load(monkeypatch, SAFELIGHT_API_ROLES=wrong)
 
 
 def test_a_process_that_only_delivers_needs_no_authentication(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     anywhere = {"SAFELIGHT_HOST": "0.0.0.0"}  # noqa: S104 - meant
-    load(monkeypatch, SAFELIGHT_ROLES="delivery", **anywhere)
+    load(monkeypatch, SAFELIGHT_API_ROLES="delivery", **anywhere)
     with pytest.raises(InvalidSettings, match="without authentication"):
-        load(monkeypatch, SAFELIGHT_ROLES="delivery,uploads", **anywhere)
+        load(monkeypatch, SAFELIGHT_API_ROLES="delivery,uploads", **anywhere)
 
 
 def test_a_tenants_signing_key_names_a_user_id(monkeypatch: pytest.MonkeyPatch) -> None:

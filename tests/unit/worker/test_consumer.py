@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from safelight import __version__
 from safelight.aws.queue import Failure, Message
-from safelight.errors import Misconfigured, Unavailable, Unreadable
+from safelight.errors import Misconfigured, Unavailable, Unreadable, WrongQueue
 from tests.support.fakes import FakeDeadLetters, FakeQueue
 from worker.breaker import FAILURES_TO_OPEN, Breaker
 from worker.consumer import Consumer
@@ -181,7 +181,17 @@ async def test_deletions_of_one_moment_are_one_request() -> None:
         assert queue.calls["delete"] == 1
 
 
-async def test_an_unreadable_message_reaches_the_dead_letter_queue() -> None:
+async def test_an_unreadable_message_is_a_dead_letter_after_one_try_and_says_why() -> None:
+    queue, letters, work = FakeQueue(), FakeDeadLetters(), Work(WrongQueue("an event"))
+    async with running(queue, work, dead_letters=letters):
+        queue.send("forged")
+        await until(lambda: bool(queue.deleted))
+    assert work.begun == ["forged"]
+    (letter,) = letters.letters
+    assert (letter.body, letter.attributes["reason"]) == ("forged", "wrong_queue")
+
+
+async def test_an_unreadable_message_reaches_the_dead_letter_queue_also_by_its_policy() -> None:
     queue, work = FakeQueue(max_receive_count=3), Work(Unreadable("no event"))
     async with running(queue, work):
         queue.send("nonsense")

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight import keys, users
-from safelight.demand import Demand
-from safelight.errors import Unreadable
+from safelight.errors import Unreadable, WrongQueue
 from safelight.presets import Preset
+from safelight.queued import Demand, Ingest
 from tests.support.fakes import IDS
-from worker.events import Upload, read_events
+from worker.events import Upload, read_events, source_keys
 
 BUCKET = "uploads-bucket"
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
@@ -243,21 +243,31 @@ def test_what_is_no_text_is_a_fault_of_its_record_alone() -> None:
     assert (len(events.uploads), len(events.faults)) == (0, 1)
 
 
-DEMAND = Demand(
-    image_id=IMAGE, revision="v1", preset=Preset(name="a", format="avif", box=(9, 9), keep=())
-)
+def test_a_message_of_ours_is_of_the_wrong_queue() -> None:
+    demand = Demand(image_id=IMAGE, revision="v1", preset=Preset(name="a", format="avif"))
+    for body in (demand.to_json(), Ingest(key=KEY).to_json(), '{"type": "safelight.of-tomorrow"}'):
+        with pytest.raises(WrongQueue):
+            read_events(body, bucket=BUCKET, ids=IDS)
 
 
-def test_a_demand_is_read_as_it_was_written() -> None:
-    events = read_events(DEMAND.to_json(), bucket=BUCKET, ids=IDS)
-    assert events.demands == (DEMAND,)
-    assert events.demands[0].preset.fingerprint == DEMAND.preset.fingerprint
-    assert not events.uploads
+@pytest.mark.parametrize("sequencer", ["zz", "G" * 32, "F" * 33, "~", "0x1F", "\u0661", "-1"])
+def test_a_sequencer_that_is_not_in_s3s_form_is_older_than_any_that_is(sequencer: str) -> None:
+    (upload,) = read(s3_body(s3_record(sequencer=sequencer)))
+    assert upload.sequencer == keys.padded_sequencer(None)
 
 
-@pytest.mark.parametrize("without", ["imageId", "revision", "preset"])
-def test_a_demand_that_lacks_something_is_unreadable(without: str) -> None:
-    body = json.loads(DEMAND.to_json())
-    del body[without]
-    with pytest.raises(Unreadable):
-        read_events(json.dumps(body), bucket=BUCKET, ids=IDS)
+def test_the_keys_of_a_letter_are_those_that_its_events_created_each_once() -> None:
+    removed = s3_record()
+    removed["eventName"] = "ObjectRemoved:Delete"
+    body = s3_body(s3_record(), s3_record(), s3_record(key="uploads/x+y.jpg"), removed, {})
+    found, faults = source_keys(body, bucket=BUCKET)
+    assert (found, len(faults)) == ((KEY, "uploads/x y.jpg"), 1)
+    assert source_keys(s3_body(removed), bucket=BUCKET) == ((), ())
+    for foreign in (s3_record(key="elsewhere/x"), s3_record(key="\x1b[2J" * 99)):
+        found, (fault,) = source_keys(s3_body(foreign), bucket=BUCKET)
+        assert not found
+        assert str(fault).isprintable()
+        assert len(str(fault)) < 400
+    for unreadable in ("no JSON", "{}"):
+        with pytest.raises(Unreadable):
+            source_keys(unreadable, bucket=BUCKET)

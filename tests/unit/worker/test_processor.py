@@ -1,164 +1,16 @@
-"""The way of a message, and above all: that every step is harmless to repeat."""
+"""The way of an upload, and above all: that every step is harmless to repeat."""
 
 import hashlib
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from urllib.parse import quote_plus
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from safelight import keys
-from safelight.aws.queue import Message
-from safelight.demand import Demand
 from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
-from safelight.imaging.admission import Admission
-from safelight.imaging.plan import Plan
-from safelight.imaging.probe import Probe
-from safelight.imaging.render import RenderedVariant, Rendering
-from safelight.imaging.spool import Spool
-from safelight.presets import load_presets
+from safelight.imaging.render import Rendering
 from safelight.record import Record, Status
-from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeRecords, FakeTopic
-from worker.metrics import WorkerMetrics
-from worker.observer import Observer
-from worker.processor import Processor
+from tests.support.fakes import APPEARANCE, IDS
+from tests.unit.worker.house import BUCKET, IMAGE, KEY, PRESETS, House
 from worker.verdict import Reach
-
-BUCKET = "uploads-bucket"
-PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
-IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
-OTHER = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAC"
-KEY = keys.source_key(user_id="key:alice", image_id=IMAGE)
-
-
-class FakeRenderer:
-    """Makes a file for every recipe; its bytes are the source's, so that revisions differ."""
-
-    def __init__(self) -> None:
-        self.outcome: Exception | None = None
-        self.failures: Mapping[str, str] = {}
-        self.renders = 0
-
-    async def probe(self, path: Path) -> Probe:
-        assert path.exists()
-        return Probe(format="jpeg", width=800, height=600, size_bytes=path.stat().st_size)
-
-    async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
-        self.renders += 1
-        if self.outcome is not None:
-            raise self.outcome
-        variants = tuple(
-            self._variant(recipe.preset, recipe.fingerprint, source, directory)
-            for recipe in plan.recipes
-            if recipe.preset not in self.failures
-        )
-        return Rendering(
-            variants=variants, failures=self.failures, appearance=APPEARANCE, seconds=0.1
-        )
-
-    def _variant(
-        self, preset: str, fingerprint: str, source: Path, directory: Path
-    ) -> RenderedVariant:
-        body = source.read_bytes() + preset.encode()
-        path = directory / preset
-        path.write_bytes(body)
-        return RenderedVariant(
-            preset=preset,
-            fingerprint=fingerprint,
-            path=path,
-            media_type="image/webp",
-            extension="webp",
-            width=8,
-            height=6,
-            size_bytes=len(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            seconds=0.01,
-            quality=64,
-            score=71,
-        )
-
-
-class House:
-    """A processor among fakes."""
-
-    def __init__(self, spool: Path) -> None:
-        registry = CollectorRegistry()
-        metrics = WorkerMetrics(registry)
-        self.registry = registry
-        self.objects = FakeObjects()
-        self.records = FakeRecords()
-        self.topic = FakeTopic()
-        self.renderer = FakeRenderer()
-        self.spool = spool
-        self.processor = Processor(
-            objects=self.objects,
-            records=self.records,
-            topic=self.topic,
-            renderer=self.renderer,
-            presets=PRESETS,
-            admission=Admission(10**9),
-            spool=Spool(spool),
-            observer=Observer(metrics),
-            ids=IDS,
-            uploads_bucket=BUCKET,
-            max_bytes=1000,
-        )
-
-    def upload(self, body: bytes = b"A", *, sequencer: str = "01", key: str = KEY) -> dict:
-        version = self.objects.upload(key, body)
-        return {
-            "eventVersion": "2.1",
-            "eventName": "ObjectCreated:Post",
-            "eventTime": "2026-11-02T03:04:05Z",
-            "s3": {
-                "bucket": {"name": BUCKET},
-                "object": {
-                    "key": quote_plus(key, safe="/"),
-                    "size": len(body),
-                    "eTag": version.etag,
-                    "versionId": version.version_id,
-                    "sequencer": sequencer,
-                },
-            },
-        }
-
-    async def process(self, *records: dict) -> Reach:
-        return await self.receive(json.dumps({"Records": records}))
-
-    async def receive(self, body: str) -> Reach:
-        return await self.processor.process(
-            Message(
-                message_id="m",
-                receipt="r",
-                body=body,
-                receive_count=1,
-                sent_at=0.0,
-                received_at=0.0,
-            )
-        )
-
-    @property
-    def record(self) -> Record:
-        return self.records.records[IMAGE]
-
-    def value(self, outcome: str) -> float:
-        labels = {"outcome": outcome}
-        return self.registry.get_sample_value("safelight_demands_total", labels) or 0
-
-    def outcomes(self, outcome: str) -> float:
-        return sum(
-            sample.value
-            for metric in self.registry.collect()
-            for sample in metric.samples
-            if sample.name == "safelight_images_total" and sample.labels["outcome"] == outcome
-        )
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "spool")
 
 
 def pending() -> Record:
@@ -356,7 +208,7 @@ async def test_a_bad_record_in_a_message_does_not_keep_the_good_one_from_complet
 async def test_one_failing_upload_of_a_message_does_not_keep_the_other_from_completing(
     house: House,
 ) -> None:
-    other = keys.source_key(user_id="key:alice", image_id=OTHER)
+    other = keys.source_key(user_id="key:alice", image_id=keys.new_image_id())
     house.objects.fail_next["fetch"] = [Unavailable("s3", "slow down")]
     with pytest.raises(Unavailable):
         await house.process(house.upload(key=other), house.upload())
@@ -374,7 +226,7 @@ async def test_a_record_that_cannot_be_read_does_not_bury_an_upload_that_is_only
 async def test_a_bug_met_by_one_upload_does_not_keep_the_other_from_completing(
     house: House,
 ) -> None:
-    other = keys.source_key(user_id="key:alice", image_id=OTHER)
+    other = keys.source_key(user_id="key:alice", image_id=keys.new_image_id())
     house.objects.fail_next["fetch"] = [RuntimeError("a bug")]
     with pytest.raises(RuntimeError):
         await house.process(house.upload(key=other), house.upload())
@@ -417,61 +269,3 @@ async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settl
     assert (
         house.records.records[IDS.of_object(bucket=BUCKET, key=borrowed)].user_id == "key:mallory"
     )
-
-
-AVIF = next(preset for preset in PRESETS if preset.name == "small").in_format("avif")
-
-
-def demanded(house: House, revision: str | None = None) -> str:
-    wanted = revision or house.record.revision or ""
-    return Demand(image_id=IMAGE, revision=wanted, preset=AVIF).to_json()
-
-
-async def test_a_demand_is_rendered_and_stored_and_nobody_is_told(house: House) -> None:
-    await house.process(house.upload(b"picture"))
-    record, before = house.record, set(house.objects.assets)
-    assert await house.receive(demanded(house)) is Reach.MADE
-    (key,) = set(house.objects.assets) - before
-    assert key == keys.asset_key(
-        image_id=IMAGE,
-        revision=record.revision or "",
-        preset="small",
-        fingerprint=AVIF.fingerprint,
-        extension="avif",
-    )
-    assert house.record == record
-    assert len(house.topic.published) == 1
-    assert house.value("met") == 1
-
-
-async def test_a_repeated_demand_writes_the_same_again(house: House) -> None:
-    await house.process(house.upload(b"picture"))
-    await house.receive(demanded(house))
-    stored = dict(house.objects.assets)
-    await house.receive(demanded(house))
-    assert house.objects.assets == stored
-
-
-async def test_a_demand_for_what_was_replaced_or_never_was_is_dropped(house: House) -> None:
-    await house.receive(demanded(house, "v1"))
-    await house.process(house.upload(b"picture"))
-    await house.receive(demanded(house, "another"))
-    house.upload(b"newer")
-    house.records.records[IMAGE] = house.record.model_copy(update={"version_id": None})
-    await house.receive(demanded(house))
-    assert house.value("superseded") == 3
-    assert not [key for key in house.objects.assets if key.endswith(".avif")]
-
-
-async def test_a_demand_for_what_cannot_be_rendered_is_dropped(house: House) -> None:
-    await house.process(house.upload(b"picture"))
-    house.renderer.outcome = Rejection(Reason.TIMEOUT, "too long")
-    assert await house.receive(demanded(house)) is Reach.NOWHERE
-    assert house.value("rejected") == 1
-
-
-async def test_a_demand_waits_while_a_service_is_down(house: House) -> None:
-    await house.process(house.upload(b"picture"))
-    house.objects.fail_next["put"] = [Unavailable("s3", "slow down")]
-    with pytest.raises(Unavailable):
-        await house.receive(demanded(house))

@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.errors import Misconfigured, Unavailable, Unreadable
+from safelight.errors import Misconfigured, Unavailable, Unreadable, WrongQueue
 from worker.verdict import DeadLetter, Retry, backoff_seconds, verdict_on
 
 
-def test_an_unreadable_message_comes_back_at_once_so_that_redrive_moves_it() -> None:
-    assert verdict_on(Unreadable("x"), receive_count=1) == Retry(0, "unreadable")
+@pytest.mark.parametrize(
+    ("error", "cause"), [(Unreadable("x"), "unreadable"), (WrongQueue("x"), "wrong_queue")]
+)
+def test_a_message_that_no_try_makes_readable_is_a_dead_letter_at_once(
+    error: Exception, cause: str
+) -> None:
+    assert verdict_on(error, receive_count=1) == DeadLetter(cause)
 
 
 @given(st.integers(1, 1000))
@@ -37,6 +42,7 @@ def test_an_unknown_error_is_tried_again_after_growing_delays() -> None:
     ("error", "reason"),
     [
         (Unreadable("x"), "unreadable"),
+        (WrongQueue("x"), "wrong_queue"),
         (Unavailable("s3", "x"), "unavailable"),
         (Misconfigured("spool", "x"), "misconfigured"),
         (KeyError("x"), "unknown"),

@@ -17,9 +17,9 @@ from yarl import URL
 
 from safelight import keys
 from safelight.aws.objects import PART_BYTES
-from safelight.demand import Demand
 from safelight.errors import Archived, Reason, Rejection, Unavailable
 from safelight.presets import Preset
+from safelight.queued import read_queued
 from safelight.record import Status, Variant
 from tests.support import pictures
 from tests.support.fakes import FakeAsset
@@ -482,7 +482,7 @@ async def test_a_costly_avif_is_left_to_the_workers_and_the_first_viewer_gets_we
         assert first.headers["Cache-Control"] == "public, max-age=30"
         assert 'desc="stand-in"' in first.headers["Server-Timing"]
     (message,) = gallery.workers.letters
-    demand = Demand.read(json.loads(message.body))
+    demand = read_queued(json.loads(message.body))
     assert demand is not None
     avif = BY_NAME["small"].in_format("avif")
     assert (demand.image_id, demand.revision) == (IMAGE_ID, "v1")

@@ -1,0 +1,179 @@
+"""Only S3 says what happened in the bucket; and what becomes of dead letters that hold events."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from botocore.exceptions import ClientError
+
+from ops.local.account import Principal
+from ops.local.completions import Completions
+from ops.local.system import LocalSystem
+from safelight.queued import Ingest
+from tests.acceptance.conftest import KEYS
+from tests.support import pictures
+from tests.support.events import s3_event
+from tests.support.person import Person
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("forged")]
+CAT = (Path(__file__).parents[2] / "samples" / "cat-451px.jpg").read_bytes()
+PROGRAMS = ("api", "delivery", "uploads_worker", "renders_worker", "operator")
+SAFELIGHT = Path(sys.executable).with_name("safelight")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system() -> AsyncIterator[LocalSystem]:
+    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
+    async with LocalSystem(renders=True, api_settings={"SAFELIGHT_API_KEYS": hashes}) as running:
+        yield running
+
+
+async def record_of(system: LocalSystem, image_id: str) -> Mapping[str, Any]:
+    async with system.account.client("dynamodb") as dynamodb:
+        key = {"imageId": {"S": image_id}}
+        answer = await dynamodb.get_item(TableName=system.stack.table, Key=key, ConsistentRead=True)
+    item: Mapping[str, Any] = answer["Item"]
+    return item
+
+
+async def send(system: LocalSystem, who: Principal, queue_url: str, body: str) -> str:
+    """Send a message as one of the programs; return what SQS says of it."""
+    async with system.account.as_principal(who).client("sqs") as sqs:
+        try:
+            await sqs.send_message(QueueUrl=queue_url, MessageBody=body)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+    return "sent"
+
+
+async def letters(system: LocalSystem, number: int) -> list[tuple[str, str]]:
+    """Wait for so many dead letters; return reasons and bodies, and make them visible again."""
+    url, found = system.stack.dead_letter_queue_url, []
+    async with asyncio.timeout(30), system.account.client("sqs") as sqs:
+        while len(found) < number:
+            answer = await sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            found += answer.get("Messages", [])
+        for one in found:
+            await sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=one["ReceiptHandle"], VisibilityTimeout=0
+            )
+    return [
+        (one.get("MessageAttributes", {}).get("reason", {}).get("StringValue", ""), one["Body"])
+        for one in found
+    ]
+
+
+async def redrive(system: LocalSystem, reason: str) -> None:
+    """Send letters back as an operator does, who holds OperatorPolicy alone."""
+    command = await asyncio.create_subprocess_exec(
+        SAFELIGHT, "redrive", reason,
+        env={
+            "PATH": os.environ["PATH"],
+            **system.stack.operator.environment(system.emulator.endpoint_url),
+            "SAFELIGHT_UPLOADS_BUCKET": system.stack.uploads_bucket,
+            "SAFELIGHT_ASSETS_BUCKET": system.stack.assets_bucket,
+            "SAFELIGHT_TABLE": system.stack.table,
+            "SAFELIGHT_RENDERS_QUEUE_URL": system.stack.renders_queue_url,
+            "SAFELIGHT_DEAD_LETTER_QUEUE_URL": system.stack.dead_letter_queue_url,
+        },
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await command.communicate()
+    assert command.returncode == 0, output.decode()
+
+
+async def until_empty(system: LocalSystem, *urls: str) -> None:
+    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    async with asyncio.timeout(30), system.account.client("sqs") as sqs:
+        for url in urls:
+            while True:
+                answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+                if not any(int(answer["Attributes"][name]) for name in names):
+                    break
+                await asyncio.sleep(0.05)
+
+
+async def replace(system: LocalSystem, key: str, body: bytes) -> str:
+    async with system.account.client("s3") as s3:
+        answer = await s3.put_object(Bucket=system.stack.uploads_bucket, Key=key, Body=body)
+    return str(answer["VersionId"])
+
+
+@pytest.mark.parametrize("who", PROGRAMS)
+async def test_no_program_can_send_an_event_to_the_queue_of_s3s_events(
+    system: LocalSystem, who: str
+) -> None:
+    body = s3_event(system.stack.uploads_bucket, "uploads/x.jpg")
+    code = await send(system, getattr(system.stack, who), system.stack.uploads_queue_url, body)
+    assert "Denied" in code
+
+
+async def test_an_event_that_delivery_forges_changes_no_record_and_freezes_no_image(
+    system: LocalSystem, alice: Person, completions: Completions
+) -> None:
+    ticket = await alice.ask(CAT)
+    await alice.send(ticket, CAT)
+    image_id = ticket["imageId"]
+    await alice.settled(image_id)
+    old = (await record_of(system, image_id))["versionId"]["S"]
+    await replace(system, ticket["key"], pictures.encoded(pictures.noise(40, 30), "JPEG"))
+    async with asyncio.timeout(30):
+        while (await record_of(system, image_id))["width"] != {"N": "40"}:
+            await asyncio.sleep(0.05)
+    record = await record_of(system, image_id)
+    # The replaced picture, under a sequencer that no later event of S3 could exceed.
+    forged = s3_event(
+        system.stack.uploads_bucket, ticket["key"], version_id=old, sequencer="F" * 32
+    )
+    renders = system.stack.renders_queue_url
+    assert await send(system, system.stack.delivery, renders, forged) == "sent"
+    assert await letters(system, 1) == [("wrong_queue", forged)]
+    assert await record_of(system, image_id) == record
+    # Sent back it is the name of a key, and S3 says what is there.
+    await redrive(system, "wrong_queue")
+    await until_empty(system, renders, system.stack.dead_letter_queue_url)
+    assert await record_of(system, image_id) == record
+    ingest = Ingest(key=ticket["key"]).to_json()
+    assert await send(system, system.stack.delivery, renders, ingest) == "sent"
+    await until_empty(system, renders)
+    assert await record_of(system, image_id) == record
+    newer = await replace(system, ticket["key"], CAT)
+    async with asyncio.timeout(30):
+        while (await record_of(system, image_id))["versionId"]["S"] != newer:
+            await asyncio.sleep(0.05)
+
+
+async def test_an_upload_whose_event_became_a_dead_letter_completes_when_it_is_sent_back(
+    system: LocalSystem, alice: Person
+) -> None:
+    """The redrive policy moves a message as it is, without a reason: the worker is away."""
+    await until_empty(system, system.stack.uploads_queue_url)
+    worker = system.workers[0]
+    await worker.stop(seconds=10)
+    system.workers.remove(worker)
+    image_id = await alice.upload(CAT)
+    async with system.account.client("sqs") as sqs:
+        answer = await sqs.receive_message(
+            QueueUrl=system.stack.uploads_queue_url, WaitTimeSeconds=5
+        )
+        (event,) = answer["Messages"]
+        assert json.loads(event["Body"])["Records"]
+        await sqs.send_message(
+            QueueUrl=system.stack.dead_letter_queue_url, MessageBody=event["Body"]
+        )
+        await sqs.delete_message(
+            QueueUrl=system.stack.uploads_queue_url, ReceiptHandle=event["ReceiptHandle"]
+        )
+    assert [reason for reason, _ in await letters(system, 1)] == [""]
+    await redrive(system, "unexplained")
+    assert (await alice.settled(image_id))["status"] == "completed"
+    await until_empty(system, system.stack.renders_queue_url, system.stack.dead_letter_queue_url)

@@ -1,0 +1,40 @@
+"""The role renders: demands of delivery, and sources that are settled by key.
+
+Anybody who may send to its queue may be mistaken or hostile, so nothing is believed but names.
+S3's events are refused here: only S3 may say what happened in the bucket, and it has its own queue.
+"""
+
+from safelight.aws.queue import Message
+from safelight.errors import WrongQueue
+from safelight.queued import Demand, Ingest, read_queued
+from worker.demands import Demands
+from worker.events import is_event, parsed
+from worker.ingest import Ingests
+from worker.verdict import Reach
+
+
+class Renders:
+    """Works on the messages of RendersQueue."""
+
+    def __init__(self, *, demands: Demands, ingests: Ingests) -> None:
+        self._demands = demands
+        self._ingests = ingests
+
+    async def process(self, message: Message) -> Reach:
+        """Do what a message asks for, and return how far it got.
+
+        Raises `WrongQueue` for an event of S3, `Unreadable` for what is no message of ours.
+        """
+        match read_renders(message.body):
+            case Demand() as demand:
+                return await self._demands.meet(demand)
+            case Ingest() as ingest:
+                return await self._ingests.settle(ingest)
+
+
+def read_renders(body: str) -> Demand | Ingest:
+    """Read a message's body."""
+    document = parsed(body)
+    if is_event(document):
+        raise WrongQueue("an event of S3 is not a message for the role renders")
+    return read_queued(document)
