@@ -18,9 +18,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from ops.local import containers
 from ops.local.emulator import PROGRAM
 from ops.local.processes import Child
-from tests.support.compose import ROOT, example, services
+from tests.support.compose import FILE, ROOT, example, services
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("compose")]
 
@@ -45,15 +46,16 @@ class Project:
     """The services of the file, where they would be."""
 
     def __init__(self, folder: Path) -> None:
-        emulator, api, delivery, worker = free_ports(4)
         self.folder = folder
-        self.ports = {"emulator": emulator, "api": api, "delivery": delivery, "worker": worker}
         self._containers_ports = {
             "emulator": "4566",
             "api": "8080",
             "delivery": "8080",
             "worker": "9464",
+            "renders": "9464",
         }
+        names = self._containers_ports
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.services = services(example())
         (folder / "stack").mkdir()
 
@@ -67,6 +69,7 @@ class Project:
             ("/stack/", f"{self.folder}/stack/"),
             ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - taken away
             ("exec python", f"exec {sys.executable}"),
+            ("exec safelight", f"exec {Path(sys.executable).with_name('safelight')}"),
         ):
             text = text.replace(old, new)
         if service == "stack":
@@ -123,7 +126,7 @@ async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         await planned.healthy("emulator", start("emulator", command=[str(PROGRAM)]))
         for _ in range(2):  # the second time it finds everything there
             assert await start("stack").wait() == 0
-        started = {service: start(service) for service in ("api", "delivery", "worker")}
+        started = {name: start(name) for name in ("api", "delivery", "worker", "renders")}
         for service, child in started.items():
             await planned.healthy(service, child)
         yield planned
@@ -171,12 +174,22 @@ async def test_the_line_of_the_readme_completes_a_picture(project: Project) -> N
 
 async def test_every_program_is_somebody_else(project: Project) -> None:
     keys = set()
-    for program in ("api", "delivery", "worker"):
+    for program in containers.PROGRAMS:
         path = project.folder / "stack" / f"{program}.env"
         assert path.stat().st_mode & 0o777 == 0o600
         keys |= set(re.findall(r"^AWS_ACCESS_KEY_ID=(\w+)$", path.read_text(), re.MULTILINE))
-    assert len(keys) == 3
+    assert len(keys) == len(containers.PROGRAMS)
     assert example()["EMULATOR_ACCESS_KEY_ID"] not in keys
+
+
+async def test_the_operators_command_of_the_file_finds_no_dead_letter(project: Project) -> None:
+    ((service, command),) = re.findall(
+        r'docker compose run --rm (\w+) sh -c "(.*)"$', FILE.read_text(), re.MULTILINE
+    )
+    folder = project.folder / "operator"
+    child = project.start(service, folder=folder, command=["sh", "-c", command])
+    assert await child.wait() == 0
+    assert "No dead letters." in (folder / "log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import yaml
 from compose_spec import PyCompose
 
 from api.settings import ApiSettings
+from ops.local.containers import PROGRAMS
 from safelight.settings import AwsSettings, variable
 from tests.support.compose import FILE, ROOT, Unset, example, interpolated, services
 from worker.settings import WorkerSettings
 
 ALL = services(example())
-OURS = ("api", "delivery", "worker")
+WORKERS = ("worker", "renders")
+OURS = ("api", "delivery", *WORKERS)
 
 
 def test_it_is_a_valid_compose_file() -> None:
@@ -60,18 +62,32 @@ def test_nobody_waits_for_somebody_in_a_state_that_cannot_come(name: str) -> Non
         assert how == {"condition": expected}
 
 
-def test_there_may_be_any_number_of_workers() -> None:
-    assert not ALL["worker"].keys() & {"ports", "container_name"}
+@pytest.mark.parametrize("name", WORKERS)
+def test_there_may_be_any_number_of_workers(name: str) -> None:
+    assert not ALL[name].keys() & {"ports", "container_name"}
 
 
-def test_a_worker_has_time_to_drain() -> None:
-    assert ALL["worker"]["stop_grace_period"] == "2m"
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_has_time_to_drain(name: str) -> None:
+    assert ALL[name]["stop_grace_period"] == "2m"
     assert WorkerSettings.model_fields["drain_seconds"].default < 120
 
 
 @pytest.mark.parametrize("name", OURS)
+def test_a_program_reads_the_settings_that_the_stack_wrote_for_it(name: str) -> None:
+    files = re.findall(r"/stack/(\w+)\.env", ALL[name]["command"][-1])
+    assert files == [name]
+    assert name in PROGRAMS
+
+
+def test_the_workers_of_both_roles_differ_in_their_settings_alone() -> None:
+    worker, renders = ({**ALL[name], "command": None} for name in WORKERS)
+    assert worker == renders
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_a_program_is_told_settings_that_exist(name: str) -> None:
-    kinds: tuple[type[AwsSettings], ...] = (WorkerSettings,) if name == "worker" else (ApiSettings,)
+    kinds: tuple[type[AwsSettings], ...] = (WorkerSettings,) if name in WORKERS else (ApiSettings,)
     known = {variable(field, info) for kind in kinds for field, info in kind.model_fields.items()}
     told: dict[str, Any] = ALL[name]["environment"]
     assert told.keys() <= known
