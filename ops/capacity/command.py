@@ -11,8 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.capacity.arrivals import Arrivals
-from ops.capacity.cost import Cost, PictureUse, Prices, cost_of
-from ops.capacity.policies import TEMPLATE, on_demand_tasks, scaling_of, task_size
+from ops.capacity.cost import Cost, PictureUse, Prices, cost_of, fargate_per_month
+from ops.capacity.policies import (
+    TEMPLATE,
+    RendersService,
+    on_demand_tasks,
+    renders_of,
+    scaling_of,
+    task_size,
+)
 from ops.capacity.quotas import Quota, quotas
 from ops.capacity.scaling import Scaling
 from ops.capacity.simulator import Simulation, Task, simulate
@@ -48,7 +55,16 @@ class Plan:
     simulation: Simulation
     cost: Cost
     cost_on_demand: Cost
+    renders: RendersService
     quotas: Sequence[Quota]
+
+    @property
+    def renders_per_month(self) -> float:
+        """US dollars that the renders service costs at its minimum; not part of any picture."""
+        on_spot = self.renders.minimum if self.renders.on_spot else 0
+        return fargate_per_month(
+            self.cost.prices, self.renders.size, self.renders.minimum - on_spot, on_spot
+        )
 
     @property
     def warnings(self) -> list[str]:
@@ -103,6 +119,7 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
     never_on_spot = on_demand_tasks(template)
     on_demand = min(never_on_spot, simulation.average_tasks)
     prices, use, size = Prices.load(), PictureUse(), task_size(template)
+    renders = renders_of(template)
     costs = [
         cost_of(
             prices=prices,
@@ -123,7 +140,17 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
         simulation=simulation,
         cost=costs[0],
         cost_on_demand=costs[1],
-        quotas=list(quotas(simulation, task, use, size=size, on_demand_tasks=never_on_spot)),
+        renders=renders,
+        quotas=list(
+            quotas(
+                simulation,
+                task,
+                use,
+                size=size,
+                on_demand_tasks=never_on_spot,
+                renders=renders,
+            )
+        ),
     )
 
 
@@ -140,6 +167,10 @@ def tell(plan: Plan, *, as_json: bool) -> None:
         f"List prices of {prices.region}, {prices.as_of}; ingest alone. "
         f"With Spot as in the template: ${plan.cost.per_picture:.7f} a picture, "
         f"${plan.cost.per_month:,.0f} a month."
+    )
+    console.print(
+        f"Renders on demand, not in the table: {plan.renders.minimum} to {plan.renders.maximum} "
+        f"tasks, ${plan.renders_per_month:,.0f} a month at least."
     )
     for warning in plan.warnings:
         console.print(f"[bold]Warning:[/bold] {warning}.")
@@ -225,6 +256,11 @@ def _facts(plan: Plan) -> dict[str, Any]:
         },
         "dollarsPerMillion": plan.cost_on_demand.per_picture * MILLION,
         "dollarsPerMonth": plan.cost_on_demand.per_month,
+        "renders": {
+            "minimum": plan.renders.minimum,
+            "maximum": plan.renders.maximum,
+            "dollarsPerMonth": plan.renders_per_month,
+        },
         "quotas": [
             {"name": quota.name, "limit": quota.limit, "used": quota.used, "near": quota.near}
             for quota in plan.quotas

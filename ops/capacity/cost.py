@@ -1,6 +1,6 @@
 """What it costs at AWS's list prices, from one dated file. Pure but for reading that file.
 
-Ingest alone: storage, delivery, the API's tasks and load balancer are not in it.
+Ingest alone: storage, delivery, renders on demand, the API's tasks and load balancer are not in it.
 """
 
 import tomllib
@@ -122,10 +122,9 @@ def cost_of(
 ) -> Cost:
     """Work out what a picture costs where so many tasks run on average, all month."""
     pictures = per_day * MONTH_SECONDS / DAY_SECONDS
-    million, fargate = prices.requests, prices.fargate_arm64
-    task_hour = size.vcpus * fargate.vcpu_hour + size.memory_gb * fargate.gb_hour
+    million = prices.requests
+    fargate = fargate_per_month(prices, size, on_demand_tasks, spot_tasks)
     hours = MONTH_SECONDS / HOUR_SECONDS
-    paid_hours = hours * (on_demand_tasks + spot_tasks * fargate.spot_share)
     idle = hours * (on_demand_tasks + spot_tasks) * IDLE_SQS_REQUESTS_AN_HOUR
     requests = {
         "S3 PUT": use.s3_puts * million.s3_put,
@@ -141,6 +140,16 @@ def cost_of(
         parts={
             **{name: dollars / MILLION for name, dollars in requests.items()},
             "logs": use.log_bytes / GB * prices.gigabytes.logs_ingested,
-            "Fargate": paid_hours * task_hour / pictures,
+            "Fargate": fargate / pictures,
         },
     )
+
+
+def fargate_per_month(
+    prices: Prices, size: TaskSize, on_demand_tasks: float, spot_tasks: float
+) -> float:
+    """Return the US dollars a month of so many tasks that run all the time."""
+    fargate = prices.fargate_arm64
+    task_hour = size.vcpus * fargate.vcpu_hour + size.memory_gb * fargate.gb_hour
+    paid_tasks = on_demand_tasks + spot_tasks * fargate.spot_share
+    return paid_tasks * task_hour * MONTH_SECONDS / HOUR_SECONDS

@@ -1,7 +1,8 @@
-"""Reads the workers' scaling from workers.yaml: what is simulated is what is deployed."""
+"""Reads how workers scale from workers.yaml: what is simulated is what is deployed."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ops.capacity.cost import TaskSize
@@ -13,9 +14,34 @@ TEMPLATE = "workers.yaml"
 TARGET = "WorkerScaling"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RendersService:
+    """The service of renders on demand. Its load is not simulated; its bounds are known."""
+
+    minimum: int
+    maximum: int
+    size: TaskSize
+    on_spot: bool
+
+
 def task_size(template: Template) -> TaskSize:
-    """Read what a worker task is given."""
-    cpu, memory = (int(template.parameters[name]) for name in ("WorkerCpu", "WorkerMemory"))
+    """Read the size of a task that works on uploads."""
+    return _size(template, "Worker")
+
+
+def renders_of(template: Template) -> RendersService:
+    """Read the bounds and the task size of the service of renders."""
+    parameters = template.parameters
+    return RendersService(
+        minimum=int(parameters["RendersMinTasks"]),
+        maximum=int(parameters["RendersMaxTasks"]),
+        size=_size(template, "Renders"),
+        on_spot=parameters["RendersSpot"] == "true",
+    )
+
+
+def _size(template: Template, service: str) -> TaskSize:
+    cpu, memory = (int(template.parameters[f"{service}{part}"]) for part in ("Cpu", "Memory"))
     return TaskSize(vcpus=cpu / 1024, memory_gb=memory / 1024)
 
 

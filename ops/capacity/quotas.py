@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ops.capacity.cost import PictureUse, TaskSize
+from ops.capacity.policies import RendersService
 from ops.capacity.simulator import Simulation, Task
 
 SHARE = 0.8
@@ -36,10 +37,12 @@ def quotas(
     *,
     size: TaskSize,
     on_demand_tasks: float,
+    renders: RendersService,
 ) -> Iterator[Quota]:
     """Compare the busiest moment with AWS's limits. Pictures a second are a minute's mean.
 
-    Of the tasks at that moment `on_demand_tasks` at most are on demand, the rest are on Spot.
+    Of the tasks at that moment `on_demand_tasks` at most are on demand, the rest are on Spot. The
+    service of renders is assumed to be at its maximum then.
     """
     fastest = _fastest(simulation)
     served = min(fastest, simulation.peak_tasks * task.pictures_per_second)
@@ -80,14 +83,15 @@ def quotas(
         remedy="ask AWS to raise it; it is as low as 300 in small regions",
     )
     on_demand = min(on_demand_tasks, simulation.peak_tasks)
-    for name, tasks in (
-        ("Fargate vCPUs on demand of an account", on_demand),
-        ("Fargate vCPUs on Spot of an account", simulation.peak_tasks - on_demand),
+    of_renders = renders.maximum * renders.size.vcpus
+    for name, tasks, others in (
+        ("Fargate vCPUs on demand of an account", on_demand, not renders.on_spot),
+        ("Fargate vCPUs on Spot of an account", simulation.peak_tasks - on_demand, renders.on_spot),
     ):
         yield Quota(
             name=name,
             limit=6,
-            used=tasks * size.vcpus,
+            used=tasks * size.vcpus + (of_renders if others else 0),
             remedy="a new account has so few, for apis and delivery too: ask AWS to raise it",
         )
     yield Quota(

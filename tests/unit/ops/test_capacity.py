@@ -358,18 +358,51 @@ def test_a_million_a_day_costs_no_more_than_the_goal():
     made = plan(constant(1_000_000), Task(seconds_per_picture=0.46, slots=2), parameters={})
     assert made.cost_on_demand.per_picture <= GOAL_DOLLARS
     assert made.cost.per_picture < made.cost_on_demand.per_picture
-    assert not made.warnings
+    (warning,) = made.warnings  # renders at their maximum need more than a new account has
+    assert warning.startswith("Fargate vCPUs on Spot of an account: 10 of 6")
 
 
 def test_vcpus_are_counted_on_demand_and_on_spot_apart() -> None:
     """A new account has six of each; the template keeps two workers of two vCPUs on demand."""
-    made = plan(constant(5_000_000), Task(seconds_per_picture=0.46, slots=2), parameters={})
+    none = {"RendersSpot": "false", "RendersMaxTasks": "1", "RendersCpu": "512"}
+    made = plan(constant(5_000_000), Task(seconds_per_picture=0.46, slots=2), parameters=none)
     used = {quota.name: quota.used for quota in made.quotas}
     peak = made.simulation.peak_tasks
-    assert used["Fargate vCPUs on demand of an account"] == 2 * 2
+    assert used["Fargate vCPUs on demand of an account"] == 2 * 2 + 0.5
     assert used["Fargate vCPUs on Spot of an account"] == (peak - 2) * 2 > 6
     assert used["tasks of one ECS service"] == peak
     assert any("vCPUs on Spot" in warning for warning in made.warnings)
+
+
+@pytest.mark.parametrize(
+    ("spot", "kind"), [("true", "on Spot"), ("false", "on demand")], ids=["spot", "on demand"]
+)
+def test_the_vcpus_of_an_account_are_also_for_renders(spot: str, kind: str) -> None:
+    """At the highest count that renders may have, whatever uploads take."""
+    task = Task(seconds_per_picture=0.46, slots=2)
+
+    def used(most: str) -> float:
+        parameters = {"RendersSpot": spot, "RendersMaxTasks": most, "RendersCpu": "4096"}
+        made = plan(constant(1_000_000), task, parameters=parameters)
+        quotas = {quota.name: quota.used for quota in made.quotas}
+        return quotas[f"Fargate vCPUs {kind} of an account"]
+
+    assert used("5") - used("1") == 4 * 4
+
+
+@pytest.mark.parametrize(("spot", "share"), [("true", 0.4), ("false", 1)])
+def test_the_tasks_of_renders_are_priced_beside_the_pictures(spot: str, share: float) -> None:
+    parameters = {"RendersSpot": spot, "RendersMinTasks": "2"}
+    made = plan(constant(1_000_000), Task(seconds_per_picture=0.46, slots=2), parameters=parameters)
+    fargate = made.cost.prices.fargate_arm64
+    hourly = 2 * (2 * fargate.vcpu_hour + 4 * fargate.gb_hour)
+    assert made.renders_per_month == pytest.approx(hourly * 730.5 * share)
+    assert (
+        made.cost.parts["Fargate"]
+        == plan(
+            constant(1_000_000), Task(seconds_per_picture=0.46, slots=2), parameters={}
+        ).cost.parts["Fargate"]
+    )
 
 
 def test_what_is_played_has_the_slots_that_are_deployed() -> None:
