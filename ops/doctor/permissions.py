@@ -18,7 +18,9 @@ from ops.doctor.places import Places
 from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.records import NOBODY
 
-POLICIES = {"worker": "WorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
+POLICIES = {"worker": "UploadsWorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
+"""Policy of data.yaml by program; a worker in the role `renders` has `RENDERS_POLICY`."""
+RENDERS_POLICY = "RendersWorkerPolicy"
 DENIED = frozenset(
     {
         "403",
@@ -89,15 +91,33 @@ def _list(bucket: str, operation: str) -> Probe:
     return lambda at: getattr(at.s3, operation)(Bucket=getattr(at.settings, bucket), MaxKeys=1)
 
 
-def _send(queue_url: str) -> Probe:
-    return lambda at: at.sqs.send_message(
-        QueueUrl=getattr(at.settings, queue_url), MessageBody="\0"
+def _send(queue: str) -> Probe:
+    return lambda at: at.sqs.send_message(QueueUrl=at.queue_url(queue), MessageBody="\0")
+
+
+def _measure(queue: str) -> Probe:
+    return lambda at: at.sqs.get_queue_attributes(
+        QueueUrl=at.queue_url(queue), AttributeNames=["QueueArn"]
     )
 
 
-def _measure(queue_url: str) -> Probe:
-    return lambda at: at.sqs.get_queue_attributes(
-        QueueUrl=getattr(at.settings, queue_url), AttributeNames=["QueueArn"]
+def _receive(queue: str) -> Probe:
+    """Give a message back at once, if there is one: that counts as one more receive of it."""
+    return lambda at: at.sqs.receive_message(
+        QueueUrl=at.queue_url(queue), VisibilityTimeout=0, WaitTimeSeconds=0
+    )
+
+
+def _delete(queue: str) -> Probe:
+    return lambda at: at.sqs.delete_message_batch(
+        QueueUrl=at.queue_url(queue), Entries=[{"Id": "0", "ReceiptHandle": "none"}]
+    )
+
+
+def _hide(queue: str) -> Probe:
+    return lambda at: at.sqs.change_message_visibility_batch(
+        QueueUrl=at.queue_url(queue),
+        Entries=[{"Id": "0", "ReceiptHandle": "none", "VisibilityTimeout": 0}],
     )
 
 
@@ -111,23 +131,19 @@ PROBES: Mapping[Permission, Probe] = {
     Permission("s3:ListBucket", "UploadsBucket"): _list(UPLOADS[0], "list_objects_v2"),
     Permission("s3:ListBucket", "AssetsBucket"): _list(ASSETS[0], "list_objects_v2"),
     Permission("s3:ListBucketVersions", "UploadsBucket"): _list(UPLOADS[0], "list_object_versions"),
-    # Gives a message back at once, if there is one: that counts as one more receive of it.
-    Permission("sqs:ReceiveMessage", "Queue"): lambda at: at.sqs.receive_message(
-        QueueUrl=at.settings.queue_url, VisibilityTimeout=0, WaitTimeSeconds=0
-    ),
-    Permission("sqs:DeleteMessage", "Queue"): lambda at: at.sqs.delete_message_batch(
-        QueueUrl=at.settings.queue_url, Entries=[{"Id": "0", "ReceiptHandle": "none"}]
-    ),
-    Permission("sqs:ChangeMessageVisibility", "Queue"): lambda at: (
-        at.sqs.change_message_visibility_batch(
-            QueueUrl=at.settings.queue_url,
-            Entries=[{"Id": "0", "ReceiptHandle": "none", "VisibilityTimeout": 0}],
+    **{
+        Permission(f"sqs:{action}", queue): probe(queue)
+        for queue in ("UploadsQueue", "RendersQueue")
+        for action, probe in (
+            ("ReceiveMessage", _receive),
+            ("DeleteMessage", _delete),
+            ("ChangeMessageVisibility", _hide),
+            ("GetQueueAttributes", _measure),
         )
-    ),
-    Permission("sqs:GetQueueAttributes", "Queue"): _measure("queue_url"),
-    Permission("sqs:GetQueueAttributes", "DeadLetterQueue"): _measure("dead_letter_queue_url"),
-    Permission("sqs:SendMessage", "Queue"): _send("queue_url"),
-    Permission("sqs:SendMessage", "DeadLetterQueue"): _send("dead_letter_queue_url"),
+    },
+    Permission("sqs:GetQueueAttributes", "DeadLetterQueue"): _measure("DeadLetterQueue"),
+    Permission("sqs:SendMessage", "RendersQueue"): _send("RendersQueue"),
+    Permission("sqs:SendMessage", "DeadLetterQueue"): _send("DeadLetterQueue"),
     Permission("dynamodb:GetItem", "Table"): lambda at: at.dynamodb.get_item(
         TableName=at.settings.table, Key=_nobody()
     ),
@@ -143,12 +159,17 @@ PROBES: Mapping[Permission, Probe] = {
 }
 
 
-def permissions_of(role: str) -> list[Permission]:
-    """Read from data.yaml what a role may do, and so must be able to."""
+def policy_of(role: str, worker_role: str) -> str:
+    """Return the name of the policy that a program holds."""
+    return RENDERS_POLICY if (role, worker_role) == ("worker", "renders") else POLICIES[role]
+
+
+def permissions_of(policy: str) -> list[Permission]:
+    """List what a managed policy of data.yaml grants, which its holder must be able to do."""
     policies = Template.read("data.yaml").resources("AWS::IAM::ManagedPolicy")
     return [
         Permission(action, _shown(resource))
-        for statement in policies[POLICIES[role]]["PolicyDocument"]["Statement"]
+        for statement in policies[policy]["PolicyDocument"]["Statement"]
         for action in _words(statement["Action"])
         for resource in _words(statement["Resource"])
     ]
@@ -156,7 +177,7 @@ def permissions_of(role: str) -> list[Permission]:
 
 async def look_at_permissions(role: str, places: Places) -> list[Finding]:
     """Try everything that a role must be able to do."""
-    permissions = permissions_of(role)
+    permissions = permissions_of(policy_of(role, places.settings.worker_role))
     looked = [one for one in permissions if places.named(one.resource)]
     return list(await asyncio.gather(*(_look(one, places) for one in looked)))
 

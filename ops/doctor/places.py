@@ -2,17 +2,26 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from safelight.settings import AwsSettings
 
+QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
+"""The queues of data.yaml."""
+
 
 class DoctorSettings(AwsSettings):
     """Settings of `safelight doctor`: those of api and worker, as far as they name places."""
 
-    queue_url: str | None = Field(default=None, description="The SQS queue of S3's events.")
+    worker_role: Literal["uploads", "renders"] = Field(
+        default="uploads", description="Which queue SAFELIGHT_QUEUE_URL names."
+    )
+    queue_url: str | None = Field(default=None, description="The SQS queue of the worker's role.")
+    renders_queue_url: str | None = Field(
+        default=None, description="The SQS queue of renders on demand, where a sender names it."
+    )
     dead_letter_queue_url: str | None = Field(default=None, description="The dead-letter queue.")
     topic_arn: str | None = Field(default=None, description="The SNS topic of completions.")
     max_receives: int = Field(
@@ -34,6 +43,17 @@ class Places:
     sqs: Any
     sns: Any
 
+    def queue_url(self, name: str) -> str | None:
+        """Return the URL of a queue of data.yaml, None where settings do not name it."""
+        settings = self.settings
+        own = settings.queue_url
+        of_uploads, of_renders = (own, None) if settings.worker_role == "uploads" else (None, own)
+        return {
+            "UploadsQueue": of_uploads,
+            "RendersQueue": settings.renders_queue_url or of_renders,
+            "DeadLetterQueue": settings.dead_letter_queue_url,
+        }[name]
+
     def arn(self, resource: str) -> str:
         """Write a resource of data.yaml, such as `UploadsBucket/uploads/*`, as an ARN."""
         name, slash, rest = resource.partition("/")
@@ -42,21 +62,18 @@ class Places:
         arns = {
             "UploadsBucket": f"{start}:s3:::{settings.uploads_bucket}",
             "AssetsBucket": f"{start}:s3:::{settings.assets_bucket}",
-            "Queue": f"{start}:sqs:{where}:{_last(settings.queue_url)}",
-            "DeadLetterQueue": f"{start}:sqs:{where}:{_last(settings.dead_letter_queue_url)}",
+            **{queue: f"{start}:sqs:{where}:{_last(self.queue_url(queue))}" for queue in QUEUES},
             "Table": f"{start}:dynamodb:{where}:table/{settings.table}",
             "Topic": settings.topic_arn or "",
         }
         return arns[name] + slash + rest
 
     def named(self, resource: str) -> bool:
-        """Tell whether settings name the resource at all."""
-        settings = self.settings
-        return {
-            "Queue": settings.queue_url,
-            "DeadLetterQueue": settings.dead_letter_queue_url,
-            "Topic": settings.topic_arn,
-        }.get(resource.partition("/")[0], "always") is not None
+        """Return whether settings name the resource at all."""
+        name = resource.partition("/")[0]
+        if name in QUEUES:
+            return self.queue_url(name) is not None
+        return name != "Topic" or self.settings.topic_arn is not None
 
 
 def _last(url: str | None) -> str:

@@ -23,8 +23,20 @@ EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 PREFIX = "uploads/"
 
 
-async def _queue(at: Places) -> Faults:
-    queue = await _attributes(at, at.settings.queue_url)
+async def _uploads_queue(at: Places) -> Faults:
+    queue = await _attributes(at, "UploadsQueue")
+    faults = _faults_of_queue(at, queue)
+    statements = json.loads(queue.get("Policy", "{}")).get("Statement", ())
+    if not any(one["Effect"] == "Deny" and _names(one, "sqs:SendMessage") for one in statements):
+        faults.append("its policy does not deny sqs:SendMessage: a program could forge S3's events")
+    return faults
+
+
+async def _renders_queue(at: Places) -> Faults:
+    return _faults_of_queue(at, await _attributes(at, "RendersQueue"))
+
+
+def _faults_of_queue(at: Places, queue: Mapping[str, str]) -> list[str]:
     faults = []
     policy = json.loads(queue.get("RedrivePolicy", "{}"))
     if not policy:
@@ -45,17 +57,20 @@ async def _queue(at: Places) -> Faults:
 
 
 async def _dead_letters(at: Places) -> Faults:
-    queue = await _attributes(at, at.settings.queue_url)
-    letters = await _attributes(at, at.settings.dead_letter_queue_url)
+    letters = await _attributes(at, "DeadLetterQueue")
     faults = []
-    target = json.loads(queue.get("RedrivePolicy", "{}")).get("deadLetterTargetArn")
-    if target != letters["QueueArn"]:
-        faults.append(f"the queue's dead letters go to {target}, not to {letters['QueueArn']}")
-    if int(letters["MessageRetentionPeriod"]) <= int(queue["MessageRetentionPeriod"]):
-        faults.append(
-            "dead letters are kept no longer than messages, though their age counts from the first"
-            " sending"
-        )
+    for name in ("UploadsQueue", "RendersQueue"):
+        if not at.named(name):
+            continue
+        queue = await _attributes(at, name)
+        target = json.loads(queue.get("RedrivePolicy", "{}")).get("deadLetterTargetArn")
+        if target != letters["QueueArn"]:
+            faults.append(f"dead letters of {name} go to {target}, not to {letters['QueueArn']}")
+        if int(letters["MessageRetentionPeriod"]) <= int(queue["MessageRetentionPeriod"]):
+            faults.append(
+                f"dead letters are kept no longer than messages of {name}, though their age counts"
+                " from the first sending"
+            )
     return faults
 
 
@@ -64,7 +79,7 @@ async def _notification(at: Places) -> Faults:
     told = {
         event
         for one in answer.get("QueueConfigurations", ())
-        if one["QueueArn"] == at.arn("Queue") and _prefix(one) in ("", PREFIX)
+        if one["QueueArn"] == at.arn("UploadsQueue") and _prefix(one) in ("", PREFIX)
         for event in one["Events"]
     }
     if answer.get("EventBridgeConfiguration") is not None or answer.get("TopicConfigurations"):
@@ -122,9 +137,10 @@ async def _topic(at: Places) -> Faults:
 
 
 CHECKS: Mapping[str, tuple[str, str, Check]] = {
-    "queue": ("Queue", "sqs:GetQueueAttributes", _queue),
+    "uploads queue": ("UploadsQueue", "sqs:GetQueueAttributes", _uploads_queue),
+    "renders queue": ("RendersQueue", "sqs:GetQueueAttributes", _renders_queue),
     "dead-letter queue": ("DeadLetterQueue", "sqs:GetQueueAttributes", _dead_letters),
-    "bucket notification": ("Queue", "s3:GetBucketNotification", _notification),
+    "bucket notification": ("UploadsQueue", "s3:GetBucketNotification", _notification),
     "bucket versioning": ("UploadsBucket", "s3:GetBucketVersioning", _versioning),
     "bucket CORS": ("UploadsBucket", "s3:GetBucketCORS", _cors),
     "table": ("Table", "dynamodb:DescribeTable", _table),
@@ -155,10 +171,16 @@ async def _look(name: str, action: str, check: Check, places: Places) -> Finding
     return finding
 
 
-async def _attributes(at: Places, url: str | None) -> Mapping[str, str]:
+async def _attributes(at: Places, queue: str) -> Mapping[str, str]:
+    url = at.queue_url(queue)
     answer = await at.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     attributes: Mapping[str, str] = answer["Attributes"]
     return attributes
+
+
+def _names(statement: Mapping[str, Any], action: str) -> bool:
+    actions = statement["Action"]
+    return action in ([actions] if isinstance(actions, str) else actions)
 
 
 def _prefix(configuration: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -9,19 +10,47 @@ import pytest
 import pytest_asyncio
 
 from ops.doctor.command import ROLES, doctor, look_at_clock
-from ops.doctor.permissions import PROBES, permissions_of
-from ops.local.account import Principal
+from ops.doctor.permissions import POLICIES, PROBES, RENDERS_POLICY, permissions_of, policy_of
+from ops.local.account import Account, Principal
 from ops.local.emulator import ROOT, Emulator
-from ops.local.stack import Stack, deploy
+from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
 from tests.support.permissions import Permission, principal_without
 from tests.support.permissions import permissions_of as granted
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("doctor")]
-POLICIES = {"worker": "WorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
 NOW = 1_800_000_000.0
 _numbers = count(1)
 
 Findings = list[dict[str, str]]
+
+
+QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A stack of data.yaml and a principal for each program."""
+
+    name: str
+    outputs: Mapping[str, str]
+    urls: Mapping[str, str]
+    """By queue."""
+    principals: Mapping[str, Principal]
+    """By policy."""
+
+
+async def deploy(account: Account, name: str) -> Deployment:
+    outputs = await create(account, name=name, parameters=LOCAL_PARAMETERS)
+    async with account.client("sqs") as sqs:
+        answers = [await sqs.get_queue_url(QueueName=outputs[f"{one}Name"]) for one in QUEUES]
+    principals = {
+        policy: await create_principal(
+            account, f"{name}-{policy}", policy_arn=outputs[f"{policy}Arn"]
+        )
+        for policy in (*POLICIES.values(), RENDERS_POLICY)
+    }
+    urls = {name: one["QueueUrl"] for name, one in zip(QUEUES, answers, strict=True)}
+    return Deployment(name=name, outputs=outputs, urls=urls, principals=principals)
 
 
 class Patient:
@@ -30,7 +59,7 @@ class Patient:
     def __init__(
         self,
         emulator: Emulator,
-        stack: Stack,
+        stack: Deployment,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
@@ -38,19 +67,29 @@ class Patient:
         self._emulator, self._monkeypatch, self._capsys = emulator, monkeypatch, capsys
 
     async def looked_at(
-        self, role: str | None = None, who: Principal | None = None, **changes: str | None
+        self,
+        role: str | None = None,
+        who: Principal | None = None,
+        worker_role: str = "uploads",
+        **changes: str | None,
     ) -> tuple[int, Findings]:
-        """Run the doctor with somebody's credentials: the exit code, and what it found."""
+        """Run the doctor as a program or an owner: the exit code, and what it found."""
         stack = self.stack
-        principals = {"worker": stack.worker, "api": stack.api, "delivery": stack.delivery}
-        who = who or principals.get(role or "", self._emulator.root)
+        if who is None:
+            who = stack.principals[policy_of(role, worker_role)] if role else self._emulator.root
+        own = {"uploads": "UploadsQueue", "renders": "RendersQueue"}[worker_role]
         environment: Mapping[str, str | None] = {
             "AWS_PROFILE": None,
             **who.environment(self._emulator.endpoint_url),
-            **stack.settings(),
-            "SAFELIGHT_QUEUE_URL": stack.queue_url,
-            "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
-            "SAFELIGHT_TOPIC_ARN": stack.topic_arn,
+            "SAFELIGHT_UPLOADS_BUCKET": stack.outputs["UploadsBucketName"],
+            "SAFELIGHT_ASSETS_BUCKET": stack.outputs["AssetsBucketName"],
+            "SAFELIGHT_TABLE": stack.outputs["TableName"],
+            "SAFELIGHT_ID_SECRET": "s" * 32,
+            "SAFELIGHT_WORKER_ROLE": worker_role,
+            "SAFELIGHT_QUEUE_URL": stack.urls[own],
+            "SAFELIGHT_RENDERS_QUEUE_URL": None if role == "worker" else stack.urls["RendersQueue"],
+            "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.urls["DeadLetterQueue"],
+            "SAFELIGHT_TOPIC_ARN": stack.outputs["TopicArn"],
             "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
             **changes,
         }
@@ -68,12 +107,12 @@ class Patient:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def standing(emulator: Emulator) -> Stack:
-    return await deploy(emulator.account, name="doctor")
+async def standing(emulator: Emulator) -> Deployment:
+    return await deploy(emulator.account, "doctor")
 
 
 @pytest.fixture
-def patient(emulator: Emulator, standing: Stack, monkeypatch, capsys) -> Patient:
+def patient(emulator: Emulator, standing: Deployment, monkeypatch, capsys) -> Patient:
     """A deployment that no test changes."""
     return Patient(emulator, standing, monkeypatch, capsys)
 
@@ -81,7 +120,7 @@ def patient(emulator: Emulator, standing: Stack, monkeypatch, capsys) -> Patient
 @pytest_asyncio.fixture(loop_scope="session")
 async def victim(emulator: Emulator, monkeypatch, capsys) -> Patient:
     """A deployment of the test's own, to be broken."""
-    stack = await deploy(emulator.account, name=f"doctor-{next(_numbers)}")
+    stack = await deploy(emulator.account, f"doctor-{next(_numbers)}")
     return Patient(emulator, stack, monkeypatch, capsys)
 
 
@@ -90,26 +129,62 @@ def failed(findings: Findings) -> list[tuple[str, str]]:
 
 
 async def test_every_permission_of_every_policy_has_a_probe() -> None:
-    for role in ROLES:
-        assert set(permissions_of(role)) <= set(PROBES)
-        assert len(permissions_of(role)) >= len(granted(POLICIES[role]))
+    for policy in (*POLICIES.values(), RENDERS_POLICY):
+        assert set(permissions_of(policy)) <= set(PROBES)
+        assert len(permissions_of(policy)) >= len(granted(policy))
 
 
-@pytest.mark.parametrize("role", ROLES)
-async def test_a_role_with_its_policy_is_well(patient: Patient, role: str) -> None:
-    code, findings = await patient.looked_at(role)
+@pytest.mark.parametrize(
+    ("role", "worker_role"), [*((role, "uploads") for role in ROLES), ("worker", "renders")]
+)
+async def test_a_role_with_its_policy_is_well(
+    patient: Patient, role: str, worker_role: str
+) -> None:
+    code, findings = await patient.looked_at(role, worker_role=worker_role)
     assert failed(findings) == []
     assert code == 0
     tried = [one for one in findings if one["area"] == "permission"]
     assert {one["state"] for one in tried} == {"ok"}
-    assert len(tried) == len(permissions_of(role))
+    assert len(tried) == len(permissions_of(policy_of(role, worker_role)))
 
 
 async def test_an_owner_sees_that_all_is_set_up(patient: Patient) -> None:
     code, findings = await patient.looked_at()
     assert code == 0
     assert {one["state"] for one in findings} == {"ok"}
-    assert {one["what"] for one in findings} >= {"queue", "bucket notification", "table", "topic"}
+    parts = {"uploads queue", "renders queue", "bucket notification", "table", "topic"}
+    assert {one["what"] for one in findings} >= parts
+
+
+async def test_a_worker_looks_at_its_own_queue_and_at_no_other(patient: Patient) -> None:
+    for worker_role, other in (("uploads", "renders"), ("renders", "uploads")):
+        _, findings = await patient.looked_at("worker", worker_role=worker_role)
+        what = {one["what"] for one in findings}
+        assert f"{worker_role} queue" in what
+        assert f"{other} queue" not in what
+
+
+async def test_a_worker_on_the_queue_of_the_other_role_is_told(patient: Patient) -> None:
+    """Its policy is for its own queue, and settings have named the other."""
+    url = patient.stack.urls["UploadsQueue"]
+    code, findings = await patient.looked_at(
+        "worker", worker_role="renders", SAFELIGHT_QUEUE_URL=url
+    )
+    assert code == 1
+    refused = dict(failed(findings))["sqs:ReceiveMessage on RendersQueue"]
+    assert refused.startswith("allow sqs:ReceiveMessage on arn:aws:sqs:")
+
+
+async def test_an_uploads_queue_that_lets_others_send_is_told(victim: Patient) -> None:
+    url = victim.stack.urls["UploadsQueue"]
+    answer = await victim.owner("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["All"])
+    policy = json.loads(answer["Attributes"]["Policy"])
+    kept = [one for one in policy["Statement"] if one["Effect"] == "Allow"]
+    attributes = {"Policy": json.dumps({**policy, "Statement": kept})}
+    await victim.owner("sqs", "set_queue_attributes", QueueUrl=url, Attributes=attributes)
+    code, findings = await victim.looked_at()
+    assert code == 1
+    assert "does not deny sqs:SendMessage" in dict(failed(findings))["uploads queue"]
 
 
 async def test_a_worker_has_no_right_to_look_at_the_bucket_and_says_so(patient: Patient) -> None:
@@ -121,14 +196,17 @@ async def test_a_worker_has_no_right_to_look_at_the_bucket_and_says_so(patient: 
 
 async def test_it_leaves_nothing_behind(victim: Patient) -> None:
     stack = victim.stack
-    before = [await held(victim, url) for url in (stack.queue_url, stack.dead_letter_queue_url)]
+    before = [await held(victim, url) for url in stack.urls.values()]
     for role in ROLES:
         await victim.looked_at(role)
-    after = [await held(victim, url) for url in (stack.queue_url, stack.dead_letter_queue_url)]
+    await victim.looked_at("worker", worker_role="renders")
+    after = [await held(victim, url) for url in stack.urls.values()]
     assert after == before
-    for bucket in (stack.uploads_bucket, stack.assets_bucket):
+    for bucket in (stack.outputs["UploadsBucketName"], stack.outputs["AssetsBucketName"]):
         assert not (await victim.owner("s3", "list_objects_v2", Bucket=bucket))["KeyCount"]
-    assert not (await victim.owner("dynamodb", "scan", TableName=stack.table))["Count"]
+    assert not (await victim.owner("dynamodb", "scan", TableName=stack.outputs["TableName"]))[
+        "Count"
+    ]
 
 
 async def held(victim: Patient, url: str) -> dict[str, str]:
@@ -138,15 +216,21 @@ async def held(victim: Patient, url: str) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "permission", [one for policy in POLICIES.values() for one in granted(policy)], ids=str
+    "permission",
+    [one for policy in (*POLICIES.values(), RENDERS_POLICY) for one in granted(policy)],
+    ids=str,
 )
 async def test_the_one_permission_that_is_missing_is_named(
     emulator: Emulator, patient: Patient, permission: Permission
 ) -> None:
-    role = next(role for role, policy in POLICIES.items() if policy == permission.policy)
+    role, worker_role = {
+        RENDERS_POLICY: ("worker", "renders"),
+        **{policy: (role, "uploads") for role, policy in POLICIES.items()},
+    }[permission.policy]
     who = await principal_without(emulator.account, permission, stack=patient.stack.name)
-    code, findings = await patient.looked_at(role, who)
-    lacking = {one.resource for one in permissions_of(role) if one.action == permission.action}
+    code, findings = await patient.looked_at(role, who, worker_role)
+    granted_here = permissions_of(permission.policy)
+    lacking = {one.resource for one in granted_here if one.action == permission.action}
     named = {detail for _, detail in failed(findings)}
     assert code == 1
     assert named
@@ -157,11 +241,13 @@ async def test_the_one_permission_that_is_missing_is_named(
 
 
 BREAKAGES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "no redrive policy": ("queue", "sqs", "set_queue_attributes", {"RedrivePolicy": ""}),
+    "no redrive policy": ("uploads queue", "sqs", "set_queue_attributes", {"RedrivePolicy": ""}),
     "visibility time-out is 900 s": (
-        "queue", "sqs", "set_queue_attributes", {"VisibilityTimeout": "900"}
+        "uploads queue", "sqs", "set_queue_attributes", {"VisibilityTimeout": "900"}
     ),
-    "less than a day": ("queue", "sqs", "set_queue_attributes", {"MessageRetentionPeriod": "3600"}),
+    "less than a day": (
+        "uploads queue", "sqs", "set_queue_attributes", {"MessageRetentionPeriod": "3600"}
+    ),
     "dead letters are kept no longer": (
         "dead-letter queue", "sqs", "set_queue_attributes", {"MessageRetentionPeriod": "1209600"}
     ),
@@ -171,14 +257,15 @@ BREAKAGES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
 @pytest.mark.parametrize("said", BREAKAGES)
 async def test_a_queue_that_is_set_up_wrongly_is_told(victim: Patient, said: str) -> None:
     what, service, operation, attributes = BREAKAGES[said]
-    await victim.owner(service, operation, QueueUrl=victim.stack.queue_url, Attributes=attributes)
+    url = victim.stack.urls["UploadsQueue"]
+    await victim.owner(service, operation, QueueUrl=url, Attributes=attributes)
     code, findings = await victim.looked_at()
     assert code == 1
     assert said in dict(failed(findings))[what]
 
 
 async def test_a_bucket_that_tells_nobody_is_told(victim: Patient) -> None:
-    bucket = victim.stack.uploads_bucket
+    bucket = victim.stack.outputs["UploadsBucketName"]
     await victim.owner(
         "s3",
         "put_bucket_notification_configuration",
@@ -194,7 +281,7 @@ async def test_a_bucket_without_versions_is_told(victim: Patient) -> None:
     await victim.owner(
         "s3",
         "put_bucket_versioning",
-        Bucket=victim.stack.uploads_bucket,
+        Bucket=victim.stack.outputs["UploadsBucketName"],
         VersioningConfiguration={"Status": "Suspended"},
     )
     _, findings = await victim.looked_at()
@@ -215,7 +302,7 @@ async def test_an_origin_that_may_call_the_api_but_not_upload_is_told(patient: P
         ("SAFELIGHT_TABLE", "nobody-knows", "table"),
         ("SAFELIGHT_UPLOADS_BUCKET", "nobody-knows", "bucket versioning"),
         ("SAFELIGHT_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:nobody-knows", "topic"),
-        ("SAFELIGHT_MAX_RECEIVES", "5", "queue"),
+        ("SAFELIGHT_MAX_RECEIVES", "5", "uploads queue"),
     ],
 )
 async def test_a_name_that_is_wrong_is_told(
