@@ -10,6 +10,8 @@ import pytest_asyncio
 
 from ops.local.emulator import ROOT
 from ops.local.system import LocalSystem
+from safelight.presets import load_presets
+from safelight.queued import Demand, Ingest
 from tests.acceptance.conftest import KEYS
 from tests.support.dashboards import dashboards
 from tests.support.declared import rules
@@ -36,7 +38,8 @@ RECORDED = [pytest.param(rule["record"], id=rule["record"]) for rule in rules("r
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def system() -> AsyncIterator[LocalSystem]:
     hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
-    async with LocalSystem(delivers=True, api_settings={"SAFELIGHT_API_KEYS": hashes}) as running:
+    settings = {"SAFELIGHT_API_KEYS": hashes}
+    async with LocalSystem(delivers=True, renders=True, api_settings=settings) as running:
         yield running
 
 
@@ -45,10 +48,12 @@ async def prometheus(
     system: LocalSystem, alice: Person, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Prometheus]:
     """One that has seen pictures completed and rejected, and then a topic that is gone."""
+    worker, renders = (system.worker_urls[one] for one in system.workers)
     jobs = {
         "api": [system.api_url],
         "delivery": [system.delivery_url],
-        "worker": list(system.worker_urls.values()),
+        "worker": [worker],
+        "renders": [renders],
     }
     directory: Path = tmp_path_factory.mktemp("prometheus")
     async with Prometheus(directory, jobs) as running:
@@ -61,16 +66,23 @@ async def prometheus(
             await alice.settled(image_id)
         async with system.account.client("sns") as sns:
             await sns.delete_topic(TopicArn=system.stack.topic_arn)
-        going_on = asyncio.create_task(_upload_forever(alice))
+        going_on = asyncio.create_task(_ask_forever(system, alice))
         yield running
         going_on.cancel()
 
 
-async def _upload_forever(person: Person) -> None:
+async def _ask_forever(system: LocalSystem, person: Person) -> None:
     """Keep speeds above zero: what is recorded of days comes only every five minutes."""
-    while True:
-        await person.upload(PHOTOGRAPH)
-        await asyncio.sleep(10)
+    (preset, *_) = load_presets(ROOT / "presets.toml")
+    demand = Demand(image_id="01M8J1TZA6AQNZGH7GSKKKT0JR", revision="none", preset=preset)
+    async with system.account.client("sqs") as sqs:
+        while True:
+            await person.upload(PHOTOGRAPH)
+            for message in (demand, Ingest(key="uploads/nothing/is/here")):
+                await sqs.send_message(
+                    QueueUrl=system.stack.renders_queue_url, MessageBody=message.to_json()
+                )
+            await asyncio.sleep(10)
 
 
 @pytest.mark.parametrize("expression", LINES + RECORDED)

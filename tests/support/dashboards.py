@@ -39,11 +39,23 @@ class Dashboard:
     panels: tuple[Panel, ...]
 
 
+WORKERS = 'job=~"worker|renders"'
+"""The jobs of the worker's two roles; each has a queue of its own, so lines are drawn by job."""
+
+
 def quantiles(metric: str, *shares: float) -> dict[str, str]:
     """Lines for quantiles of a histogram over five minutes."""
     return {
         f"p{share * 100:g}": f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[5m])))"
         for share in shares
+    }
+
+
+def quantiles_by_job(metric: str, *shares: float) -> dict[str, str]:
+    """Lines for quantiles of a histogram over five minutes, for each job."""
+    by = f"sum by (le, job) (rate({metric}_bucket[5m]))"
+    return {
+        f"{{{{job}}}} p{share * 100:g}": f"histogram_quantile({share}, {by})" for share in shares
     }
 
 
@@ -67,7 +79,8 @@ FLOW = Dashboard(
             "short",
             {
                 "upload URLs": 'sum(rate(safelight_uploads_presigned_total{outcome="issued"}[5m]))',
-                "messages received": "sum(rate(safelight_receive_messages_total[5m]))",
+                "messages received, {{job}}": "sum by (job)"
+                " (rate(safelight_receive_messages_total[5m]))",
                 "settled": "safelight:settled:rate5m",
             },
         ),
@@ -76,18 +89,20 @@ FLOW = Dashboard(
             "Backlog",
             "short",
             {
-                "waiting": "max(safelight_queue_visible)",
-                "in flight": "max(safelight_queue_in_flight)",
+                "{{job}} waiting": "max by (job) (safelight_queue_visible)",
+                "{{job}} in flight": "max by (job) (safelight_queue_in_flight)",
                 "dead letters": "max(safelight_dead_letters)",
             },
         ),
         Panel(
             "Oldest message held",
             "s",
-            {"age": "max(safelight_queue_oldest_age_seconds)"},
+            {"{{job}}": "max by (job) (safelight_queue_oldest_age_seconds)"},
         ),
         Panel(
-            "Wait in the queue", "s", quantiles("safelight_queue_dwell_seconds", 0.5, 0.95, 0.99)
+            "Wait in the queue",
+            "s",
+            quantiles_by_job("safelight_queue_dwell_seconds", 0.5, 0.95, 0.99),
         ),
         Panel(
             "From the event to settled",
@@ -115,6 +130,18 @@ FLOW = Dashboard(
                 "room": "sum(safelight_delivery_renders_room)",
             },
         ),
+        Panel(
+            "Demands, a second",
+            "short",
+            rate_by("safelight_demands_total", "outcome"),
+            "AVIFs that delivery leaves to the workers of renders.",
+        ),
+        Panel(
+            "Ingests, a second",
+            "short",
+            rate_by("safelight_ingests_total", "outcome"),
+            "Sources that the workers of renders settle by key, as after `safelight redrive`.",
+        ),
     ),
 )
 
@@ -125,9 +152,16 @@ WORKER = Dashboard(
         Panel(
             "Slots",
             "short",
-            {"busy": "sum(safelight_slots_busy)", "all": "sum(safelight_slots)"},
+            {
+                "{{job}} busy": "sum by (job) (safelight_slots_busy)",
+                "{{job}} all": "sum by (job) (safelight_slots)",
+            },
         ),
-        Panel("Messages held", "short", {"{{state}}": "sum by (state) (safelight_messages_held)"}),
+        Panel(
+            "Messages held",
+            "short",
+            {"{{job}} {{state}}": "sum by (job, state) (safelight_messages_held)"},
+        ),
         Panel(
             "Memory of renders",
             "bytes",
@@ -229,7 +263,7 @@ DEPENDENCIES = Dashboard(
         Panel(
             "Breaker open",
             "bool_yes_no",
-            {"{{dependency}}": "max by (dependency) (safelight_breaker_open)"},
+            {"{{job}} {{dependency}}": "max by (job, dependency) (safelight_breaker_open)"},
         ),
         Panel(
             "The API, p99",
@@ -269,18 +303,22 @@ def scaling() -> Dashboard:
             Panel(
                 "Backlog of a task",
                 "short",
-                {"backlog": "safelight:backlog_per_task:max", "acceptable": f"vector({backlog})"},
-                "What CloudWatch scales on; the acceptable one is AcceptableBacklog.",
+                {"{{job}}": "safelight:backlog_per_task:max", "acceptable": f"vector({backlog})"},
+                "What CloudWatch scales workers of uploads on; the acceptable one is"
+                " AcceptableBacklog. Those of renders scale on their whole backlog.",
             ),
             Panel(
                 "Slots in use",
                 "percentunit",
-                {"share": "sum(safelight_slots_busy) / sum(safelight_slots)"},
+                {"{{job}}": "sum by (job) (safelight_slots_busy) / sum by (job) (safelight_slots)"},
             ),
             Panel(
                 "Empty receives of a worker, a second",
                 "short",
-                {"empty": 'sum(rate(safelight_receive_empty_total[5m])) / sum(up{job="worker"})'},
+                {
+                    "{{job}}": "sum by (job) (rate(safelight_receive_empty_total[5m]))"
+                    f" / sum by (job) (up{{{WORKERS}}})"
+                },
             ),
             Panel(
                 "Dollars a thousand pictures",
@@ -291,7 +329,7 @@ def scaling() -> Dashboard:
                     "requests": f"vector({1000 * requests:.3e})",
                 },
                 f"List prices of {cost.prices.region}, {cost.prices.as_of}, all on demand;"
-                " SQS left out.",
+                " SQS and workers of renders left out.",
             ),
         ),
     )

@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from api.metrics import ApiMetrics, DeliveryMetrics
 from safelight.errors import Reason
 from safelight.telemetry import ProcessMetrics
-from worker.metrics import WorkerMetrics
+from worker.metrics import MISFORTUNES, WorkerMetrics
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -25,6 +25,7 @@ OF_PROMETHEUS = {"up": SCRAPED, "ALERTS": frozenset({"alertname", "alertstate", 
 OF_THE_PROCESS = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds")
 VALUES: Mapping[tuple[str, str], frozenset[str]] = {
     ("safelight_image_rejections_total", "reason"): frozenset(map(str, Reason)),
+    ("safelight_messages_buried_total", "cause"): frozenset(MISFORTUNES),
 }
 """What a closed label of a metric may be, where the code declares it."""
 
