@@ -12,6 +12,8 @@ PHOTOS ?= samples
 export PHOTOS OUT
 
 .DEFAULT_GOAL := help
+# Two installs into one environment would spoil it, also under `make -j`.
+.NOTPARALLEL:
 .PHONY: help demo up test lint types tests faults soak mutate format docs lock install-test clean bench bench-memory bench-spool bench-api bench-delivery load
 
 help: ## List the targets
@@ -96,7 +98,7 @@ lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
 	./requirements/lock.sh
 
 clean: ## Remove what the other targets made
-	rm -rf $(ENVIRONMENTS) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Each environment starts with the locked pip and the locked build backends. make starts it again
 # from nothing if .tools is missing: requirements/install.sh removes it while it works.

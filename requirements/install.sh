@@ -5,7 +5,8 @@
 #   install.sh --new ENVIRONMENT PIP LOCK.. into a new one of $PYTHON; PIP is the lock of its pip
 #
 # The file .tools marks an environment as sound. It is absent while an install runs, so that
-# an interrupted install makes `make` start from an empty environment.
+# an interrupted install makes `make` start from an empty environment. The folder ENVIRONMENT.lock
+# keeps a second install out meanwhile. It is a folder because macOS has no flock.
 set -eu
 
 pip() {
@@ -18,17 +19,27 @@ pip() {
     exit 1
 }
 
+new=
 if [ "$1" = --new ]; then
+    new=yes
     shift
-    rm -rf "$1"
-    "${PYTHON:-python3}" -m venv "$1"
-    touch "$1/.unfinished"
-else
-    mv "$1/.tools" "$1/.unfinished"
 fi
 environment=$1
 python=$environment/bin/python
 shift
+mkdir "$environment.lock" || {
+    echo "Another install into $environment is running. If none is, remove $environment.lock and try again." >&2
+    exit 1
+}
+trap 'rm -rf "$environment.lock"' EXIT
+trap 'exit 1' HUP INT TERM
+if [ "$new" ]; then
+    rm -rf "$environment"
+    "${PYTHON:-python3}" -m venv "$environment"
+    touch "$environment/.unfinished"
+else
+    mv "$environment/.tools" "$environment/.unfinished"
+fi
 for lock; do
     case $lock in
         .) pip install --no-deps --no-build-isolation --editable . ;;

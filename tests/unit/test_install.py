@@ -1,6 +1,10 @@
 """Locks are complete, and installing asks an index for nothing else: a clone installs in a year."""
 
+import os
 import re
+import signal
+import subprocess
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import Distribution, distributions
@@ -110,7 +114,7 @@ def test_an_environment_starts_with_the_locked_pip() -> None:
     texts = "\n".join(path.read_text() for path in FILES)
     first = re.findall(r"(?:/install\.sh|\$\(INSTALL\)) --new \S+ (\S+)", texts)
     assert set(first) == {"pip", "$(PIP_LOCK)"}
-    assert not re.search(r"-m venv (?!--without-pip|\"\$1\")", texts)
+    assert not re.search(r"-m venv (?!--without-pip|\"\$environment\")", texts)
 
 
 def test_each_requirements_file_has_its_lock() -> None:
@@ -173,7 +177,69 @@ def test_make_clean_removes_every_environment() -> None:
     made = set(re.findall(r"(?<![\w/])\.venv(?:-[a-z]+)?(?=/)", MAKEFILE))
     listed = re.findall(r"^ENVIRONMENTS := (.+)$", MAKEFILE, re.MULTILINE)[0].split()
     assert made == set(listed)
-    assert re.search(r"^clean:.*\n\trm -rf \$\(ENVIRONMENTS\) ", MAKEFILE, re.MULTILINE)
+    assert re.search(
+        r"^clean:.*\n\trm -rf \$\(ENVIRONMENTS\) \$\(ENVIRONMENTS:=\.lock\) ",
+        MAKEFILE,
+        re.MULTILINE,
+    )
+
+
+def test_a_second_install_stops_and_leaves_the_first_ones_environment(tmp_path: Path) -> None:
+    first = start_install(tmp_path, 'mkdir -p "$3" && touch "$3/begun" && exec sleep 60')
+    wait_for(tmp_path / "environment" / "begun")
+    second = start_install(tmp_path, "exit 0")
+    _, said = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert "Another install into environment is running" in said
+    assert "remove environment.lock" in said
+    assert (tmp_path / "environment" / "begun").exists()
+    assert (tmp_path / "environment.lock").exists()
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_an_install_that_is_stopped_leaves_no_lock(tmp_path: Path, number: signal.Signals) -> None:
+    install = start_install(tmp_path, 'mkdir -p "$3" && touch "$3/begun" && exec sleep 60')
+    wait_for(tmp_path / "environment" / "begun")
+    os.killpg(install.pid, number)
+    install.communicate(timeout=30)
+    assert install.returncode != 0
+    assert not (tmp_path / "environment.lock").exists()
+
+
+def test_make_runs_one_install_at_a_time() -> None:
+    assert re.search(r"^\.NOTPARALLEL:$", MAKEFILE, re.MULTILINE)
+
+
+def test_an_install_that_fails_leaves_no_lock(tmp_path: Path) -> None:
+    install = start_install(tmp_path, "echo no venv here >&2; exit 3")
+    _, said = install.communicate(timeout=30)
+    assert install.returncode == 3
+    assert "no venv here" in said
+    assert not (tmp_path / "environment.lock").exists()
+
+
+def start_install(folder: Path, python: str) -> subprocess.Popen[str]:
+    """Start an install into `environment`, with a shell script in place of Python."""
+    program = folder / f"python-{len(list(folder.glob('python-*')))}"
+    program.write_text(f"#!/bin/sh\n{python}\n")
+    program.chmod(0o755)
+    return subprocess.Popen(
+        [str(REQUIREMENTS / "install.sh"), "--new", "environment", "pip"],
+        cwd=folder,
+        env=os.environ | {"PYTHON": str(program)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < until, path
+        time.sleep(0.01)
 
 
 def test_install_test_tries_every_lock() -> None:
