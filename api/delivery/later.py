@@ -23,7 +23,7 @@ REMEMBERED = 10_000
 
 
 class Queue(Protocol):
-    """The workers' queue."""
+    """RendersQueue."""
 
     async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
         """Put a message into the queue."""
