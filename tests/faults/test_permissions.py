@@ -19,7 +19,7 @@ import pytest_asyncio
 from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import Child
 from ops.local.system import LOCAL_SETTINGS, LocalSystem
-from tests.support.faults.proxy import Answer, Call, FaultProxy, Rule
+from tests.support.faults.proxy import Answer, Call, FaultProxy, Rule, delayed
 from tests.support.faults.rig import Rig, open_rig
 from tests.support.permissions import (
     Permission,
@@ -71,7 +71,7 @@ async def watched(
     async with open_rig(emulator, directory, name=f"permissions-{next(_numbers)}") as rig:
         if lacking:
             worker = await principal_without(emulator.account, lacking, stack=rig.stack.name)
-            rig.stack = replace(rig.stack, worker=worker)
+            rig.stack = replace(rig.stack, uploads_worker=worker)
         door = emulator.account.as_principal(rig.stack.uploads_worker)
         rig.proxy.add(Rule("GetObject", hiding_what_is_gone(door)))
         refusals = Refusals()
@@ -88,7 +88,8 @@ async def give_work(rig: Rig) -> dict[str, str]:
     expired = await rig.injector.put(CAT)
     await rig.injector.remove(expired, version=True)
     await rig.injector.tell(removed, expired)
-    await rig.injector.send("no event")  # given back, and buried when it is received again
+    await rig.injector.send("no event")  # a dead letter at once
+    rig.proxy.add(Rule("PutObject", delayed(2), times=1))  # so long that a lease is renewed
     return {removed.image_id: "source_gone", expired.image_id: "source_gone"}
 
 
@@ -98,7 +99,7 @@ async def test_with_its_policy_a_worker_is_refused_nothing(
 ) -> None:
     async with watched(emulator, tmp_path) as (rig, refusals):
         rejected = await give_work(rig)
-        await rig.worker(MAX_RECEIVES="2")
+        await rig.worker(VISIBILITY_SECONDS="3")
         await rig.settled(rejected=rejected, dead_letters=1)
         assert refusals.operations == []
 
@@ -110,7 +111,7 @@ async def test_a_worker_needs_every_permission_of_its_policy(
 ) -> None:
     async with watched(emulator, tmp_path, lacking=permission) as (rig, refusals):
         await give_work(rig)
-        await rig.worker(MAX_RECEIVES="2")
+        await rig.worker(VISIBILITY_SECONDS="3")
         async with asyncio.timeout(60):
             await refusals.came.wait()
         expected = OPERATIONS.get(permission.action, permission.action.partition(":")[2])
@@ -121,9 +122,10 @@ async def test_a_worker_needs_every_permission_of_its_policy(
 async def settled(
     emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Rig]:
-    """A stack with a worker that holds its whole policy."""
+    """A stack with a worker of each role, which hold their whole policies."""
     async with open_rig(emulator, tmp_path_factory.mktemp("delivery"), name="delivery") as rig:
         await rig.worker()
+        await rig.worker(role="renders")
         yield rig
 
 

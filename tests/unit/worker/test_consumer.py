@@ -529,7 +529,8 @@ async def test_a_message_that_always_fails_does_not_stop_the_others(
         for number in range(20):
             queue.send(str(number))
         await until(lambda: len(done) == 20)
-        # With full jitter a pause may be 0 s: twice in a row in one run of 66, four times in one of 57,000.
+        # With full jitter a pause may be 0 s: twice in a row in one run of 66, four times in one of
+        # 57,000.
         assert queue.entries[0].receive_count <= 4
 
 
