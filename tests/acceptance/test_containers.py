@@ -5,7 +5,9 @@ containers', and all the rest is what the file says. The image is tested in test
 """
 
 import asyncio
+import contextlib
 import os
+import random
 import re
 import socket
 import sys
@@ -35,10 +37,17 @@ PROGRAMS = {
 
 
 def free_ports(number: int) -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [str(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
+    """Choose ports that are free and stay so until a program binds them.
+
+    They lie below the ports that systems hand out by themselves (from 32,768 on Linux), which a
+    connection of another test could take meanwhile.
+    """
+    ports: list[str] = []
+    for port in random.sample(range(20_000, 32_000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(str(port))
+        if len(ports) == number:
+            break
     return ports
 
 
