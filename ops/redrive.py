@@ -108,7 +108,7 @@ async def _read(letters: Letters) -> AsyncIterator[Message]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """What sends a letter back, and what of it nobody can read."""
+    """The messages that send a letter back, and why a part of it cannot be read, if so."""
 
     letter: Message
     bodies: tuple[str, ...]
@@ -145,7 +145,7 @@ def _explain_what_stays(returns: Sequence[Return]) -> None:
 async def _send_back(
     returns: Sequence[Return], letters: Letters, queue: Queue, *, rate: float
 ) -> None:
-    """Send what each letter stands for, then delete it: stopped between, it only comes twice.
+    """Send the messages of each letter, then delete it: stopped in between, they come twice.
 
     A letter of which a part cannot be read stays, so that the part is not lost.
     """

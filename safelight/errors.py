@@ -4,7 +4,7 @@
     ├── Rejection       nobody: the source itself is at fault; it is settled with its reason
     ├── Superseded      nobody needs to: a newer revision answers for the image
     ├── Unreadable      nobody: the message makes no sense; the dead-letter queue keeps it
-    │   └── WrongQueue  nobody: the message is of another queue; the dead-letter queue keeps it
+    │   └── WrongQueue  nobody: the message belongs to another role; the dead-letter queue keeps it
     ├── Unavailable     time: throttled, 5xx, timed out, not connected
     ├── Misconfigured   a person: access denied, no such queue, a clock that is wrong
     └── Refused         a developer: a service does not accept what we ask of it

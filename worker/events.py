@@ -55,18 +55,6 @@ class Upload:
         """The key's last part: the name of an adopted object."""
         return self.key.rpartition("/")[2]
 
-    def of_version(
-        self, *, version_id: str | None, etag: str, size_bytes: int, happened_at: float
-    ) -> Self:
-        """Say which version of the source it is."""
-        return replace(
-            self,
-            version_id=version_id,
-            etag=etag,
-            size_bytes=size_bytes,
-            happened_at=happened_at,
-        )
-
     def following(self, standing: Record | None) -> Self:
         """Give it a place in the order of revisions, where no event gave it one.
 

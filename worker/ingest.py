@@ -5,6 +5,7 @@ version in S3's order: it takes the next one, and the version's own event correc
 event never comes, a late event of an older version still wins, until the key is ingested again.
 """
 
+from dataclasses import replace
 from typing import Protocol
 
 from safelight import keys
@@ -74,7 +75,8 @@ class Ingests:
             if version is None:
                 self._observer.ingested(ingest, "gone")
                 return reach
-            upload = upload.of_version(
+            upload = replace(
+                upload,
                 version_id=version.version_id,
                 etag=version.etag,
                 size_bytes=version.size_bytes,

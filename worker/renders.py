@@ -1,6 +1,6 @@
 """The role renders: demands of delivery, and sources that are settled by key.
 
-Anybody who may send to its queue may be mistaken or hostile, so nothing is believed but names.
+A sender may be mistaken or hostile, so messages are believed in nothing but names.
 S3's events are refused here: only S3 may say what happened in the bucket, and it has its own queue.
 """
 

@@ -126,7 +126,7 @@ class Records:
     async def advance(self, record: Record, *, sequencer: str) -> None:
         """Give a settled revision a later sequencer: that of its own event, which came after.
 
-        Whoever settled it knew no event's sequencer. Nothing changes if the record has another
+        It was settled by its key, without an event. Nothing changes if the record has another
         revision by now, or a sequencer that is not smaller.
         """
         async with self._dependency.call("UpdateItem", self._table):
