@@ -35,7 +35,7 @@ class Reason(StrEnum):
     TOO_MANY_FRAMES = "too_many_frames"
     """The header announces more frames than the limit."""
     TIMEOUT = "timeout"
-    """The picture took longer than the time limit, twice."""
+    """The picture took longer than the time limit: twice, or once if it computed all the time."""
     OUT_OF_MEMORY = "out_of_memory"
     """The picture needed more memory than a child may have."""
     DECODER_CRASH = "decoder_crash"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safelight.aws.dependency import Dependency, Meanings
 from safelight.errors import Archived, Reason, Rejection, SafelightError, Superseded, Unavailable
+from safelight.files import open_result
 from safelight.keys import read_asset_key
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Objects:
         async with self._dependency.call(
             "PutObject", f"{self._assets_bucket}/{key}", seconds=TRANSFER_SECONDS
         ):
-            with path.open("rb") as file:
+            with open_result(path) as file:
                 await self._client.put_object(
                     Bucket=self._assets_bucket,
                     Key=key,

@@ -6,9 +6,12 @@ text to learn what happened.
 
 import contextlib
 import ctypes
+import io
 import os
+import pickle
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
@@ -22,6 +25,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.imaging import libwebp
+from safelight.imaging.answers import SuspectedMemory, answer_of
 from safelight.imaging.decoders import accept_svg
 from safelight.imaging.libvips import restrict
 from safelight.imaging.limits import MIB, Limits
@@ -49,10 +53,6 @@ _WATCH_SECONDS = 0.01
 _PR_SET_PDEATHSIG = 1
 
 
-class SuspectedMemory(Exception):
-    """A job failed in a way that a refused allocation explains as well as a damaged picture."""
-
-
 def initialise(limits: Limits) -> None:
     """Make this process a render child: its signals, its end, its limits, its loaders.
 
@@ -74,6 +74,32 @@ def initialise(limits: Limits) -> None:
     if limits.accept_svg:
         accept_svg()
     libwebp.encoder()  # found now, or the first picture would wait for it
+
+
+def serve(channel: socket.socket, limits: Limits) -> None:
+    """Be a render child: say that it is ready, then answer one job after another, a line each.
+
+    Jobs come from the parent, pickled. It ends with the parent's end of the channel. Nothing that a
+    decoder prints gets into the log, where it could pass for a line of ours.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    initialise(limits)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    with open(channel.detach(), "r+b", buffering=0) as both:  # noqa: PTH123 - not a path
+        jobs = io.BufferedReader(both)
+        line = answer_of(ready)
+        with contextlib.suppress(EOFError, BrokenPipeError):
+            while True:
+                _write(both, line)
+                job, args, kwargs = pickle.load(jobs)  # noqa: S301 - of the parent
+                line = answer_of(job, *args, **kwargs)
+
+
+def _write(file: io.RawIOBase, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def ready() -> str:

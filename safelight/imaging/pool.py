@@ -1,32 +1,31 @@
 """Renders in child processes, so that a crash, a hang or a bomb costs one picture only.
 
-Paths go in and paths come out. A job under which a child dies is tried once more, watched, and
-alone where the kernel was short of memory; then the picture is rejected. It is blamed only if a
-picture known to be good renders meanwhile: an engine that is broken rejects nothing.
+Paths go in and numbers come out. A job under which a child dies is tried once more, watched, and
+alone where the kernel was short of memory; then the picture is rejected. One that used up its time
+computing is rejected at once: a second try is for a machine that was busy. A picture is blamed only
+if one known to be good renders meanwhile: an engine that is broken rejects nothing.
 """
 
 import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import ParamSpec, Self, TypeVar, cast
-
-import pebble
+from typing import Any, ParamSpec, Self, TypeVar
 
 from safelight.errors import Reason, Rejection, Unavailable
-from safelight.imaging import child
+from safelight.imaging import answers, child
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering
 from safelight.imaging.slot import (
-    KILL_AFTER_SECONDS,
-    LOOK_SECONDS,
     Cause,
     ChildDied,
     ChildMissing,
+    Exhausted,
     Slot,
     start_forkserver,
 )
@@ -73,8 +72,6 @@ class RenderPool:
 
     async def __aenter__(self) -> Self:
         """Start a child in every slot. Raises `Unavailable` if one does not start."""
-        pebble.CONSTS.term_timeout = KILL_AFTER_SECONDS
-        pebble.CONSTS.sleep_unit = LOOK_SECONDS
         start_forkserver()
         try:
             self.webp_encoder, *_ = await asyncio.gather(*(slot.start() for slot in self._slots))
@@ -99,7 +96,7 @@ class RenderPool:
 
     async def probe(self, path: Path) -> Probe:
         """Read what a file is. Raises a `Rejection` if it will not be rendered."""
-        return await self.run(probe, path, self.limits)
+        return await self._run(answers.read_probe, probe, path, self.limits)
 
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
         """Make every variant of a plan in a directory. Raises a `Rejection`.
@@ -108,7 +105,8 @@ class RenderPool:
         child has, is refused before any decode.
         """
         self._refuse_excess(plan)
-        return await self.run(child.render_measured, plan, source, directory, self.limits)
+        read = partial(answers.read_rendering, plan=plan, directory=directory)
+        return await self._run(read, child.render_measured, plan, source, directory, self.limits)
 
     async def canary(self) -> None:
         """Render a tiny picture through a child, or raise what is wrong. Waits for a slot."""
@@ -120,7 +118,7 @@ class RenderPool:
             prefix="safelight-canary-",
             ignore_cleanup_errors=True,  # a child that is being killed may still write there
         ) as directory:
-            await slot.run(child.canary, Path(directory), self.limits)
+            await slot.run(_unread, child.canary, Path(directory), self.limits)
 
     def _refuse_excess(self, plan: Plan) -> None:
         most = self.limits.max_total_pixels
@@ -134,25 +132,37 @@ class RenderPool:
             )
             raise Rejection(Reason.OUT_OF_MEMORY, detail)
 
-    async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a job in a child, where importing finds it; once more, watched, if the child dies.
+    async def run(self, job: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run an importable function in a child; if the child dies, retry once in quarantine.
 
-        Raises what the job raises; a `Rejection` if the child died twice; `Unavailable` if the
-        children are at fault rather than the job.
+        Returns the result as plain JSON values. Raises what the job raises; a `Rejection` if the
+        child died twice, or used up its time computing; `Unavailable` if the children are at fault
+        rather than the job.
         """
-        slots, watched = 1, cast("Callable[..., T]", child.attempt_watched)
+        return await self._run(_unread, job, *args, **kwargs)
+
+    async def _run(
+        self, read: Callable[[Any], T], job: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        slots, once = 1, partial(child.attempt, self.limits, job, *args, **kwargs)
         try:
-            return await self._attempt(child.attempt, self.limits, job, *args, **kwargs)
-        except (ChildMissing, child.SuspectedMemory):
+            async with self._held(1) as slot:
+                try:
+                    return await slot.run(read, once)
+                except Exhausted as error:
+                    await self._prove_children_well(slot)
+                    raise Rejection(_REASONS[error.cause], str(error)) from error
+        except (ChildMissing, answers.SuspectedMemory):
             pass
         except ChildDied as error:
             # Where memory was short, nothing else may take any while it is found out for what.
             slots = len(self._slots) if error.killed else 1
+        watched = partial(child.attempt_watched, self.limits, job, *args, **kwargs)
         async with self._quarantine:
             while True:
                 async with self._held(slots) as slot:
                     try:
-                        return await slot.run(watched, self.limits, job, *args, **kwargs)
+                        return await slot.run(read, watched)
                     except ChildMissing as error:
                         raise Unavailable(_DEPENDENCY, str(error)) from error
                     except ChildDied as error:
@@ -161,10 +171,6 @@ class RenderPool:
                             detail = f"a render child ended twice: {error}"
                             raise Rejection(_REASONS[error.cause], detail) from error
                 slots = len(self._slots)
-
-    async def _attempt(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
-        async with self._held(1) as slot:
-            return await slot.run(job, *args, **kwargs)
 
     async def _prove_children_well(self, slot: Slot) -> None:
         try:
@@ -184,3 +190,7 @@ class RenderPool:
         finally:
             for slot in held:
                 self._free.put_nowait(slot)
+
+
+def _unread(result: Any) -> Any:
+    return result

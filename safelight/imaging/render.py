@@ -15,7 +15,7 @@ import pyvips
 from safelight.dialects.errors import InvalidOption
 from safelight.dialects.options import Options
 from safelight.errors import Reason, Rejection
-from safelight.formats import BY_NAME
+from safelight.formats import BY_NAME, Format
 from safelight.imaging import libwebp
 from safelight.imaging.appearance import Appearance
 from safelight.imaging.colours import converted
@@ -207,7 +207,7 @@ def _make(
         return _Failed(preset=recipe.preset, detail=f"could not be encoded as {recipe.format}")
     smallest, chosen, score = min(choices, key=lambda choice: len(choice[0]))
     format = BY_NAME[chosen.format]
-    path = directory / f"{recipe.preset}.{format.extension}"
+    path = file_of(recipe, format, directory)
     # Written here, not by libvips: a full disk is an OSError and never a picture's fault.
     path.write_bytes(smallest)
     return RenderedVariant(
@@ -224,6 +224,11 @@ def _make(
         score=score,
         seconds=time.perf_counter() - started,
     )
+
+
+def file_of(recipe: Recipe, format: Format, directory: Path) -> Path:
+    """Name the file that a recipe's variant becomes in a format."""
+    return directory / f"{recipe.preset}.{format.extension}"
 
 
 def _on_each_variant(frame: pyvips.Image, recipe: Recipe) -> pyvips.Image:

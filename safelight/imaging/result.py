@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from safelight import keys
 from safelight.errors import Reason, Rejection, Superseded
+from safelight.files import open_result
 from safelight.formats import BY_NAME
 from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan, plan_of, recipe_of
@@ -168,7 +169,8 @@ class Maker:
             await self._assets.put(
                 key=wanted.key, path=made.path, media_type=made.media_type, sha256=made.sha256
             )
-            return made, made.path.read_bytes()
+            with open_result(made.path) as file:
+                return made, file.read()
 
     async def _fetch_pictures(self, wanted: Wanted, directory: Path) -> dict[str, Path]:
         """Fetch the other pictures; one that is not there is not the source's fault."""

@@ -1,23 +1,24 @@
-"""One render child at a time, kept alive: pebble's pool of one process.
+"""One render child at a time, kept alive, with a channel of its own.
 
-Each slot has a pool of its own, so that nothing is shared between children: one that dies while it
-holds a lock, or while it is idle, takes nothing of its neighbours with it.
+Nothing is shared between children: one that dies while it holds a lock, or while it is idle, takes
+nothing of its neighbours with it. Jobs go to the child pickled; what comes back is never unpickled,
+because the decoder that wrote it may have been taken over.
 """
 
 import asyncio
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
+import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
-from typing import Any, Literal, ParamSpec, TypeVar
+from multiprocessing import process as processes
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, Self, TypeVar
 
-import pebble
-
-from safelight.imaging import child
+from safelight.imaging import answers, child
 from safelight.imaging.limits import Limits
 
 P = ParamSpec("P")
@@ -45,27 +46,30 @@ thresholds by itself and then keeps what pictures gave back: measured, two idle 
 of it, and 130 MB with the thresholds fixed."""
 _START_SECONDS = 15
 """The longest that a fresh child may take to answer."""
-LOOK_SECONDS = 0.25
-"""How often pebble's threads look whether a child has ended or is out of time. Results do not wait
-for that; every look of every slot costs the worker, also when it is idle."""
-KILL_AFTER_SECONDS = 0.05
-"""Children ignore SIGTERM, so pebble need not wait for it to work."""
+_END_SECONDS = 5
+"""The longest that a child's end is waited for: a kernel may take a while to free its memory."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """How a child ends that only a kernel short of memory kills unasked."""
+_BUSY_SHARE = 0.9
+"""Of its time: a child that computed for so much of it was not held up by a busy machine."""
 
 
 class ChildDied(Exception):
     """The child ended under its job."""
 
-    def __init__(self, cause: Cause, detail: str, *, killed: bool = False) -> None:
+    def __init__(self, cause: Cause, detail: str, *, status: int | None = None) -> None:
         super().__init__(detail)
         self.cause = cause
-        self.killed = killed
+        self.killed = status in _KILLED
         """By a kernel short of memory, for which another child may be at fault."""
 
 
+class Exhausted(ChildDied):
+    """The job used up its time computing, so a second attempt would use it up again."""
+
+
 class ChildMissing(Exception):
-    """No child took the job: it could not be started, or it ended before it said so."""
+    """No child took the job: it could not be started, or the slot was stopped."""
 
 
 class Slot:
@@ -74,40 +78,43 @@ class Slot:
     def __init__(self, limits: Limits, on_child_exit: Callable[[Cause], None]) -> None:
         self._limits = limits
         self._on_child_exit = on_child_exit
-        self._pool: pebble.ProcessPool | None = None
-        self._running: Future[Any] | None = None
+        self._child: _Child | None = None
         self._jobs_of_child = 0
         self._stopped = False
 
     async def start(self) -> str:
         """Start a child, wait until it answers, and return what it says of itself."""
         await self._discard()
-        self._pool = await asyncio.to_thread(self._new_pool)
-        answer = await self._answer_of(child.ready, time_limit_seconds=None)
-        self._jobs_of_child = 1
-        return answer
+        if self._stopped:
+            raise ChildMissing("the slot is stopped")
+        self._child = await _Child.started(self._limits)
+        self._jobs_of_child = 0
+        return self._child.greeting
 
-    async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a job in the child. Cancelling kills the child.
+    async def run(
+        self, read: Callable[[Any], T], job: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a job in the child, and read its result. Cancelling kills the child.
 
         Raises what the job raises, `ChildDied`, or `ChildMissing`.
         """
-        if not self._stopped and (self._pool is None or not self._pool.active):
-            await self.start()  # its child was killed while idle
-        self._jobs_of_child += 1
-        limit = self._limits.max_seconds
+        if self._child is None or self._child.ended:  # it may have been killed while idle
+            await self.start()
+        assert self._child is not None  # noqa: S101 - for the type checker
         try:
-            return await self._answer_of(job, *args, time_limit_seconds=limit, **kwargs)
-        except ChildMissing:
-            self._jobs_of_child = 0
-            raise
+            try:
+                answer = await self._answer_of(self._child, pickle.dumps((job, args, kwargs)))
+                return read(answers.read(answer))
+            except answers.Nonsense as error:
+                raise ChildDied("signal", f"it answered {error}") from error
         except (ChildDied, asyncio.CancelledError) as error:
-            self._jobs_of_child = 0
+            await self._discard()
             self._on_child_exit(error.cause if isinstance(error, ChildDied) else "cancelled")
             raise
         finally:
-            if self._jobs_of_child == self._limits.tasks_per_child:
-                self._jobs_of_child = 0
+            self._jobs_of_child += 1
+            if self._child and self._jobs_of_child >= self._limits.tasks_per_child:
+                await self._discard()
                 self._on_child_exit("recycle")
 
     async def stop(self) -> None:
@@ -116,55 +123,124 @@ class Slot:
         await self._discard()
 
     async def _discard(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates half of itself
-            await asyncio.to_thread(pool.join)
-        if self._running is not None and not self._running.done():
-            # pebble leaves a stopped pool's jobs without an answer.
-            self._running.set_exception(BrokenProcessPool("the slot was stopped"))
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end()
 
-    def _new_pool(self) -> pebble.ProcessPool:
-        return pebble.ProcessPool(
-            max_workers=1,
-            max_tasks=self._limits.tasks_per_child,
-            initializer=child.initialise,
-            initargs=(self._limits,),
-            context=multiprocessing.get_context("forkserver"),
-        )
-
-    async def _answer_of(
-        self,
-        job: Callable[..., T],
-        *args: object,
-        time_limit_seconds: float | None,
-        **kwargs: object,
-    ) -> T:
-        """Hand a job to the child and translate pebble's errors, which are told by their type."""
-        if self._stopped or self._pool is None:
-            await self._discard()
-            raise ChildMissing("the slot is stopped")
+    async def _answer_of(self, child: "_Child", job: bytes) -> bytes:
+        limit = self._limits.max_seconds
+        before = child.cpu_seconds()
         try:
-            future = self._pool.schedule(job, args=args, kwargs=kwargs, timeout=time_limit_seconds)
-        except RuntimeError as error:  # so says pebble of a pool whose child died while idle
-            raise ChildMissing("the slot has no child") from error
-        self._running = future
-        try:
-            async with asyncio.timeout((time_limit_seconds or 0) + _START_SECONDS) as backstop:
-                return await asyncio.wrap_future(future)
-        except pebble.ProcessExpired as error:
-            status = error.exitcode
-            killed = status in _KILLED
-            raise ChildDied(_cause_of(status), f"exit status {status}", killed=killed) from error
+            async with asyncio.timeout(limit):
+                return await child.ask(job)
         except TimeoutError as error:
-            if backstop.expired():
-                raise ChildMissing("no render child answered") from error
-            raise ChildDied("deadline", f"not done after {time_limit_seconds} s") from error
-        except BrokenProcessPool as error:
-            raise ChildMissing("no render child took the job") from error
+            computed = child.cpu_seconds() - before
+            detail = f"not done after {limit} s, {computed:.1f} s of them on a processor"
+            died = Exhausted if computed >= _BUSY_SHARE * limit else ChildDied
+            raise died("deadline", detail) from error
+        except (EOFError, OSError) as error:
+            if self._stopped:
+                raise ChildMissing("the slot was stopped") from error
+            status = await child.status()
+            raise ChildDied(_cause_of(status), f"exit status {status}", status=status) from error
 
 
-def _cause_of(exit_status: int) -> Cause:
+class _Child:
+    """A process and the channel to it."""
+
+    def __init__(
+        self,
+        process: multiprocessing.process.BaseProcess,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self.greeting = ""
+
+    @classmethod
+    async def started(cls, limits: Limits) -> Self:
+        """Start one, and wait until it says that it is ready. Raises `ChildMissing`."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.to_thread(_start, theirs, limits)
+            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=answers.MOST_BYTES)
+        except BaseException:
+            ours.close()  # at whose end a child that was started ends too
+            raise
+        started = cls(process, reader, writer)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                started.greeting = answers.read(await started._line())
+        except (TimeoutError, EOFError, OSError, answers.Nonsense) as error:
+            status = await started.end()
+            raise ChildMissing(f"a render child did not start: exit status {status}") from error
+        except BaseException:
+            await started.end()
+            raise
+        return started
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.exitcode is not None
+
+    async def ask(self, job: bytes) -> bytes:
+        """Hand over a pickled job and wait for the line that answers it.
+
+        Raises `EOFError` or `OSError` if the child ends.
+        """
+        self._writer.write(job)
+        await self._writer.drain()
+        return await self._line()
+
+    async def _line(self) -> bytes:
+        try:
+            return await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError as error:
+            raise answers.Nonsense("too much") from error
+
+    async def status(self) -> int | None:
+        """Wait for the end of a child that is ending: how it ended, as `exitcode` says it."""
+        if self._process.exitcode is None:
+            loop, ended = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_reader(self._process.sentinel, ended.set)
+            try:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), _END_SECONDS)
+            finally:
+                loop.remove_reader(self._process.sentinel)
+        return self._process.exitcode
+
+    async def end(self) -> int | None:
+        """Kill it, whatever it is doing, and wait for its end."""
+        self._writer.close()
+        if not self.ended:
+            self._process.kill()
+        return await self.status()
+
+    def cpu_seconds(self) -> float:
+        """Read how long it has computed, with all its threads (proc(5)); 0 where nothing says."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _start(channel: socket.socket, limits: Limits) -> multiprocessing.process.BaseProcess:
+    context = multiprocessing.get_context("forkserver")
+    process = context.Process(target=child.serve, args=(channel, limits))
+    process.start()
+    # Or multiprocessing would wait for it when this program ends, and look after it from whichever
+    # thread starts the next one.
+    processes._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+    return process
+
+
+def _cause_of(exit_status: int | None) -> Cause:
     return "memory" if exit_status in (child.OUT_OF_MEMORY_EXIT, *_KILLED) else "signal"
 
 

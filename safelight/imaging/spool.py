@@ -23,6 +23,7 @@ class Spool:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
+        root = root.resolve()  # results are opened without following a link
         with _locked(root):  # or a directory could be swept before its owner has locked it
             for leftover in root.glob(f"{_PREFIX}*"):
                 with contextlib.suppress(OSError), _locked(leftover, wait=False):

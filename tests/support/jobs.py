@@ -1,8 +1,11 @@
 """Jobs for render children that do what pictures must not: crash, hang, ask for too much."""
 
+import contextlib
 import ctypes
 import os
+import pickle
 import signal
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from safelight.errors import Rejection
 from safelight.imaging import child
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
+from safelight.imaging.pool import RenderPool
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
 from safelight.presets import Preset
@@ -39,6 +43,11 @@ def measured(job: Callable[..., object], *args: object) -> Effort:
         outcome = str(rejection.reason)
     cpu_seconds = time.process_time() - started
     return Effort(outcome, cpu_seconds, child._status_bytes("VmHWM") - before)
+
+
+async def effort_of(pool: RenderPool, job: Callable[..., object], *args: object) -> Effort:
+    """Measure a job in a child of a pool."""
+    return Effort(**await pool.run(measured, job, *args))
 
 
 def probe_and_render(source: Path, limits: Limits, presets: Sequence[Preset]) -> None:
@@ -115,3 +124,41 @@ def wait_for(fifo: Path) -> int:
 
 def raise_it(error: Exception) -> None:
     raise error
+
+
+def _channel() -> int:
+    """Find the child's end of its channel: the only socket that it has open."""
+    for number in range(3, 64):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                return number
+    raise LookupError("no socket")
+
+
+def answer(said: bytes) -> None:
+    """Write to the channel itself, as a decoder that was taken over would, and wait for the end."""
+    os.write(_channel(), said)
+    time.sleep(60)
+
+
+class Marker:
+    """A pickle that makes a file where it is read."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = str(mark)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, int]]:
+        return os.open, (self._mark, os.O_CREAT | os.O_WRONLY)
+
+
+def answer_with_a_pickle(mark: Path) -> None:
+    """Write a pickle that would run code in the parent."""
+    answer(pickle.dumps(Marker(mark)) + b"\n")
+
+
+def print_and_answer() -> str:
+    """Write to every standard file, as libraries do that report what they found in a picture."""
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            os.write(number, b"a line of the log\n")
+    return "printed"

@@ -18,7 +18,6 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "pyvips": "safelight.imaging",
-    "pebble": "safelight.imaging",
     "PIL": "safelight.imaging",
     "pillow_heif": "safelight.imaging",
     "aioboto3": "safelight.aws",

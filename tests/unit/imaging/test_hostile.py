@@ -48,7 +48,7 @@ def ordinary(pool, tmp_path):
         source = tmp_path / "ordinary"
         source.write_bytes(PHOTOGRAPH.read_bytes())
         for _ in range(2):
-            effort = await pool.run(jobs.measured, jobs.probe_and_render, source, LIMITS, PRESETS)
+            effort = await jobs.effort_of(pool, jobs.probe_and_render, source, LIMITS, PRESETS)
         return effort
 
     return ordinary
@@ -60,7 +60,7 @@ async def test_a_bomb_is_rejected_from_its_header_for_next_to_nothing(pool, file
     source = file(hostile.BOMBS[bomb]())
     assert source.stat().st_size < 200_000
     usual = await ordinary()
-    effort = await pool.run(jobs.measured, probe, source, LIMITS)
+    effort = await jobs.effort_of(pool, probe, source, LIMITS)
     assert effort.outcome == ("too_many_frames" if "frames" in bomb else "too_many_pixels")
     assert effort.cpu_seconds < usual.cpu_seconds
     assert effort.more_bytes < 20 * MIB
@@ -74,7 +74,7 @@ async def test_metadata_is_not_unpacked_and_costs_no_more_than_its_bytes(
 ):
     source = file(hostile.METADATA_BOMBS[bomb]())
     usual = await ordinary()
-    effort = await pool.run(jobs.measured, jobs.probe_and_render, source, LIMITS, PRESETS)
+    effort = await jobs.effort_of(pool, jobs.probe_and_render, source, LIMITS, PRESETS)
     assert effort.outcome == "done"
     megabytes = source.stat().st_size / 1e6
     assert effort.cpu_seconds < 4 * usual.cpu_seconds * max(1, megabytes / 8)
@@ -118,11 +118,11 @@ async def test_a_bomb_let_through_costs_itself_alone(file, tmp_path):
 async def test_many_frames_are_within_the_limits_or_rejected(pool, file, ordinary):
     usual = await ordinary()
     animation = file(pictures.animated("WEBP", 200))
-    effort = await pool.run(jobs.measured, probe, animation, LIMITS)
+    effort = await jobs.effort_of(pool, probe, animation, LIMITS)
     assert effort.outcome == "too_many_frames"
     assert effort.cpu_seconds < usual.cpu_seconds
     within = file(pictures.animated("WEBP", 100))
-    effort = await pool.run(jobs.measured, jobs.probe_and_render, within, LIMITS, PRESETS)
+    effort = await jobs.effort_of(pool, jobs.probe_and_render, within, LIMITS, PRESETS)
     assert effort.outcome == "done"
     assert effort.cpu_seconds < 2 * usual.cpu_seconds
 

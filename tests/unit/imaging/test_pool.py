@@ -1,6 +1,7 @@
 """Real children, really killed. Jobs that misbehave stand in for decoders that do."""
 
 import asyncio
+import errno
 import multiprocessing
 import os
 import re
@@ -15,10 +16,13 @@ from pathlib import Path
 import pytest
 import pyvips
 
+from safelight.dialects.errors import InvalidOption
 from safelight.errors import Reason, Rejection, Unavailable
+from safelight.imaging.answers import JobFailed
 from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.pool import RenderPool
+from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
 from tests.support import jobs, pictures
 
@@ -106,9 +110,27 @@ async def test_a_rejection_comes_back_whole_and_costs_no_child(pool, file):
     assert pool.exits == []
 
 
-async def test_what_a_job_raises_is_raised(pool):
-    with pytest.raises(ZeroDivisionError, match="mine"):
+async def test_an_error_that_means_nothing_to_the_parent_comes_with_its_trace(pool):
+    with pytest.raises(JobFailed, match="ZeroDivisionError: mine") as caught:
         await pool.run(jobs.raise_it, ZeroDivisionError("mine"))
+    assert "in raise_it" in caught.value.__notes__[0]
+    assert pool.exits == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Rejection(Reason.CORRUPT, "a detail"),
+        InvalidOption("trim", "a message"),
+        UnusableWatermark("a key", "a detail"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_errors_that_the_parent_knows_come_back_whole(pool, error):
+    with pytest.raises(type(error), match=re.escape(str(error))):
+        await pool.run(jobs.raise_it, error)
+    assert pool.exits == []
 
 
 async def test_children_encode_webp_by_libwebp_itself_and_say_so(pool):
@@ -289,14 +311,29 @@ async def test_a_canary_that_is_killed_leaves_no_file(pool, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("hang", [jobs.hang, jobs.hang_stopped])
-async def test_a_job_that_hangs_is_killed_and_times_out(tmp_path, hang):
+async def test_a_job_that_hangs_is_killed_and_times_out(tmp_path):
     async with pool_of(1, BRIEF) as pool:
         mark = tmp_path / "started"
-        assert await reason_of(pool.run(hang, mark)) is Reason.TIMEOUT
+        assert await reason_of(pool.run(jobs.hang_stopped, mark)) is Reason.TIMEOUT
         assert pool.exits == ["deadline", "deadline"]
         assert ended(int(mark.read_text()))
         assert await pool.run(jobs.own_pid)
+
+
+async def test_a_job_that_used_up_its_time_computing_is_not_tried_again(tmp_path):
+    async with pool_of(1, BRIEF) as pool:
+        mark = tmp_path / "started"
+        async with pool._quarantine:  # which it does not need
+            assert await reason_of(pool.run(jobs.hang, mark)) is Reason.TIMEOUT
+        assert pool.exits == ["deadline"]
+        assert ended(int(mark.read_text()))
+        assert await pool.run(jobs.own_pid)
+
+
+async def test_a_job_that_computes_for_ever_is_not_blamed_while_the_canary_fails(tmp_path):
+    async with pool_of(1, replace(BRIEF, max_pixels=1)) as pool:
+        with pytest.raises(Unavailable, match="canary"):
+            await pool.run(jobs.hang, tmp_path / "started")
 
 
 async def test_a_crash_leaves_its_neighbours_at_work(pool, tmp_path):
