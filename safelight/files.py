@@ -1,5 +1,6 @@
 """Opens files in places where a render child writes too, and where it may have put traps."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import BinaryIO
 from safelight.errors import Reason, Rejection
 
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
+_LINKS = (errno.ELOOP, errno.ENOTDIR)
+"""What the kernel answers for a link in place of the file, and in place of a folder."""
 
 
 def open_result(path: Path) -> BinaryIO:
@@ -23,17 +26,16 @@ def open_result(path: Path) -> BinaryIO:
             inner = os.open(part, _DIRECTORY, dir_fd=folder)
             os.close(folder)
             folder = inner
-        known = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISREG(known.st_mode):
-            # Another may stand there by now: a pipe must not be waited for.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            file = open(os.open(path.name, flags, dir_fd=folder), "rb")  # noqa: PTH123, SIM115
-            known = os.fstat(file.fileno())
-            if stat.S_ISREG(known.st_mode) and known.st_nlink == 1:
-                return file
-            file.close()
-    except NotADirectoryError:  # so it is said of a link, too
-        pass
+        # Without waiting, because a pipe may stand there.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        file = os.open(path.name, flags, dir_fd=folder)
+        known = os.fstat(file)
+        if stat.S_ISREG(known.st_mode) and known.st_nlink == 1:
+            return os.fdopen(file, "rb")
+        os.close(file)
+    except OSError as error:
+        if error.errno not in _LINKS:
+            raise
     finally:
         os.close(folder)
     raise Rejection(Reason.DECODER_CRASH, f"{path.name} is not a file that a child of ours writes")

@@ -107,6 +107,15 @@ async def fetch(store, key, target, *, version_id=None, etag=None, max_bytes=NO_
     )
 
 
+async def test_a_link_to_another_file_is_not_stored(store, key, target):
+    target.write_bytes(b"of another picture")
+    link = target.with_name("link")
+    link.symlink_to(target)
+    digest = hashlib.sha256(b"of another picture").hexdigest()
+    with pytest.raises(Rejection, match="link is not a file"):
+        await store.edge.put(key=key, path=link, media_type="image/webp", sha256=digest)
+
+
 @pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 3 * 1024 * 1024 + 17])
 async def test_a_fetched_source_is_written_whole_with_its_size_and_hash(store, key, target, size):
     body = bytes(index * 31 % 251 for index in range(1000)) * (size // 1000 + 1)

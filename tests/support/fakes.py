@@ -21,6 +21,7 @@ from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.files import open_result
 from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
@@ -111,7 +112,8 @@ class FakeObjects(Fake):
 
     async def put(self, *, key: str, path: Path, media_type: str, sha256: str) -> None:
         self._called("put")
-        body = path.read_bytes()
+        with open_result(path) as file:
+            body = file.read()
         if hashlib.sha256(body).hexdigest() != sha256:
             raise Unavailable("s3", f"{key} did not arrive as it was sent")
         self.assets[key] = FakeAsset(body=body, media_type=media_type, sha256=sha256)

@@ -2,10 +2,12 @@
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import pickle
 import signal
 import stat
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,6 +110,17 @@ def hang(started: Path) -> None:
     started.write_text(str(os.getpid()))
     while True:
         pass
+
+
+def compute_for_ever(started: Path) -> None:
+    """Say that it started, and take more processor time than passes, also on a busy machine."""
+    started.write_text(str(os.getpid()))
+    for _ in range(16):
+        hashes = threading.Thread(
+            target=hashlib.pbkdf2_hmac, args=("sha256", b"", b"", 10**9), daemon=True
+        )
+        hashes.start()
+    time.sleep(3600)
 
 
 def hang_stopped(started: Path) -> None:

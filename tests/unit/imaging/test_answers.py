@@ -64,11 +64,6 @@ async def test_what_is_no_answer_ends_the_child(pool, said):
     assert await pool.run(jobs.own_pid)
 
 
-async def test_a_child_prints_nothing(pool, capfd):
-    assert await pool.run(jobs.print_and_answer) == "printed"
-    assert capfd.readouterr() == ("", "")
-
-
 def test_what_an_error_says_can_hurt_no_log():
     text = "\x1b[2J" + "long " * 1000
     with pytest.raises(Rejection) as caught:

@@ -324,7 +324,8 @@ async def test_a_job_that_used_up_its_time_computing_is_not_tried_again(tmp_path
     async with pool_of(1, BRIEF) as pool:
         mark = tmp_path / "started"
         async with pool._quarantine:  # which it does not need
-            assert await reason_of(pool.run(jobs.hang, mark)) is Reason.TIMEOUT
+            asked = pool.run(jobs.compute_for_ever, mark)
+            assert await reason_of(asked) is Reason.TIMEOUT
         assert pool.exits == ["deadline"]
         assert ended(int(mark.read_text()))
         assert await pool.run(jobs.own_pid)
@@ -333,7 +334,7 @@ async def test_a_job_that_used_up_its_time_computing_is_not_tried_again(tmp_path
 async def test_a_job_that_computes_for_ever_is_not_blamed_while_the_canary_fails(tmp_path):
     async with pool_of(1, replace(BRIEF, max_pixels=1)) as pool:
         with pytest.raises(Unavailable, match="canary"):
-            await pool.run(jobs.hang, tmp_path / "started")
+            await pool.run(jobs.compute_for_ever, tmp_path / "started")
 
 
 async def test_a_crash_leaves_its_neighbours_at_work(pool, tmp_path):
@@ -444,6 +445,23 @@ asyncio.run(main())
 async def test_a_picture_cannot_write_into_the_log(file):
     source = file(pictures.png_with_an_unprintable_name())
     assert await output_of(PROBING, source) == "png\n"
+
+
+PRINTING = """
+import asyncio
+from safelight.imaging.pool import RenderPool
+from tests.support import jobs
+
+async def main():
+    async with RenderPool(slots=1) as pool:
+        print(await pool.run(jobs.print_and_answer))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_child_cannot_write_into_the_log():
+    assert await output_of(PRINTING) == "printed\n"
 
 
 ORPHANS = """
