@@ -26,7 +26,8 @@ class Child:
     """A program running in a process group of its own, its output kept in a file.
 
     It inherits no more of the environment than a path, a home and a language, so that nothing set
-    on this machine (profiles, endpoints, proxies) reaches it.
+    on this machine (profiles, endpoints, proxies) reaches it. Python imports nothing from its
+    current folder, which may be any folder of the operator's.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Child:
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own programs only
                 [*tied, *map(str, command)],
-                env={**inherited, **environment},
+                env={**inherited, "PYTHONSAFEPATH": "1", **environment},
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

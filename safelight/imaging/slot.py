@@ -32,6 +32,7 @@ _KEPT_VARIABLES = frozenset(
 )
 """All that a child sees of the environment: above all, no credentials."""
 _CHILD_VARIABLES = {
+    "PYTHONSAFEPATH": "1",
     "VIPS_CONCURRENCY": "1",
     "VIPS_WARNING": "0",
     "VIPS_DISC_THRESHOLD": "1024g",
@@ -39,11 +40,12 @@ _CHILD_VARIABLES = {
     "MALLOC_MMAP_THRESHOLD_": "1048576",
     "MALLOC_TRIM_THRESHOLD_": "1048576",
 }
-"""One core a child, and no warnings printed (of VIPS_WARNING any value says so). Decoders that work
-on whole pictures keep them in memory, which is predicted, and never in a temporary file, as libvips
-does from 100 MB on: where it cannot be written, the picture would look damaged. glibc raises its
-thresholds by itself and then keeps what pictures gave back: measured, two idle children kept 320 MB
-of it, and 130 MB with the thresholds fixed."""
+"""No module is imported from the current folder, where strangers' files may be. One core a child,
+and no warnings printed (of VIPS_WARNING any value says so). Decoders that work on whole pictures
+keep them in memory, which is predicted, and never in a temporary file, as libvips does from 100 MB
+on: where it cannot be written, the picture would look damaged. glibc raises its thresholds by
+itself and then keeps what pictures gave back: measured, two idle children kept 320 MB of it, and
+130 MB with the thresholds fixed."""
 _START_SECONDS = 15
 """The longest that a fresh child may take to answer."""
 _END_SECONDS = 5

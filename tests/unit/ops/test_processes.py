@@ -53,6 +53,15 @@ async def test_a_child_that_never_listens_is_given_up(start):
         await start(WAITING).listening(seconds=0.1)
 
 
+async def test_a_child_imports_nothing_from_the_current_folder(start, monkeypatch, tmp_path):
+    (tmp_path / "struct.py").write_text(LISTENING)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ChildDied, match="found no stranger"):
+        await start(
+            "import struct, sys; struct.calcsize('I'); sys.exit('found no stranger')"
+        ).listening()
+
+
 async def test_a_line_that_only_mentions_listening_is_not_taken_for_it(start):
     child = start('print(\'{"listening"\'); print(\'{"event": "not listening"}\')\n' + LISTENING)
     assert await child.listening() == "http://127.0.0.1:1"

@@ -144,6 +144,21 @@ def test_any_file_name_is_rendered(desk: Path) -> None:
     assert Path(told["variants"]["full"]["file"]).exists()
 
 
+SHADOWED = (
+    "selectors", "struct", "socket", "signal", "pickle", "tempfile", "runpy", "sitecustomize",
+    "usercustomize", "multiprocessing", "pyvips", "PIL", "numpy", "safelight", "ops", "typer",
+)  # fmt: skip
+
+
+def test_no_python_file_beside_the_pictures_is_run(desk: Path) -> None:
+    mark = desk / "mark"
+    for module in SHADOWED:
+        (desk / f"{module}.py").write_text(f"open({str(mark)!r}, 'a').write({module!r})\n")
+    result = run(desk, "one/a.png", "--out", "out")
+    assert not mark.exists(), mark.read_text()
+    assert result.returncode == 0, result.stderr
+
+
 def test_no_two_files_share_a_folder() -> None:
     files = [Path(name) for name in ("a/x", "b/X", "c/x", "x-2", "d/x-2")]
     names = [folder.name for folder in folders_for(files, Path("out"))]
