@@ -42,6 +42,7 @@ class Alias(BaseModel):
     name: str = Field(pattern=f"^{NAME}$")
     bucket: str = Field(min_length=3, max_length=63)
     prefix: str = ""
+    """What every key begins with: empty for the whole bucket, or a folder with its slash."""
     presets: Annotated[
         tuple[str, ...],
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
@@ -97,6 +98,11 @@ def _read(name: str, table: Any, presets: Collection[str]) -> tuple[list[str], A
         faults.append("the name is the api's own")
     if name in presets:
         faults.append("the name is a preset's")
+    if alias.prefix and not alias.prefix.endswith("/"):
+        faults.append(
+            f'prefix: write "{alias.prefix}/": without a slash at its end it would also open '
+            f'what begins alike, such as "{alias.prefix}-2/"'
+        )
     if alias.external_id is not None and alias.role_arn is None:
         faults.append("external_id: goes with role_arn alone")
     return faults, alias

@@ -117,11 +117,18 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ('[a]\nbucket = "acme"\npresets = ["small"]\nurl = "x"', r"\[a\] url: extra"),
         ('[a]\nbucket = "acme"\npresets = ["small"]\nrole_arn = "me"', r"\[a\] role_arn: "),
         ('[a]\nbucket = "acme"\npresets = ["small"]\nexternal_id = "of us"', "goes with role_arn"),
+        ('[a]\nbucket = "acme"\npresets = ["small"]\nprefix = "Team/a"', 'write "Team/a/"'),
     ],
 )
 def test_a_file_at_fault_is_told(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(InvalidAliases, match=fault):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("prefix", ["", "team/a/"])
+def test_a_prefix_is_empty_or_ends_with_a_slash(tmp_path: Path, prefix: str) -> None:
+    text = f'[a]\nbucket = "acme"\npresets = ["small"]\nprefix = "{prefix}"'
+    assert load(tmp_path, text)["a"].prefix == prefix
 
 
 def test_a_preset_cannot_have_the_apis_own_name() -> None:
