@@ -11,6 +11,7 @@ from api.delivery.signing import SigningKeys
 from safelight.dialects.settings import DialectSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
+from safelight.secret_length import LEAST_SECRET_LENGTH
 from safelight.settings import AwsSettings, CommaSeparated
 
 S3_MAX_UPLOAD_BYTES = 5 * 1024**3
@@ -27,7 +28,8 @@ class DeliverySettings(RenderSettings, DialectSettings):
     signing_keys: SecretStr | None = Field(
         default=None,
         description="Keys of delivery URLs as `id:secret` or `id:secret:user`, separated by "
-        "commas; the first one signs, all are accepted. A user is a user id, such as `key:alice`.",
+        f"commas, secrets of at least {LEAST_SECRET_LENGTH} characters; the first one signs, all "
+        "are accepted. A user is a user id, such as `key:alice`.",
     )
     render_queue: int = Field(
         default=16,

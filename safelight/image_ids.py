@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from ulid import ULID
 
+from safelight.secret_length import check_length
 from safelight.settings import Settings
 
 LEAST_SECRET_LENGTH = 32
@@ -45,8 +46,7 @@ class IdSettings(Settings):
     @field_validator("id_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < LEAST_SECRET_LENGTH:
-            raise ValueError(f"must have at least {LEAST_SECRET_LENGTH} characters")
+        check_length(secret.get_secret_value(), least=LEAST_SECRET_LENGTH)
         return secret
 
     @property

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 from safelight import users
+from safelight.secret_length import check_length
 
 FORM = "id:secret or id:secret:user, separated by commas"
-LEAST_SECRET_LENGTH = 16
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -34,8 +34,10 @@ def read_key(text: str) -> NamedKey:
         raise ValueError(
             f"key {key_id}: its user must be a user id, {users.FORM}, as in id:secret:key:alice"
         )
-    if len(secret) < LEAST_SECRET_LENGTH:
-        raise ValueError(f"key {key_id}: a secret has at least {LEAST_SECRET_LENGTH} characters")
+    try:
+        check_length(secret)
+    except ValueError as error:
+        raise ValueError(f"key {key_id}: {error}") from error
     return NamedKey(key_id=key_id, secret=secret, user_id=user_id or None)
 
 

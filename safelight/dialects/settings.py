@@ -1,7 +1,7 @@
 """Which dialects are answered, and with which keys. Off unless there are keys."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -12,13 +12,13 @@ from safelight.dialects.imgproxy import Imgproxy
 from safelight.dialects.own import Own
 from safelight.dialects.table import Dialect, Dialects
 from safelight.dialects.thumbor import Thumbor
-from safelight.named_keys import FORM, read_keys
+from safelight.named_keys import read_keys
+from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
 from safelight.settings import Settings
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_LEAST_BYTES = 16
-_PAIR = f"hexadecimal pairs key:salt, keys of at least {_LEAST_BYTES} bytes, salts not empty"
-_LEAST_TEXT = 8
+_PAIR = "hexadecimal pairs key:salt, salts not empty"
+_LEAST = f"secrets of at least {LEAST_SECRET_LENGTH} characters"
 _WELL_KNOWN = frozenset({"MY_SECURE_KEY", "mysecret", "736563726574", "68656C6C6F"})
 """Keys that stand in the documents of thumbor, imagor and imgproxy."""
 
@@ -29,13 +29,13 @@ class DialectSettings(Settings):
     options_keys: SecretStr | None = Field(
         default=None,
         description="Keys of our own free-form URLs, `/s/...`, as `id:secret` or "
-        "`id:secret:user`, separated by commas. A user is a user id, such as `key:alice`. "
-        "Off without any.",
+        f"`id:secret:user`, separated by commas, {_LEAST}. A user is a user id, such as "
+        "`key:alice`. Off without any.",
     )
     thumbor_keys: SecretStr | None = Field(
         default=None,
-        description="Keys of thumbor's and imagor's URLs, `/thumbor/...`, separated by commas. "
-        "Off without any.",
+        description="Keys of thumbor's and imagor's URLs, `/thumbor/...`, separated by commas, "
+        f"{_LEAST}. Off without any.",
     )
     thumbor_algorithm: Literal["sha1", "sha256", "sha512"] = Field(
         default="sha1", description="What thumbor's URLs are signed with; imagor offers all three."
@@ -46,7 +46,7 @@ class DialectSettings(Settings):
     imgproxy_keys: SecretStr | None = Field(
         default=None,
         description="Pairs `key:salt` of imgproxy's URLs, `/imgproxy/...`: hexadecimal, separated "
-        "by commas. Off without any.",
+        f"by commas, keys of at least {LEAST_SECRET_LENGTH} bytes. Off without any.",
     )
     imgproxy_signature_size: int | None = Field(
         default=None, ge=12, le=32, description="Bytes that imgproxy cuts a signature to."
@@ -58,12 +58,13 @@ class DialectSettings(Settings):
     )
     aws_handler_keys: SecretStr | None = Field(
         default=None,
-        description="Secrets of AWS's image handler's URLs, `/aws/...`, separated by commas. "
-        "Off without any.",
+        description="Secrets of AWS's image handler's URLs, `/aws/...`, separated by commas, "
+        f"{_LEAST}. Off without any.",
     )
     imgix_keys: SecretStr | None = Field(
         default=None,
-        description="Tokens of imgix's URLs, `/imgix/...`, separated by commas. Off without any.",
+        description="Tokens of imgix's URLs, `/imgix/...`, separated by commas, "
+        f"{_LEAST}. Off without any.",
     )
     root_dialect: Literal["thumbor", "imgproxy", "aws", "imgix"] | None = Field(
         default=None,
@@ -76,17 +77,21 @@ class DialectSettings(Settings):
     def _own(cls, given: SecretStr | None) -> SecretStr | None:
         if given is not None:
             read_keys(given.get_secret_value())
-        return _checked(given, bool, FORM)
+        return _checked(given)
 
     @field_validator("imgproxy_keys")
     @classmethod
     def _pairs(cls, given: SecretStr | None) -> SecretStr | None:
-        return _checked(given, _is_pair, _PAIR)
+        for key in _words(_checked(given)):
+            check_length(_imgproxy_key(key))
+        return given
 
     @field_validator("thumbor_keys", "aws_handler_keys", "imgix_keys")
     @classmethod
     def _texts(cls, given: SecretStr | None) -> SecretStr | None:
-        return _checked(given, _is_text, f"at least {_LEAST_TEXT} characters each")
+        for key in _words(_checked(given)):
+            check_length(key)
+        return given
 
     @field_validator("root_dialect")
     @classmethod
@@ -127,9 +132,7 @@ def _words(given: SecretStr | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _checked(
-    given: SecretStr | None, is_key: Callable[[str], bool], expected: str
-) -> SecretStr | None:
+def _checked(given: SecretStr | None) -> SecretStr | None:
     if given is None:
         return None
     keys = _words(given)
@@ -137,16 +140,11 @@ def _checked(
         raise ValueError("names no key; leave it unset to have none")
     if any(part in _WELL_KNOWN for key in keys for part in (key, *key.split(":"))):
         raise ValueError("is a key that stands in public documents")
-    if not all(map(is_key, keys)):
-        raise ValueError(f"must be {expected}")
     return given
 
 
-def _is_pair(key: str) -> bool:
-    secret, separator, salt = key.partition(":")
-    hexadecimal = separator and _HEX.fullmatch(secret) and _HEX.fullmatch(salt)
-    return bool(hexadecimal) and len(secret) >= 2 * _LEAST_BYTES
-
-
-def _is_text(key: str) -> bool:
-    return len(key) >= _LEAST_TEXT
+def _imgproxy_key(pair: str) -> bytes:
+    secret, separator, salt = pair.partition(":")
+    if not (separator and _HEX.fullmatch(secret) and _HEX.fullmatch(salt)):
+        raise ValueError(f"must be {_PAIR}")
+    return bytes.fromhex(secret)

@@ -71,6 +71,7 @@ handler or imgix, so that clients that already send such URLs need not change. E
 Whatever grammar it comes in, the same wish is the same asset: it is rendered once.
 
 - Nothing unsigned is answered: not thumbor's `unsafe`, not imgproxy without a key. Of several keys all are accepted and the first one signs.
+- A secret has at least 16 characters; imgproxy's key has at least 16 bytes. Make one with `openssl rand -hex 32`.
 - What is not understood is an error that names it; what asks for something that is done anyway changes nothing, and the tables say what that is. Sources come from buckets alone; nothing is fetched by HTTP.
 - `safelight sign` makes URLs, `safelight explain URL` tells what one asks for, and what a wrong signature is of.
 - Every dialect has its prefix, `/thumbor/...`; `SAFELIGHT_ROOT_DIALECT` lets one answer without it. The prefix is never signed.

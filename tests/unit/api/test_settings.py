@@ -153,7 +153,7 @@ def test_signing_keys_at_fault_are_told_without_their_secrets(
 ) -> None:
     with pytest.raises(InvalidSettings) as caught:
         load(monkeypatch, SAFELIGHT_SIGNING_KEYS="web:too-short")
-    assert "SAFELIGHT_SIGNING_KEYS: key web: a secret has at least 16" in str(caught.value)
+    assert "SAFELIGHT_SIGNING_KEYS: key web: a secret must have at least 16" in str(caught.value)
     assert "too-short" not in str(caught.value)
     shown = load(monkeypatch, SAFELIGHT_SIGNING_KEYS="web:a-secret-of-the-web").printable()
     assert "a-secret-of-the-web" not in shown

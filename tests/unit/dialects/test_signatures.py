@@ -54,11 +54,11 @@ def test_a_signature_is_the_published_one(scheme, key, message, signature):
 
 
 def test_the_aws_handlers_signature_is_hexadecimal_of_path_and_sorted_query():
-    handler = AwsHandler(keys=("secret-of-eight",))
+    handler = AwsHandler(keys=("secret-of-sixteen",))
     signed = handler.unsigned("/a.jpg?width=300&format=webp")
     assert signed.messages == ("/a.jpg?format=webp&width=300",)
-    expected = hmac.new(b"secret-of-eight", signed.messages[0].encode(), hashlib.sha256)
-    assert handler.signature("secret-of-eight", signed.messages[0]) == expected.hexdigest()
+    expected = hmac.new(b"secret-of-sixteen", signed.messages[0].encode(), hashlib.sha256)
+    assert handler.signature("secret-of-sixteen", signed.messages[0]) == expected.hexdigest()
 
 
 def test_imgproxys_signature_may_be_cut_to_bytes():

@@ -15,10 +15,10 @@ from safelight.keys import assets_prefix
 IMAGE = "01KAJ0000000000000000000AB"
 KEYS = {
     "SAFELIGHT_OPTIONS_KEYS": "web:a-secret-of-the-web",
-    "SAFELIGHT_THUMBOR_KEYS": "correct horse,battery staple",
+    "SAFELIGHT_THUMBOR_KEYS": "correct horse battery,staple for a horse",
     "SAFELIGHT_IMGPROXY_KEYS": "aa" * 16 + ":" + "bb" * 16,
-    "SAFELIGHT_AWS_HANDLER_KEYS": "correct horse",
-    "SAFELIGHT_IMGIX_KEYS": "correct horse",
+    "SAFELIGHT_AWS_HANDLER_KEYS": "correct horse battery",
+    "SAFELIGHT_IMGIX_KEYS": "correct horse battery",
 }
 WANTED = {
     "own": f"box=300x200/{IMAGE}.webp",
@@ -122,7 +122,10 @@ def test_a_path_of_no_dialect_is_told():
         ("SAFELIGHT_IMGPROXY_KEYS", ":", "salts not empty"),
         ("SAFELIGHT_IMGPROXY_KEYS", "aabb", "pairs"),
         ("SAFELIGHT_THUMBOR_KEYS", "MY_SECURE_KEY", "public documents"),
-        ("SAFELIGHT_THUMBOR_KEYS", "short", "8 characters"),
+        ("SAFELIGHT_THUMBOR_KEYS", "k" * 16 + "," + "s" * 15, "at least 16 characters"),
+        ("SAFELIGHT_AWS_HANDLER_KEYS", "s" * 15, "at least 16 characters"),
+        ("SAFELIGHT_IMGIX_KEYS", "s" * 15, "at least 16 characters"),
+        ("SAFELIGHT_IMGPROXY_KEYS", "aa" * 15 + ":bb", "at least 16 bytes"),
         ("SAFELIGHT_THUMBOR_KEYS", " , ", "names no key"),
         ("SAFELIGHT_ROOT_DIALECT", "gravity", "imgix"),
     ],

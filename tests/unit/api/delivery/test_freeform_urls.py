@@ -27,7 +27,7 @@ OWN = Own(
         "bobs:" + "b" * 16 + ":key:bob",
     )
 )
-THUMBOR = Thumbor(keys=("correct horse",))
+THUMBOR = Thumbor(keys=("correct horse battery",))
 IMGPROXY = Imgproxy(keys=("aa" * 16 + ":" + "bb" * 16,))
 ON = Dialects(known=(OWN, THUMBOR, IMGPROXY), root="thumbor")
 ALIASES = (Alias(name="avatars", bucket="acme-pictures", prefix="public/", presets=("small",)),)

@@ -121,7 +121,7 @@ def test_the_signatures_form_stays_what_it_is() -> None:
         ("web", "must be id:secret"),
         ("web:", "must be id:secret"),
         ("w b:0123456789abcdef", "must be id:secret"),
-        ("web:short", "key web: a secret has at least 16 characters"),
+        ("web:short", "key web: a secret must have at least 16 characters"),
         (f"web:{SECRET},web:{SECRET}", "key web is there twice"),
         (f"web:{SECRET}:alice", "key web: its user must be a user id, key:NAME, oidc:SUB"),
         (f"web:{SECRET}:Key:alice", "key web: its user must be a user id"),
