@@ -151,8 +151,9 @@ async def test_the_edge_has_its_function_and_its_origins(
     emulator: Emulator, data: dict[str, str], tmp_path: Path
 ) -> None:
     made = await make(
-        emulator, tmp_path, "edge", "edge", DataStack="data", ApiHost="api.example.com"
-    )
+        emulator, tmp_path, "edge", "edge",
+        DataStack="data", ApiHost="api.example.com", OriginSecret="0" * 64,
+    )  # fmt: skip
     assert made["DeliveryUrl"] == f"https://{made['DomainName']}"
     distribution = await answer(
         emulator, "cloudfront", "get_distribution", Id=made["DistributionArn"].rpartition("/")[2]

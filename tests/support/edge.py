@@ -123,6 +123,7 @@ def _here(config: dict[str, Any], made: dict[str, str], port: int) -> dict[str, 
         "HTTPSPort": 443,
         "OriginProtocolPolicy": "http-only",
     }
+    api["CustomHeaders"] = api.pop("OriginCustomHeaders")  # the API's name for it
     for behaviour in (config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]):
         behaviour["TargetOriginId"] = "api"
         behaviour["CachePolicyId"] = made[behaviour["CachePolicyId"]]

@@ -38,6 +38,9 @@ WHOLE = {
         "OidcIssuer": "https://issuer", "OidcAudience": "safelight", "CorsOrigins": "https://app",
         "ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys", "DeliveryUrl": "https://cdn",
         "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
+        "CloudFrontPrefixListId": "pl-1", "OriginSecret": "b" * 32,
+        "PreviousOriginSecret": "a" * 32, "AccessLogsBucket": "logs",
+        "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl",
     },
     "workers": WATCHED | {"WorkerMinTasks": 0, "ScaleInProtection": "true"},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
@@ -45,6 +48,7 @@ WHOLE = {
     "edge": {
         "Host": "cdn.example.com", "CertificateArn": "arn:aws:acm:us-east-1:1:certificate/c",
         "OriginShieldRegion": "eu-west-1", "WebAclArn": "arn:aws:wafv2:::acl",
+        "AccessLogsBucket": "logs",
     },
     "observability": {
         "Email": "oncall@example.com", "MonthlyCharges": 100, "AWS::Region": "us-east-1",
@@ -175,18 +179,139 @@ def test_a_service_waits_for_what_forwards_to_its_targets(template):
             assert balanced["TargetGroupArn"] in _forwards_to(awaited), name
 
 
+def _met(condition: dict[str, Any], path: str, headers: dict[str, str]) -> bool:
+    """Whether a request meets a listener rule's condition; a load balancer ignores case."""
+    if condition["Field"] == "path-pattern":
+        patterns = condition["PathPatternConfig"]["Values"]
+        return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+    wanted = condition["HttpHeaderConfig"]
+    said = headers.get(wanted["HttpHeaderName"], "")
+    return any(fnmatch.fnmatch(said.lower(), value.lower()) for value in wanted["Values"])
+
+
+def _answer(web: Resolved, path: str, headers: dict[str, str] | None = None) -> str:
+    """The target group or the status that the load balancer answers a request with."""
+    (listener,) = web.of_type("AWS::ElasticLoadBalancingV2::Listener").values()
+    rules = web.of_type("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    actions = next(
+        (
+            rule["Actions"]
+            for rule in sorted(rules, key=lambda rule: rule["Priority"])
+            if all(_met(one, path, headers or {}) for one in rule["Conditions"])
+        ),
+        listener["DefaultActions"],
+    )
+    (action,) = actions
+    if action["Type"] == "forward":
+        return str(action["TargetGroupArn"])
+    assert action["FixedResponseConfig"].keys() == {"StatusCode"}  # never a text of ours
+    return str(action["FixedResponseConfig"]["StatusCode"])
+
+
+PICTURE = "/small/img-1"
+OWN_PATHS = ["/v1/uploads", "/openapi.json", "/problems/not-found", "/readyz", "/healthz"]
+SECRET, EARLIER_SECRET = "b" * 32, "a" * 32
+SENT_BY_CLOUDFRONT = "X-Safelight-Origin"
+
+
+@pytest.mark.parametrize("secret", ["", SECRET])
 @pytest.mark.parametrize("deliver", ["true", "false"])
-def test_strangers_do_not_read_the_metrics(deliver):
-    template = Resolved("web", Deliver=deliver)
-    asked = [
-        rule
-        for rule in template.of_type("AWS::ElasticLoadBalancingV2::ListenerRule").values()
-        for pattern in rule["Conditions"][0]["PathPatternConfig"]["Values"]
-        if fnmatch.fnmatchcase("/metrics", pattern)
-    ]
-    first = min(asked, key=lambda rule: rule["Priority"])
-    (action,) = first["Actions"]
-    assert action == {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+def test_strangers_do_not_read_the_metrics(deliver, secret):
+    web = Resolved("web", Deliver=deliver, OriginSecret=secret)
+    assert _answer(web, "/metrics") == "404"
+    assert _answer(web, "/metrics", {SENT_BY_CLOUDFRONT: secret}) == "404"
+
+
+def test_without_an_origin_secret_the_load_balancer_delivers_to_all():
+    assert _answer(Resolved("web"), PICTURE) == "<DeliveryTargets>"
+    assert _answer(Resolved("web", Deliver="false"), PICTURE) == "<ApiTargets>"
+
+
+@pytest.mark.parametrize("sent", [{}, {SENT_BY_CLOUDFRONT: ""}, {SENT_BY_CLOUDFRONT: "c" * 32}])
+def test_with_an_origin_secret_nothing_is_delivered_round_cloudfront(sent):
+    web = Resolved("web", OriginSecret=SECRET)
+    assert _answer(web, PICTURE, sent) == "403"
+    assert _answer(web, "/images/aa/x", sent) == "403"
+    assert _answer(web, PICTURE, {SENT_BY_CLOUDFRONT: SECRET}) == "<DeliveryTargets>"
+
+
+@pytest.mark.parametrize("path", OWN_PATHS)
+def test_clients_reach_the_api_without_the_origin_secret(path):
+    assert _answer(Resolved("web", OriginSecret=SECRET), path) == "<ApiTargets>"
+
+
+def test_both_origin_secrets_open_delivery_while_one_replaces_the_other():
+    web = Resolved("web", OriginSecret=SECRET, PreviousOriginSecret=EARLIER_SECRET)
+    for secret in (SECRET, EARLIER_SECRET):
+        assert _answer(web, PICTURE, {SENT_BY_CLOUDFRONT: secret}) == "<DeliveryTargets>"
+    assert Resolved("web", **BARE["web"], PreviousOriginSecret=EARLIER_SECRET).refusals()
+
+
+def test_cloudfront_sends_the_api_the_header_that_the_listener_demands():
+    edge = Resolved("edge", OriginSecret=SECRET)
+    origins = edge.properties("Distribution")["DistributionConfig"]["Origins"]
+    sent = {
+        one["Id"]: {
+            header["HeaderName"]: header["HeaderValue"]
+            for header in one.get("OriginCustomHeaders", [])
+        }
+        for one in origins
+    }
+    assert sent["assets"] == {}  # S3 has no need of it
+    assert _answer(Resolved("web", OriginSecret=SECRET), PICTURE, sent["api"]) == (
+        "<DeliveryTargets>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [("web", "OriginSecret"), ("web", "PreviousOriginSecret"), ("edge", "OriginSecret")],
+)
+def test_an_origin_secret_is_long_lower_case_and_never_shown(name, parameter):
+    declared = read(name)["Parameters"][parameter]
+    assert declared["NoEcho"] is True
+    assert re.fullmatch(declared["AllowedPattern"], SECRET)
+    for refused in ("b" * 31, "B" * 32, "b" * 31 + "*", "b" * 129):
+        assert not re.fullmatch(declared["AllowedPattern"], refused), refused
+
+
+def test_the_load_balancer_has_the_firewall_that_is_named():
+    kind = "AWS::WAFv2::WebACLAssociation"
+    assert Resolved("web").of_type(kind) == {}
+    (association,) = Resolved("web", WebAclArn="arn:acl").of_type(kind).values()
+    assert association == {"ResourceArn": "<LoadBalancer>", "WebACLArn": "arn:acl"}
+
+
+def test_cloudfront_reaches_the_load_balancer_though_other_clients_may_not():
+    def sources(**parameters):
+        group = Resolved("web", **parameters).properties("LoadBalancerSecurityGroup")
+        return [
+            one.get("CidrIp") or one["SourcePrefixListId"] for one in group["SecurityGroupIngress"]
+        ]
+
+    assert sources() == ["0.0.0.0/0"]
+    assert sources(ClientCidr="10.0.0.0/8", CloudFrontPrefixListId="pl-1") == ["10.0.0.0/8", "pl-1"]
+
+
+def test_access_logs_are_written_to_the_bucket_that_is_named():
+    def of_load_balancer(**parameters):
+        attributes = Resolved("web", **parameters).properties("LoadBalancer")
+        return {
+            one["Key"].removeprefix("access_logs.s3."): one["Value"]
+            for one in attributes["LoadBalancerAttributes"]
+            if one["Key"].startswith("access_logs.")
+        }
+
+    def of_cloudfront(**parameters):
+        distribution = Resolved("edge", **parameters).properties("Distribution")
+        return distribution["DistributionConfig"].get("Logging")
+
+    assert of_load_balancer() == {"enabled": "false"}
+    on = {"enabled": "true", "bucket": "logs", "prefix": "stack"}
+    assert of_load_balancer(AccessLogsBucket="logs") == on
+    assert of_cloudfront() is None
+    on = {"Bucket": "logs.s3.amazonaws.com", "Prefix": "stack/"}
+    assert of_cloudfront(AccessLogsBucket="logs") == on
 
 
 def test_all_tasks_have_the_same_collector():
@@ -789,3 +914,19 @@ def test_only_the_execution_role_reads_the_secret_of_image_ids(name):
         if any(word.startswith("secretsmanager:") for word in words(statement["Action"]))
     ]
     assert reading == [("ExecutionRole", "secretsmanager:GetSecretValue", SECRET_ARN)]
+
+
+@pytest.mark.parametrize("name", ["web", "edge"])
+def test_the_readme_explains_the_parameters_that_guard_the_load_balancer(name):
+    text = (FOLDER / "README.md").read_text()
+    guards = re.compile("Origin.*Secret|WebAcl|PrefixList|AccessLogs|ClientCidr|CertificateArn")
+    for parameter in filter(guards.search, read(name)["Parameters"]):
+        assert re.search(rf"\b{parameter}\b", text), parameter
+
+
+@pytest.mark.parametrize("path", [FOLDER / "README.md", FOLDER.parents[1] / "SECURITY.md"])
+def test_documents_say_what_cloudfronts_own_certificate_allows(path):
+    text = " ".join(path.read_text().split())
+    assert "lets viewers use TLS 1.0 and 1.1" in text
+    assert "`Host`" in text
+    assert "`CertificateArn`" in text
