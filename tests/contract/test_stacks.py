@@ -21,6 +21,7 @@ UNKNOWN = frozenset(
         "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::EC2::EIP",
         "AWS::EC2::NatGateway",
+        "AWS::EC2::SecurityGroupIngress",
     }
 )
 PROGRAMS = {"Image": "registry/safelight@sha256:" + "0" * 64, "MetricsDiscovery": "true"}

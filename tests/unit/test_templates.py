@@ -149,6 +149,30 @@ def test_clients_speak_tls_or_not_at_all(template):
             assert rule["ToPort"] == 443 or "CidrIp" not in rule  # the rest by group alone
 
 
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_a_task_opens_connections_by_https_only(name):
+    template = Resolved(name, **WHOLE[name])
+    groups = {
+        group.strip("<>")
+        for service in template.of_type("AWS::ECS::Service").values()
+        for group in service["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]
+    }
+    assert groups
+    assert not template.of_type("AWS::EC2::SecurityGroupEgress")
+    for group in groups:
+        (rule,) = template.properties(group)["SecurityGroupEgress"]
+        assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443), group
+
+
+def test_the_load_balancer_opens_connections_to_the_tasks_only_and_they_admit_it():
+    web = Resolved("web")
+    (out,) = web.properties("LoadBalancerSecurityGroup")["SecurityGroupEgress"]
+    (into,) = web.of_type("AWS::EC2::SecurityGroupIngress").values()
+    assert (out["FromPort"], out["ToPort"]) == (into["FromPort"], into["ToPort"]) == (8080, 8080)
+    assert out["DestinationSecurityGroupId"] == into["GroupId"] == "<ApiSecurityGroup>"
+    assert into["SourceSecurityGroupId"] == "<LoadBalancerSecurityGroup>"
+
+
 @every_template
 def test_every_container_is_shut_in(template):
     for task in template.of_type("AWS::ECS::TaskDefinition").values():
