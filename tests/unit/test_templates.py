@@ -174,6 +174,16 @@ def test_the_load_balancer_opens_connections_to_the_tasks_only_and_they_admit_it
 
 
 @every_template
+def test_a_service_whose_capacity_providers_may_change_forces_the_deployment(template):
+    """ECS refuses the change without it, and a runbook has operators make it."""
+    for name, service in template.of_type("AWS::ECS::Service").items():
+        written = read("web")["Resources"] | read("workers")["Resources"]
+        changes = "Fn::If" in written[name]["Properties"]["CapacityProviderStrategy"]
+        forced = service.get("ForceNewDeployment", {}).get("EnableForceNewDeployment", False)
+        assert forced is changes, name
+
+
+@every_template
 def test_every_container_is_shut_in(template):
     for task in template.of_type("AWS::ECS::TaskDefinition").values():
         assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
