@@ -837,6 +837,29 @@ def test_a_queue_refuses_whatever_comes_without_tls(queue):
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+@every_template
+def test_every_topic_refuses_what_is_published_without_tls(template):
+    topics = template.of_type("AWS::SNS::Topic")
+    refusing = {
+        statement["Resource"]
+        for _, statement in templates.statements(template.resources)
+        if statement["Effect"] == "Deny"
+        and statement["Action"] == "sns:Publish"
+        and statement["Principal"] == "*"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    assert refusing == {f"<{topic}>" for topic in topics}
+
+
+def test_only_the_queues_of_work_may_use_the_dead_letter_queue():
+    data = Resolved("data")
+    names = [data.properties(queue)["QueueName"] for queue in WORK_QUEUES]
+    assert data.properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [f"arn:aws:sqs:eu-central-1:123456789012:{name}" for name in names],
+    }
+
+
 def test_the_uploads_queue_admits_only_this_stacks_uploads_bucket_of_this_account(resources):
     policy = resources["UploadsQueuePolicy"]
     allow = [one for one in statements(policy) if one["Effect"] == "Allow"]
