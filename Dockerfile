@@ -30,10 +30,11 @@ COPY requirements requirements
 ENV PIP_NO_CACHE_DIR=1
 RUN requirements/install.sh --new /opt/emulator pip emulator
 COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy
+COPY --chmod=0644 ops/local/guard.py /opt/emulator/guard.py
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 4566
-CMD ["/opt/emulator/bin/ministack"]
+CMD ["/opt/emulator/bin/python", "-I", "/opt/emulator/guard.py"]
 
 FROM ${BASE}
 # Nobody installs anything here later.

@@ -1,4 +1,4 @@
-"""The embedded AWS: ministack in a process of its own, on loopback, checking every signature."""
+"""The embedded AWS: ministack behind its guard, in a process of its own, on loopback."""
 
 import asyncio
 import secrets
@@ -15,7 +15,9 @@ from ops.local.processes import POLL_SECONDS, Child, ChildDied
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
-PROGRAM = ROOT / ".venv-emulator" / "bin" / "ministack"
+PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
+"""The emulator's own interpreter: ministack pins another botocore than we do."""
+COMMAND = (str(PYTHON), "-I", str(ROOT / "ops" / "local" / "guard.py"))
 HEALTHY_SECONDS = 30
 STOP_SECONDS = 2
 PORTS_TRIED = 5
@@ -30,19 +32,18 @@ class Emulator:
     endpoint_url: str
     child: Child
 
-    def __init__(self, *, directory: Path, program: Path = PROGRAM) -> None:
+    def __init__(self, *, directory: Path) -> None:
         """Plan one that keeps its log and temporary files in `directory`."""
         self.root = Principal(
             access_key_id=f"AKIA{secrets.token_hex(8).upper()}",
             secret_access_key=secrets.token_urlsafe(30),
         )
         self._directory = directory
-        self._program = program
 
     async def __aenter__(self) -> Self:
         """Start it; another port is tried when somebody else took ours in the meantime."""
-        if not self._program.exists():
-            raise ChildDied(f"no emulator at {self._program}; `make demo` installs it")
+        if not PYTHON.exists():
+            raise ChildDied(f"no emulator at {PYTHON}; `make demo` installs it")
         for _ in range(PORTS_TRIED - 1):
             try:
                 return await self._start(_free_port())
@@ -68,10 +69,9 @@ class Emulator:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self.child = Child(
             "the emulator",
-            [self._program],
+            COMMAND,
             environment=self.root.environment(self.endpoint_url)
             | {
-                "AUTH": "true",
                 "BIND_HOST": "127.0.0.1",
                 "GATEWAY_PORT": str(port),
                 "MINISTACK_HOST": "127.0.0.1",

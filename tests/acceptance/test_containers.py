@@ -21,7 +21,7 @@ import pytest
 import pytest_asyncio
 
 from ops.local import containers
-from ops.local.emulator import PROGRAM
+from ops.local.emulator import COMMAND
 from ops.local.processes import Child
 from tests.support.compose import FILE, ROOT, example, services
 
@@ -132,7 +132,7 @@ async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
             running.push_async_callback(child.stop, seconds=2)
             return child
 
-        await planned.healthy("emulator", start("emulator", command=[str(PROGRAM)]))
+        await planned.healthy("emulator", start("emulator", command=COMMAND))
         for _ in range(2):  # the second time it finds everything there
             assert await start("stack").wait() == 0
         started = {name: start(name) for name in ("api", "delivery", "worker", "renders")}

@@ -130,9 +130,8 @@ async def test_api_and_worker_complete_a_picture_are_well_and_drain(
         "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
     })  # fmt: skip
     worker = started(image, "worker", spool, tmp_path, {
-        **made.worker.environment(emulator.endpoint_url), **common,
-        "SAFELIGHT_QUEUE_URL": made.uploads_queue_url, "SAFELIGHT_TOPIC_ARN": made.topic_arn,
-        "SAFELIGHT_DEAD_LETTER_QUEUE_URL": made.dead_letter_queue_url,
+        **made.uploads_worker.environment(emulator.endpoint_url), **common,
+        **made.worker_settings("uploads"),
         "SAFELIGHT_ADMIN_PORT": "0", "SAFELIGHT_RECEIVE_WAIT_SECONDS": "1",
     })  # fmt: skip
     try:
@@ -164,7 +163,11 @@ def test_the_emulator_of_compose_is_well(spool: Path, tmp_path: Path) -> None:
         emulator.command(
             emulator.config["Cmd"],
             spool=spool,
-            environment={"AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": port},
+            environment={
+                "BIND_HOST": "127.0.0.1",
+                "GATEWAY_PORT": port,
+                "MINISTACK_HOST": "emulator",
+            },
         ),
         environment={},
         log=tmp_path / "emulator.log",
