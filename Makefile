@@ -25,6 +25,10 @@ demo: .venv/.runtime .venv-emulator/.ready ## Run the whole way once: upload PHO
 up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
 	@$(BIN)/safelight up
 
+env: ## Write .env for docker-compose.yml, with random keys; never replaces one
+	@$(PYTHON) ops/local/dotenv.py
+
+.PHONY: env
 test: lint types tests ## Lint, types and the tests: what CI runs
 
 lint: .venv/.dev ## Check style

@@ -2,9 +2,10 @@
 
     python -m ops.local.containers FOLDER TEMPLATE
 
-The account's owner and the emulator's address come from the environment. FOLDER gets a file for
-each program, `api.env` and so on, for a shell to read: its principal's keys and the stack's names.
-Done a second time it changes nothing.
+The account's owner and the emulator's address come from the environment. FOLDER gets `api/env` and
+so on, for a shell to read: the program's keys and the stack's names. Each lies in a folder of its
+own, because a container mounts its program's folder and sees no other. Run a second time, this
+changes nothing.
 """
 
 import asyncio
@@ -64,12 +65,13 @@ async def stands(account: Account) -> bool:
 
 async def prepare(account: Account, folder: Path, template: Path) -> None:
     """Deploy the stack and write the files, unless both are there."""
-    files = {program: folder / f"{program}.env" for program in PROGRAMS}
+    files = {program: folder / program / "env" for program in PROGRAMS}
     if all(path.exists() for path in files.values()) and await stands(account):
         print(f"{NAME} stands already")
         return
     stack = await deploy(account, name=NAME, template=template)
     for program, (principal, settings) in programs_of(stack).items():
+        files[program].parent.mkdir(mode=0o700, exist_ok=True)
         files[program].touch(mode=0o600)
         files[program].write_text(written(stack, principal, settings, account.endpoint_url))
     print(f"{NAME} stands; S3 sends its events to {stack.uploads_queue_url}")

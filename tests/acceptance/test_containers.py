@@ -23,11 +23,11 @@ import pytest_asyncio
 from ops.local import containers
 from ops.local.emulator import COMMAND
 from ops.local.processes import Child
-from tests.support.compose import FILE, ROOT, example, services
+from tests.support.compose import ENV_FILE, ENVIRONMENT, FILE, ROOT, services
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("compose")]
 
-KEY = "sl_local"
+KEY = ENVIRONMENT["API_KEY"]
 PROGRAMS = {
     "python": sys.executable,
     "healthy": str(ROOT / "deploy" / "healthy.py"),
@@ -65,8 +65,14 @@ class Project:
         }
         names = self._containers_ports
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-        self.services = services(example())
+        self.services = services(ENVIRONMENT)
         (folder / "stack").mkdir()
+
+    def mounted(self, service: str) -> Path:
+        """The one folder of the volume that a service sees as /stack."""
+        volumes = self.services[service].get("volumes", [])
+        folders = [volume["volume"]["subpath"] for volume in volumes if "target" in volume]
+        return self.folder.joinpath("stack", *folders)
 
     def moved(self, service: str, text: str) -> str:
         """Put this machine's addresses and folders in the place of the containers'."""
@@ -75,7 +81,7 @@ class Project:
             ("emulator:4566", f"127.0.0.1:{self.ports['emulator']}"),
             ("localhost:4566", f"127.0.0.1:{self.ports['emulator']}"),
             ("/templates", str(ROOT / "deploy" / "ecs")),
-            ("/stack/", f"{self.folder}/stack/"),
+            ("/stack/", f"{self.mounted(service)}/"),
             ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - taken away
             ("exec python", f"exec {sys.executable}"),
             ("exec safelight", f"exec {Path(sys.executable).with_name('safelight')}"),
@@ -89,13 +95,15 @@ class Project:
         moved = [self.moved(service, word) for word in words]
         return [PROGRAMS.get(moved[0], moved[0]), *moved[1:]]
 
-    def start(self, service: str, *, folder: Path, command: Sequence[str] | None = None) -> Child:
+    def start(self, service: str, *, folder: Path, command: Sequence[str] = ()) -> Child:
+        own: Sequence[str] = self.services[service].get("command", [])
+        entrypoint: Sequence[str] = self.services[service].get("entrypoint", [])
         told: Mapping[str, Any] = self.services[service].get("environment", {})
         environment = {name: self.moved(service, str(value)) for name, value in told.items()}
         folder.mkdir(parents=True, exist_ok=True)
         return Child(
             service,
-            self.words(service, command or self.services[service]["command"]),
+            self.words(service, [*entrypoint, *(command or own)]),
             # As in the image: presets.toml and where to spool.
             environment={
                 "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
@@ -144,7 +152,9 @@ async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 def readme_line() -> str:
     """The one line of the README that uploads a picture to the compose project."""
     (line,) = re.findall(
-        r"^    (curl .*localhost:8080.*sl_local.*)$", (ROOT / "README.md").read_text(), re.MULTILINE
+        r"^    (\. \./\.env && curl .*localhost:8080.*)$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
     )
     return str(line)
 
@@ -162,7 +172,9 @@ async def settled(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
 @pytest.mark.needs("curl")
 async def test_the_line_of_the_readme_completes_a_picture(project: Project) -> None:
     api = f"http://127.0.0.1:{project.ports['api']}"
+    (project.folder / ".env").write_text(ENV_FILE)
     line = readme_line().replace("http://localhost:8080", api).replace("python3", sys.executable)
+    line = line.replace("./.env", str(project.folder / ".env"))
     shell = await asyncio.create_subprocess_exec(
         "bash", "-o", "pipefail", "-c", line, cwd=ROOT, env={"PATH": os.environ["PATH"]},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -184,19 +196,22 @@ async def test_the_line_of_the_readme_completes_a_picture(project: Project) -> N
 async def test_every_program_is_somebody_else(project: Project) -> None:
     keys = set()
     for program in containers.PROGRAMS:
-        path = project.folder / "stack" / f"{program}.env"
+        folder = project.folder / "stack" / program
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert [path.name for path in folder.iterdir()] == ["env"]
+        path = folder / "env"
         assert path.stat().st_mode & 0o777 == 0o600
         keys |= set(re.findall(r"^AWS_ACCESS_KEY_ID=(\w+)$", path.read_text(), re.MULTILINE))
     assert len(keys) == len(containers.PROGRAMS)
-    assert example()["EMULATOR_ACCESS_KEY_ID"] not in keys
+    assert ENVIRONMENT["EMULATOR_ACCESS_KEY_ID"] not in keys
 
 
 async def test_the_operators_command_of_the_file_finds_no_dead_letter(project: Project) -> None:
     ((service, command),) = re.findall(
-        r'docker compose run --rm (\w+) sh -c "(.*)"$', FILE.read_text(), re.MULTILINE
+        r"docker compose run --rm (\w+) (.*)$", FILE.read_text(), re.MULTILINE
     )
     folder = project.folder / "operator"
-    child = project.start(service, folder=folder, command=["sh", "-c", command])
+    child = project.start(service, folder=folder, command=command.split())
     assert await child.wait() == 0
     assert "No dead letters." in (folder / "log").read_text()
 
@@ -211,8 +226,7 @@ async def test_the_operators_command_of_the_file_finds_no_dead_letter(project: P
 async def test_what_watches_starts_with_its_configuration(
     tmp_path: Path, service: str, port: str
 ) -> None:
-    told = services(example())[service]
-    assert f"127.0.0.1:{port}:{port}" in told["ports"]
+    told = services(ENVIRONMENT)[service]
     (own,) = free_ports(1)
     command = [
         word.replace("/etc/prometheus", str(ROOT / "deploy/prometheus"))

@@ -155,7 +155,7 @@ async def test_api_and_worker_complete_a_picture_are_well_and_drain(
             child.kill()
 
 
-def test_the_emulator_of_compose_is_well(spool: Path, tmp_path: Path) -> None:
+def test_the_emulator_of_compose_is_well_and_guarded(spool: Path, tmp_path: Path) -> None:
     emulator = container.build(ROOT / "build" / "image", target="emulator")
     port = free_port()
     child = Child(
@@ -175,6 +175,8 @@ def test_the_emulator_of_compose_is_well(spool: Path, tmp_path: Path) -> None:
     try:
         for _ in range(200):
             if not done_in(emulator, spool, "healthy", port, "/_ministack/health").returncode:
+                asked = done_in(emulator, spool, "healthy", port, "/_ministack/ready")
+                assert asked.stdout.startswith("403 ")
                 return
             child.check()
         pytest.fail(child.last_lines())

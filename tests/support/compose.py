@@ -1,4 +1,4 @@
-"""docker-compose.yml as compose would read it with .env.example for .env."""
+"""docker-compose.yml as compose would read it beside a new .env."""
 
 import re
 from collections.abc import Mapping
@@ -7,27 +7,35 @@ from typing import Any
 
 import yaml
 
+from ops.local import dotenv
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+_VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}|(?P<dollar>\$))")
 
 
 class Unset(Exception):
     """A variable that must be there is not: the message is what compose would say."""
 
 
-def example() -> dict[str, str]:
-    """Read .env.example."""
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name: value for name, _, value in pairs}
+def variables(text: str) -> dict[str, str]:
+    """Read the variables of a .env."""
+    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
-def interpolated(variables: Mapping[str, str]) -> str:
+ENV_FILE = dotenv.written()
+"""One .env, with keys of this process."""
+ENVIRONMENT = variables(ENV_FILE)
+
+
+def interpolated(environment: Mapping[str, str]) -> str:
     """Put the variables into the file's text, by compose's rules."""
 
     def value(found: re.Match[str]) -> str:
-        given = variables.get(found["name"])
+        if found["dollar"]:
+            return "$"
+        given = environment.get(found["name"])
         if given or found["kind"] is None:
             return given or ""
         if found["kind"] == "-":
@@ -37,7 +45,7 @@ def interpolated(variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, FILE.read_text())
 
 
-def services(variables: Mapping[str, str]) -> dict[str, Any]:
+def services(environment: Mapping[str, str]) -> dict[str, Any]:
     """Read every service, variables put in and anchors followed."""
-    read: dict[str, Any] = yaml.safe_load(interpolated(variables))["services"]
+    read: dict[str, Any] = yaml.safe_load(interpolated(environment))["services"]
     return read

@@ -10,16 +10,25 @@ from compose_spec import PyCompose
 from api.settings import ApiSettings
 from ops.local.containers import PROGRAMS
 from safelight.settings import AwsSettings, variable
-from tests.support.compose import FILE, ROOT, Unset, example, interpolated, services
+from tests.support.compose import ENVIRONMENT, FILE, ROOT, Unset, interpolated, services
 from worker.settings import WorkerSettings
 
-ALL = services(example())
+ALL = services(ENVIRONMENT)
 WORKERS = ("worker", "renders")
 OURS = ("api", "delivery", *WORKERS)
+KEYS = {
+    "EMULATOR_ACCESS_KEY_ID": {"emulator", "stack"},
+    "EMULATOR_SECRET_ACCESS_KEY": {"emulator", "stack"},
+    "API_KEY": set(),
+    "SAFELIGHT_API_KEYS": {"api"},
+    "SAFELIGHT_SIGNING_KEYS": {"delivery"},
+    "GRAFANA_PASSWORD": {"grafana"},
+}
+"""The services that get each variable of .env."""
 
 
 def test_it_is_a_valid_compose_file() -> None:
-    text = yaml.safe_dump(yaml.safe_load(interpolated(example())))  # anchors followed
+    text = yaml.safe_dump(yaml.safe_load(interpolated(ENVIRONMENT)))  # anchors followed
     PyCompose.from_yaml(text).validate()
     broken = text.replace("start_period: 30s", "start_periods: 30s")
     with pytest.raises(Exception, match="start_periods"):
@@ -27,13 +36,63 @@ def test_it_is_a_valid_compose_file() -> None:
 
 
 def test_without_env_it_says_what_to_do() -> None:
-    with pytest.raises(Unset, match=r"cp \.env\.example \.env first"):
+    with pytest.raises(Unset, match="run make env first"):
         services({})
 
 
-def test_every_variable_is_in_the_example_or_has_a_default() -> None:
+@pytest.mark.parametrize("missing", sorted(KEYS.keys() - {"API_KEY"}))
+def test_without_one_key_it_says_what_to_do(missing: str) -> None:
+    rest = {name: value for name, value in ENVIRONMENT.items() if name != missing}
+    with pytest.raises(Unset, match=f"{missing}: run make env first"):
+        services(rest)
+
+
+def test_every_variable_is_in_a_new_env_or_has_a_default() -> None:
     asked = set(re.findall(r"\$\{(\w+)(?::\?[^}]*)?\}", FILE.read_text()))
-    assert asked <= example().keys()
+    assert asked <= ENVIRONMENT.keys()
+
+
+@pytest.mark.parametrize("key", sorted(ENVIRONMENT))
+def test_only_the_services_that_need_a_key_get_it(key: str) -> None:
+    holders = {name for name, service in ALL.items() if ENVIRONMENT[key] in str(service)}
+    assert holders == KEYS[key]
+
+
+def test_no_key_stands_in_the_file() -> None:
+    """Every setting with the name of a key takes its value from .env."""
+    for service in services(dict.fromkeys(ENVIRONMENT, "FROM_ENV")).values():
+        for name, value in service.get("environment", {}).items():
+            if re.search("KEY|SECRET|PASSWORD", name):
+                assert value == "FROM_ENV", name
+
+
+@pytest.mark.parametrize("name", [*OURS, "operator"])
+def test_a_program_sees_its_own_folder_alone(name: str) -> None:
+    (volume,) = ALL[name]["volumes"]
+    assert volume == {
+        "type": "volume",
+        "source": "stack",
+        "target": "/stack",
+        "read_only": True,
+        "volume": {"subpath": name},
+    }
+    assert name in PROGRAMS
+
+
+def test_only_the_deployment_mounts_every_folder() -> None:
+    whole = {
+        name
+        for name, service in ALL.items()
+        for volume in service.get("volumes", [])
+        if isinstance(volume, str) and volume.partition(":")[0] == "stack"
+    }
+    assert whole == {"stack"}
+
+
+def test_the_emulator_answers_by_the_name_that_programs_use() -> None:
+    environment = ALL["emulator"]["environment"]
+    address = f"http://{environment['MINISTACK_HOST']}:{environment['GATEWAY_PORT']}"
+    assert ALL["stack"]["environment"]["AWS_ENDPOINT_URL"] == address
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -49,7 +108,7 @@ def test_ports_are_published_on_loopback_alone(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in ALL[name].get("ports", []))
 
 
-@pytest.mark.parametrize("name", sorted(ALL.keys() - {"stack"}))
+@pytest.mark.parametrize("name", sorted(ALL.keys() - {"stack", "operator"}))
 def test_what_stays_up_has_a_health_check(name: str) -> None:
     assert ALL[name]["healthcheck"]["test"][0] == "CMD"
 
@@ -75,13 +134,11 @@ def test_a_worker_has_time_to_drain(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_program_reads_the_settings_that_the_stack_wrote_for_it(name: str) -> None:
-    files = re.findall(r"/stack/(\w+)\.env", ALL[name]["command"][-1])
-    assert files == [name]
-    assert name in PROGRAMS
+    assert ALL[name]["command"][-1].startswith("set -a && . /stack/env && exec python -m ")
 
 
-def test_the_workers_of_both_roles_differ_in_their_settings_alone() -> None:
-    worker, renders = ({**ALL[name], "command": None} for name in WORKERS)
+def test_the_workers_of_both_roles_differ_in_their_folder_alone() -> None:
+    worker, renders = ({**ALL[name], "volumes": None} for name in WORKERS)
     assert worker == renders
 
 
@@ -102,7 +159,7 @@ def test_images_of_others_are_of_a_version() -> None:
 def test_what_is_mounted_is_there() -> None:
     for service in ALL.values():
         for volume in service.get("volumes", []):
-            source = volume.partition(":")[0]
+            source = volume["source"] if isinstance(volume, dict) else volume.partition(":")[0]
             if source.startswith("./"):
                 assert (ROOT / source).exists(), source
 
