@@ -89,6 +89,29 @@ def test_only_the_deployment_mounts_every_folder() -> None:
     assert whole == {"stack"}
 
 
+def test_what_checks_no_host_is_not_published() -> None:
+    """Prometheus and Alertmanager answer any Host; the emulator's guard and Grafana do not."""
+    published = {name for name, service in ALL.items() if service.get("ports")}
+    assert published == {"emulator", "api", "delivery", "grafana"}
+    assert ALL["grafana"]["environment"]["GF_SERVER_DOMAIN"] == "localhost"
+    assert ALL["grafana"]["environment"]["GF_SERVER_ENFORCE_DOMAIN"] == "true"
+
+
+def test_grafana_shows_what_is_not_published() -> None:
+    folder = ROOT / "deploy/grafana/provisioning/datasources"
+    shown = {
+        source["url"]
+        for path in folder.glob("*.yml")
+        for source in yaml.safe_load(path.read_text())["datasources"]
+    }
+    # Each listens where its own health check asks.
+    checks = {name: ALL[name]["healthcheck"]["test"][-1] for name in ("prometheus", "alertmanager")}
+    listening = {
+        check.partition("/-/")[0].replace("127.0.0.1", name) for name, check in checks.items()
+    }
+    assert shown == listening
+
+
 def test_the_emulator_answers_by_the_name_that_programs_use() -> None:
     environment = ALL["emulator"]["environment"]
     address = f"http://{environment['MINISTACK_HOST']}:{environment['GATEWAY_PORT']}"
