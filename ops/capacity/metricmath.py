@@ -1,20 +1,25 @@
-"""CloudWatch's metric math, as much of it as the scaling policies use. Numbers in, a number out.
+"""CloudWatch's metric math, as much of it as the templates use: series with holes in, a series out.
 
+Source: the CloudWatch user guide, "Using math expressions with CloudWatch metrics". A point that is
+late or was never sent is None. What the guide says about such points stands beside each rule.
 Expressions are read by Python's own grammar; only what is listed here is carried out.
 """
 
 import ast
-import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+Series = tuple[float | None, ...]
+"""The points of a metric, one a period, the oldest first; None where there is none."""
 
 _OPERATORS: Mapping[type[ast.AST], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: lambda one, other: one / other if other else math.nan,  # CloudWatch: no data
+    ast.Div: operator.truediv,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
     ast.Lt: operator.lt,
@@ -38,7 +43,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric worked out from others; the last line is what policies look at."""
+    """A metric worked out from others; the last line is what alarms and policies look at."""
 
     queries: tuple[Query, ...]
 
@@ -47,17 +52,36 @@ class Metric:
         """Look at one metric as it is."""
         return cls((Query("m", metric=name),))
 
-    def value(self, measured: Mapping[str, float]) -> float:
-        """Work it out; `measured` has what AWS measures, by the metrics' names.
+    @classmethod
+    def read(cls, queries: Sequence[Mapping[str, Any]]) -> "Metric":
+        """Read the `Metrics` of an alarm or policy: each line stands before those that need it."""
+        ordered = sorted(queries, key=lambda query: bool(query.get("ReturnData", True)))
+        return cls(
+            tuple(
+                Query(
+                    query["Id"],
+                    metric=query.get("MetricStat", {}).get("Metric", {}).get("MetricName"),
+                    expression=query.get("Expression"),
+                )
+                for query in ordered
+            )
+        )
 
-        Raises `UnknownMath`.
+    def series(self, measured: Sequence[Mapping[str, float]]) -> Series:
+        """Work out a point for each period, or None.
+
+        `measured` is what AWS measured in each period, by the metrics' names, the oldest first; a
+        name that is not there has no point. Raises `UnknownMath`.
         """
-        values: dict[str, float] = {}
+        values: dict[str, Series] = {}
         for query in self.queries:
             if query.metric is not None:
-                values[query.id] = measured[query.metric]
-            else:
-                values[query.id] = _evaluate(_parsed(query.expression or ""), values)
+                values[query.id] = tuple(one.get(query.metric) for one in measured)
+                continue
+            value = _evaluate(_parsed(query.expression or ""), values)
+            if not isinstance(value, tuple):
+                raise UnknownMath(f"{query.expression}: CloudWatch wants a series, not a number")
+            values[query.id] = value
         return values[self.queries[-1].id]
 
 
@@ -69,18 +93,101 @@ def _parsed(expression: str) -> ast.expr:
         raise UnknownMath(expression) from error
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, float]) -> float:
+def _evaluate(  # noqa: PLR0911 - a table, one return a kind of expression
+    node: ast.expr, values: Mapping[str, Series]
+) -> Series | float:
+    def of(part: ast.expr) -> Series | float:
+        return _evaluate(part, values)
+
     match node:
         case ast.Constant(value=int() | float() as number):
             return float(number)
         case ast.Name(id=name) if name in values:
             return values[name]
         case ast.BinOp(left, kind, right) if type(kind) in _OPERATORS:
-            return _OPERATORS[type(kind)](_evaluate(left, values), _evaluate(right, values))
+            return _combined(_OPERATORS[type(kind)], of(left), of(right))
         case ast.Compare(left, [kind], [right]) if type(kind) in _OPERATORS:
-            return float(_OPERATORS[type(kind)](_evaluate(left, values), _evaluate(right, values)))
+            return _combined(_OPERATORS[type(kind)], of(left), of(right))
+        case ast.Call(ast.Name("IF"), [test, yes]):
+            return _chosen(of(test), of(yes), None)
         case ast.Call(ast.Name("IF"), [test, yes, no]):
-            return _evaluate(yes if _evaluate(test, values) else no, values)
-        case ast.Call(ast.Name("FILL"), [filled, _]):
-            return _evaluate(filled, values)  # nothing is missing in a simulation
+            return _chosen(of(test), of(yes), of(no))
+        case ast.Call(ast.Name("FILL"), [filled, ast.Name("REPEAT")]):
+            return _repeated(of(filled))
+        case ast.Call(ast.Name("FILL"), [filled, by]):
+            return _filled(of(filled), of(by))
     raise UnknownMath(ast.unparse(node))
+
+
+def _combined(
+    operation: Callable[[float, float], float], one: Series | float, other: Series | float
+) -> Series | float:
+    """Calculate or compare, point by point; a comparison is 1 or 0.
+
+    "Missing values in a time series are treated as 0", and of a comparison: "when only one of the
+    time series has a value for a particular time stamp, the function treats the missing value in
+    the other time series as 0". So there is a point where either series has one. A number has no
+    time stamps: beside one there is a point where the series has one. "If the value of a data
+    point causes a function to attempt to divide by zero, the data point is dropped".
+    """
+    if not isinstance(one, tuple) and not isinstance(other, tuple):
+        return float(operation(one, other))
+
+    def point(left: float | None, right: float | None) -> float | None:
+        if left is None and right is None:
+            return None
+        try:
+            return float(operation(left or 0.0, right or 0.0))
+        except ZeroDivisionError:
+            return None
+
+    if not isinstance(other, tuple):
+        return tuple(None if left is None else point(left, other) for left in _points(one))
+    if not isinstance(one, tuple):
+        return tuple(None if right is None else point(one, right) for right in other)
+    return tuple(point(left, right) for left, right in zip(one, other, strict=True))
+
+
+def _chosen(test: Series | float, yes: Series | float, no: Series | float | None) -> Series:
+    """Choose point by point, as the tables of "Using IF expressions" say.
+
+    No point where the condition has none. Where it is true: the first value, 0 if that has no
+    point. Where it is false: the second value, no point if that has none or is left out.
+    """
+    points = _points(test)
+    return tuple(
+        None if one is None else (_at(yes, number) or 0.0) if one else _at(no, number)
+        for number, one in enumerate(points)
+    )
+
+
+def _repeated(series: Series | float) -> Series:
+    """Fill a hole with the last point before it; before the first point there stays none."""
+    last: float | None = None
+    filled = []
+    for point in _points(series):
+        last = last if point is None else point
+        filled.append(last)
+    return tuple(filled)
+
+
+def _filled(series: Series | float, by: Series | float) -> Series:
+    """Fill every hole, that of the newest period too.
+
+    "The most recent minute never has data. In this case, FILL replaces that missing data point
+    with the requested value. That causes the latest data point for the metric to always be the
+    FILL value."
+    """
+    return tuple(
+        _at(by, number) if point is None else point for number, point in enumerate(_points(series))
+    )
+
+
+def _points(value: Series | float) -> Series:
+    if not isinstance(value, tuple):
+        raise UnknownMath(f"{value:g} stands where CloudWatch wants a series")
+    return value
+
+
+def _at(value: Series | float | None, number: int) -> float | None:
+    return value[number] if isinstance(value, tuple) else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.capacity.cost import TaskSize
-from ops.capacity.metricmath import Metric, Query
+from ops.capacity.metricmath import Metric
 from ops.capacity.scaling import Policy, Scaling, Step, StepScaling, TargetTracking
 from ops.cloudformation import Template
 
@@ -72,7 +72,7 @@ def _policy(name: str, policy: Mapping[str, Any], alarms: Mapping[str, Any]) -> 
     if policy["PolicyType"] == "TargetTrackingScaling":
         tracking = policy["TargetTrackingScalingPolicyConfiguration"]
         return TargetTracking(
-            metric=_metric(tracking["CustomizedMetricSpecification"]["Metrics"]),
+            metric=Metric.read(tracking["CustomizedMetricSpecification"]["Metrics"]),
             target=float(tracking["TargetValue"]),
             out_cooldown_seconds=float(tracking["ScaleOutCooldown"]),
             in_cooldown_seconds=float(tracking["ScaleInCooldown"]),
@@ -81,7 +81,7 @@ def _policy(name: str, policy: Mapping[str, Any], alarms: Mapping[str, Any]) -> 
     steps = policy["StepScalingPolicyConfiguration"]
     (alarm,) = (one for one in alarms.values() if {"Ref": name} in one["AlarmActions"])
     return StepScaling(
-        metric=_metric(alarm["Metrics"]),
+        metric=Metric.read(alarm["Metrics"]),
         threshold=float(alarm["Threshold"]),
         above=alarm["ComparisonOperator"].startswith("GreaterThan"),
         datapoints=int(alarm["DatapointsToAlarm"]),
@@ -96,19 +96,4 @@ def _policy(name: str, policy: Mapping[str, Any], alarms: Mapping[str, Any]) -> 
             for one in steps["StepAdjustments"]
         ],
         least=int(steps.get("MinAdjustmentMagnitude", 1)),
-    )
-
-
-def _metric(queries: list[Mapping[str, Any]]) -> Metric:
-    """Put the line that is returned last; the others stand before those that need them."""
-    ordered = sorted(queries, key=lambda query: bool(query.get("ReturnData", True)))
-    return Metric(
-        tuple(
-            Query(
-                query["Id"],
-                metric=query.get("MetricStat", {}).get("Metric", {}).get("MetricName"),
-                expression=query.get("Expression"),
-            )
-            for query in ordered
-        )
     )

@@ -1,7 +1,8 @@
 """What Application Auto Scaling decides: policies as values, and who follows them.
 
-Source: the user guide of Application Auto Scaling (target tracking, step scaling, cooldowns). Where
-it leaves something open, docs/decisions/0020-what-the-simulator-assumes.md tells what is assumed.
+Source: the user guides of Application Auto Scaling (target tracking, step scaling, cooldowns) and
+of CloudWatch ("How alarm state is evaluated when data is missing"). What is assumed where they
+leave something open is in docs/decisions/0020-what-the-simulator-assumes.md.
 """
 
 import math
@@ -16,6 +17,12 @@ LOW_SHARE = 0.9
 """Target tracking's own low alarm stands that far below its target."""
 HIGH_DATAPOINTS, LOW_DATAPOINTS = 3, 15
 """How many minutes in a row target tracking's own two alarms want."""
+LATE_DATAPOINTS = 3
+"""How many minutes more than it needs an alarm looks back, in case some have no point.
+
+CloudWatch "attempts to retrieve a higher number of data points than specified": two more in the
+guide's example. "The exact number depends on the length of the alarm period"; three are assumed.
+"""
 GRADUAL_SHARE = 0.1
 """Of the tasks target tracking takes away at most this share at a time, but one at least."""
 
@@ -69,6 +76,13 @@ class StepScaling:
 
 
 Policy = TargetTracking | StepScaling
+Seen = Sequence[Mapping[str, float]]
+"""What CloudWatch shows of each of the last minutes, by metric, the oldest minute first.
+
+A minute whose metrics are late is there, and empty.
+"""
+MOST_MINUTES = LOW_DATAPOINTS + LATE_DATAPOINTS
+"""How many minutes the policies look back at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +100,14 @@ class Controller:
     def __init__(self, scaling: Scaling, *, desired: int) -> None:
         self.desired = desired
         self._scaling = scaling
-        self._seen: list[Mapping[str, float]] = []
         self._out: dict[int, tuple[float, int]] = {}
         """By policy: when it last scaled out, and from how many tasks."""
         self._in_at = -math.inf
 
-    def look(self, now: float, seen: Mapping[str, float]) -> int:
-        """See one more minute's metrics, by name; answer how many tasks are wanted from now on."""
-        self._seen = [*self._seen[-LOW_DATAPOINTS:], seen]
+    def look(self, now: float, seen: Seen) -> int:
+        """See the last minutes as they are known now; return how many tasks are wanted."""
         wanted = {
-            number: self._bounded(self._wants(number, policy, now))
+            number: self._bounded(self._wants(number, policy, now, seen))
             for number, policy in enumerate(self._scaling.policies)
         }
         number = max(wanted, key=lambda one: wanted[one], default=None)
@@ -119,33 +131,32 @@ class Controller:
     def _bounded(self, tasks: int) -> int:
         return min(max(tasks, self._scaling.minimum), self._scaling.maximum)
 
-    def _wants(self, number: int, policy: Policy, now: float) -> int:
+    def _wants(self, number: int, policy: Policy, now: float, seen: Seen) -> int:
         if isinstance(policy, TargetTracking):
-            return self._tracks(number, policy, now)
-        return self._steps(number, policy, now)
+            return self._tracks(number, policy, now, seen)
+        return self._steps(number, policy, now, seen)
 
     def _base(self, number: int, cooldown: float, now: float) -> int:
         """From how many tasks to count: within a cooldown, what it added already is part of it."""
         at, before = self._out.get(number, (-math.inf, self.desired))
         return before if now - at < cooldown else self.desired
 
-    def _tracks(self, number: int, policy: TargetTracking, now: float) -> int:
-        values = [policy.metric.value(moment) for moment in self._seen]
-        high = values[-HIGH_DATAPOINTS:]
-        if len(high) == HIGH_DATAPOINTS and min(high) > policy.target:
+    def _tracks(self, number: int, policy: TargetTracking, now: float, seen: Seen) -> int:
+        high = _newest(policy.metric, seen, HIGH_DATAPOINTS)
+        if high and min(high) > policy.target:
             base = self._base(number, policy.out_cooldown_seconds, now)
             return max(self.desired, math.ceil(max(base, 1) * high[-1] / policy.target))
-        low = values[-LOW_DATAPOINTS:]
-        calm = len(low) == LOW_DATAPOINTS and max(low) < LOW_SHARE * policy.target
+        low = _newest(policy.metric, seen, LOW_DATAPOINTS)
+        calm = low and max(low) < LOW_SHARE * policy.target
         if policy.scales_in and calm and now - self._in_at >= policy.in_cooldown_seconds:
             needed = math.ceil(self.desired * max(low) / policy.target)
             gradual = max(1, math.floor(self.desired * GRADUAL_SHARE))
             return max(needed, self.desired - gradual)
         return self.desired
 
-    def _steps(self, number: int, policy: StepScaling, now: float) -> int:
-        values = [policy.metric.value(one) for one in self._seen[-policy.datapoints :]]
-        if len(values) < policy.datapoints:
+    def _steps(self, number: int, policy: StepScaling, now: float, seen: Seen) -> int:
+        values = _newest(policy.metric, seen, policy.datapoints)
+        if not values:
             return self.desired
         if policy.above:
             if min(values) < policy.threshold:
@@ -155,3 +166,15 @@ class Controller:
         if max(values) > policy.threshold or now - self._in_at < policy.cooldown_seconds:
             return self.desired
         return self.desired + policy.change(values[-1] - policy.threshold, self.desired)
+
+
+def _newest(metric: Metric, seen: Seen, count: int) -> list[float]:
+    """Find the points that an alarm of `count` periods is about; none if there are too few.
+
+    "If the number of existing data points is equal to or more than the alarm's Evaluation Periods,
+    CloudWatch evaluates the alarm state based on the most recent existing data points." With fewer,
+    target tracking does nothing, and steps do nothing because missing data is not breaching.
+    """
+    points = metric.series(seen[-(count + LATE_DATAPOINTS) :])
+    existing = [point for point in points if point is not None][-count:]
+    return existing if len(existing) == count else []

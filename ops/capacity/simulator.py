@@ -1,4 +1,4 @@
-"""A fleet under arrivals, in steps: pictures flow, tasks start late, metrics show late. Pure.
+"""A fleet under arrivals, in steps: pictures flow, tasks start late, metrics come late. Pure.
 
 Pictures are a quantity, not objects, so that a thousand million a day cost what one does. What it
 leaves out: pictures differ, tasks crash, SQS's counts are about right, Spot is taken back.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from ops.capacity.arrivals import Arrivals
-from ops.capacity.scaling import PERIOD_SECONDS, Controller, Scaling
+from ops.capacity.scaling import MOST_MINUTES, PERIOD_SECONDS, Controller, Scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Task:
     start_up_seconds: float = 60
     """From being wanted until it receives."""
     metric_delay_seconds: float = 60
-    """From the end of a minute until policies see its metrics."""
+    """From the end of a minute until CloudWatch has its metrics; until then it has no point."""
 
     @property
     def pictures_per_second(self) -> float:
@@ -127,7 +127,7 @@ class _Flow:
         self.backlog.append(left)
 
     def measured(self, running: int) -> dict[str, float]:
-        """Measure as CloudWatch does."""
+        """Measure as AWS does, which sends no count of tasks where there are none."""
         held = running * (self._task.slots + self._task.prefetch)
         left = self.backlog[-1]
         while self._oldest < len(self.arrived) and self.arrived[self._oldest] <= self._settled:
@@ -137,7 +137,7 @@ class _Flow:
             "ApproximateNumberOfMessagesVisible": max(0.0, left - held),
             "ApproximateNumberOfMessagesNotVisible": min(held, max(left, self._in_work)),
             "ApproximateAgeOfOldestMessage": age,
-            "RunningTaskCount": running,
+            **({"RunningTaskCount": running} if running else {}),
         }
 
 
@@ -176,7 +176,7 @@ def simulate(
     step = arrivals.step_seconds
     fleet = _Fleet(running=scaling.minimum if tasks_at_start is None else tasks_at_start)
     controller = Controller(scaling, desired=fleet.running)
-    published: deque[tuple[float, dict[str, float]]] = deque()
+    minutes: deque[tuple[float, dict[str, float]]] = deque(maxlen=MOST_MINUTES)
     flow = _Flow(step_seconds=step, task=task)
     running, desired = [], []
     for number, coming in enumerate(arrivals.pictures):
@@ -184,9 +184,8 @@ def simulate(
         fleet.come_up(now)
         flow.advance(coming, fleet.running, works=now not in stuck)
         if now % PERIOD_SECONDS == 0:
-            published.append((now + task.metric_delay_seconds, flow.measured(fleet.running)))
-            while published and published[0][0] <= now:
-                controller.look(now, published.popleft()[1])
+            minutes.append((now + task.metric_delay_seconds, flow.measured(fleet.running)))
+            controller.look(now, [known if at <= now else {} for at, known in minutes])
             fleet.become(controller.desired, now + task.start_up_seconds)
         running.append(fleet.running)
         desired.append(controller.desired)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,7 +19,7 @@ from ops.capacity.cost import PictureUse, Prices, TaskSize, cost_of
 from ops.capacity.metricmath import Metric, Query, UnknownMath
 from ops.capacity.policies import scaling_of
 from ops.capacity.scaling import Controller, Scaling, Step, StepScaling, TargetTracking
-from ops.capacity.simulator import Task, simulate
+from ops.capacity.simulator import Task, _Flow, simulate
 from ops.cloudformation import TEMPLATES, InvalidTemplate, Template
 
 ROOT = Path(__file__).parents[3]
@@ -107,24 +108,74 @@ def test_a_table_that_cannot_be_read_says_so(tmp_path, content):
 # Metric math
 
 
+GUIDE = {
+    "metric1": (30, 20, 0, 0),
+    "metric2": (20, None, 20, None),
+    "one": (1, 1, 0, 0, None),
+    "two": (30, None, 0, 0, 30),
+    "three": (0, 0, 20, None, 20),
+    "late": (5, 7, None),
+    "early": (None, None, 3),
+    "zero": (1, 0, None),
+}
+"""The first five are the examples of CloudWatch's guide."""
+
+
+def worked_out(expression: str) -> tuple[float | None, ...]:
+    names = set(re.findall(r"[a-z]+\d?", expression))
+    (length,) = {len(GUIDE[name]) for name in names}
+    measured = [
+        {name: GUIDE[name][at] for name in names if GUIDE[name][at] is not None}
+        for at in range(length)
+    ]
+    lines = (*(Query(name, name) for name in names), Query("e", None, expression))
+    return Metric(lines).series(measured)
+
+
 @pytest.mark.parametrize(
-    ("expression", "value"),
+    ("expression", "points"),
     [
-        ("m1 / IF(m2 > 0, m2, 1)", 10),
-        ("m1 / IF(m3 > 0, m3, 1)", 5),
-        ("FILL(FILL(m2, REPEAT), 7)", 0),
-        ("m1 * 2 - 1 + 0.5", 19.5),
+        ("metric1 < metric2", (0, 0, 1, 0)),
+        ("metric1 >= 30", (1, 0, 0, 0)),
+        ("IF(one, two, three)", (30, 0, 20, None, None)),
+        ("IF(one, 5, three)", (5, 5, 20, None, None)),
+        ("IF(one, two, 5)", (30, 0, 5, 5, None)),
+        ("IF(metric1 < 25, metric1)", (None, 20, 0, 0)),
     ],
 )
-def test_metric_math_is_worked_out_as_cloudwatch_does(expression, value):
-    lines = (Query("m1", "A"), Query("m2", "B"), Query("m3", "C"), Query("e", None, expression))
-    assert Metric(lines).value({"A": 10, "B": 0, "C": 2}) == value
+def test_metric_math_gives_what_cloudwatchs_guide_says(expression, points):
+    assert worked_out(expression) == points
 
 
-@pytest.mark.parametrize("expression", ["__import__('os')", "m9", "m1.real", "RATE(m1)", "m1 +"])
+@pytest.mark.parametrize(
+    ("expression", "points"),
+    [
+        ("late + early", (5, 7, 3)),
+        ("late * 2 - 1 + 0.5", (9.5, 13.5, None)),
+        ("2 * late", (10, 14, None)),
+        ("late / zero", (5, None, None)),
+        ("2 + 3 * late", (17, 23, None)),
+        ("late > 6", (0, 1, None)),
+        ("FILL(late, 0)", (5, 7, 0)),
+        ("FILL(late, REPEAT)", (5, 7, 7)),
+        ("FILL(early, REPEAT)", (None, None, 3)),
+        ("FILL(FILL(early, REPEAT), 9)", (9, 9, 3)),
+        ("FILL(late, early)", (5, 7, 3)),
+        ("IF(late >= 0, FILL(late, 0))", (5, 7, None)),
+    ],
+)
+def test_metric_math_knows_where_there_is_no_point(expression, points):
+    assert worked_out(expression) == points
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["__import__('os')", "m9", "m1.real", "RATE(m1)", "m1 +", "FILL(m1, LINEAR)", "1 + 1",
+     "IF(1, m1)", "FILL(1, 0)"],
+)  # fmt: skip
 def test_other_math_is_refused_rather_than_guessed(expression):
     with pytest.raises(UnknownMath):
-        Metric((Query("m1", "A"), Query("e", None, expression))).value({"A": 1})
+        Metric((Query("m1", "A"), Query("e", None, expression))).series([{"A": 1}])
 
 
 # The policies
@@ -142,8 +193,8 @@ def tracking(**changes: object) -> TargetTracking:
 
 
 def desired_over(scaling: Scaling, loads: list[float], *, start: int) -> list[int]:
-    controller = Controller(scaling, desired=start)
-    return [controller.look(60 * minute, {"load": load}) for minute, load in enumerate(loads)]
+    controller, minutes = Controller(scaling, desired=start), [{"load": load} for load in loads]
+    return [controller.look(60 * n, minutes[: n + 1]) for n in range(len(loads))]
 
 
 def test_target_tracking_scales_out_in_proportion_after_three_minutes():
@@ -191,6 +242,19 @@ def test_within_a_cooldown_what_was_added_is_part_of_what_is_wanted():
     assert desired_over(scaling, [10, 20], start=4) == [6, 12]
 
 
+def test_a_late_minute_is_passed_over_for_those_before_it():
+    scaling = Scaling(minimum=1, maximum=99, policies=[tracking()])
+    hot = [{"load": 25.0}] * 3
+    assert Controller(scaling, desired=4).look(240, [*hot, {}]) == 10
+    assert Controller(scaling, desired=4).look(240, [{"load": 25.0}, {}, *hot[1:]]) == 10
+
+
+def test_too_few_points_scale_neither_out_nor_in():
+    scaling = Scaling(minimum=1, maximum=99, policies=[tracking(), STEPS])
+    assert Controller(scaling, desired=4).look(240, [{"load": 25.0}, *[{}] * 5]) == 4
+    assert Controller(scaling, desired=4).look(1200, [*[{"load": 0.0}] * 14, {}, {}]) == 4
+
+
 # The simulator
 
 
@@ -223,6 +287,47 @@ def test_a_new_task_works_only_once_it_is_up():
     wanted = next(n for n, tasks in enumerate(seen.desired) if tasks > 2)
     up = next(n for n, tasks in enumerate(seen.running) if tasks > 2)
     assert up - wanted == TASK.start_up_seconds
+
+
+def test_what_is_late_is_seen_late_and_never_as_zero():
+    """The old expressions made a 0 of the newest minute, and only the age of messages scaled."""
+    prompt = Task(seconds_per_picture=0.5, slots=2, metric_delay_seconds=0)
+    late = replace(prompt, metric_delay_seconds=120)
+    first = [
+        next(
+            at
+            for at, tasks in enumerate(simulate(burst(3000), task, deployed()).desired)
+            if tasks > 2
+        )
+        for task in (prompt, late)
+    ]
+    assert first[1] - first[0] == 120
+
+
+def test_a_false_zero_of_the_newest_minute_shows_in_the_simulator(tmp_path):
+    text = (TEMPLATES / "workers.yaml").read_text()
+    guarded = "IF(m1 >= 0, m1 / tasks / ${AcceptableBacklog})"
+    assert guarded in text
+    (tmp_path / "workers.yaml").write_text(
+        text.replace(guarded, "m1 / tasks / ${AcceptableBacklog}").replace(
+            "IF(m1 >= 0, IF(backlog > busy, backlog, busy))", "IF(backlog > busy, backlog, busy)"
+        )
+    )
+    blind = scaling_of(Template.read("workers.yaml", folder=tmp_path))
+    waits = [simulate(burst(3000), TASK, one).wait_seconds(0.95) for one in (deployed(), blind)]
+    assert waits[1] > 1.2 * waits[0]
+
+
+def test_the_simulator_measures_every_metric_that_the_policies_ask_for():
+    asked = {
+        query.metric
+        for policy in deployed(WorkerMinTasks="0").policies
+        for query in policy.metric.queries
+        if query.metric
+    }
+    measured = _Flow(step_seconds=1, task=TASK)
+    measured.advance(1, 1, works=True)
+    assert asked <= measured.measured(running=1).keys()
 
 
 def test_nothing_changes_with_the_number_of_pictures_but_their_number():
