@@ -44,7 +44,10 @@ WHOLE = {
     },
     "workers": WATCHED | {"WorkerMinTasks": 0, "ScaleInProtection": "true"},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
-    "data": {"UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d"},
+    "data": {
+        "UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d",
+        "TopicKeyArn": "arn:aws:kms:eu-central-1:1:key/k",
+    },
     "edge": {
         "Host": "cdn.example.com", "CertificateArn": "arn:aws:acm:us-east-1:1:certificate/c",
         "OriginShieldRegion": "eu-west-1", "WebAclArn": "arn:aws:wafv2:::acl",
@@ -690,8 +693,8 @@ def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
         condition, if_met, _ = statement.get("Fn::If", ("always", statement, None))
-        assert condition in ("always", "TlsOnly", "OnEmulator", "HasDistribution")
-        found += [] if condition == "OnEmulator" else [if_met]
+        assert condition in ("always", "TlsOnly", "OnEmulator", "HasDistribution", "HasTopicKey")
+        found += [] if condition in ("OnEmulator", "HasTopicKey") else [if_met]
     return found
 
 
@@ -849,6 +852,34 @@ def test_every_topic_refuses_what_is_published_without_tls(template):
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
     assert refusing == {f"<{topic}>" for topic in topics}
+
+
+def test_the_topic_is_encrypted_with_the_key_that_is_named():
+    assert "KmsMasterKeyId" not in Resolved("data").properties("Topic")
+    key = WHOLE["data"]["TopicKeyArn"]
+    assert Resolved("data", TopicKeyArn=key).properties("Topic")["KmsMasterKeyId"] == key
+
+
+def test_those_who_publish_may_use_the_topics_key_through_sns_and_no_others():
+    def by_policy(action, **parameters):
+        data = Resolved("data", **parameters)
+        return {
+            name: statement
+            for name, statement in templates.statements(data.resources)
+            if statement["Effect"] == "Allow"
+            and action in words(statement["Action"])
+            and name in POLICIES
+        }
+
+    key = WHOLE["data"]["TopicKeyArn"]
+    assert not by_policy("kms:Decrypt")
+    granted = by_policy("kms:Decrypt", TopicKeyArn=key)
+    assert granted.keys() == by_policy("sns:Publish").keys()
+    for statement in granted.values():
+        assert statement["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+        assert statement["Resource"] == key
+        via = {"StringEquals": {"kms:ViaService": "sns.eu-central-1.amazonaws.com"}}
+        assert statement["Condition"] == via
 
 
 def test_only_the_queues_of_work_may_use_the_dead_letter_queue():
