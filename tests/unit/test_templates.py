@@ -369,6 +369,47 @@ def test_a_collector_calls_each_task_by_its_own_name(name):
     assert attribute["from_attribute"] == "aws.ecs.task.arn"
 
 
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_only_the_collectors_role_sends_metrics_and_only_the_tasks_assume_it(name):
+    template = Resolved(name, **WHOLE[name])
+    granted = {
+        role: statement
+        for role, statement in templates.statements(template.resources)
+        if "aps:RemoteWrite" in words(statement["Action"])
+    }
+    assert granted.keys() == {"CollectorRole"}
+    assert granted["CollectorRole"]["Resource"] == WATCHED["RemoteWriteWorkspaceArn"]
+    (trust,) = template.properties("CollectorRole")["AssumeRolePolicyDocument"]["Statement"]
+    tasks = template.of_type("AWS::ECS::TaskDefinition").values()
+    assert sorted(trust["Principal"]["AWS"]) == sorted(task["TaskRoleArn"] for task in tasks)
+    assert "CollectorRole" not in Resolved(name).resources
+
+
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_a_collector_signs_as_its_role_and_is_not_root(name):
+    template = Resolved(name, **WHOLE[name])
+    config = yaml.safe_load(read(name)["Mappings"]["Collector"]["Configuration"]["Text"])
+    assumed = config["extensions"]["sigv4auth"]["assume_role"]
+    assert assumed["arn"] == "${env:COLLECTOR_ROLE_ARN}"
+    for task in template.of_type("AWS::ECS::TaskDefinition").values():
+        (collector,) = (c for c in task["ContainerDefinitions"] if c["Name"] == "collector")
+        told = {one["Name"]: one["Value"] for one in collector["Environment"]}
+        assert told["COLLECTOR_ROLE_ARN"] == "<CollectorRole.Arn>"
+        assert told["AWS_REGION"] == "eu-central-1"
+        assert int(collector["User"].split(":")[0]) > 0
+        assert collector["RestartPolicy"] == {"Enabled": True}
+
+
+@pytest.mark.parametrize("parameter", ["Image", "CollectorImage"])
+@pytest.mark.parametrize("name", ["web", "workers"])
+def test_an_image_may_be_named_by_tag_or_digest_but_not_without(name, parameter):
+    pattern = read(name)["Parameters"][parameter]["AllowedPattern"]
+    for image in ("registry/collector:v1.2", f"registry:5000/collector@sha256:{'a' * 64}"):
+        assert re.fullmatch(pattern, image), image
+    for image in ("registry/collector", f"registry/collector@sha256:{'a' * 63}"):
+        assert not re.fullmatch(pattern, image), image
+
+
 @pytest.mark.parametrize("name", WORK_QUEUES)
 def test_a_message_that_is_always_held_is_a_dead_letter_before_the_queue_forgets_it(name):
     queue = Resolved("data").properties(name)
