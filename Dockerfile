@@ -28,7 +28,8 @@ FROM ${BASE} AS emulator
 WORKDIR /source
 COPY requirements requirements
 ENV PIP_NO_CACHE_DIR=1
-RUN requirements/install.sh --new /opt/emulator pip emulator
+RUN requirements/install.sh --new /opt/emulator pip emulator \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy
 COPY --chmod=0644 ops/local/guard.py /opt/emulator/guard.py
 USER 10001:10001
@@ -37,12 +38,13 @@ EXPOSE 4566
 CMD ["/opt/emulator/bin/python", "-I", "/opt/emulator/guard.py"]
 
 FROM ${BASE}
-# Nobody installs anything here later.
+# Nothing is installed here later, and no program runs as another user than its caller.
 RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* \
     && groupadd --gid 10001 safelight \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/spool/safelight \
         --shell /usr/sbin/nologin safelight \
-    && install --directory --owner 10001 --group 10001 --mode 0700 /var/spool/safelight
+    && install --directory --owner 10001 --group 10001 --mode 0700 /var/spool/safelight \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/safelight /opt/safelight
 COPY presets.toml /etc/safelight/presets.toml
 COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy

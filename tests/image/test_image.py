@@ -79,6 +79,13 @@ def test_its_user_can_write_into_the_volume_and_nowhere_else(image: Image, spool
     assert done.stderr.count("Read-only file system") == 4
 
 
+def test_no_program_in_it_runs_as_another_user_than_its_caller(image: Image, spool: Path) -> None:
+    done = done_in(image, spool, "find", "/", "-xdev", "-type", "f", "-perm", "/6000")
+    assert done.stdout == ""
+    found = done_in(image, spool, "find", "/usr/bin", "-name", "su")
+    assert found.stdout.split() == ["/usr/bin/su"]  # which has the bit in the base
+
+
 @pytest.mark.parametrize("tool", ["gcc", "cc", "make", "pip", "pip3", "git", "curl"])
 def test_no_tool_is_left_in_it(image: Image, spool: Path, tool: str) -> None:
     assert done_in(image, spool, "sh", "-c", f"command -v {tool}").returncode != 0
