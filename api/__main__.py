@@ -83,6 +83,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
                 url_seconds=settings.url_seconds,
                 delivery_url=settings.delivery_url,
                 cors_origins=settings.cors_origins,
+                loopback_names_only=settings.loopback_names_only,
             ),
             registry=registry,
             delivery=delivery,

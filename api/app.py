@@ -17,6 +17,7 @@ from api.health import Checked, Health
 from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
 from safelight.image_ids import ImageIds
+from safelight.serving import hide_software, loopback_names_only
 from safelight.telemetry import serve_metrics
 from safelight.tracing import OFF, Spans
 
@@ -92,6 +93,8 @@ class Limits:
     url_seconds: int
     delivery_url: str | None = None
     cors_origins: Collection[str] = ()
+    loopback_names_only: bool = False
+    """Whether a request must name a loopback address in `Host`."""
 
 
 def make_app(
@@ -113,6 +116,9 @@ def make_app(
     middlewares = [observed(metrics, spans), with_problems, authenticated(authentication)]
     if limits.cors_origins:
         middlewares.insert(1, cross_origin(limits.cors_origins))
+    if limits.loopback_names_only:
+        middlewares.append(loopback_names_only)
+    hide_software()
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     health = Health(records)
     if presigner is not None:

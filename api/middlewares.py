@@ -51,6 +51,7 @@ _OF_STATUS = {
     404: Problem.UNKNOWN_PATH,
     405: Problem.METHOD_NOT_ALLOWED,
     413: Problem.BODY_TOO_LARGE,
+    421: Problem.MISDIRECTED,
 }
 
 
@@ -141,7 +142,6 @@ def _mark(response: web.StreamResponse, *, request_id: str) -> None:
     response.headers["X-Request-Id"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["Server"] = "safelight"
 
 
 def _log(request: web.Request, *, status: int, seconds: float) -> None:

@@ -70,6 +70,7 @@ class Operation:
 _PROTECTED = (
     Problem.UNAUTHENTICATED,
     Problem.INVALID_CREDENTIALS,
+    Problem.MISDIRECTED,
     Problem.INTERNAL,
     Problem.MISCONFIGURED,
     Problem.UNAVAILABLE,

@@ -63,6 +63,11 @@ class Problem(Enum):
         "Unsupported media type",
         "Send `Content-Type: application/json`, in UTF-8 and without a content encoding.",
     )
+    MISDIRECTED = (
+        421,
+        "The Host header names another server",
+        "Ask for localhost, 127.0.0.1 or [::1]: without authentication nothing else is answered.",
+    )
     INVALID_REQUEST = 422, "The request is not valid", "`errors` names every member at fault."
     NOT_RENDERED = (
         422,

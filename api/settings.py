@@ -1,6 +1,5 @@
 """What the api is told by its environment. Every setting is declared here, with its meaning."""
 
-import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from safelight.dialects.settings import DialectSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.secret_length import LEAST_SECRET_LENGTH
+from safelight.serving import is_loopback
 from safelight.settings import AwsSettings, CommaSeparated
 
 S3_MAX_UPLOAD_BYTES = 5 * 1024**3
@@ -117,7 +117,8 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     )
     host: str = Field(
         default="127.0.0.1",
-        description="The address to listen on. Beyond loopback, authentication must be set up.",
+        description="The address to listen on. Beyond loopback, authentication must be set up. "
+        "Without it only a Host that names loopback is answered.",
     )
     port: int = Field(default=8080, ge=0, le=65_535, description="The port; 0 takes a free one.")
     max_upload_bytes: int = Field(
@@ -229,6 +230,11 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         return ApiKeys.read(self.api_keys.get_secret_value() if self.api_keys else "")
 
     @property
+    def loopback_names_only(self) -> bool:
+        """Whether only requests to a loopback name are answered: where anyone may upload."""
+        return self.anonymous and UPLOADS in self.api_roles
+
+    @property
     def anonymous(self) -> bool:
         """Whether nobody has to say who they are."""
         return self.oidc_issuer is None and self.api_keys is None
@@ -244,13 +250,3 @@ def is_safe_url(url: str) -> bool:
     return bool(host) and (
         parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is reachable from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -106,7 +106,9 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         dead_letters = await aws.queue(url) if url else None
         consumer = build_consumer(settings, queue, dead_letters, process, metrics)
         health = Health(pool, metrics, max_seconds=settings.max_seconds)
-        app = make_admin_app(registry=registry, health=health, consumer=consumer)
+        app = make_admin_app(
+            registry=registry, health=health, consumer=consumer, host=settings.admin_host
+        )
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, consumer.drain)

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from safelight.serving import hide_software, is_loopback, loopback_names_only
 from safelight.telemetry import serve_metrics
 from worker.metrics import WorkerMetrics
 
@@ -77,9 +78,12 @@ class Receiving(Protocol):
 
 
 def make_admin_app(
-    *, registry: CollectorRegistry, health: Health, consumer: Receiving
+    *, registry: CollectorRegistry, health: Health, consumer: Receiving, host: str
 ) -> web.Application:
-    """Serve `/healthz`, `/readyz` and `/metrics`."""
+    """Serve `/healthz`, `/readyz` and `/metrics`.
+
+    On a loopback `host` only loopback names are answered. Elsewhere a scraper asks by any address.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return _answer(health.well, "cannot render")
@@ -87,7 +91,8 @@ def make_admin_app(
     async def readyz(_: web.Request) -> web.Response:
         return _answer(consumer.ready, "not receiving")
 
-    app = web.Application()
+    hide_software()
+    app = web.Application(middlewares=[loopback_names_only] if is_loopback(host) else [])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", serve_metrics(registry))

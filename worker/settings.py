@@ -65,7 +65,10 @@ class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
         "one that is chosen drains. It does not hold on Spot and delays deployments.",
     )
 
-    admin_host: str = Field(default="127.0.0.1", description="Where health and metrics are served.")
+    admin_host: str = Field(
+        default="127.0.0.1",
+        description="Where health and metrics are served; on loopback to loopback names only.",
+    )
     admin_port: int = Field(
         default=9464, ge=0, le=65_535, description="Its port; 0 takes a free one."
     )

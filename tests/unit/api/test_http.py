@@ -210,6 +210,38 @@ async def test_broken_http_is_the_clients_fault(
     assert int(answer.split()[1]) == status
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01\x02\x00 a TLS hello\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nExpect: the impossible\r\nConnection: close\r\n\r\n",
+        b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    ],
+)
+async def test_no_answer_names_the_software_of_the_server(api: Api, request_bytes: bytes) -> None:
+    answer = await api.send(request_bytes)
+    assert b"\r\nServer: safelight\r\n" in answer
+    assert b"aiohttp" not in answer.lower()
+
+
+@pytest.mark.parametrize("path", ["/v1/uploads", "/healthz", "/metrics", "/nowhere"])
+async def test_where_anyone_may_upload_only_loopback_names_are_answered(
+    start: Start, path: str
+) -> None:
+    api = await start(anonymous=True, loopback_names_only=True)
+    answer, problem = await api.ask("POST", path, json=wish(), headers={"Host": "evil.example"})
+    assert (answer.status, problem["type"]) == (421, "/problems/misdirected")
+    assert "localhost" in problem["detail"]
+    answer, _ = await api.ask("POST", "/v1/uploads", json=wish(), headers={"Host": "localhost:1"})
+    assert answer.status == 201
+
+
+async def test_an_api_with_keys_is_asked_by_any_name(api: Api) -> None:
+    answer, _ = await api.post(wish(), Host="api.example.com")
+    assert answer.status == 201
+
+
 async def test_a_client_may_ask_before_it_sends_the_body(api: Api) -> None:
     body = json.dumps(wish()).encode()
     head = JSON + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)

@@ -1,3 +1,5 @@
+import http.client
+import json
 import re
 import socket
 import subprocess
@@ -42,6 +44,24 @@ def test_a_key_of_a_name_that_no_user_id_can_hold_is_refused(name: str) -> None:
     result = run("--new-key", name)
     assert result.returncode == 2
     assert "sl_" not in result.stdout
+
+
+def test_an_api_for_anyone_answers_no_page_that_calls_itself_by_another_name() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "api"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        env={**NEEDED, "AWS_REGION": "eu-central-1", "SAFELIGHT_PORT": "0"},
+    ) as program:  # fmt: skip
+        try:
+            assert program.stderr is not None
+            lines = map(json.loads, program.stderr)
+            url = next(line["url"] for line in lines if line["event"] == "listening")
+            client = http.client.HTTPConnection(url.removeprefix("http://"))
+            client.request("GET", "/healthz", headers={"Host": "evil.example"})
+            assert client.getresponse().status == 421
+            client.close()
+        finally:
+            program.terminate()
 
 
 def test_a_port_that_is_taken_is_told_without_a_trace() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from api.settings import ApiSettings, is_loopback
+from api.settings import ApiSettings
 from safelight.settings import InvalidSettings
 from tests.support.fakes import ID_SECRET
 
@@ -102,15 +102,18 @@ def test_a_wrong_key_setting_is_not_taken_for_none(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("host", "loopback"),
+    ("settings", "only_loopback"),
     [
-        ("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("localhost", True),
-        ("0.0.0.0", False), ("::", False), ("", False), ("10.0.0.1", False),  # noqa: S104 - told apart
-        ("example.com", False), ("localhost.evil.example", False), ("127.0.0.1.evil", False),
+        ({}, True),
+        ({"SAFELIGHT_API_ROLES": "uploads,delivery"}, True),
+        ({"SAFELIGHT_API_ROLES": "delivery"}, False),
+        ({"SAFELIGHT_API_KEYS": f"alice:{'0' * 64}"}, False),
     ],
-)  # fmt: skip
-def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
+)
+def test_only_loopback_names_are_answered_where_anyone_may_upload(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], only_loopback: bool
+) -> None:
+    assert load(monkeypatch, **settings).loopback_names_only is only_loopback
 
 
 def test_a_process_serves_uploads_unless_it_is_told_otherwise(
