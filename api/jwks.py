@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import aiohttp
@@ -21,6 +21,10 @@ ALGORITHMS = frozenset(
 """Asymmetric ones only: nothing that the issuer publishes can be used to sign."""
 
 LIFETIME_SECONDS = 3600
+KEPT_SECONDS = 24 * 3600
+"""The longest that keys are used while no fetch succeeds: the issuer may have taken them back."""
+MAX_KEYS_OF_ONE_ID = 4
+"""Keys that are kept under one id, or under none: each costs a token the check of a signature."""
 COOL_DOWN_SECONDS = 30
 """After a fetch, an unknown key or a failure causes no other for so long."""
 FETCH_SECONDS = 5
@@ -41,33 +45,36 @@ class Source(Protocol):
 class SigningKeys:
     """The keys that an issuer signs with, by key id.
 
-    A fetch that fails leaves the keys that are known: an issuer's outage locks nobody out.
+    A fetch that fails leaves the keys that are known, for a day: an issuer's shorter outage refuses
+    no token.
     """
 
     def __init__(self, source: Source, *, now: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._now = now
-        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._keys: Mapping[str, tuple[jwt.PyJWK, ...]] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._failing = False
         self._fetching = asyncio.Lock()
 
-    async def find(self, key_id: str | None) -> jwt.PyJWK | None:
-        """Find a key; a token that names none means the only one there is.
+    async def find(self, key_id: str | None) -> Sequence[jwt.PyJWK]:
+        """Find the keys of an id. A token that names none means those without, or the only one.
 
         Raises `Unavailable` for an unknown key while the issuer is out of reach.
         """
+        if self._now() - self._fetched_at >= KEPT_SECONDS:
+            self._keys = {}
         if self._wanting(key_id) and not (self._fetching.locked() and key_id in self._keys):
             async with self._fetching:
                 if self._wanting(key_id):  # whoever held the lock may have fetched it
                     await self._refresh()
-        key = self._keys.get(key_id or "")
+        found = self._keys.get(key_id or "", ())
         if key_id is None and len(self._keys) == 1:
-            key = next(iter(self._keys.values()))
-        if key is None and self._failing:  # the issuer may well publish it: who knows
+            (found,) = self._keys.values()
+        if not found and self._failing:  # the issuer may well publish it: who knows
             raise Unavailable("oidc", "its keys could not be fetched lately; the log says why")
-        return key
+        return found
 
     def _wanting(self, key_id: str | None) -> bool:
         stale = self._now() - self._fetched_at >= LIFETIME_SECONDS
@@ -86,15 +93,17 @@ class SigningKeys:
             self._tried_at = self._now()
 
 
-def read_keys(jwks: Jwks) -> Mapping[str, jwt.PyJWK]:
-    """Read the public signing keys of a set; those for other uses or unknown kinds are left out.
+def read_keys(jwks: Jwks) -> Mapping[str, tuple[jwt.PyJWK, ...]]:
+    """Read the public signing keys of a set, by id; `""` holds those without one.
 
-    A key is bound to one algorithm: its own, or the usual one of its kind.
+    Keys for other uses or of unknown kinds are left out. Several may share an id, or have none; of
+    these the first few are read. A key is bound to one algorithm: its own, or the usual one of its
+    kind.
     """
     entries = jwks.get("keys")
     if not isinstance(entries, list):
         raise Unavailable("oidc", "the issuer's key set has no list of keys")
-    keys = {}
+    keys: dict[str, tuple[jwt.PyJWK, ...]] = {}
     for entry in entries:
         if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
             continue
@@ -103,7 +112,8 @@ def read_keys(jwks: Jwks) -> Mapping[str, jwt.PyJWK]:
         except (jwt.PyJWTError, TypeError, ValueError):  # an odd key is no reason to refuse others
             continue
         if key.algorithm_name in ALGORITHMS:
-            keys[str(entry.get("kid", ""))] = key
+            key_id = str(entry.get("kid", ""))
+            keys[key_id] = (*keys.get(key_id, ()), key)[:MAX_KEYS_OF_ONE_ID]
     if not keys:
         raise Unavailable("oidc", "the issuer's key set has no usable signing key")
     return keys

@@ -1,6 +1,6 @@
 """Verifies bearer tokens: JWTs of one OpenID Connect issuer, Cognito's included."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import jwt
@@ -30,8 +30,8 @@ class InvalidToken(Exception):
 class Keys(Protocol):
     """The issuer's signing keys."""
 
-    async def find(self, key_id: str | None) -> jwt.PyJWK | None:
-        """Find a key by its id, or the only one there is."""
+    async def find(self, key_id: str | None) -> Sequence[jwt.PyJWK]:
+        """Find the keys of an id, or those that a token without one may mean."""
         ...
 
 
@@ -50,16 +50,29 @@ class Tokens:
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise InvalidToken(f"The token is longer than {MAX_TOKEN_CHARACTERS} characters.")
-        key = await self._keys.find(_key_id(token))
-        if key is None:
+        key_id, algorithm = _header_of(token)
+        keys = await self._keys.find(key_id)
+        if not keys:
             raise InvalidToken("The token's key is not among those that the issuer published.")
-        claims = self._verified(token, key)
+        claims = self._verified(token, [key for key in keys if key.algorithm_name == algorithm])
         self._check_audience(claims)
         if not users.is_subject(claims["sub"]):
             raise InvalidToken(f"The token's sub is not {users.SUBJECT_FORM}.")
         return str(claims["sub"])
 
-    def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+    def _verified(self, token: str, keys: Sequence[jwt.PyJWK]) -> Mapping[str, Any]:
+        """Return the claims of a token that one of the keys, all of its algorithm, has signed."""
+        refusal = InvalidToken(_REASONS[jwt.InvalidAlgorithmError])
+        for key in keys:
+            try:
+                return self._verified_by(key, token)
+            except InvalidToken as error:
+                refusal = error
+                if not isinstance(error.__cause__, _OF_THIS_KEY):
+                    break
+        raise refusal
+
+    def _verified_by(self, key: jwt.PyJWK, token: str) -> Mapping[str, Any]:
         try:
             return jwt.decode(
                 token,
@@ -94,8 +107,12 @@ _NO_JWT = "The token is not a well-formed JWT."
 _MALFORMED = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
 
-def _key_id(token: str) -> str | None:
-    """Read which key a token claims to be signed with. Nothing in it is believed yet."""
+_OF_THIS_KEY = (jwt.InvalidSignatureError, jwt.InvalidKeyError)
+"""What another key may put right."""
+
+
+def _header_of(token: str) -> tuple[str | None, str]:
+    """Read the key id and algorithm that a token claims to be signed with: neither is believed."""
     try:
         header = jwt.get_unverified_header(token)
     except _MALFORMED as error:
@@ -104,4 +121,4 @@ def _key_id(token: str) -> str | None:
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidToken(_REASONS[jwt.InvalidAlgorithmError])
     key_id = header.get("kid")
-    return key_id if isinstance(key_id, str) else None
+    return key_id if isinstance(key_id, str) else None, algorithm

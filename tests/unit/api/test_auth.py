@@ -14,14 +14,22 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from api.apikeys import ApiKeys, digest_of, new_key
 from api.auth import Authentication
-from api.jwks import COOL_DOWN_SECONDS, LIFETIME_SECONDS, Issuer, SigningKeys
+from api.jwks import (
+    COOL_DOWN_SECONDS,
+    KEPT_SECONDS,
+    LIFETIME_SECONDS,
+    MAX_KEYS_OF_ONE_ID,
+    Issuer,
+    SigningKeys,
+    read_keys,
+)
 from api.settings import is_safe_url
 from api.tokens import InvalidToken, Tokens
 from safelight import keys
 from safelight.errors import Unavailable
 from safelight.record import Record
 from tests.unit.api.clients import ALL_KEYS, Start, wish
-from tests.unit.api.issuer import PRIVATE, OidcIssuer, public_jwk
+from tests.unit.api.issuer import ALGORITHM, PRIVATE, OidcIssuer, public_jwk
 
 
 class Clock:
@@ -241,6 +249,21 @@ async def test_an_issuers_outage_locks_nobody_out(
     assert issuer.fetches == 1 + 2  # one failing fetch, tried twice
 
 
+async def test_after_a_day_of_outage_the_keys_are_good_no_longer(
+    issuer: OidcIssuer, tokens: Tokens, clock: Clock
+) -> None:
+    await tokens.subject_of(issuer.token())
+    issuer.failing = True
+    clock.seconds += KEPT_SECONDS - 1
+    assert await tokens.subject_of(issuer.token()) == "carol"
+    clock.seconds += 1
+    with pytest.raises(Unavailable):
+        await tokens.subject_of(issuer.token())
+    issuer.failing = False
+    clock.seconds += COOL_DOWN_SECONDS
+    assert await tokens.subject_of(issuer.token()) == "carol"
+
+
 async def test_without_any_keys_it_is_the_issuer_that_is_unavailable(
     issuer: OidcIssuer, tokens: Tokens, clock: Clock
 ) -> None:
@@ -269,6 +292,41 @@ async def test_nothing_of_the_requests_that_meet_an_outage_is_kept(
 async def test_a_token_need_not_name_the_only_key(issuer: OidcIssuer, tokens: Tokens) -> None:
     token = jwt.encode(issuer.claims(), PRIVATE["rsa"], "RS256")
     assert await tokens.subject_of(token) == "carol"
+
+
+def without_id(key: str, **changes: Any) -> dict[str, Any]:
+    return {name: part for name, part in public_jwk(key, **changes).items() if name != "kid"}
+
+
+@pytest.mark.parametrize("key", ["rsa", "rsa-2", "ec"])
+async def test_of_several_keys_without_an_id_each_is_tried(
+    issuer: OidcIssuer, tokens: Tokens, key: str
+) -> None:
+    issuer.published = [without_id("rsa"), without_id("ec"), without_id("rsa-2")]
+    token = jwt.encode(issuer.claims(), PRIVATE[key], ALGORITHM[key])
+    assert await tokens.subject_of(token) == "carol"
+    late = jwt.encode(issuer.claims(exp=1), PRIVATE[key], ALGORITHM[key])
+    assert "expired" in await refusal(tokens, late)
+
+
+@pytest.mark.parametrize("key", ["rsa", "rsa-2"])
+async def test_of_two_keys_of_one_id_each_is_tried(
+    issuer: OidcIssuer, tokens: Tokens, key: str
+) -> None:
+    issuer.published = [public_jwk("rsa", kid="one"), public_jwk("rsa-2", kid="one")]
+    assert await tokens.subject_of(issuer.token(key=key, kid="one")) == "carol"
+
+
+async def test_a_key_without_an_id_is_good_for_its_own_algorithm_only(
+    issuer: OidcIssuer, tokens: Tokens
+) -> None:
+    issuer.published = [without_id("rsa", alg="RS512"), without_id("rsa-2")]
+    token = jwt.encode(issuer.claims(), PRIVATE["rsa"], "RS256")
+    assert "signature is wrong" in await refusal(tokens, token)
+
+
+def test_only_a_few_keys_of_one_id_are_kept() -> None:
+    assert len(read_keys({"keys": [without_id("rsa")] * 99})[""]) == MAX_KEYS_OF_ONE_ID
 
 
 def oversized(issuer: OidcIssuer) -> None:
