@@ -57,6 +57,8 @@ STAND_IN_SECONDS = 30
 """How long what stands in for a result that comes later may be kept."""
 PLACEHOLDER_SECONDS = 5
 """How long a default picture may be kept in place of what may come."""
+DESTINATION = "Sec-Fetch-Dest"
+"""What a browser will do with an answer: only pictures are shown a default picture."""
 SHOWN_INSTEAD = frozenset({Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED, Problem.NOT_RENDERED})
 """Problems in place of which a preset's default picture is shown."""
 
@@ -207,6 +209,8 @@ class Delivery:
             timings.outcome = refusal.problem.slug
             self._metrics.pictures.labels("refused").inc()
             self._metrics.refusals.labels(refusal.problem.slug).inc()
+            if preset.name in self._defaults and refusal.problem in SHOWN_INSTEAD:
+                headers["Vary"] += f", {DESTINATION}"
             refusal.headers = {**headers, **refusal.headers, "Server-Timing": str(timings)}
             answer = self._shown_instead(request, preset, refusal)
         answer.headers.update({**headers, "Server-Timing": str(timings)})
@@ -299,7 +303,7 @@ class Delivery:
     ) -> web.Response:
         """Show the preset's default picture where one will be looked at; else tell the problem."""
         default = self._defaults.get(preset.name)
-        shown = negotiation.wants_picture(_accept(request), request.headers.get("Sec-Fetch-Dest"))
+        shown = negotiation.wants_picture(_accept(request), request.headers.get(DESTINATION))
         if default is None or not shown or refusal.problem not in SHOWN_INSTEAD:
             raise refusal
         note(request, problem=refusal.problem.slug)

@@ -375,6 +375,21 @@ async def test_the_default_picture_is_shown_to_who_looks_and_the_problem_told_to
     assert page.content_type == "application/problem+json"
 
 
+@pytest.mark.parametrize("accept", [BROWSER, "application/json"])
+async def test_a_cache_may_not_give_a_default_picture_to_who_reads(
+    gallery: Gallery, accept: str
+) -> None:
+    answer, _ = await gallery.ask(f"/avatar/{OTHER_ID}", accept=accept)
+    assert answer.headers["Vary"] == "Accept, Sec-Fetch-Dest"
+
+
+async def test_only_answers_that_depend_on_the_destination_vary_by_it(gallery: Gallery) -> None:
+    gallery.hang()
+    for path in (f"/plain/{OTHER_ID}", f"/avatar/{IMAGE_ID}"):
+        answer, _ = await gallery.ask(path, accept=BROWSER)
+        assert answer.headers["Vary"] == "Accept"
+
+
 async def test_200_who_want_one_cold_result_at_once_get_it_from_one_render(
     gallery: Gallery,
 ) -> None:
