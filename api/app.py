@@ -1,7 +1,8 @@
 """The application: what answers which path, and what happens around it. Builds, opens nothing."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -107,13 +108,14 @@ def make_app(
     registry: CollectorRegistry,
     delivery: Delivery | None = None,
     spans: Spans = OFF,
+    now: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Put the application together from its collaborators.
 
     Without a presigner it has nothing to do with uploads; without a delivery it shows no pictures.
     """
     metrics = ApiMetrics(registry)
-    middlewares = [observed(metrics, spans), with_problems, authenticated(authentication)]
+    middlewares = [observed(metrics, spans), with_problems(now), authenticated(authentication)]
     if limits.cors_origins:
         middlewares.insert(1, cross_origin(limits.cors_origins))
     if limits.loopback_names_only:

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 RETRY_SECONDS = 5
 """When to try again what is temporarily unavailable."""
+TRACE_SECONDS = 60
+"""How long a traceback of a setup that is wrong stands for the next ones."""
 CLIENT_GONE = 499
 """The status in logs and metrics of a request that nobody waited for the answer of."""
 NOTES = web.RequestKey("notes", dict[str, Any])
@@ -95,19 +97,36 @@ def observed(metrics: ApiMetrics, spans: Spans = OFF) -> Middleware:
     return observe
 
 
-@web.middleware
-async def with_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer whatever is raised inside with its problem."""
-    try:
-        return await handler(request)
-    except web.HTTPPermanentRedirect as moved:
-        return web.Response(status=moved.status, headers={"Location": str(moved.location)})
-    except web.HTTPException as error:
-        refusal = _of_http(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-        refusal = _of_failure(request, error)
-    note(request, problem=refusal.problem.slug, detail=refusal.detail)
-    return refusal.answer(instance=request.rel_url.raw_path, request_id=request[REQUEST_ID])
+def with_problems(now: Callable[[], float] = time.monotonic) -> Middleware:
+    """Answer whatever is raised inside with its problem.
+
+    A setup that is wrong is wrong for every request: its traceback is logged once a minute for each
+    dependency, its error with every request.
+    """
+    traced_at: dict[str, float] = {}
+
+    def trace_due(dependency: str) -> bool:
+        due = now() - traced_at.get(dependency, float("-inf")) >= TRACE_SECONDS
+        if due:
+            traced_at[dependency] = now()
+        return due
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPPermanentRedirect as moved:
+            return web.Response(status=moved.status, headers={"Location": str(moved.location)})
+        except web.HTTPException as error:
+            refusal = _of_http(error)
+        except Misconfigured as error:
+            refusal = _of_misconfigured(request, error, traced=trace_due(error.dependency))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            refusal = _of_failure(request, error)
+        note(request, problem=refusal.problem.slug, detail=refusal.detail)
+        return refusal.answer(instance=request.rel_url.raw_path, request_id=request[REQUEST_ID])
+
+    return answer
 
 
 def authenticated(authentication: Authentication) -> Middleware:
@@ -168,6 +187,17 @@ def _of_http(error: web.HTTPException) -> Refusal:
     return Refusal(problem, problem.remedy, headers=headers)
 
 
+def _of_misconfigured(request: web.Request, error: Misconfigured, *, traced: bool) -> Refusal:
+    note(request, error=str(error), dependency=error.dependency)
+    if traced:
+        note(request, exc_info=error)
+    return Refusal(
+        Problem.MISCONFIGURED,
+        "Safelight may not use a service that it needs, or cannot find it. "
+        "Only its operator can mend this.",
+    )
+
+
 def _of_failure(request: web.Request, error: Exception) -> Refusal:
     """Tell the client what it may know; the log gets the whole cause."""
     match error:
@@ -180,13 +210,6 @@ def _of_failure(request: web.Request, error: Exception) -> Refusal:
                 "A service that Safelight needs does not answer. The same request may succeed "
                 f"in {RETRY_SECONDS} seconds.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
-            )
-        case Misconfigured():
-            note(request, error=str(error), dependency=error.dependency, exc_info=error)
-            return Refusal(
-                Problem.MISCONFIGURED,
-                "Safelight may not use a service that it needs, or cannot find it. "
-                "Only its operator can mend this.",
             )
     note(request, error=str(error), exc_info=error)
     return Refusal(Problem.INTERNAL, "Something went wrong that should not.")

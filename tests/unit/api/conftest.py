@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ async def start() -> AsyncIterator[Start]:
     clients: list[TestClient[web.Request, web.Application]] = []
 
     async def start(
-        *, authentication: Authentication | None = None, anonymous: bool = False, **limits: Any
-    ) -> Api:
+        *, authentication: Authentication | None = None, anonymous: bool = False,
+        now: Callable[[], float] = time.monotonic, **limits: Any,
+    ) -> Api:  # fmt: skip
         records, presigner, registry = FakeRecords(), FakePresigner(), CollectorRegistry()
         app = make_app(
             records=records,
@@ -31,6 +33,7 @@ async def start() -> AsyncIterator[Start]:
             ids=IDS,
             limits=Limits(**{"max_upload_bytes": MAX_UPLOAD_BYTES, "url_seconds": 900} | limits),
             registry=registry,
+            now=now,
         )
         server = TestServer(app)
         await server.start_server(**RUNNER_OPTIONS)

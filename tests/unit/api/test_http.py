@@ -148,6 +148,21 @@ async def test_the_log_has_the_cause_of_a_failing_service(
     assert event["dependency"] == "dynamodb"
 
 
+async def test_a_wrong_setup_is_traced_once_a_minute_and_told_with_every_request(
+    start: Start, logged: Events
+) -> None:
+    seconds = 0.0
+    api = await start(now=lambda: seconds)
+    for seconds in (0.0, 1.0, 59.9, 60.0, 61.0):  # noqa: B007 - the clock reads it
+        api.records.fail_next["get"] = [Misconfigured("s3", "HeadObject: AccessDenied")]
+        await api.get("0" * 26)
+    api.records.fail_next["get"] = [Misconfigured("sts", "AssumeRole: AccessDenied")]
+    await api.get("0" * 26)
+    requests = [event for event in logged if event["event"] == "request"]
+    assert ["exc_info" in event for event in requests] == [True, False, False, True, False, True]
+    assert all("AccessDenied" in event["error"] for event in requests)
+
+
 async def test_the_labels_of_the_metrics_are_a_closed_set(api: Api) -> None:
     for number in range(5):
         await api.ask("GET", f"/nowhere/{number}")
