@@ -34,27 +34,36 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 """Buckets for anything that one picture waits for."""
 
 _SECRET_QUERY = re.compile(
-    r"(https?://[^\s\"'?]+)\?[^\s\"']*(?:Signature|Credential|versionId)=[^\s\"']*", re.IGNORECASE
+    r"\?[^\s\"'?]*(?:signature|credential|security(?:-|%2d)token|versionid)=[^\s\"']*",
+    re.IGNORECASE,
 )
+_HEADERS = r"(?:proxy-)?authorization|x-api-key|x-amz-security-token|(?:set-)?cookie"
+_SECRET_HEADER = re.compile(
+    rf"(?<![\w-])({_HEADERS})([\"']?[ \t]*[:=][ \t]*)\S[^\r\n]*", re.IGNORECASE
+)
+_CREDENTIALS = re.compile(_HEADERS, re.IGNORECASE)
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Cut the query off URLs that are presigned or name a version of an object.
+    """Cut out queries that are signed or name a version of an object, and headers of credentials.
 
     A presigned URL in a log could be used, and a source's version id gives every asset key of its
-    image. botocore's errors of connection hold the whole URL.
+    image. botocore's errors of connection hold the whole URL. Names count in any case.
     """
     for name, value in event.items():
-        event[name] = _redacted(value)
+        event[name] = _redacted(value, name)
     return event
 
 
-def _redacted(value: Any) -> Any:
+def _redacted(value: Any, name: object = "") -> Any:
+    if isinstance(name, str) and _CREDENTIALS.fullmatch(name):
+        return "[redacted]"
     match value:
-        case str() if "?" in value:
-            return _SECRET_QUERY.sub(r"\1?[redacted]", value)
+        case str():
+            cut = _SECRET_QUERY.sub("?[redacted]", value)
+            return _SECRET_HEADER.sub(r"\1\2[redacted]", cut)
         case dict():
-            return {name: _redacted(inner) for name, inner in value.items()}
+            return {name: _redacted(inner, name) for name, inner in value.items()}
         case list() | tuple():
             return [_redacted(inner) for inner in value]
     return value

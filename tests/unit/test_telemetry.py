@@ -29,6 +29,35 @@ def test_no_presigned_query_hides_inside_other_values() -> None:
     assert "Signature" not in str(line)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://s3/b/x?x-amz-SIGNATURE=hush",
+        "GET /small/x?key=web&SIGNATURE=hush HTTP/1.1",
+        "HTTPS://S3/b/x?X-Amz-Security-Token=hush",
+        "/b/x?x-amz-security%2Dtoken=hush",
+        "/b/x?VERSIONID=hush",
+        "authorization: Bearer hush",
+        "AUTHORIZATION: AWS4-HMAC-SHA256 Credential=x, Signature=hush",
+        "{'X-Amz-Security-Token': 'hush'}",
+        "x-api-key=hush",
+        "Set-Cookie: session=hush",
+    ],
+)
+def test_no_secret_reaches_a_log_in_any_case(text: str) -> None:
+    assert "hush" not in str(redact(None, "info", {"event": f"failed: {text}"}))
+
+
+def test_a_header_of_credentials_is_cut_out_by_its_name() -> None:
+    event = {"event": "x", "headers": {"authorization": "hush"}, "X-API-Key": "hush"}
+    assert "hush" not in str(redact(None, "info", event))
+
+
+def test_words_about_credentials_stay() -> None:
+    event = {"event": "The request carries neither an Authorization nor an X-Api-Key header."}
+    assert redact(None, "info", dict(event)) == event
+
+
 def test_an_ordinary_query_stays() -> None:
     event = {"event": "GET https://example.com/v1/images?status=pending"}
     assert redact(None, "info", dict(event)) == event
