@@ -25,6 +25,7 @@ from api.tokens import Tokens
 from safelight import __version__, users
 from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, Unavailable
+from safelight.hidden import hide_from_children
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.settings import InvalidSettings
 from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
@@ -40,6 +41,7 @@ SHUTDOWN_SECONDS = 10
 
 def main() -> int:
     """Run the api; 0 once stopped, 1 when it cannot start, 2 when it is set up wrongly."""
+    hide_from_children()
     arguments = _arguments()
     if arguments.new_key is not None:
         return _print_new_key(arguments.new_key)

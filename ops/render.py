@@ -6,13 +6,14 @@ of them: each picture is worked on in a hidden folder that is then renamed.
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -131,7 +132,8 @@ async def render(
         _refuse_to_overwrite(folders)
     make_writable(out)
     with tempfile.TemporaryDirectory(dir=out, prefix=".safelight-") as work:
-        async with RenderPool(slots=settings.slots, limits=settings.limits) as pool:
+        limits = replace(settings.limits, spool=Path(work))
+        async with RenderPool(slots=settings.slots, limits=limits) as pool:
             darkroom = Darkroom(
                 pool=pool,
                 admission=Admission(settings.memory_budget_bytes),
@@ -204,7 +206,7 @@ def _refuse_to_overwrite(folders: Sequence[Path]) -> None:
 def _laid_out(file: Path, own: Path) -> tuple[Path, Path]:
     """Give a file a plain name, as in a worker's spool, and its variants a folder."""
     source, directory = own / "source", own / "variants"
-    source.symlink_to(file.absolute())
+    shutil.copyfile(file, source)  # a child may read nothing outside the folder
     directory.mkdir()
     return source, directory
 

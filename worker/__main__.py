@@ -15,6 +15,7 @@ from safelight import __version__
 from safelight.aws.queue import Message, Queue
 from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, SafelightError
+from safelight.hidden import hide_from_children
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.result import Maker
@@ -47,6 +48,7 @@ Process = Callable[[Message], Awaitable[Reach]]
 
 def main() -> int:
     """Run a worker: 0 once drained, 1 when it cannot start, 2 when it is set up wrongly."""
+    hide_from_children()
     parser = argparse.ArgumentParser(
         prog="python -m worker",
         description="Work on the messages of one SQS queue. In the role `uploads`: render the "
@@ -83,6 +85,8 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
     metrics = WorkerMetrics(registry)
     process_metrics = ProcessMetrics(registry, service="worker")
     async with AsyncExitStack() as stack:
+        # Before the children, who may open nothing else.
+        spool = stack.enter_context(Spool(settings.spool))
         pool = await stack.enter_async_context(
             RenderPool(
                 slots=settings.slots,
@@ -96,9 +100,10 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
             slots=settings.slots,
             webp_encoder=pool.webp_encoder,
         )
+        if pool.gaps:
+            log.warning("children_not_fully_confined", missing=pool.gaps)
         # After the children's server, which must not inherit its thread.
         spans = stack.enter_context(tracing(wanted=settings.tracing, service="worker"))
-        spool = stack.enter_context(Spool(settings.spool))
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
         process = await build_process(settings, presets, aws, pool, spool, metrics, spans)
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)

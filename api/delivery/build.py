@@ -6,6 +6,7 @@ what renders is most of a process's memory, and whoever only presigns needs none
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from api.delivery.aliases import Alias
@@ -26,6 +27,8 @@ from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
 from safelight.presets import Preset
 
+log = structlog.get_logger()
+
 
 async def build(
     settings: ApiSettings,
@@ -38,17 +41,22 @@ async def build(
     """Put delivery and its collaborators together; its children live as long as the stack."""
     defaults = load_defaults(presets, settings.presets.parent)
     metrics = DeliveryMetrics(registry)
+    # Before the children, who may open nothing else.
+    spool = stack.enter_context(Spool(settings.spool))
     pool = RenderPool(
         slots=settings.slots,
         limits=settings.limits,
         on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
     )
+    await stack.enter_async_context(pool)
+    if pool.gaps:
+        log.warning("children_not_fully_confined", missing=pool.gaps)
     objects = await aws.objects()
     maker = Maker(
         assets=objects,
-        renderer=await stack.enter_async_context(pool),
+        renderer=pool,
         admission=Admission(settings.memory_budget_bytes),
-        spool=stack.enter_context(Spool(settings.spool)),
+        spool=spool,
         max_source_bytes=settings.max_bytes,
         max_result_bytes=settings.max_result_bytes,
     )

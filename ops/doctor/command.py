@@ -1,6 +1,7 @@
 """`safelight doctor`: configuration, credentials, clock, permissions and setup, in that order."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,7 +13,8 @@ from ops.doctor.places import DoctorSettings, Places
 from ops.doctor.setup import look_at_setup
 from safelight.aws.failures import FOREIGN
 from safelight.aws.session import Aws, connect
-from safelight.errors import SafelightError
+from safelight.errors import SafelightError, Unavailable
+from safelight.imaging.pool import RenderPool
 from safelight.presets import InvalidPresets, load_presets
 from safelight.settings import InvalidSettings, Settings
 from worker.settings import WorkerSettings
@@ -23,6 +25,8 @@ _SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "delivery": ApiSettings,
 }
+RENDERING = frozenset({"worker", "delivery"})
+"""The roles that have render children."""
 MOST_SKEW_SECONDS = 60
 """AWS refuses signatures from five minutes on; a clock that is one off is on its way there."""
 
@@ -30,6 +34,8 @@ MOST_SKEW_SECONDS = 60
 async def doctor(role: str | None, *, as_json: bool) -> int:
     """Look at everything that can be; 1 if anything is wrong. With a role, as who plays it."""
     findings = look_at_configuration(role)
+    if role in RENDERING:
+        findings.append(await look_at_confinement())
     try:
         settings = DoctorSettings.load()
     except InvalidSettings as error:
@@ -57,6 +63,27 @@ def look_at_configuration(role: str | None) -> list[Finding]:
     except InvalidPresets as error:
         return [_failed("configuration", "presets", str(error))]
     return [Finding(area="configuration", what=f"settings of {role}")]
+
+
+async def look_at_confinement() -> Finding:
+    """Start a render child and ask what confines it."""
+    finding = Finding(area="confinement", what="of render children")
+    try:
+        async with RenderPool(slots=1) as pool:
+            return finding_of(finding, pool.gaps)
+    except Unavailable as error:
+        return replace(finding, state="failed", detail=str(error))
+
+
+def finding_of(finding: Finding, gaps: Sequence[str]) -> Finding:
+    """Judge what does not confine a child. Landlock is a second line, and Fargate has none."""
+    if not gaps:
+        return replace(finding, detail="seccomp and Landlock are on")
+    detail = "; ".join(f"no {gap}" for gap in gaps)
+    if any(gap.startswith("seccomp") for gap in gaps):
+        advice = "install libseccomp2, and use a kernel that has CONFIG_SECCOMP_FILTER"
+        return replace(finding, state="failed", detail=f"{detail}: {advice}")
+    return replace(finding, detail=f"seccomp is on; {detail}")
 
 
 async def _look_at_aws(role: str | None, settings: DoctorSettings, aws: Aws) -> list[Finding]:

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pyvips
 
 from safelight.errors import Reason, Rejection
-from safelight.imaging import libwebp
+from safelight.imaging import confinement, libwebp
 from safelight.imaging.answers import SuspectedMemory, answer_of
 from safelight.imaging.decoders import accept_svg
 from safelight.imaging.libvips import restrict
@@ -74,6 +74,7 @@ def initialise(limits: Limits) -> None:
     if limits.accept_svg:
         accept_svg()
     libwebp.encoder()  # found now, or the first picture would wait for it
+    confinement.confine(_bounds_of(limits))
 
 
 def serve(channel: socket.socket, limits: Limits) -> None:
@@ -102,11 +103,23 @@ def _write(file: io.RawIOBase, line: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def ready() -> str:
-    """Answer with what encodes WebP in this child and its version: proof that it started."""
+def ready() -> dict[str, Any]:
+    """Answer with what encodes WebP in this child, and with what does not confine it."""
+    return {"webp_encoder": _webp_encoder(), "gaps": confinement.gaps()}
+
+
+def _webp_encoder() -> str:
     if encoder := libwebp.encoder():
         return f"libwebp {'.'.join(map(str, encoder.version))}"
     return f"libvips {'.'.join(str(pyvips.version(part)) for part in range(3))}"
+
+
+def _bounds_of(limits: Limits) -> confinement.Bounds:
+    return confinement.Bounds(
+        folder=confinement.folder_of(limits.spool),
+        address_space_bytes=_address_space_of(limits) * _SPARE_FACTOR,
+        file_bytes=limits.max_result_bytes,
+    )
 
 
 def attempt(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -65,6 +65,8 @@ class RenderPool:
         self.limits = limits or Limits()
         self.webp_encoder = ""
         """What encodes WebP in the children; known once they are started."""
+        self.gaps: list[str] = []
+        """What does not confine the children, and why; known once they are started."""
         self._slots = [Slot(self.limits, on_child_exit) for _ in range(slots)]
         self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
         self._turn = asyncio.Lock()
@@ -74,10 +76,11 @@ class RenderPool:
         """Start a child in every slot. Raises `Unavailable` if one does not start."""
         start_forkserver()
         try:
-            self.webp_encoder, *_ = await asyncio.gather(*(slot.start() for slot in self._slots))
+            first, *_ = await asyncio.gather(*(slot.start() for slot in self._slots))
         except (ChildDied, ChildMissing) as error:
             await self._stop()
             raise Unavailable(_DEPENDENCY, str(error)) from error
+        self.webp_encoder, self.gaps = first["webp_encoder"], first["gaps"]
         for slot in self._slots:
             self._free.put_nowait(slot)
         return self
@@ -116,6 +119,7 @@ class RenderPool:
     async def _canary_in(self, slot: Slot) -> None:
         with tempfile.TemporaryDirectory(
             prefix="safelight-canary-",
+            dir=self.limits.spool,
             ignore_cleanup_errors=True,  # a child that is being killed may still write there
         ) as directory:
             await slot.run(_unread, child.canary, Path(directory), self.limits)

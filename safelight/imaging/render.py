@@ -4,6 +4,7 @@ It decides nothing: sizes, order and origins are the plan's. What is done to the
 then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that order.
 """
 
+import errno
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -208,8 +209,16 @@ def _make(
     smallest, chosen, score = min(choices, key=lambda choice: len(choice[0]))
     format = BY_NAME[chosen.format]
     path = file_of(recipe, format, directory)
-    # Written here, not by libvips: a full disk is an OSError and never a picture's fault.
-    path.write_bytes(smallest)
+    # Written here, not by libvips: a full disk is an OSError and never a picture's fault. But a
+    # file beyond the child's limit is: no other try can write it.
+    try:
+        path.write_bytes(smallest)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        path.unlink()
+        detail = f"{recipe.preset} has {len(smallest)} bytes, more than one file may have"
+        raise Rejection(Reason.TOO_MANY_BYTES, detail) from error
     return RenderedVariant(
         preset=recipe.preset,
         fingerprint=recipe.fingerprint,

@@ -107,6 +107,7 @@ class RenderSettings(Settings):
             max_frames=self.max_frames,
             max_seconds=self.max_seconds,
             child_memory_bytes=self.child_memory_bytes,
+            spool=self.spool,
             tasks_per_child=self.tasks_per_child,
             accept_damaged=self.accept_damaged,
             accept_svg=self.accept_svg,

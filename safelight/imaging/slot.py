@@ -84,7 +84,7 @@ class Slot:
         self._jobs_of_child = 0
         self._stopped = False
 
-    async def start(self) -> str:
+    async def start(self) -> dict[str, Any]:
         """Start a child, wait until it answers, and return what it says of itself."""
         await self._discard()
         if self._stopped:
