@@ -159,7 +159,8 @@ class _Child:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self.greeting = ""
+        self.greeting: dict[str, Any] = {}
+        """What it said when it was ready."""
 
     @classmethod
     async def started(cls, limits: Limits) -> Self:
