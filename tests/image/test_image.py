@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -15,12 +16,15 @@ from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import Child
 from ops.local.stack import Stack, deploy
 from ops.local.system import LOCAL_SETTINGS
-from tests.support import container
+from safelight.formats import READABLE, WRITABLE
+from safelight.imaging import confinement
+from tests.support import container, pictures
 from tests.support.container import Image
 from tests.support.person import Person
 
 CAT = ROOT / "samples" / "cat-451px.jpg"
 USER = 10001
+LANDLOCK = confinement._landlock_version()
 
 pytestmark = [
     pytest.mark.slow,
@@ -105,6 +109,44 @@ def test_it_renders_a_sample(image: Image, spool: Path) -> None:
     assert done.returncode == 0, done.stderr
     made = sorted(path.name for path in (spool / "out").rglob("*") if path.is_file())
     assert {"compressed.webp", "large.jpg", "medium.jpg", "small.jpg"} <= set(made), made
+
+
+def test_every_format_is_read_and_written_by_confined_children(image: Image, spool: Path) -> None:
+    presets = "".join(f'[{one.name}]\nformat = "{one.name}"\n' for one in WRITABLE)
+    (spool / "presets.toml").write_text(presets)
+    sources = [spool / f"source.{format.extension}" for format in READABLE]
+    for format, source in zip(READABLE, sources, strict=True):
+        source.write_bytes(
+            pictures.svg().encode()
+            if format.name == "svg"
+            else pictures.encoded(pictures.quarters(), format.name.upper())
+        )
+    inside = Path("/var/spool/safelight")
+    done = done_in(
+        image, spool, *("env", "SAFELIGHT_ACCEPT_SVG=true", "safelight", "render"),
+        *(str(inside / source.name) for source in sources),
+        *("--presets", str(inside / "presets.toml"), "--out", str(inside / "out")),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = [path.stem for path in (spool / "out").rglob("*") if path.is_file()]
+    assert Counter(made) == {format.name: len(READABLE) for format in WRITABLE}
+
+
+CONFINED = """
+import asyncio
+from safelight.imaging.pool import RenderPool
+async def main():
+    async with RenderPool(slots=1) as pool:
+        print(*(gap.partition(":")[0] for gap in pool.gaps))
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_its_children_are_confined_as_far_as_the_kernel_can(image: Image, spool: Path) -> None:
+    done = done_in(image, spool, "python", "-c", CONFINED)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ([] if LANDLOCK >= 1 else ["Landlock"])
 
 
 @pytest.fixture
