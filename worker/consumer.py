@@ -1,7 +1,8 @@
 """Keeps the slots filled from the queue. Knows nothing of pictures, nor of what becomes of them.
 
 It receives only what there is room for, never waits for a whole batch, holds every message under a
-renewed lease, and on drain gives back at once what was not started.
+renewed lease, and on drain gives back at once what was not started. One user's backlog takes little
+of the room.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from worker.breaker import Breaker
 from worker.handler import Handler
 from worker.lease import Lease, Leases
 from worker.metrics import WorkerMetrics
+from worker.owners import UNKNOWN
 
 log = structlog.get_logger()
 
@@ -27,6 +29,9 @@ LONGEST_PAUSE_SECONDS = 8
 """After failing receives: a queue that is back is found within that."""
 LAST_RELEASES_SECONDS = 10
 """For giving back, after a drain, what was stopped; what is not comes back by itself."""
+MOST_ASIDE = 16
+"""Held messages that take no room, as their user has another one here: so deep behind a user's
+backlog another user's message is found. An idle worker cannot have them meanwhile."""
 SHORTEST_EMPTY_SECONDS = 1
 """Between receives that bring nothing: past its limit of messages in flight SQS answers at once."""
 
@@ -167,8 +172,13 @@ class Consumer:
 
         Those that are held for better times take nobody's room.
         """
-        capacity = 1 if self._breaker.open else self._capacity
-        return capacity - (len(self._handling) - self._breaker.held)
+        taken = len(self._handling) - self._breaker.held
+        return 1 - taken if self._breaker.open else self._capacity - taken + self._aside()
+
+    def _aside(self) -> int:
+        """Count the messages that take no room: all but one of each user, up to a bound."""
+        users = [lease.user for lease in self._handling.values() if lease.user != UNKNOWN]
+        return min(MOST_ASIDE, len(users) - len(set(users)))
 
     def _pause_after(self, error: Exception, failures: int) -> float:
         """Stop receiving for a while, jittered and longer with every failure: so many seconds."""

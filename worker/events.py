@@ -135,6 +135,15 @@ def source_keys(body: str, *, bucket: str) -> tuple[tuple[str, ...], tuple[Unrea
     return tuple(found), tuple(faults)
 
 
+def first_key(document: Mapping[str, Any]) -> str | None:
+    """Return the key of the first of a body's events that can be read, decoded; None without one.
+
+    Raises `Unreadable` if the body is no event at all.
+    """
+    raw_events, _ = _split(_unwrapped(document))
+    return raw_events[0].key if raw_events else None
+
+
 def is_event(document: Mapping[str, Any]) -> bool:
     """Return whether a body is one of S3's events, as far as its outside shows."""
     return any(form.singles(_unwrapped(document)) is not None for form in _FORMS)

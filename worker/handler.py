@@ -14,13 +14,14 @@ from worker.breaker import Breaker
 from worker.disposal import Disposal
 from worker.lease import Lease
 from worker.metrics import WorkerMetrics
+from worker.turns import Turns
 from worker.verdict import DRAINED, Abandon, Done, Reach, Retry, Verdict, verdict_on
 
 log = structlog.get_logger()
 
 
 class Handler:
-    """Works on messages, as many at once as there are slots; the others wait their turn."""
+    """Works on messages, as many at once as there are slots; users take turns."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Handler:
         metrics: WorkerMetrics,
     ) -> None:
         self._process = process
-        self._slots = asyncio.Semaphore(slots)
+        self._turns = Turns(slots)
         self._breaker = breaker
         self._disposal = disposal
         self._metrics = metrics
@@ -68,7 +69,7 @@ class Handler:
         """
         missing: str | None = None
         while True:
-            async with self._breaker.turn(missing), self._slots:
+            async with self._breaker.turn(missing), self._turns.turn(lease.user):
                 if missing is None:
                     dwell = max(0.0, time.time() - lease.message.sent_at)
                     self._metrics.queue_dwell.observe(dwell)

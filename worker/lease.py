@@ -10,6 +10,7 @@ import structlog
 
 from safelight.aws.queue import BATCH_SIZE, Failure, Message
 from worker.metrics import WorkerMetrics
+from worker.owners import user_of
 
 log = structlog.get_logger()
 
@@ -32,6 +33,8 @@ class Lease:
 
     def __init__(self, message: Message, *, expires_at: float, held_since: float) -> None:
         self.message = message
+        self.user = user_of(message.body)
+        """Whose message it is, as far as its body shows."""
         self.expires_at = expires_at
         self.held_since = held_since
         self.started = False

@@ -1,0 +1,29 @@
+"""Whose a message is, read from its body alone: only for sharing slots and room, never for access.
+
+S3's events and ingests hold a key, which names the user. A demand names no user: its image stands
+for one. A body that cannot be read belongs to UNKNOWN.
+"""
+
+from safelight import keys
+from safelight.errors import Unreadable
+from safelight.queued import Demand, Ingest, is_ours, read_queued
+from worker.events import first_key, parsed
+
+UNKNOWN = ""
+"""The user of a body that cannot be read."""
+
+
+def user_of(body: str) -> str:
+    """Return the user of a message; of several users' events, the first one's."""
+    try:
+        document = parsed(body)
+        if not is_ours(document):
+            key = first_key(document)
+            return UNKNOWN if key is None else keys.owner_of(key)
+        match read_queued(document):
+            case Demand(image_id=image_id):
+                return f"image:{image_id}"
+            case Ingest(key=key):
+                return keys.owner_of(key)
+    except Unreadable:
+        return UNKNOWN
