@@ -83,6 +83,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
             limits=Limits(
                 max_upload_bytes=settings.max_upload_bytes,
                 url_seconds=settings.url_seconds,
+                uploads_per_minute=settings.uploads_per_minute,
                 delivery_url=settings.delivery_url,
                 cors_origins=settings.cors_origins,
                 loopback_names_only=settings.loopback_names_only,

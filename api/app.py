@@ -17,6 +17,7 @@ from api.cors import cross_origin
 from api.health import Checked, Health
 from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
+from api.quotas import Quotas
 from safelight.image_ids import ImageIds
 from safelight.serving import hide_software, loopback_names_only
 from safelight.telemetry import serve_metrics
@@ -92,6 +93,7 @@ class Limits:
 
     max_upload_bytes: int
     url_seconds: int
+    uploads_per_minute: int = 120
     delivery_url: str | None = None
     cors_origins: Collection[str] = ()
     loopback_names_only: bool = False
@@ -169,6 +171,7 @@ def _serve_uploads(
         metrics=metrics,
         max_upload_bytes=limits.max_upload_bytes,
         url_seconds=limits.url_seconds,
+        quotas=Quotas(limits.uploads_per_minute, policy="uploads"),
     )
     image = images.Images(
         records=records,

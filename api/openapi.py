@@ -30,8 +30,8 @@ _HEADERS: Mapping[str, str] = {
     "Content-Disposition": "A file name, and whether to show or to save.",
     "Content-Range": "Which bytes these are, of how many.",
     "Server-Timing": "What the answer waited for.",
-    "RateLimit": "What is left of the renders that the signing key may cause.",
-    "RateLimit-Policy": "How many renders in how many seconds a signing key may cause.",
+    "RateLimit": "What is left of the renders of a signing key, or of the upload URLs of a user.",
+    "RateLimit-Policy": "How many renders or upload URLs are allowed in how many seconds.",
     "Allow": "The methods there are.",
     "WWW-Authenticate": "What to authenticate with, and what is wrong with what was sent.",
 }
@@ -181,7 +181,7 @@ OPERATIONS: tuple[Operation, ...] = (
             201: Answer(
                 description="Upload here.",
                 model=UploadIssued,
-                headers=("Location", "Idempotent-Replayed"),
+                headers=("Location", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy"),
             )
         },
         problems=(
@@ -190,6 +190,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Problem.INVALID_IDEMPOTENCY_KEY,
             Problem.IDEMPOTENCY_KEY_REUSED,
             Problem.IMAGE_ERASED,
+            Problem.RATE_LIMITED,
         ),
     ),
     Operation(

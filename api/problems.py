@@ -79,7 +79,7 @@ class Problem(Enum):
         "The Idempotency-Key belongs to another request",
         "Use a new key for a new request.",
     )
-    RATE_LIMITED = 429, "Too many renders", "Try again after Retry-After seconds."
+    RATE_LIMITED = 429, "Too many requests", "Try again after Retry-After seconds."
     INTERNAL = 500, "Internal error", "The fault is Safelight's. Report the request id."
     MISCONFIGURED = (
         500,

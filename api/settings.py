@@ -134,6 +134,12 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         description="How long presigned URLs are valid; at most as long as the credentials that "
         "sign them.",
     )
+    uploads_per_minute: int = Field(
+        default=120,
+        ge=1,
+        description="Upload URLs that the user of a token may ask for in a minute, in one process. "
+        "Users of API keys have no limit.",
+    )
     delivery_url: str | None = Field(
         default=None,
         description="Where variants are delivered from, such as a CloudFront distribution; "

@@ -25,7 +25,8 @@ from api.bodies import read_json
 from api.metrics import ApiMetrics
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
-from safelight import keys
+from api.quotas import Quotas
+from safelight import keys, users
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.formats import READABLE
 from safelight.image_ids import ImageIds
@@ -181,6 +182,7 @@ class Uploads:
         metrics: ApiMetrics,
         max_upload_bytes: int,
         url_seconds: int,
+        quotas: Quotas,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
@@ -189,6 +191,7 @@ class Uploads:
         self._presigned = metrics.uploads_presigned
         self._max_upload_bytes = max_upload_bytes
         self._url_seconds = url_seconds
+        self._quotas = quotas
         self._now = now
 
     async def create(self, request: web.Request) -> web.Response:
@@ -203,12 +206,16 @@ class Uploads:
             raise
         self._presigned.labels("replayed" if replayed else "issued").inc()
         headers = {"Location": answer.status_url, "Cache-Control": "no-store"}
+        if users.is_of_token(request[USER]):
+            headers |= self._quotas.headers(request[USER])
         if replayed:
             headers["Idempotent-Replayed"] = "true"
         return json_answer(answer, status=201, headers=headers)
 
     async def _issue(self, request: web.Request) -> tuple[UploadIssued, bool]:
         """Make the answer, and tell whether its image was there before."""
+        if users.is_of_token(request[USER]):
+            self._quotas.take(request[USER], detail="This user has asked for too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
         limits = {"max_upload_bytes": self._max_upload_bytes}
         wish = await read_json(request, UploadRequest, context=limits)

@@ -42,6 +42,11 @@ def of_token(subject: str) -> str:
     return f"oidc:{subject}"
 
 
+def is_of_token(user_id: str) -> bool:
+    """Return whether a user id was made from a token's subject."""
+    return user_id.startswith("oidc:")
+
+
 def is_key_name(text: str) -> bool:
     """Return whether an API key may have this name."""
     return re.fullmatch(_NAME, text) is not None

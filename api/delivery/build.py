@@ -15,10 +15,10 @@ from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
-from api.delivery.quotas import Quotas
 from api.delivery.recent import RecentAssets, RecentRecords, SharedRecords
 from api.delivery.results import Results
 from api.metrics import DeliveryMetrics
+from api.quotas import Quotas
 from api.settings import ApiSettings
 from safelight.aws.session import Aws
 from safelight.imaging.admission import Admission
@@ -94,7 +94,7 @@ async def build(
                 metrics=metrics,
             ),
             later=Later(queue, least_pixels=settings.avif_wait_pixels),
-            quotas=Quotas(settings.renders_per_minute),
+            quotas=Quotas(settings.renders_per_minute, policy="renders"),
             max_bytes=settings.max_result_bytes,
         ),
         presets=presets,

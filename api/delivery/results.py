@@ -12,10 +12,10 @@ from api.delivery.answers import Timings, is_known
 from api.delivery.asked import Asked
 from api.delivery.later import Later
 from api.delivery.misses import Misses
-from api.delivery.quotas import Quotas
 from api.delivery.signing import Grant
 from api.delivery.subjects import Subject, not_rendered
 from api.problems import Problem, Refusal
+from api.quotas import Quotas
 from safelight.aws.objects import Asset
 from safelight.dialects.errors import InvalidOption
 from safelight.errors import Archived, Rejection, Superseded, Unavailable
@@ -153,14 +153,9 @@ class Results:
 
     def _take_of(self, key_id: str | None) -> None:
         """Count a render that begins against the key that signed for it, if any did."""
-        if key_id and not self.quotas.take(key_id):
-            raise Refusal(
-                Problem.RATE_LIMITED,
-                "The key that signed the URL has had too many pictures rendered.",
-                headers={
-                    "Retry-After": str(self.quotas.retry_seconds(key_id)),
-                    **self.quotas.headers(key_id),
-                },
+        if key_id:
+            self.quotas.take(
+                key_id, detail="The key that signed the URL has had too many pictures rendered."
             )
 
 

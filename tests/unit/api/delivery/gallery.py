@@ -23,11 +23,11 @@ from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
 from api.delivery.later import Later
 from api.delivery.misses import Misses
-from api.delivery.quotas import Quotas
 from api.delivery.recent import RecentAssets, RecentRecords
 from api.delivery.results import Results
 from api.delivery.signing import SigningKeys
 from api.metrics import DeliveryMetrics
+from api.quotas import Quotas
 from safelight import keys
 from safelight.aws.objects import Asset
 from safelight.dialects.table import Dialects
@@ -185,7 +185,7 @@ async def open_gallery(
                 assets=RecentAssets(objects, most_bytes=10**6) if recent else objects,
                 misses=misses,
                 later=Later(workers, least_pixels=avif_wait_pixels),
-                quotas=Quotas(renders_per_minute),
+                quotas=Quotas(renders_per_minute, policy="renders"),
                 max_bytes=max_result_bytes,
             ),
             presets=presets,

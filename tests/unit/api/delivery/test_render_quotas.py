@@ -3,25 +3,8 @@
 import json
 from typing import Any
 
-from api.delivery.quotas import Quotas
 from safelight.presets import Preset
 from tests.unit.api.delivery.gallery import IMAGE_ID, Gallery
-
-
-def test_a_key_has_so_many_renders_and_gets_them_back_evenly() -> None:
-    now = [0.0]
-    quotas = Quotas(6, now=lambda: now[0])
-    assert [quotas.take("web") for _ in range(7)] == [True] * 6 + [False]
-    assert quotas.take("another")
-    assert quotas.retry_seconds("web") == 10
-    assert quotas.headers("web") == {
-        "RateLimit-Policy": '"renders";q=6;w=60',
-        "RateLimit": '"renders";r=0;t=60',
-    }
-    now[0] = 10
-    assert [quotas.take("web") for _ in range(2)] == [True, False]
-    now[0] = 1000
-    assert quotas.headers("web")["RateLimit"] == '"renders";r=6;t=0'
 
 
 async def test_renders_count_and_what_is_stored_does_not(open_: Any) -> None:
