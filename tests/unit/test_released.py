@@ -1,12 +1,36 @@
 """The version has one place, and what a release wrote is read by every later one."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
-from safelight import __version__
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+from safelight import __version__, keys
+from safelight.completion import Completion
+from safelight.image_ids import ImageIds
+from safelight.queued import read_queued
+from safelight.record import Record
+from tests.support import released
+from tests.support.fakes import ID_SECRET
+from tests.support.schemas import breaches
+from worker.events import parsed, read_events, source_keys
 
 ROOT = Path(__file__).parents[2]
+RELEASES = sorted(path.name for path in released.DATA.iterdir())
+every_release = pytest.mark.parametrize("release", RELEASES)
+
+
+def saved(release: str, name: str):
+    return json.loads((released.DATA / release / f"{name}.json").read_text())
+
+
+def saved_record(release: str, name: str) -> Record:
+    item = saved(release, f"{name}-record")
+    read = TypeDeserializer().deserialize
+    return Record.from_item({attribute: read(value) for attribute, value in item.items()})
 
 
 def test_the_package_reads_its_version_where_the_programs_do():
@@ -31,3 +55,112 @@ def test_no_other_file_of_code_or_of_deployment_writes_the_version():
 
 def test_security_md_supports_this_version():
     assert f"| {__version__} | yes |" in (ROOT / "SECURITY.md").read_text()
+
+
+def test_this_version_has_saved_what_it_writes():
+    assert __version__ in RELEASES
+
+
+@every_release
+@pytest.mark.parametrize("name", sorted(released.RECORDS))
+def test_the_record_of_a_release_is_read_as_it_was(release, name):
+    assert saved_record(release, name) == released.RECORDS[name]
+
+
+@every_release
+@pytest.mark.parametrize("name", ["completed", "rejected"])
+def test_the_record_of_a_release_gives_the_completion_that_it_published(release, name):
+    then = saved(release, f"{name}-completion")
+    now = Completion.of(saved_record(release, name))
+    assert json.loads(now.to_json()) == json.loads(then["body"])
+    attributes = {key: value["StringValue"] for key, value in then["attributes"].items()}
+    assert attributes == {"outcome": now.outcome, "userId": now.user_id}
+
+
+@every_release
+@pytest.mark.parametrize("name", ["ingest", "demand"])
+def test_a_message_of_a_release_means_what_it_meant(release, name):
+    body = saved(release, f"{name}-message")["body"]
+    assert read_queued(parsed(body)) == read_queued(parsed(released.MESSAGES[name]))
+
+
+@every_release
+def test_an_event_of_a_release_is_the_upload_that_it_was(release):
+    body = saved(release, "s3-event-message")["body"]
+    (upload,) = read_events(body, bucket=released.BUCKET, ids=ImageIds(ID_SECRET)).uploads
+    completed = released.COMPLETED
+    assert (upload.image_id, upload.key) == (completed.image_id, completed.original_key)
+    assert (upload.user_id, upload.revision) == (completed.user_id, completed.revision)
+    assert upload.sequencer == completed.sequencer
+
+
+@every_release
+def test_a_dead_letter_of_a_release_can_be_sent_back(release):
+    letter = saved(release, "dead-letter")
+    assert letter["attributes"]["reason"]["StringValue"] == "unknown"
+    assert source_keys(letter["body"], bucket=released.BUCKET) == ((released.KEY,), ())
+
+
+@every_release
+def test_the_asset_key_of_a_release_is_still_the_one_that_its_record_gives(release):
+    asset, record = saved(release, "asset"), saved_record(release, "completed")
+    name = keys.read_asset_key(asset["Key"])
+    assert asset["Metadata"]["cache-tag"] == name.cache_tags
+    assert asset["Key"] == record.variants["small"].key
+    assert asset["Key"] == keys.asset_key(
+        image_id=record.image_id,
+        revision=record.revision,
+        preset=name.preset,
+        fingerprint=released.PRESET.fingerprint,
+        extension=name.extension,
+    )
+
+
+@every_release
+def test_the_models_of_a_release_have_changed_compatibly_only(release):
+    for model in released.MODELS:
+        then = saved(release, "schemas")[model.__name__]
+        assert list(breaches(then, model.model_json_schema())) == []
+
+
+OLD = {
+    "properties": {"name": {"type": "string"}, "kind": {"enum": ["a", "b"]}},
+    "required": ["name"],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"title": "a word for people"},
+        {"required": []},
+        {"properties": OLD["properties"] | {"size": {"type": "integer", "default": 0}}},
+        {"properties": OLD["properties"] | {"kind": {"enum": ["a", "b", "c"]}}},
+    ],
+)
+def test_a_field_with_a_default_or_one_more_choice_is_compatible(change):
+    assert list(breaches(OLD, OLD | change)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "breach"),
+    [
+        ({"properties": {"kind": {"enum": ["a", "b"]}}}, "/properties/name is gone"),
+        ({"required": ["kind", "name"]}, "/kind is required"),
+        (
+            {"properties": OLD["properties"] | {"name": {"type": "integer"}}},
+            "/properties/name/type is 'integer', was 'string'",
+        ),
+        (
+            {"properties": OLD["properties"] | {"name": {"type": "string", "maxLength": 9}}},
+            "/properties/name/maxLength is new",
+        ),
+        (
+            {"properties": OLD["properties"] | {"kind": {"enum": ["a"]}}},
+            "/properties/kind/enum lacks 'b'",
+        ),
+    ],
+)
+def test_a_field_removed_retyped_narrowed_or_required_is_not_compatible(change, breach):
+    assert list(breaches(OLD, OLD | change)) == [breach]
