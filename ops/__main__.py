@@ -169,7 +169,9 @@ def capacity(
         int, typer.Option(help="Pictures that one task renders at once: WorkerSlots.")
     ] = 2,
     start_up_seconds: Annotated[float, typer.Option(help="Until a new task receives.")] = 60,
-    metric_delay_seconds: Annotated[float, typer.Option(help="Until policies see a minute.")] = 60,
+    metric_delay_seconds: Annotated[
+        float, typer.Option(help="Until CloudWatch has the metrics of a minute.")
+    ] = 60,
     parameter: Annotated[
         list[str] | None,
         typer.Option(help="A parameter of workers.yaml, such as WorkerMaxTasks=4000; repeatable."),

@@ -51,7 +51,8 @@ class Plan:
     vcpus: float
     """Of one task."""
     scaling: Scaling
-    acceptable_backlog: str
+    acceptable_backlog: float
+    """B, the messages that a task may have waiting."""
     simulation: Simulation
     cost: Cost
     cost_on_demand: Cost
@@ -67,19 +68,33 @@ class Plan:
         )
 
     @property
+    def needed_task_seconds(self) -> float:
+        """Task-seconds that the pictures take of slots, with every slot always busy."""
+        return self.arrivals.total / self.task.pictures_per_second
+
+    @property
     def warnings(self) -> list[str]:
         """Name what would go wrong."""
         told = []
-        speed = self.scaling.maximum * self.task.pictures_per_second
+        most = self.scaling.maximum * self.task.pictures_per_second
         busiest = max(self.arrivals.pictures) / self.arrivals.step_seconds
         if self.simulation.unstarted > 0.01 * self.arrivals.total:
             told.append(
                 f"{self.simulation.unstarted:,.0f} pictures still wait at the end: "
-                f"{self.scaling.maximum} tasks do {speed:,.0f} pictures a second, "
+                f"{self.scaling.maximum} tasks do {most:,.0f} pictures a second, "
                 f"the busiest second brings {busiest:,.0f}. Raise WorkerMaxTasks"
             )
         elif self.simulation.peak_tasks >= self.scaling.maximum:
             told.append(f"the fleet reaches its {self.scaling.maximum} tasks: see WorkerMaxTasks")
+        speed, answer = self.task.pictures_per_second, self.task.answer_seconds
+        if self.acceptable_backlog < round(answer * speed):
+            told.append(
+                "a task works off its AcceptableBacklog of "
+                f"{self.acceptable_backlog:g} pictures in "
+                f"{self.acceptable_backlog / speed:.0f} s, before another task can help "
+                f"(metrics' delay and start-up: {answer:g} s). Set WantedWaitSeconds={answer:g} "
+                f"AcceptableBacklog={answer * speed:.0f} or more"
+            )
         if self.task.slots > self.vcpus:
             told.append(
                 f"{self.task.slots} slots share {self.vcpus:g} vCPUs, and --seconds-per-picture is "
@@ -136,7 +151,7 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
         task=task,
         vcpus=size.vcpus,
         scaling=scaling,
-        acceptable_backlog=template.parameters["AcceptableBacklog"],
+        acceptable_backlog=float(template.parameters["AcceptableBacklog"]),
         simulation=simulation,
         cost=costs[0],
         cost_on_demand=costs[1],
@@ -212,10 +227,14 @@ def _fleet_table(plan: Plan) -> Table:
         ("pictures", f"{plan.arrivals.total:,.0f} in {plan.arrivals.seconds / 3600:g} h"),
         (
             "deploy with",
-            f"AcceptableBacklog={plan.acceptable_backlog} WorkerSlots={plan.task.slots}",
+            f"AcceptableBacklog={plan.acceptable_backlog:g} WorkerSlots={plan.task.slots}",
         ),
         ("wait for a slot, p50 / p95", f"{_wait(simulation, 0.5)} / {_wait(simulation)}"),
         ("tasks, average / peak", f"{simulation.average_tasks:.1f} / {simulation.peak_tasks}"),
+        (
+            "task-seconds, paid / needed",
+            f"{simulation.task_seconds:,.0f} / {plan.needed_task_seconds:,.0f}",
+        ),
         ("direction changes", str(simulation.direction_changes)),
     ):
         table.add_row(name, value)
@@ -240,13 +259,17 @@ def _facts(plan: Plan) -> dict[str, Any]:
     return {
         "pictures": plan.arrivals.total,
         "seconds": plan.arrivals.seconds,
-        "acceptableBacklog": float(plan.acceptable_backlog),
+        "acceptableBacklog": plan.acceptable_backlog,
         "waitSeconds": {
             "p50": simulation.wait_seconds(0.5),
             "p95": simulation.wait_seconds(0.95),
             "max": simulation.wait_seconds(1),
         },
         "tasks": {"average": simulation.average_tasks, "peak": simulation.peak_tasks},
+        "taskSeconds": {
+            "paid": simulation.task_seconds,
+            "needed": plan.needed_task_seconds,
+        },
         "directionChanges": simulation.direction_changes,
         "prices": {"asOf": plan.cost.prices.as_of, "region": plan.cost.prices.region},
         "dollarsPerPicture": {

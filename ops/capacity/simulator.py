@@ -29,6 +29,11 @@ class Task:
     """From the end of a minute until CloudWatch has its metrics; until then it has no point."""
 
     @property
+    def answer_seconds(self) -> float:
+        """How soon another task can help with a backlog, at best."""
+        return self.metric_delay_seconds + self.start_up_seconds
+
+    @property
     def pictures_per_second(self) -> float:
         """How fast it is, all slots busy."""
         return self.slots / self.seconds_per_picture

@@ -7,11 +7,14 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ops.capacity.arrivals import Arrivals, Shape, burst, constant, day, from_csv
+from ops.capacity.scaling import LATE_DATAPOINTS, PERIOD_SECONDS
 from ops.capacity.simulator import Task
 
 Finite = Field(allow_inf_nan=False)
 Positive = Annotated[float, Finite, Field(gt=0)]
 NotNegative = Annotated[float, Finite, Field(ge=0)]
+LATEST_SECONDS = LATE_DATAPOINTS * PERIOD_SECONDS
+"""How late metrics may be, in seconds: alarms would never see later ones."""
 
 
 class InvalidWish(ValueError):
@@ -31,7 +34,7 @@ class Wish(BaseModel):
     seconds_per_picture: Positive
     slots: int = Field(ge=1, le=256)
     start_up_seconds: NotNegative
-    metric_delay_seconds: NotNegative
+    metric_delay_seconds: Annotated[NotNegative, Field(le=LATEST_SECONDS)]
     parameter: Sequence[str]
 
     @field_validator("parameter")

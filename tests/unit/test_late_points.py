@@ -53,8 +53,8 @@ CASES = {
     ),
     "WorkerTracking of busy tasks": Case(
         points={"m1": 0, "m2": 10, "m3": 20},
-        result=0.5,
-        without={"m1": None, "m2": 0.5, "m3": 0.5},
+        result=0.25,
+        without={"m1": None, "m2": 0.25, "m3": 0.25},
         never={"m3": 0},  # SQS sends no point while nothing is in flight
     ),
     "WorkerTracking of no task": Case(  # the minimum is 0

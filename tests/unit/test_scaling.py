@@ -12,9 +12,10 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from ops.capacity.metricmath import Metric
+from ops.capacity.simulator import Task
 from tests.support.templates import Resolved, read
 
-B, SLOTS, MINIMUM, WAIT = 120, 2, 2, 30
+B, SLOTS, MINIMUM, WAIT = 480, 2, 2, 120
 
 
 def evaluated(queries: list[dict[str, Any]], **points: float | None) -> float | None:
@@ -71,9 +72,16 @@ def test_the_declared_numbers_are_the_formula(workers: Resolved) -> None:
     assert vcpus == SLOTS
 
 
-def test_half_of_the_acceptable_backlog_is_the_target(workers: Resolved) -> None:
-    assert tracking(workers)["TargetValue"] == 0.5
-    assert load(workers, m1=10 * B / 2, m2=10) == 0.5
+def test_no_wanted_wait_is_shorter_than_it_takes_until_another_task_can_help() -> None:
+    declared = read("workers")["Parameters"]["WantedWaitSeconds"]
+    answer = Task(seconds_per_picture=1, slots=1).answer_seconds
+    assert declared["MinValue"] == declared["Default"] == answer == 120
+    assert "metrics come a minute late and a task starts" in declared["Description"]
+
+
+def test_a_quarter_of_the_acceptable_backlog_is_the_target(workers: Resolved) -> None:
+    assert tracking(workers)["TargetValue"] == 0.25
+    assert load(workers, m1=10 * B / 4, m2=10) == 0.25
     assert load(workers, m1=10 * B, m2=10) == 1
 
 
@@ -91,18 +99,18 @@ def test_a_count_of_tasks_that_never_comes_is_the_minimum(workers: Resolved) -> 
 
 
 def test_full_slots_hold_the_tasks_though_nothing_waits(workers: Resolved) -> None:
-    assert load(workers, m2=10, m3=10 * SLOTS) == 0.5
+    assert load(workers, m2=10, m3=10 * SLOTS) == 0.25
 
 
 def test_half_full_slots_let_tasks_go(workers: Resolved) -> None:
-    assert load(workers, m2=10, m3=10 * SLOTS / 2) == 0.25
+    assert load(workers, m2=10, m3=10 * SLOTS / 2) == 0.125
     assert load(workers, m2=10, m3=0) == 0
     assert load(workers, m2=10, m3=None) == 0  # SQS tells of messages in flight if there are any
 
 
 def test_what_is_in_flight_never_scales_out(workers: Resolved) -> None:
     """Held messages are in flight by the thousand while a service is down."""
-    assert load(workers, m2=10, m3=100_000) == 0.5
+    assert load(workers, m2=10, m3=100_000) == 0.25
 
 
 def test_a_burst_is_answered_after_one_data_point(workers: Resolved) -> None:

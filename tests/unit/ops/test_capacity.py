@@ -330,6 +330,12 @@ def test_the_simulator_measures_every_metric_that_the_policies_ask_for():
     assert asked <= measured.measured(running=1).keys()
 
 
+def test_a_service_without_tasks_sends_no_count_of_them():
+    measured = _Flow(step_seconds=1, task=TASK)
+    measured.advance(1, 0, works=True)
+    assert "RunningTaskCount" not in measured.measured(running=0)
+
+
 def test_nothing_changes_with_the_number_of_pictures_but_their_number():
     small = simulate(constant(1e6), TASK, fixed(3))
     large = simulate(constant(1e9), TASK, fixed(3000))
@@ -428,10 +434,10 @@ def test_a_fleet_that_sleeps_wakes_for_the_first_picture():
 
 def test_what_is_changed_in_the_template_is_changed_in_the_simulator(tmp_path):
     text = (TEMPLATES / "workers.yaml").read_text()
-    (tmp_path / "workers.yaml").write_text(text.replace("TargetValue: 0.5", "TargetValue: 0.25"))
+    (tmp_path / "workers.yaml").write_text(text.replace("TargetValue: 0.25", "TargetValue: 0.125"))
     (tracked, *_) = scaling_of(Template.read("workers.yaml", folder=tmp_path)).policies
     assert isinstance(tracked, TargetTracking)
-    assert tracked.target == 0.25
+    assert tracked.target == 0.125
 
 
 def test_a_parameter_that_the_template_has_not_is_refused():
@@ -520,6 +526,27 @@ def test_what_is_played_has_the_slots_that_are_deployed() -> None:
     assert not any("slots" in warning for warning in wide.warnings)
 
 
+def warned(task: Task, **parameters: str) -> list[str]:
+    made = plan(burst(10, per_day=1000), task, parameters=parameters)
+    return [one for one in made.warnings if "before another task can help" in one]
+
+
+def test_a_backlog_that_is_gone_before_another_task_can_help_is_warned_of():
+    slow = replace(TASK, start_up_seconds=120)
+    (told,) = warned(slow)
+    assert told.startswith("a task works off its AcceptableBacklog of 480 pictures in 120 s")
+    assert "Set WantedWaitSeconds=180 AcceptableBacklog=720 or more" in told
+    assert not warned(slow, WantedWaitSeconds="180")
+    assert not warned(TASK)
+    assert warned(TASK, AcceptableBacklog="120")
+
+
+def test_what_is_needed_is_the_pictures_time_in_slots():
+    made = plan(burst(300), TASK, parameters={})
+    assert made.needed_task_seconds == 300 * 0.5 / 2
+    assert made.simulation.task_seconds == 2 * 3600
+
+
 # The command
 
 
@@ -562,6 +589,7 @@ def test_people_are_told_the_cost_by_its_parts():
     _, out, _ = run()
     for part in ("S3 PUT", "DynamoDB writes", "Fargate", "a picture", "AcceptableBacklog"):
         assert part in out
+    assert "task-seconds, paid / needed │ 259,200 / 230,000" in out
 
 
 def test_the_chart_is_a_picture_of_backlog_and_tasks(tmp_path):
@@ -584,6 +612,8 @@ def test_the_chart_is_a_picture_of_backlog_and_tasks(tmp_path):
         (["--seconds-per-picture", "inf"], "--seconds-per-picture: "),
         (["--slots", "0"], "--slots: "),
         (["--start-up-seconds", "-1"], "--start-up-seconds: "),
+        (["--metric-delay-seconds", "181"], "--metric-delay-seconds: "),
+        (["--parameter", "WantedWaitSeconds=119"], "WantedWaitSeconds must be a number of 120"),
         (["--parameter", "WorkerMaxTasks"], "--parameter: must be NAME=VALUE"),
         (["--parameter", "Nonsense=1"], "no parameter Nonsense"),
         (["--parameter", "WorkerMaxTasks=many"], "WorkerMaxTasks"),

@@ -1,0 +1,117 @@
+"""The figures of scaling that documents quote are what the simulator finds."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ops.capacity.arrivals import Arrivals, burst, day
+from ops.capacity.command import Plan, drawn, plan
+from ops.capacity.policies import scaling_of
+from ops.capacity.simulator import Simulation, Task, simulate
+from ops.cloudformation import TEMPLATES, Template
+
+DOCS = Path(__file__).parents[3] / "docs"
+DECISIONS = DOCS / "decisions"
+BURST = burst(3000, per_day=100_000)
+
+
+def decision(number: int) -> str:
+    (path,) = DECISIONS.glob(f"{number:04}-*.md")
+    return path.read_text()
+
+
+@cache
+def planned() -> Plan:
+    """As `safelight capacity --shape burst --burst 3000 --per-day 100000`."""
+    return plan(BURST, Task(seconds_per_picture=0.46, slots=2), parameters={})
+
+
+def changed(places: dict[str, str]) -> str:
+    text = (TEMPLATES / "workers.yaml").read_text()
+    for old, new in places.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture
+def played(tmp_path):
+    """Play other numbers than the template's, also those that it refuses."""
+
+    def simulation(
+        arrivals: Arrivals,
+        *,
+        start: int = 2,
+        wait: int = 120,
+        target: int = 30,
+        late: int = 60,
+        cooldown: int = 120,
+    ) -> Simulation:
+        share = target / wait
+        changes = {
+            "MinValue: 120": "MinValue: 1",
+            "TargetValue: 0.25": f"TargetValue: {share}",
+            "IF(occupancy < 1, occupancy, 1) / 4": f"IF(occupancy < 1, occupancy, 1) * {share}",
+            "Cooldown: 120": f"Cooldown: {cooldown}",
+        }
+        (tmp_path / "workers.yaml").write_text(changed(changes))
+        task = Task(seconds_per_picture=0.46, slots=2, metric_delay_seconds=late)
+        parameters = {
+            "WantedWaitSeconds": str(wait),
+            "AcceptableBacklog": str(round(wait * task.pictures_per_second)),
+        }
+        template = Template.read("workers.yaml", folder=tmp_path, parameters=parameters)
+        return simulate(arrivals, task, scaling_of(template), tasks_at_start=start)
+
+    return simulation
+
+
+ROWS = [
+    tuple(int(cell.replace(",", "")) for cell in row)
+    for row in re.findall(
+        r"^\| (\d+) s \| (\d+) s \| (\d+) s \| (\d+) s \| (\d+) \| ([\d,]+) \|$",
+        decision(46),
+        re.MULTILINE,
+    )
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "L {}, target {}, late {}".format(*row))
+def test_the_table_of_wanted_waits_is_what_the_simulator_finds(played, row):
+    wait, target, late, p95, peak, paid = row
+    seen = played(BURST, wait=wait, target=target, late=late)
+    assert (seen.wait_seconds(0.95), seen.peak_tasks, seen.task_seconds) == (p95, peak, paid)
+
+
+def test_the_wanted_wait_of_the_table_is_the_templates():
+    wait = Template.read("workers.yaml").parameters["WantedWaitSeconds"]
+    assert f"**L is {wait} s, and no less.**" in decision(46)
+    assert {row[0] for row in ROWS} == {30, 60, int(wait)}
+
+
+def test_what_is_told_of_a_burst_is_what_the_command_tells():
+    simulation = planned().simulation
+    p95 = f"waits {simulation.wait_seconds(0.95):.0f} s at p95"
+    operating = (DOCS / "operating.md").read_text()
+    assert p95 in decision(20)
+    assert p95 in operating
+    assert f"from\n2 to {simulation.peak_tasks} tasks" in operating
+    paid, needed = simulation.task_seconds, planned().needed_task_seconds
+    assert f"{paid:,.0f} task-seconds are paid and {needed:,.0f} are needed" in operating
+
+
+def test_the_chart_of_a_burst_is_what_the_command_draws():
+    assert (DOCS / "capacity.svg").read_text() == drawn(planned())
+
+
+def test_what_is_told_of_a_sine_day_is_what_the_simulator_finds(played):
+    arrivals = day(3_000_000)
+    seen, hasty, calm = (
+        played(arrivals, start=8, **changes) for changes in ({}, {"cooldown": 60}, {"target": 60})
+    )
+    assert f"peaks at {hasty.peak_tasks} tasks instead of {seen.peak_tasks}," in decision(20)
+    waits = [f"{one.wait_seconds(0.95):.0f} s" for one in (calm, seen)]
+    assert f"three million pictures waits {waits[0]} at p95, not {waits[1]}" in decision(46)
+    assert hasty.wait_seconds(0.95) == seen.wait_seconds(0.95)
