@@ -313,3 +313,13 @@ def corrupt_scan(jpeg: bytes) -> bytes:
     """Cut a piece out of a JPEG's last scan; its markers stay whole."""
     start = jpeg.rindex(b"\xff\xda") + 2000
     return jpeg[:start] + bytes(400) + jpeg[start + 1000 :]
+
+
+def burning_svg() -> str:
+    """A drawing of 252 bytes that computes for longer than any limit: clouds on 9 megapixels."""
+    clouds = '<feTurbulence type="fractalNoise" baseFrequency="0.05" numOctaves="9"/>'
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="3000" height="3000">'
+        f'<filter id="f" x="0" y="0" width="1" height="1">{clouds}</filter>'
+        '<rect width="3000" height="3000" filter="url(#f)"/></svg>'
+    )
