@@ -3,7 +3,8 @@
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Self
 
@@ -13,7 +14,7 @@ PREFIX = "sl_"
 """What every key begins with, so that people and secret scanners know one when they see it."""
 KEY_BYTES = 32
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DEFINITION = re.compile(r"(?P<name>.+?):(?P<digest>[0-9a-f]{64})(:(?P<rate>[1-9][0-9]{0,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +22,30 @@ class ApiKeys:
     """The keys that are accepted: pairs of a hash and the key's name."""
 
     hashes: tuple[tuple[str, str], ...] = ()
+    uploads_per_minute: Mapping[str, int] = field(default_factory=dict)
+    """The most upload URLs a minute of the keys that have a limit, by their names."""
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read `name:sha256` pairs separated by commas. A name may have several, for rotation.
+        """Read `name:sha256` or `name:sha256:RATE`, separated by commas; a rate is per minute.
 
-        Raises a `ValueError` that repeats neither.
+        A name may have several keys, for rotation; one rate is then enough. Raises a `ValueError`
+        that repeats no part of a key.
         """
-        pairs = [pair.strip().rpartition(":") for pair in text.split(",") if pair.strip()]
-        for number, (name, _, digest) in enumerate(pairs, start=1):
-            if not users.is_key_name(name) or not _DIGEST.fullmatch(digest):
+        hashes, rates = [], {}
+        for number, part in enumerate(filter(None, map(str.strip, text.split(","))), start=1):
+            found = _DEFINITION.fullmatch(part)
+            if found is None or not users.is_key_name(found["name"]):
                 raise ValueError(
-                    f"key {number} is not of the form name:sha256 (a name: {users.NAME_FORM}; "
-                    "sha256: 64 hex digits)"
+                    f"key {number} is not of the form name:sha256 or name:sha256:RATE (a name: "
+                    f"{users.NAME_FORM}; sha256: 64 hex digits; RATE: upload URLs a minute)"
                 )
-        if len({digest for _, _, digest in pairs}) < len(pairs):
+            hashes.append((found["digest"], found["name"]))
+            if found["rate"]:
+                rates[found["name"]] = int(found["rate"])
+        if len({digest for digest, _ in hashes}) < len(hashes):
             raise ValueError("the same key is given twice")
-        return cls(tuple((digest, name) for name, _, digest in pairs))
+        return cls(tuple(hashes), rates)
 
     def name_of(self, key: str) -> str | None:
         """Return a key's name. Takes the same time whichever key it is, or none."""

@@ -126,7 +126,9 @@ def make_app(
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     health = Health(records)
     if presigner is not None:
-        _serve_uploads(app, records, presigner, ids, limits, metrics)
+        own = authentication.uploads_per_minute
+        quotas = Quotas(limits.uploads_per_minute, policy="uploads", own=own)
+        _serve_uploads(app, records, presigner, ids, limits, quotas, metrics)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", serve_metrics(registry))
@@ -162,6 +164,7 @@ def _serve_uploads(
     presigner: Presigner,
     ids: ImageIds,
     limits: Limits,
+    quotas: Quotas,
     metrics: ApiMetrics,
 ) -> None:
     upload = uploads.Uploads(
@@ -171,7 +174,7 @@ def _serve_uploads(
         metrics=metrics,
         max_upload_bytes=limits.max_upload_bytes,
         url_seconds=limits.url_seconds,
-        quotas=Quotas(limits.uploads_per_minute, policy="uploads"),
+        quotas=quotas,
     )
     image = images.Images(
         records=records,

@@ -1,5 +1,6 @@
 """Authentication: turns a request's credential into a user id (safelight/users.py), here alone."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from aiohttp import web
@@ -30,6 +31,11 @@ class Authentication:
         self._keys = keys
         self.anonymous = anonymous
         """Whether nobody has to say who they are."""
+
+    @property
+    def uploads_per_minute(self) -> Mapping[str, int]:
+        """The most upload URLs a minute of the API keys that have a limit, by their user ids."""
+        return {users.of_key(name): rate for name, rate in self._keys.uploads_per_minute.items()}
 
     async def user_of(self, request: web.Request) -> str:
         """Return the user id of the client, or raise a `Refusal`."""

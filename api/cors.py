@@ -9,7 +9,9 @@ METHODS = "GET, HEAD, POST"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key, X-Request-Id"
 )
-EXPOSED_HEADERS = "ETag, Idempotent-Replayed, Location, Retry-After, X-Request-Id"
+EXPOSED_HEADERS = (
+    "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+)
 PREFLIGHT_SECONDS = 600
 
 

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from api.problems import Problem, Refusal
 
@@ -15,9 +16,16 @@ class Quotas:
     """So many a minute for each name, refilled evenly. What is stored costs none."""
 
     def __init__(
-        self, per_minute: int, *, policy: str, now: Callable[[], float] = time.monotonic
+        self,
+        per_minute: int,
+        *,
+        policy: str,
+        own: Mapping[str, int] = MappingProxyType({}),
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._most = per_minute
+        self._per_minute = per_minute
+        self.own = own
+        """Names that have a limit of their own, and how many a minute."""
         self._policy = policy
         self._now = now
         self._levels: dict[str, tuple[float, float]] = {}
@@ -27,7 +35,7 @@ class Quotas:
         """Take one of a name's tokens, or raise a `Refusal` with this detail if none is left."""
         level = self._level(name)
         if level < 1:
-            seconds = max(1, math.ceil((1 - level) * WINDOW_SECONDS / self._most))
+            seconds = max(1, math.ceil((1 - level) * WINDOW_SECONDS / self._most(name)))
             headers = {"Retry-After": str(seconds), **self.headers(name)}
             raise Refusal(Problem.RATE_LIMITED, detail, headers=headers)
         self._levels[name] = level - 1, self._now()
@@ -36,20 +44,26 @@ class Quotas:
 
     def headers(self, name: str) -> dict[str, str]:
         """Write what is left, as draft-ietf-httpapi-ratelimit-headers-10 defines it."""
-        level = self._level(name)
-        full_in = math.ceil((self._most - level) * WINDOW_SECONDS / self._most)
+        level, most = self._level(name), self._most(name)
+        full_in = math.ceil((most - level) * WINDOW_SECONDS / most)
         return {
-            "RateLimit-Policy": f'"{self._policy}";q={self._most};w={WINDOW_SECONDS}',
+            "RateLimit-Policy": f'"{self._policy}";q={most};w={WINDOW_SECONDS}',
             "RateLimit": f'"{self._policy}";r={int(level)};t={full_in}',
         }
 
     def _level(self, name: str) -> float:
-        level, at = self._levels.get(name, (float(self._most), self._now()))
-        return min(self._most, level + (self._now() - at) * self._most / WINDOW_SECONDS)
+        most = self._most(name)
+        level, at = self._levels.get(name, (float(most), self._now()))
+        return min(most, level + (self._now() - at) * most / WINDOW_SECONDS)
+
+    def _most(self, name: str) -> int:
+        return self.own.get(name, self._per_minute)
 
     def _sweep(self) -> None:
         """Drop full buckets: a name without one has a full one. Each is full within a minute."""
         self._levels = {
-            name: held for name, held in self._levels.items() if self._level(name) < self._most
+            name: held
+            for name, held in self._levels.items()
+            if self._level(name) < self._most(name)
         }
         self._sweep_at = max(SWEEP_AT, 2 * len(self._levels))

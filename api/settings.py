@@ -112,8 +112,9 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     )
     api_keys: SecretStr | None = Field(
         default=None,
-        description="API keys as `name:sha256` pairs separated by commas; "
-        "`python -m api --new-key NAME` makes one. Its user id is `key:NAME`.",
+        description="API keys as `name:sha256` separated by commas, or `name:sha256:RATE` with the "
+        "most upload URLs a minute in one process; `python -m api --new-key NAME` makes one. "
+        "Its user id is `key:NAME`.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -138,7 +139,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         default=120,
         ge=1,
         description="Upload URLs that the user of a token may ask for in a minute, in one process. "
-        "Users of API keys have no limit.",
+        "An API key has no limit unless its definition gives one.",
     )
     delivery_url: str | None = Field(
         default=None,

@@ -206,7 +206,7 @@ class Uploads:
             raise
         self._presigned.labels("replayed" if replayed else "issued").inc()
         headers = {"Location": answer.status_url, "Cache-Control": "no-store"}
-        if users.is_of_token(request[USER]):
+        if self._is_limited(request[USER]):
             headers |= self._quotas.headers(request[USER])
         if replayed:
             headers["Idempotent-Replayed"] = "true"
@@ -214,7 +214,7 @@ class Uploads:
 
     async def _issue(self, request: web.Request) -> tuple[UploadIssued, bool]:
         """Make the answer, and tell whether its image was there before."""
-        if users.is_of_token(request[USER]):
+        if self._is_limited(request[USER]):
             self._quotas.take(request[USER], detail="This user has asked for too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
         limits = {"max_upload_bytes": self._max_upload_bytes}
@@ -229,6 +229,10 @@ class Uploads:
         expires_at = datetime.fromtimestamp(url_ends_at, UTC)
         signed = await self._sign(standing, wish)
         return UploadIssued.of(standing, signed, expires_at=expires_at), standing != pending
+
+    def _is_limited(self, user: str) -> bool:
+        """Every user of a token is; a key is if its definition says so."""
+        return users.is_of_token(user) or user in self._quotas.own
 
     def _pending(self, wish: UploadRequest, *, user_id: str, idempotency_key: str | None) -> Record:
         """Make the record of an image that is to come. With a key its id is always the same."""

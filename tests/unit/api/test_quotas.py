@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.apikeys import ApiKeys
+from api.apikeys import ApiKeys, digest_of
 from api.auth import Authentication
 from api.problems import Refusal
 from api.quotas import SWEEP_AT, Quotas
@@ -96,3 +96,26 @@ async def test_an_api_key_has_no_limit(start: Start) -> None:
 async def test_an_anonymous_client_has_no_limit(start: Start) -> None:
     api = await start(anonymous=True, uploads_per_minute=1)
     assert [(await api.post(wish()))[0].status for _ in range(3)] == [201] * 3
+
+
+async def test_an_api_key_has_the_limit_that_its_definition_gives(start: Start) -> None:
+    keys = ApiKeys.read(f"shop:{digest_of('sl_shop')}:2,other:{digest_of('sl_other')}")
+    api = await start(
+        authentication=Authentication(tokens=None, keys=keys, anonymous=False), uploads_per_minute=9
+    )
+
+    async def statuses(key: str) -> list[int]:
+        sent = {"X-Api-Key": key}
+        return [
+            (await api.ask("POST", "/v1/uploads", json=wish(), headers=sent))[0].status
+            for _ in range(4)
+        ]
+
+    assert await statuses("sl_shop") == [201, 201, 429, 429]
+    assert await statuses("sl_other") == [201] * 4
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "x", "", "12345678"])
+def test_a_rate_is_a_number_above_zero(rate: str) -> None:
+    with pytest.raises(ValueError, match="name:sha256:RATE"):
+        ApiKeys.read(f"shop:{digest_of('sl_shop')}:{rate}")
