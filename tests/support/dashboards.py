@@ -115,7 +115,7 @@ FLOW = Dashboard(
             {w: f"safelight:faults:ratio{w}" for w in ("5m", "1h", "6h", "3d")},
         ),
         Panel(
-            "Later than a minute: objective 1 %",
+            "Late: objective 1 %",
             "percentunit",
             {w: f"safelight:late:ratio{w}" for w in ("5m", "1h", "6h", "3d")},
         ),

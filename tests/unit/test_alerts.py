@@ -215,6 +215,15 @@ def test_the_alerts_numbers_are_those_of_the_template() -> None:
     assert f"> {2 * wait:g}" in alert("QueueOld")["expr"]
     assert f">= {most:g}" in alert("AtMaxTasks")["expr"]
     assert f"> {backlog:g}" in alert("AtMaxTasks")["expr"]
+    late = [rule for rule in ALERTS if rule["alert"] == "LateBudgetBurn"]
+    assert {rule["labels"]["window"] for rule in late if _waits_for_the_scaler(rule, backlog)} == {
+        rule["labels"]["window"] for rule in late if rule["labels"]["severity"] == "page"
+    }
+
+
+def _waits_for_the_scaler(rule: dict[str, Any], backlog: float) -> bool:
+    limit = f'and on () safelight:backlog_per_task:max{{job="worker"}} > {backlog:g}\n'
+    return limit in rule["expr"] and rule["for"] == "5m"
 
 
 # Runbooks
