@@ -90,7 +90,7 @@ class Plan:
         if self.acceptable_backlog < round(answer * speed):
             told.append(
                 "a task works off its AcceptableBacklog of "
-                f"{self.acceptable_backlog:g} pictures in "
+                f"{self.acceptable_backlog:.10g} pictures in "
                 f"{self.acceptable_backlog / speed:.0f} s, before another task can help "
                 f"(metrics' delay and start-up: {answer:g} s). Set WantedWaitSeconds={answer:g} "
                 f"AcceptableBacklog={answer * speed:.0f} or more"
@@ -227,7 +227,7 @@ def _fleet_table(plan: Plan) -> Table:
         ("pictures", f"{plan.arrivals.total:,.0f} in {plan.arrivals.seconds / 3600:g} h"),
         (
             "deploy with",
-            f"AcceptableBacklog={plan.acceptable_backlog:g} WorkerSlots={plan.task.slots}",
+            f"AcceptableBacklog={plan.acceptable_backlog:.10g} WorkerSlots={plan.task.slots}",
         ),
         ("wait for a slot, p50 / p95", f"{_wait(simulation, 0.5)} / {_wait(simulation)}"),
         ("tasks, average / peak", f"{simulation.average_tasks:.1f} / {simulation.peak_tasks}"),

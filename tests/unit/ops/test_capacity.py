@@ -541,6 +541,12 @@ def test_a_backlog_that_is_gone_before_another_task_can_help_is_warned_of():
     assert warned(TASK, AcceptableBacklog="120")
 
 
+def test_a_large_backlog_is_printed_as_a_number_that_can_be_deployed():
+    small = ("--shape", "burst", "--burst", "10", "--per-day", "1000")
+    out = run(*small, "--slots", "256", "--seconds-per-picture", "0.01")[1]
+    assert "AcceptableBacklog=3072000 " in out
+
+
 def test_what_is_needed_is_the_pictures_time_in_slots():
     made = plan(burst(300), TASK, parameters={})
     assert made.needed_task_seconds == 300 * 0.5 / 2
