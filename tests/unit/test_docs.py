@@ -97,3 +97,17 @@ def test_every_test_that_a_guarantee_names_is_there() -> None:
 def test_no_document_and_no_code_names_a_path_of_one_machine() -> None:
     for path in DOCUMENTS:
         assert not re.search(r"(?<![\w.])/(?:home|root|work|Users)/", path.read_text()), path
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    """Named as a file below `tests/` and functions in it."""
+    rows = (ROOT / "docs/security.md").read_text()
+    named = re.findall(r"`([a-z_/]+\.py)`: ((?:`test_\w+`(?:, )?)+)", rows)
+    assert len(named) > 10
+    missing = [
+        f"{file}: {test}"
+        for file, tests in named
+        for test in re.findall(r"test_\w+", tests)
+        if f"def {test}(" not in (ROOT / "tests" / file).read_text()
+    ]
+    assert not missing
