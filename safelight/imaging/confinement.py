@@ -48,8 +48,9 @@ _REFUSED = (
     # namespaces and mounts
     "unshare setns mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount",
     "fspick mount_setattr",
-    # links, devices, access past a file's name, and rights
-    "symlink symlinkat link linkat mknod mknodat open_by_handle_at name_to_handle_at chmod",
+    # links, other pictures' files by another name, devices, access past a name, and rights
+    "symlink symlinkat link linkat rename renameat renameat2",
+    "mknod mknodat open_by_handle_at name_to_handle_at chmod",
     "fchmod fchmodat fchmodat2 chown fchown lchown fchownat",
 )
 _REFUSED_OPTIONS = (

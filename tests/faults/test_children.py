@@ -1,9 +1,10 @@
-"""Render children that crash, hang, are killed or cannot start: rows 35 to 38, 40, 41 and 43."""
+"""Render children that crash, hang, are killed or cannot start: rows 35 to 38, 40, 41, 43 and 47."""
 
 import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -184,3 +185,15 @@ async def test_row_43_a_full_run_makes_at_most_four_hundred_series(rig: Rig) -> 
     page = await worker.metrics()
     print(f"{page.series} series")
     assert page.series <= 400
+
+
+async def test_row_47_a_worker_without_libseccomp_says_so_once_and_renders(
+    rig: Rig, tmp_path: Path
+) -> None:
+    (tmp_path / "libseccomp.so.2").write_bytes(b"no library")
+    worker = await rig.worker(environment={"LD_LIBRARY_PATH": str(tmp_path)})
+    (event,) = worker.events("children_not_fully_confined")
+    assert "seccomp: libseccomp.so.2 is not installed" in event["missing"]
+    assert event["level"] == "warning"
+    await rig.injector.upload(CAT)
+    await rig.settled()

@@ -86,6 +86,12 @@ def make_hard_link(folder: Path) -> None:
     (folder / "hard").hardlink_to(folder / "picture")
 
 
+def move_a_file(folder: Path) -> None:
+    """As another picture's result could be moved to where this picture's is expected."""
+    moved = (folder / "picture").rename(folder / "moved")
+    moved.rename(folder / "picture")
+
+
 def write_too_large_a_file(folder: Path) -> None:
     (folder / "large").write_bytes(bytes(LARGEST_FILE + 1))
 
@@ -126,6 +132,7 @@ def attempts(victim: int, port: int, folder: Path, outside: Path) -> dict[str, C
         "opens io_uring": open_io_uring,
         "makes a symlink": partial(make_symlink, folder),
         "makes a hard link": partial(make_hard_link, folder),
+        "moves a file": partial(move_a_file, folder),
         "writes too large a file": partial(write_too_large_a_file, folder),
         "opens more files": open_more_files,
         "allows itself more memory": allow_more_memory,

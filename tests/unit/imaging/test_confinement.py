@@ -49,6 +49,7 @@ GUARDS = {
     "opens io_uring": {"seccomp"},
     "makes a symlink": {"seccomp", "landlock"},
     "makes a hard link": {"seccomp"},
+    "moves a file": {"seccomp"},
     "writes too large a file": {"limits"},
     "opens more files": {"limits"},
     "allows itself more memory": {"limits"},
