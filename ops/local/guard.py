@@ -31,9 +31,12 @@ class Guard:
     """An ASGI application that passes on what ministack may answer, and refuses all the rest."""
 
     def __init__(self, application: Application, *, name: str) -> None:
-        """Guard an application that is called by `name` or by a name of loopback."""
+        """Guard an application that is called by `name`, by a name of loopback, or by one below.
+
+        Buckets and distributions have names below the emulator's; no stranger can own one.
+        """
         self._application = application
-        self._names = {*LOOPBACK, name.lower()}
+        self._names = sorted({*LOOPBACK, name.lower()})
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
@@ -52,12 +55,15 @@ class Guard:
     def _refusal(self, scope: Message) -> tuple[int, str] | None:
         """Return the status and the words of a refusal, or None for a request that is let in."""
         hosts = [value.decode("latin-1") for key, value in scope["headers"] if key == b"host"]
-        if not hosts or any(_name(host) not in self._names for host in hosts):
-            return 421, f"This emulator answers only to {', '.join(sorted(self._names))}."
+        if not hosts or not all(self._is_called(_name(host)) for host in hosts):
+            return 421, f"This emulator answers only to {', '.join(self._names)} and names below."
         # No bucket's name begins like this: such paths are ministack's own, and unsigned.
         if scope["path"].startswith("/_") and scope["path"] != HEALTH_PATH:
             return 403, f"Of the emulator's own paths only {HEALTH_PATH} is open."
         return None
+
+    def _is_called(self, name: str) -> bool:
+        return any(name == own or name.endswith(f".{own}") for own in self._names)
 
 
 def _name(host: str) -> str:
