@@ -41,10 +41,12 @@ _REFUSED = (
     "execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise",
     "process_mrelease pidfd_open pidfd_getfd pidfd_send_signal kcmp tkill rt_sigqueueinfo",
     "rt_tgsigqueueinfo setpriority ioprio_set sched_setaffinity sched_setscheduler",
-    "sched_setparam migrate_pages move_pages",
+    "sched_setparam sched_setattr migrate_pages move_pages",
+    # memory and queues that outlive the process
+    "shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open",
     # parts of the kernel that are often attacked
     "io_uring_setup io_uring_enter io_uring_register bpf perf_event_open userfaultfd keyctl",
-    "add_key request_key memfd_create memfd_secret",
+    "add_key request_key memfd_create memfd_secret io_setup io_submit",
     # namespaces and mounts
     "unshare setns mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount",
     "fspick mount_setattr",
@@ -57,6 +59,11 @@ _REFUSED_OPTIONS = (
     ("prctl", 0, 1),  # PR_SET_PDEATHSIG
     ("prctl", 0, 4),  # PR_SET_DUMPABLE
     ("prctl", 0, 0x59616D61),  # PR_SET_PTRACER
+    ("fcntl", 1, 8),  # F_SETOWN names a process that gets signals
+    ("fcntl", 1, 10),  # F_SETSIG chooses which
+    ("fcntl", 1, 15),  # F_SETOWN_EX
+    ("ioctl", 1, 0x8901),  # FIOSETOWN
+    ("ioctl", 1, 0x8902),  # SIOCSPGRP
     ("ioctl", 1, 0x5412),  # TIOCSTI types into the operator's terminal
     ("ioctl", 1, 0x541C),  # TIOCLINUX does too
 )
@@ -199,9 +206,20 @@ def _rules(bounds: Bounds) -> Iterator[tuple[Path, int]]:
     yield bounds.folder, _READ | _CHANGE | _REMOVE_FILE | _MAKE_REG
     yield Path("/dev/null"), _READ | _CHANGE
     yield Path("/proc/self"), _READ | _CHANGE
-    for path in map(Path, {*_READABLE, sys.prefix, sys.base_prefix, *sys.path}):
-        if path.is_absolute():
-            yield path, _READ
+    for path in map(Path, {*_READABLE, sys.prefix, sys.base_prefix}):
+        yield path, _READ
+    for path in filter(Path.is_absolute, map(Path, sys.path)):
+        yield path, _READ_DIR
+        # Packages alone: in a checkout an .env lies beside them.
+        for package in _packages_in(path):
+            yield package, _READ
+
+
+def _packages_in(path: Path) -> list[Path]:
+    try:
+        return [each for each in path.iterdir() if (each / "__init__.py").is_file()]
+    except OSError:  # a zip file, or a place that is not there or not open to this user
+        return []
 
 
 def _add_rule(ruleset: int, path: Path, rights: int) -> None:

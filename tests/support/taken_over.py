@@ -5,6 +5,7 @@ and the mechanisms to leave out: `taken_over.py FOLDER OUTSIDE "10001 seccomp" .
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import resource
@@ -50,6 +51,20 @@ def trace(victim: int) -> None:
 
 def signal_it(number: int, victim: int) -> None:
     os.kill(victim, number)
+
+
+def signal_it_by_a_pipe(victim: int) -> None:
+    """Have the kernel kill it when a pipe has bytes."""
+    readable, writable = os.pipe()
+    for what, value in ((fcntl.F_SETOWN, victim), (10, signal.SIGKILL)):
+        fcntl.fcntl(readable, what, value)
+    fcntl.fcntl(readable, fcntl.F_SETOWN, 0)
+    os.close(writable)
+
+
+def share_memory() -> None:
+    _checked(segment := _libc.shmget(0, 4096, 0o600))
+    _libc.shmctl(segment, 0, None)  # IPC_RMID
 
 
 def lower_its_limits(victim: int) -> None:
@@ -110,6 +125,10 @@ def read_outside(outside: Path) -> None:
     (outside / "other").read_bytes()
 
 
+def read_file(path: Path) -> None:
+    path.read_bytes()
+
+
 def write_outside(outside: Path) -> None:
     (outside / "new").write_bytes(b"x")
 
@@ -124,6 +143,8 @@ def attempts(victim: int, port: int, folder: Path, outside: Path) -> dict[str, C
         "reads the parent's memory": partial(read_memory, victim),
         "traces the parent": partial(trace, victim),
         "signals the parent": partial(signal_it, 0, victim),
+        "has a pipe signal the parent": partial(signal_it_by_a_pipe, victim),
+        "takes memory that outlives it": share_memory,
         "lowers the parent's limits": partial(lower_its_limits, victim),
         "opens a socket": open_socket,
         "connects": partial(connect, port),

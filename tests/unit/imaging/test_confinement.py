@@ -41,6 +41,8 @@ GUARDS = {
     "signals the parent": _SIGNALS,
     "stops the parent": _SIGNALS,
     "kills the parent": _SIGNALS,
+    "has a pipe signal the parent": {"seccomp"},
+    "takes memory that outlives it": {"seccomp"},
     "lowers the parent's limits": {"seccomp"},
     "opens a socket": {"seccomp"},
     "connects": {"seccomp"} | ({"landlock"} if LANDLOCK >= 4 else set()),
@@ -224,6 +226,8 @@ async def test_a_child_opens_nothing_outside_the_spool(file, tmp_path) -> None:
         await pool.canary()
         with pytest.raises(PermissionError):
             await pool.run(taken_over.read_outside, outside.parent)
+        with pytest.raises(PermissionError):  # an .env may lie there
+            await pool.run(taken_over.read_file, ROOT / "pyproject.toml")
 
 
 @pytest.mark.parametrize(
