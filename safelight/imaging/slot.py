@@ -82,16 +82,20 @@ class Slot:
         self._on_child_exit = on_child_exit
         self._child: _Child | None = None
         self._jobs_of_child = 0
-        self._stopped = False
+        self._stopped = asyncio.Event()
 
     async def start(self) -> dict[str, Any]:
         """Start a child, wait until it answers, and return what it says of itself."""
         await self._discard()
-        if self._stopped:
+        if self._stopped.is_set():
             raise ChildMissing("the slot is stopped")
-        self._child = await _Child.started(self._limits)
+        started = await _Child.started(self._limits)
+        if self._stopped.is_set():
+            await started.end()
+            raise ChildMissing("the slot is stopped")
+        self._child = started
         self._jobs_of_child = 0
-        return self._child.greeting
+        return started.greeting
 
     async def run(
         self, read: Callable[[Any], T], job: Callable[P, object], *args: P.args, **kwargs: P.kwargs
@@ -121,7 +125,7 @@ class Slot:
 
     async def stop(self) -> None:
         """Kill the child, whatever it is doing, for good. Its job ends with `ChildMissing`."""
-        self._stopped = True
+        self._stopped.set()
         await self._discard()
 
     async def _discard(self) -> None:
@@ -141,7 +145,7 @@ class Slot:
             died = Exhausted if computed >= _BUSY_SHARE * limit else ChildDied
             raise died("deadline", detail) from error
         except (EOFError, OSError) as error:
-            if self._stopped:
+            if self._stopped.is_set():
                 raise ChildMissing("the slot was stopped") from error
             status = await child.status()
             raise ChildDied(_cause_of(status), f"exit status {status}", status=status) from error
@@ -167,8 +171,7 @@ class _Child:
         """Start one, and wait until it says that it is ready. Raises `ChildMissing`."""
         ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                process = await asyncio.to_thread(_start, theirs, limits)
+            process = await asyncio.to_thread(_start, theirs, limits)  # which closes its end
             reader, writer = await asyncio.open_unix_connection(sock=ours, limit=answers.MOST_BYTES)
         except BaseException:
             ours.close()  # at whose end a child that was started ends too
@@ -236,7 +239,8 @@ class _Child:
 def _start(channel: socket.socket, limits: Limits) -> multiprocessing.process.BaseProcess:
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=child.serve, args=(channel, limits))
-    process.start()
+    with channel:
+        process.start()
     # Or multiprocessing would wait for it when this program ends, and look after it from whichever
     # thread starts the next one.
     processes._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way

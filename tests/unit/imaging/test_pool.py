@@ -22,6 +22,7 @@ from safelight.imaging.answers import JobFailed
 from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.pool import RenderPool
+from safelight.imaging.slot import ChildMissing, Slot
 from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
 from tests.support import jobs, pictures
@@ -417,6 +418,17 @@ async def test_a_stopped_pool_starts_no_child_again():
         pass
     with pytest.raises(Unavailable):
         await pool.run(jobs.own_pid)
+
+
+async def test_a_slot_that_is_stopped_while_it_starts_keeps_no_child():
+    async with pool_of(1):  # for the server that children are forked from
+        slot = Slot(Limits(), lambda _: None)
+        starting = asyncio.create_task(slot.start())
+        await asyncio.sleep(0)
+        await slot.stop()
+        with pytest.raises(ChildMissing):
+            await starting
+        assert slot._child is None
 
 
 async def test_children_that_cannot_start_are_told_at_once():
