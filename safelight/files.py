@@ -9,8 +9,9 @@ from typing import BinaryIO
 from safelight.errors import Reason, Rejection
 
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
-_LINKS = (errno.ELOOP, errno.ENOTDIR)
-"""What the kernel answers for a link in place of the file, and in place of a folder."""
+_TRAPS = (errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+"""What the kernel answers for a link in place of the file or of a folder, and for a file that its
+owner may not read."""
 
 
 def open_result(path: Path) -> BinaryIO:
@@ -34,7 +35,7 @@ def open_result(path: Path) -> BinaryIO:
             return os.fdopen(file, "rb")
         os.close(file)
     except OSError as error:
-        if error.errno not in _LINKS:
+        if error.errno not in _TRAPS:
             raise
     finally:
         os.close(folder)

@@ -4,6 +4,7 @@ A decoder may have been taken over, so the parent takes numbers from here and no
 act on: files, presets and media types come from its own plan.
 """
 
+import errno
 import json
 import traceback
 from collections.abc import Callable, Mapping
@@ -30,6 +31,13 @@ _MOST_CHARACTERS = 2000
 """Length of a text that a child wrote: it may go into logs and records."""
 _MOST_PIXELS = 2**31
 """Length of a side: more than any format has."""
+_MOST_SIZE_BYTES = 2**50
+"""Of a file or of memory: far more than there is."""
+_DISK_FAULTS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOENT, errno.EACCES, errno.EPERM}
+    | {errno.EMFILE, errno.ENFILE}
+)
+"""What a spool raises that is full, broken, closed or tidied up. Nothing else is an answer."""
 
 
 class Nonsense(Exception):
@@ -95,7 +103,7 @@ def read(line: bytes) -> Any:
     match said:
         case {"result": result}:
             return result
-        case {"error": ["OSError", int(number), str(text)]}:
+        case {"error": ["OSError", int(number), str(text)]} if number in _DISK_FAULTS:
             raise OSError(number, _printable(text))
         case {"error": ["JobFailed", str(text), str(trace)]}:
             failed = JobFailed(_printable(text))
@@ -128,7 +136,7 @@ class _Facts(BaseModel):
 
 
 _Pixels = Annotated[int, Field(gt=0, le=_MOST_PIXELS)]
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class _VariantFacts(_Facts):
@@ -136,11 +144,11 @@ class _VariantFacts(_Facts):
     extension: str
     width: _Pixels
     height: _Pixels
-    size_bytes: int = Field(gt=0)
+    size_bytes: int = Field(gt=0, le=_MOST_SIZE_BYTES)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     seconds: _Seconds
     quality: int | None = Field(ge=0, le=100)
-    score: int | None
+    score: int | None = Field(ge=-1000, le=1000)
 
 
 class _AppearanceFacts(_Facts):
@@ -155,7 +163,7 @@ class _RenderingFacts(_Facts):
     appearance: _AppearanceFacts | None
     seconds: _Seconds
     cpu_seconds: _Seconds
-    peak_bytes: int = Field(ge=0)
+    peak_bytes: int = Field(ge=0, le=_MOST_SIZE_BYTES)
 
 
 _PROBE = TypeAdapter(Probe)
@@ -168,7 +176,10 @@ def read_probe(result: object) -> Probe:
     except ValidationError as error:
         raise Nonsense("not a probe") from error
     sizes = (probe.width, probe.height, probe.size_bytes, probe.frames, probe.bands, probe.bits)
-    if probe.format not in BY_NAME or not all(0 < size <= _MOST_PIXELS for size in sizes):
+    sane = all(0 < size <= _MOST_PIXELS for size in sizes) and (
+        1 <= probe.orientation <= 8 and 0 <= probe.largest_part <= _MOST_PIXELS**2
+    )
+    if probe.format not in BY_NAME or not sane:
         raise Nonsense("a probe of no picture")
     return probe
 

@@ -170,7 +170,7 @@ class Maker:
                 key=wanted.key, path=made.path, media_type=made.media_type, sha256=made.sha256
             )
             with open_result(made.path) as file:
-                return made, file.read()
+                return made, file.read(made.size_bytes)
 
     async def _fetch_pictures(self, wanted: Wanted, directory: Path) -> dict[str, Path]:
         """Fetch the other pictures; one that is not there is not the source's fault."""

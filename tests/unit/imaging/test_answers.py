@@ -50,11 +50,12 @@ async def test_a_pickle_on_the_channel_runs_nothing_in_the_parent(pool, tmp_path
         b'{"error": ["Rejection", "corrupt"]}\n',
         b'{"error": ["SystemExit", "1"]}\n',
         b'{"error": ["OSError", "2", "text"]}\n',
+        b'{"error": ["OSError", 110, "Connection timed out"]}\n',
         b"[" * 100_000 + b"\n",
         b'{"result": ' + b"9" * 5000 + b"}\n",
         b"x" * (answers.MOST_BYTES + 1),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 async def test_what_is_no_answer_ends_the_child(pool, said):
     with pytest.raises(Rejection) as caught:
@@ -117,9 +118,12 @@ def test_an_honest_rendering_is_read_as_it_was_made(file, tmp_path):
         {"height": -1},
         {"height": 2**40},
         {"size_bytes": -1},
+        {"size_bytes": 10**60},
         {"sha256": "../" * 16},
         {"seconds": float("inf")},
         {"seconds": -1},
+        {"seconds": 1.7e308},
+        {"score": -(10**60)},
         {"quality": 101},
         {"quality": "<script>"},
         {"score": [1]},
@@ -140,6 +144,7 @@ def test_facts_that_do_not_fit_the_plan_are_no_answer(rendered, tmp_path, facts)
         {"appearance": {"placeholder": "<", "dominant_colour": None, "perceptual_hash": "0" * 16}},
         {"appearance": {"placeholder": "", "dominant_colour": "red", "perceptual_hash": "0" * 16}},
         {"peak_bytes": -1},
+        {"peak_bytes": 10**400},
         {"cpu_seconds": -1},
     ],
     ids=str,
@@ -152,7 +157,15 @@ def test_a_rendering_of_another_plan_is_no_answer(rendered, tmp_path, change):
 
 @pytest.mark.parametrize(
     "facts",
-    [{"format": "exe"}, {"width": 0}, {"frames": -1}, {"width": 2**40}, {"width": "9"}],
+    [
+        {"format": "exe"},
+        {"width": 0},
+        {"frames": -1},
+        {"width": 2**40},
+        {"width": "9"},
+        {"orientation": 77},
+        {"largest_part": -1},
+    ],
     ids=str,
 )
 def test_a_probe_of_no_picture_is_no_answer(file, facts):
