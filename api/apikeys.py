@@ -32,7 +32,8 @@ class ApiKeys:
         A name may have several keys, for rotation; one rate is then enough. Raises a `ValueError`
         that repeats no part of a key.
         """
-        hashes, rates = [], {}
+        hashes: list[tuple[str, str]] = []
+        rates: dict[str, int] = {}
         for number, part in enumerate(filter(None, map(str.strip, text.split(","))), start=1):
             found = _DEFINITION.fullmatch(part)
             if found is None or not users.is_key_name(found["name"]):
@@ -41,8 +42,9 @@ class ApiKeys:
                     f"{users.NAME_FORM}; sha256: 64 hex digits; RATE: upload URLs a minute)"
                 )
             hashes.append((found["digest"], found["name"]))
-            if found["rate"]:
-                rates[found["name"]] = int(found["rate"])
+            rate = int(found["rate"] or 0)
+            if rate and rates.setdefault(found["name"], rate) != rate:
+                raise ValueError(f"key {number} has another rate than a key of the same name")
         if len({digest for digest, _ in hashes}) < len(hashes):
             raise ValueError("the same key is given twice")
         return cls(tuple(hashes), rates)

@@ -177,7 +177,11 @@ class Consumer:
 
     def _aside(self) -> int:
         """Count the messages that take no room: all but one of each user, up to a bound."""
-        users = [lease.user for lease in self._handling.values() if lease.user != UNKNOWN]
+        users = [
+            lease.user
+            for lease in self._handling.values()
+            if lease.user != UNKNOWN and not lease.resting
+        ]
         return min(MOST_ASIDE, len(users) - len(set(users)))
 
     def _pause_after(self, error: Exception, failures: int) -> float:

@@ -38,6 +38,8 @@ class Lease:
         self.expires_at = expires_at
         self.held_since = held_since
         self.started = False
+        self.resting = False
+        """Whether it is held for an outage to end."""
         """Whether it is being worked on, not only waiting."""
         self.lost = False
         self.ended = False
@@ -54,11 +56,11 @@ class Lease:
 
     def begin(self) -> None:
         """Say that work on the message goes on now."""
-        self.started = True
+        self.started, self.resting = True, False
 
     def rest(self) -> None:
         """Say that the message waits; one that was recalled meanwhile waits no longer."""
-        self.started = False
+        self.started, self.resting = False, True
         if self._recalled:
             self.stop()
 

@@ -25,5 +25,5 @@ def user_of(body: str) -> str:
                 return f"image:{image_id}"
             case Ingest(key=key):
                 return keys.owner_of(key)
-    except Unreadable:
+    except (Unreadable, ValueError, RecursionError):  # the handler finds out what is wrong
         return UNKNOWN
