@@ -57,6 +57,11 @@ def test_security_md_supports_this_version():
     assert f"| {__version__} | yes |" in (ROOT / "SECURITY.md").read_text()
 
 
+def test_the_newest_release_of_the_changelog_is_this_version():
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
+
+
 def test_this_version_has_saved_what_it_writes():
     assert __version__ in RELEASES
 
