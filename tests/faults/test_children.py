@@ -190,9 +190,12 @@ async def test_row_43_a_full_run_makes_at_most_four_hundred_series(rig: Rig) -> 
 async def test_row_47_a_worker_without_libseccomp_says_so_once_and_renders(
     rig: Rig, tmp_path: Path
 ) -> None:
-    (tmp_path / "libseccomp.so.2").write_bytes(b"no library")
-    # Landlock lets children read what is on Python's path.
-    places = dict.fromkeys(("LD_LIBRARY_PATH", "PYTHONPATH"), str(tmp_path))
+    # Landlock lets children read the packages on Python's path.
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "libseccomp.so.2").write_bytes(b"no library")
+    places = {"LD_LIBRARY_PATH": str(package), "PYTHONPATH": str(tmp_path)}
     worker = await rig.worker(environment=places)
     (event,) = worker.events("children_not_fully_confined")
     assert "seccomp: libseccomp.so.2 is not installed" in event["missing"]
