@@ -209,6 +209,8 @@ def _rules(bounds: Bounds) -> Iterator[tuple[Path, int]]:
     for path in map(Path, {*_READABLE, sys.prefix, sys.base_prefix}):
         yield path, _READ
     for path in filter(Path.is_absolute, map(Path, sys.path)):
+        if path.is_relative_to(sys.prefix) or path.is_relative_to(sys.base_prefix):
+            continue
         yield path, _READ_DIR
         # Packages alone: in a checkout an .env lies beside them.
         for package in _packages_in(path):
