@@ -88,7 +88,8 @@ def _described(error: Exception) -> list[object]:
     name = type(error).__name__
     if name in _ERRORS and isinstance(parts := error.__reduce__()[1], tuple):
         return [name, *map(str, parts)]
-    return ["JobFailed", f"{name}: {error}", "".join(traceback.format_exception(error))]
+    trace = "".join(traceback.format_exception(error))
+    return ["JobFailed", f"{name}: {error}"[:_MOST_CHARACTERS], trace[-_MOST_CHARACTERS:]]
 
 
 def read(line: bytes) -> Any:

@@ -118,7 +118,7 @@ def _bounds_of(limits: Limits) -> confinement.Bounds:
     return confinement.Bounds(
         folder=confinement.folder_of(limits.spool),
         address_space_bytes=_address_space_of(limits) * _SPARE_FACTOR,
-        file_bytes=limits.max_result_bytes,
+        file_bytes=limits.max_file_bytes,
     )
 
 

@@ -1,7 +1,7 @@
 """Confines a render child by the kernel: what a decoder that was taken over can no longer do.
 
-Each mechanism stands alone: hard limits, Landlock for files, seccomp for system calls. Where the
-library or the kernel lacks one, the others still hold, and `gaps` names it.
+Three mechanisms work without one another: hard limits, Landlock for files, seccomp for system
+calls. Where the library or the kernel lacks one, the others still hold, and `gaps` names it.
 """
 
 import ctypes

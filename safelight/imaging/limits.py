@@ -27,8 +27,9 @@ class Limits:
     child_memory_bytes: int = 3072 * MIB
     """Of one child: beyond it a plan is refused and a decoder stopped. The default is what the
     most pixels of a frame need, transparent and in the hungriest format."""
-    max_result_bytes: int = 512 * MIB
-    """Of one variant: more than the most pixels of a frame take as a PNG of 16 bits a band."""
+    max_file_bytes: int = 512 * MIB
+    """Of one file that a child writes: more than the most pixels of a frame take as a PNG of 16
+    bits a band."""
     spool: Path | None = None
     """The only folder in which a child may read and write; None for that of temporary files."""
     tasks_per_child: int = 500

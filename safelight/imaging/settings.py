@@ -108,7 +108,7 @@ class RenderSettings(Settings):
             max_seconds=self.max_seconds,
             child_memory_bytes=self.child_memory_bytes,
             # A PNG of four bands of 16 bits hardly has more than eight bytes a pixel.
-            max_result_bytes=max(_DEFAULTS.max_result_bytes, 10 * self.max_total_pixels),
+            max_file_bytes=max(_DEFAULTS.max_file_bytes, 10 * self.max_total_pixels),
             spool=self.spool,
             tasks_per_child=self.tasks_per_child,
             accept_damaged=self.accept_damaged,

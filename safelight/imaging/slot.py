@@ -165,6 +165,8 @@ class _Child:
         self._writer = writer
         self.greeting: dict[str, Any] = {}
         """What it said when it was ready."""
+        self._gone = asyncio.Event()
+        asyncio.get_running_loop().add_reader(process.sentinel, self._notice_end)
 
     @classmethod
     async def started(cls, limits: Limits) -> Self:
@@ -210,15 +212,13 @@ class _Child:
 
     async def status(self) -> int | None:
         """Wait for the end of a child that is ending: how it ended, as `exitcode` says it."""
-        if self._process.exitcode is None:
-            loop, ended = asyncio.get_running_loop(), asyncio.Event()
-            loop.add_reader(self._process.sentinel, ended.set)
-            try:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), _END_SECONDS)
-            finally:
-                loop.remove_reader(self._process.sentinel)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), _END_SECONDS)
         return self._process.exitcode
+
+    def _notice_end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._gone.set()
 
     async def end(self) -> int | None:
         """Kill it, whatever it is doing, and wait for its end."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.doctor.command import finding_of
+from ops.doctor.command import finding_of, look_at_confinement
 from ops.doctor.findings import Finding
 from safelight.errors import Reason, Rejection
 from safelight.formats import READABLE, WRITABLE
@@ -210,7 +210,7 @@ async def test_every_format_is_read_and_written_by_a_confined_child(file, tmp_pa
 async def test_a_variant_larger_than_a_file_may_be_is_a_clear_rejection(file, tmp_path) -> None:
     source = file(pictures.encoded(pictures.noise(60, 60), "PNG"))
     wanted = [Preset(name="full", format="png")]
-    async with RenderPool(slots=1, limits=Limits(max_result_bytes=4096)) as pool:
+    async with RenderPool(slots=1, limits=Limits(max_file_bytes=4096)) as pool:
         with pytest.raises(Rejection, match=r"full has \d+ bytes") as caught:
             await pool.render(plan(await pool.probe(source), wanted), source, tmp_path)
     assert caught.value.reason is Reason.TOO_MANY_BYTES
@@ -228,6 +228,14 @@ async def test_a_child_opens_nothing_outside_the_spool(file, tmp_path) -> None:
             await pool.run(taken_over.read_outside, outside.parent)
         with pytest.raises(PermissionError):  # an .env may lie there
             await pool.run(taken_over.read_file, ROOT / "pyproject.toml")
+
+
+async def test_the_doctor_starts_a_child_to_find_out() -> None:
+    found = await look_at_confinement()
+    async with RenderPool(slots=1) as pool:
+        assert found == finding_of(
+            Finding(area="confinement", what="of render children"), pool.gaps
+        )
 
 
 @pytest.mark.parametrize(

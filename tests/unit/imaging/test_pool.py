@@ -115,6 +115,10 @@ async def test_an_error_that_means_nothing_to_the_parent_comes_with_its_trace(po
     with pytest.raises(JobFailed, match="ZeroDivisionError: mine") as caught:
         await pool.run(jobs.raise_it, ZeroDivisionError("mine"))
     assert "in raise_it" in caught.value.__notes__[0]
+    with pytest.raises(JobFailed) as caught:
+        await pool.run(jobs.raise_it, ZeroDivisionError("mine " * 1000))
+    assert len(caught.value.__notes__[0]) == len(str(caught.value)) == 2000
+    assert caught.value.__notes__[0].endswith("mine \n")  # where it happened is at the end
     assert pool.exits == []
 
 
@@ -429,6 +433,17 @@ async def test_a_slot_that_is_stopped_while_it_starts_keeps_no_child():
         with pytest.raises(ChildMissing):
             await starting
         assert slot._child is None
+
+
+async def test_all_who_wait_for_the_end_of_a_child_notice_it_at_once():
+    async with pool_of(1), asyncio.timeout(3):  # less than a child's end is waited for
+        slot = Slot(Limits(), lambda _: None)
+        await slot.start()
+        child = slot._child
+        waiting = [asyncio.create_task(child.status()) for _ in range(2)]
+        await asyncio.sleep(0)
+        await slot.stop()
+        assert await asyncio.gather(*waiting) == [-signal.SIGKILL] * 2
 
 
 async def test_children_that_cannot_start_are_told_at_once():
