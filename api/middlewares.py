@@ -24,7 +24,7 @@ log = structlog.get_logger()
 RETRY_SECONDS = 5
 """When to try again what is temporarily unavailable."""
 TRACE_SECONDS = 60
-"""How long a traceback of a setup that is wrong stands for the next ones."""
+"""Seconds between two logged tracebacks of one dependency that is misconfigured."""
 CLIENT_GONE = 499
 """The status in logs and metrics of a request that nobody waited for the answer of."""
 NOTES = web.RequestKey("notes", dict[str, Any])

@@ -13,7 +13,7 @@ SWEEP_AT = 1024
 
 
 class Quotas:
-    """So many a minute for each name, refilled evenly. What is stored costs none."""
+    """So many a minute for each name, refilled evenly."""
 
     def __init__(
         self,

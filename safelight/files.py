@@ -27,7 +27,7 @@ def open_result(path: Path) -> BinaryIO:
             inner = os.open(part, _DIRECTORY, dir_fd=folder)
             os.close(folder)
             folder = inner
-        # Without waiting, because a pipe may stand there.
+        # Without waiting, because it may be a pipe.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         file = os.open(path.name, flags, dir_fd=folder)
         known = os.fstat(file)

@@ -38,9 +38,9 @@ class Lease:
         self.expires_at = expires_at
         self.held_since = held_since
         self.started = False
-        self.resting = False
-        """Whether it is held for an outage to end."""
         """Whether it is being worked on, not only waiting."""
+        self.resting = False
+        """Whether it waits for an outage to end."""
         self.lost = False
         self.ended = False
         """Whether what becomes of the message is decided: it is renewed no more."""

@@ -1,7 +1,7 @@
 """Whose a message is, read from its body alone: only for sharing slots and room, never for access.
 
-S3's events and ingests hold a key, which names the user. A demand names no user: its image stands
-for one. A body that cannot be read belongs to UNKNOWN.
+S3's events and ingests hold a key, which names the user. A demand names no user, so each
+image counts as one. A body that cannot be read belongs to UNKNOWN.
 """
 
 from safelight import keys

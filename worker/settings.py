@@ -36,7 +36,11 @@ class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
     topic_arn: str = Field(min_length=1, description="The SNS topic that completions go to.")
 
     prefetch: int = Field(
-        default=2, ge=0, le=1000, description="Messages held beyond the slots, ready to start."
+        default=2,
+        ge=0,
+        le=1000,
+        description="Messages held beyond the slots, ready to start. Up to 16 more are held of "
+        "users who have one here already, so that other users are found behind them.",
     )
     visibility_seconds: int = Field(
         default=60,

@@ -1,7 +1,7 @@
 """CloudWatch's metric math, as much of it as the templates use: series with holes in, a series out.
 
 Source: the CloudWatch user guide, "Using math expressions with CloudWatch metrics". A point that is
-late or was never sent is None. What the guide says about such points stands beside each rule.
+late or was never sent is None. Docstrings give the guide's rules for such points.
 Expressions are read by Python's own grammar; only what is listed here is carried out.
 """
 
@@ -54,7 +54,7 @@ class Metric:
 
     @classmethod
     def read(cls, queries: Sequence[Mapping[str, Any]]) -> "Metric":
-        """Read the `Metrics` of an alarm or policy: each line stands before those that need it."""
+        """Read the `Metrics` of an alarm or policy: each line comes before those that need it."""
         ordered = sorted(queries, key=lambda query: bool(query.get("ReturnData", True)))
         return cls(
             tuple(
@@ -185,7 +185,7 @@ def _filled(series: Series | float, by: Series | float) -> Series:
 
 def _points(value: Series | float) -> Series:
     if not isinstance(value, tuple):
-        raise UnknownMath(f"{value:g} stands where CloudWatch wants a series")
+        raise UnknownMath(f"{value:g} is a number, and CloudWatch wants a series here")
     return value
 
 

@@ -76,7 +76,7 @@ async def look_at_confinement() -> Finding:
 
 
 def finding_of(finding: Finding, gaps: Sequence[str]) -> Finding:
-    """Judge what does not confine a child. Landlock is a second line, and Fargate has none."""
+    """Judge what does not confine a child. Landlock is a second line that not every kernel has."""
     if not gaps:
         return replace(finding, detail="seccomp and Landlock are on")
     detail = "; ".join(f"no {gap}" for gap in gaps)

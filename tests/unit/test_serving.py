@@ -13,11 +13,11 @@ from safelight.serving import is_loopback, is_loopback_host, loopback_names_only
     ("host", "loopback"),
     [
         ("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("localhost", True),
-        ("0.0.0.0", False), ("::", False), ("", False), ("10.0.0.1", False),  # noqa: S104 - told apart
+        ("0.0.0.0", False), ("::", False), ("", False), ("10.0.0.1", False),  # noqa: S104 - compared, not bound
         ("example.com", False), ("localhost.evil.example", False), ("127.0.0.1.evil", False),
     ],
 )  # fmt: skip
-def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
+def test_loopback_addresses_are_recognised(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
@@ -27,11 +27,11 @@ def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
         ("localhost", True), ("LocalHost:8080", True), ("127.0.0.1", True), ("127.9.9.9:1", True),
         ("[::1]", True), ("[::1]:8080", True), ("localhost:", True),
         ("", False), ("::1", False), ("evil.example", False), ("localhost.evil.example", False),
-        ("127.0.0.1.evil.example:80", False), ("evil@localhost", False), ("0.0.0.0", False),  # noqa: S104 - told apart
+        ("127.0.0.1.evil.example:80", False), ("evil@localhost", False), ("0.0.0.0", False),  # noqa: S104 - compared, not bound
         ("localhost:80:80", False), ("[::1", False), ("10.0.0.1", False), ("localhost/x", False),
     ],
 )  # fmt: skip
-def test_a_loopback_host_is_told_from_the_rest(host: str, loopback: bool) -> None:
+def test_loopback_hosts_are_recognised(host: str, loopback: bool) -> None:
     assert is_loopback_host(host) is loopback
 
 

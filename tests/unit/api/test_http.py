@@ -148,7 +148,7 @@ async def test_the_log_has_the_cause_of_a_failing_service(
     assert event["dependency"] == "dynamodb"
 
 
-async def test_a_wrong_setup_is_traced_once_a_minute_and_told_with_every_request(
+async def test_a_wrong_setup_is_traced_once_a_minute_and_logged_with_every_request(
     start: Start, logged: Events
 ) -> None:
     seconds = 0.0

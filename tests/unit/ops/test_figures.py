@@ -91,7 +91,7 @@ def test_the_wanted_wait_of_the_table_is_the_templates():
     assert {row[0] for row in ROWS} == {30, 60, int(wait)}
 
 
-def test_what_is_told_of_a_burst_is_what_the_command_tells():
+def test_the_figures_of_a_burst_are_those_of_the_command():
     simulation = planned().simulation
     p95 = f"waits {simulation.wait_seconds(0.95):.0f} s at p95"
     operating = (DOCS / "operating.md").read_text()
@@ -106,7 +106,7 @@ def test_the_chart_of_a_burst_is_what_the_command_draws():
     assert (DOCS / "capacity.svg").read_text() == drawn(planned())
 
 
-def test_what_is_told_of_a_sine_day_is_what_the_simulator_finds(played):
+def test_the_figures_of_a_sine_day_are_those_of_the_simulator(played):
     arrivals = day(3_000_000)
     seen, hasty, calm = (
         played(arrivals, start=8, **changes) for changes in ({}, {"cooldown": 60}, {"target": 60})
