@@ -65,7 +65,7 @@ async def code_of(account: Account, service: str, operation: str, **arguments: A
 
 
 SQS: dict[str, dict[str, Any]] = {
-    "receive": {},
+    "receive": {"WaitTimeSeconds": 0},
     "send": {"MessageBody": "x"},
     "depth": {"AttributeNames": ["All"]},
     "purge": {},
