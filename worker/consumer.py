@@ -22,6 +22,7 @@ from worker.handler import Handler
 from worker.lease import Lease, Leases
 from worker.metrics import WorkerMetrics
 from worker.owners import UNKNOWN
+from worker.turns import STUCK_SECONDS
 
 log = structlog.get_logger()
 
@@ -30,8 +31,9 @@ LONGEST_PAUSE_SECONDS = 8
 LAST_RELEASES_SECONDS = 10
 """For giving back, after a drain, what was stopped; what is not comes back by itself."""
 MOST_ASIDE = 16
-"""Held messages that take no room, as their user has another one here: so deep behind a user's
-backlog another user's message is found. An idle worker cannot have them meanwhile."""
+"""Held messages that take no room while slow pictures keep the slots, as their user has another one
+here: so deep behind a user's backlog another user's message is found. An idle worker cannot have
+them meanwhile."""
 SHORTEST_EMPTY_SECONDS = 1
 """Between receives that bring nothing: past its limit of messages in flight SQS answers at once."""
 
@@ -154,7 +156,7 @@ class Consumer:
                 return True
             self._room.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), pause if pause > 0 else None)
+                await asyncio.wait_for(self._room.wait(), pause if pause > 0 else STUCK_SECONDS)
         return False
 
     def _oldest_age(self) -> float:
@@ -176,7 +178,12 @@ class Consumer:
         return 1 - taken if self._breaker.open else self._capacity - taken + self._aside()
 
     def _aside(self) -> int:
-        """Count the messages that take no room: all but one of each user, up to a bound."""
+        """Count the messages that take no room while the slots are stuck: all but one of each user.
+
+        Ordinary pictures soon free a slot, and then the next message is received anyway.
+        """
+        if not self._handler.turns.stuck:
+            return 0
         users = [
             lease.user
             for lease in self._handling.values()

@@ -33,7 +33,7 @@ class Handler:
         metrics: WorkerMetrics,
     ) -> None:
         self._process = process
-        self._turns = Turns(slots)
+        self.turns = Turns(slots)
         self._breaker = breaker
         self._disposal = disposal
         self._metrics = metrics
@@ -69,7 +69,7 @@ class Handler:
         """
         missing: str | None = None
         while True:
-            async with self._breaker.turn(missing), self._turns.turn(lease.user):
+            async with self._breaker.turn(missing), self.turns.turn(lease.user):
                 if missing is None:
                     dwell = max(0.0, time.time() - lease.message.sent_at)
                     self._metrics.queue_dwell.observe(dwell)

@@ -39,8 +39,8 @@ class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
         default=2,
         ge=0,
         le=1000,
-        description="Messages held beyond the slots, ready to start. Up to 16 more are held of "
-        "users who have one here already, so that other users are found behind them.",
+        description="Messages held beyond the slots, ready to start. Behind slow pictures up to 16 "
+        "more of one user are held, so that other users are found behind them.",
     )
     visibility_seconds: int = Field(
         default=60,

@@ -2,8 +2,12 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+
+STUCK_SECONDS = 2
+"""How long no slot may become free before the pictures in work count as slow."""
 
 
 class Turns:
@@ -14,6 +18,12 @@ class Turns:
         self._working: Counter[str] = Counter()
         self._waiting: dict[asyncio.Future[None], str] = {}
         """Users in the order in which their messages came."""
+        self._granted_at = time.monotonic()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every slot has been busy with the same pictures for a while."""
+        return not self._free and time.monotonic() - self._granted_at >= STUCK_SECONDS
 
     @contextlib.asynccontextmanager
     async def turn(self, user: str) -> AsyncIterator[None]:
@@ -41,5 +51,6 @@ class Turns:
             granted = min(self._waiting, key=lambda one: self._working[self._waiting[one]])
             self._working[self._waiting.pop(granted)] += 1
             self._free -= 1
+            self._granted_at = time.monotonic()
             if not granted.cancelled():
                 granted.set_result(None)

@@ -1,11 +1,13 @@
 """One user's backlog delays no other user, in a worker with the default room."""
 
+import asyncio
 import json
 
 from tests.support.fakes import FakeQueue
 from tests.unit.worker.test_consumer import Work, running, until
 from worker.consumer import MOST_ASIDE
 from worker.settings import WorkerSettings
+from worker.turns import STUCK_SECONDS
 
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
 PREFETCH = WorkerSettings.model_fields["prefetch"].default
@@ -33,6 +35,18 @@ async def test_another_users_picture_starts_with_the_next_free_slot() -> None:
         await until(lambda: len(queue.deleted) == 11)
     assert work.begun[:2] == [alice, alice]
     assert bob in work.begun[2:4]
+
+
+async def test_behind_ordinary_pictures_no_more_is_held_than_the_prefetch() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    for _ in range(60):
+        queue.send(body_of("alice"))
+    async with running(queue, work, prefetch=PREFETCH) as worker:
+        await until(lambda: worker.value("messages_held", state="waiting") == PREFETCH)
+        await asyncio.sleep(STUCK_SECONDS / 4)
+        assert worker.value("receive_messages_total") == PREFETCH + 2
+        work.gate.set()
 
 
 async def test_one_users_backlog_is_held_up_to_a_bound() -> None:
