@@ -19,6 +19,7 @@ def key_of(user: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_row_46_one_users_slow_pictures_delay_another_by_one_at_most(rig: Rig) -> None:
     worker = await rig.worker(SLOTS="2", MAX_SECONDS=str(D), ACCEPT_SVG="true")
     burning = pictures.burning_svg().encode()
