@@ -41,7 +41,7 @@ types: .venv/.dev ## Check types
 tests: .venv/.dev .venv-emulator/.ready ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/faults.md lists
+faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/operate/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m 'not alone' --timeout 600 --durations 15 tests/faults
 	$(BIN)/python -m pytest -m alone tests/faults
 
@@ -52,7 +52,7 @@ mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything 
 	$(BIN)/python -m tests.fuzz.mutate
 
 soak: .venv/.dev .venv-emulator/.ready ## 10,000 mixed pictures, workers killed at random: SOAK="--pictures 300" for less
-	$(BIN)/python -m tests.support.faults.soak $(SOAK)
+	$(BIN)/python -m tools.soak $(SOAK)
 
 fuzz: .venv/.fuzz ## Look for bytes that break probing or rendering, for FUZZ_SECONDS=600
 	$(BIN)/python -m tests.fuzz.fuzz -max_total_time=$${FUZZ_SECONDS:-600}
@@ -69,13 +69,13 @@ format: .venv/.dev ## Put the code into the house format
 	$(BIN)/ruff format .
 
 docs: .venv/.dev ## Write the reference pages from the declarations
-	$(BIN)/python -m tests.support.reference
+	$(BIN)/python -m tools.reference
 
 dashboards: .venv/.dev ## Write Grafana's dashboards from their declarations
-	$(BIN)/python -m tests.support.dashboards
+	$(BIN)/python -m tools.dashboards
 
-dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/dashboard.svg from a live Prometheus (Debian's prometheus)
-	$(BIN)/python -m tests.support.dashboard_picture
+dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/operate/dashboard.svg from a live Prometheus (Debian's prometheus)
+	$(BIN)/python -m tools.dashboard_picture
 
 .PHONY: dashboards dashboard-picture
 bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU, memory, bytes, SSIMULACRA2

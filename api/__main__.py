@@ -26,9 +26,11 @@ from safelight import __version__, users
 from safelight.aws.session import Aws, connect
 from safelight.errors import Misconfigured, Unavailable
 from safelight.hidden import hide_from_children
+from safelight.logs import configure_logging
+from safelight.metrics import ProcessMetrics, make_registry
 from safelight.presets import InvalidPresets, Preset, load_presets
+from safelight.program import background
 from safelight.settings import InvalidSettings
-from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
 from safelight.tracing import tracing
 
 log = structlog.get_logger()
@@ -169,7 +171,7 @@ def without_request_bytes(record: logging.LogRecord) -> bool:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m api", description="Serve Safelight's HTTP API. Settings: docs/api.md."
+        prog="python -m api", description="Serve Safelight's HTTP API. Settings: docs/guide/api.md."
     )
     parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
     parser.add_argument(

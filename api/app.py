@@ -19,8 +19,8 @@ from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
 from api.quotas import Quotas
 from safelight.image_ids import ImageIds
+from safelight.metrics import serve_metrics
 from safelight.serving import hide_software, loopback_names_only
-from safelight.telemetry import serve_metrics
 from safelight.tracing import OFF, Spans
 
 RUNNER_OPTIONS: Mapping[str, Any] = MappingProxyType(

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from safelight.telemetry import SECONDS
+from safelight.metrics import SECONDS
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 """Methods that are measured by name; any other is `other`."""

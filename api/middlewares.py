@@ -13,9 +13,9 @@ from structlog.contextvars import bound_contextvars
 from ulid import ULID
 
 from api.auth import USER, Authentication
+from api.dialects.table import DIALECTS, prefix_of
 from api.metrics import ApiMetrics
 from api.problems import Problem, Refusal
-from safelight.dialects.table import DIALECTS, prefix_of
 from safelight.errors import Misconfigured, Unavailable
 from safelight.tracing import OFF, Spans
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.delivery.answers import Waiting
+from api.delivery.responses import Waiting
 from api.images import Image
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.uploads import UploadIssued, UploadRequest
@@ -233,7 +233,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="get",
         path=_OF_FREEFORM,
-        summary="Deliver what a signed free-form URL asks for; docs/dialects.md has the grammar",
+        summary="Deliver what a signed free-form URL asks for (docs/guide/dialects.md)",
         answers=_PICTURE_ANSWERS | _WAITING,
         problems=(*_PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
         public=True,

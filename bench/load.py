@@ -3,7 +3,8 @@
     python -m bench.load [--pictures 2000] [--workers 1 2 4] [--rounds 5] [--photographs 12]
 
 Real workers, embedded AWS, all as processes of this machine. Ratios are what counts: whatever else
-the machine does slows rendering and everything else alike. docs/operating.md explains each figure.
+the machine does slows rendering and everything else alike. docs/operate/operating.md explains each
+figure.
 """
 
 import argparse

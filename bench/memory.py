@@ -21,13 +21,13 @@ import pillow_heif
 import pyvips
 from PIL import Image
 
-from safelight.dialects.canonical import read_options
-from safelight.imaging.freeform import plan_options
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Plan, plan
+from safelight.imaging.plan_options import plan_options
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset, load_presets
+from safelight.wish.canonical import read_options
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "build" / "bench" / "memory.json"

@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.dialects.errors import URL_ERRORS, BadSignature
+from api.dialects.request import Request
+from api.dialects.settings import DialectSettings
+from api.dialects.signatures import Signed, differences, verify
+from api.dialects.table import Dialect, Dialects, read
 from ops.sign import REFUSED, UNUSABLE
-from safelight.dialects.canonical import NAME, canonical, fingerprint
-from safelight.dialects.errors import BadSignature, UrlError
-from safelight.dialects.request import Request
-from safelight.dialects.settings import DialectSettings
-from safelight.dialects.signatures import Signed, differences, verify
-from safelight.dialects.table import Dialect, Dialects, read
 from safelight.formats import BY_NAME
 from safelight.keys import assets_prefix, is_image_id
 from safelight.settings import InvalidSettings
+from safelight.wish.canonical import NAME, canonical, fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +70,12 @@ def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Ex
     try:
         read(path, query, dialects, now=now)
         refused = None
-    except UrlError as error:
+    except URL_ERRORS as error:
         refused = str(error)
     try:
         dialect, rest = dialects.find(path)
         signed = dialect.split(rest, query)
-    except UrlError:
+    except URL_ERRORS:
         return Explanation(refused=refused)
     return Explanation(
         refused=refused,
@@ -89,7 +89,7 @@ def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Ex
 def _request(dialect: Dialect, signed: Signed) -> Request | None:
     try:
         return dialect.read(signed)
-    except UrlError:
+    except URL_ERRORS:
         return None
 
 

@@ -4,12 +4,12 @@ import json
 import sys
 import time
 
-from safelight.dialects.canonical import NOTHING
-from safelight.dialects.errors import UrlError
-from safelight.dialects.own import Own
-from safelight.dialects.settings import DialectSettings
-from safelight.dialects.table import DIALECTS, Dialect, Dialects
+from api.dialects.errors import URL_ERRORS
+from api.dialects.own import Own
+from api.dialects.settings import DialectSettings
+from api.dialects.table import DIALECTS, Dialect, Dialects
 from safelight.settings import InvalidSettings
+from safelight.wish.canonical import NOTHING
 
 REFUSED, UNUSABLE = 1, 2
 """Exit codes: the URL would be refused; the settings or the call are at fault."""
@@ -31,7 +31,7 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
     try:
         signed = chosen.unsigned(wanted)
         chosen.read(signed)
-    except UrlError as error:
+    except URL_ERRORS as error:
         print(error, file=sys.stderr)
         return REFUSED
     message = signed.messages[0]

@@ -13,7 +13,7 @@ from safelight.errors import Unreadable
 from safelight.formats import BY_NAME
 from safelight.keys import IMAGE_ID
 from safelight.presets import Preset
-from safelight.record import Stored
+from safelight.record import StoredModel
 
 MAX_KEY_BYTES = 1024
 """As S3 has it."""
@@ -23,7 +23,7 @@ OURS = "safelight."
 """What the `type` of every message of ours begins with."""
 
 
-class Queued(Stored):
+class Queued(StoredModel):
     """A message of our own."""
 
     def to_json(self) -> str:

@@ -31,13 +31,13 @@ class Status(StrEnum):
         return self is not Status.PENDING
 
 
-class Stored(BaseModel):
+class StoredModel(BaseModel):
     """A frozen value whose stored names are camel case."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
-class Variant(Stored):
+class Variant(StoredModel):
     """One asset: where it is and what it is. Sizes in bytes and pixels."""
 
     key: str
@@ -52,7 +52,7 @@ class Variant(Stored):
     """Where the quality was searched: what was reached, in points of SSIMULACRA 2."""
 
 
-class Record(Stored):
+class Record(StoredModel):
     """One image. Times are milliseconds since 1970; `expires_at` is seconds, for DynamoDB."""
 
     image_id: str

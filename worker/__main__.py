@@ -20,15 +20,16 @@ from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
+from safelight.logs import configure_logging
+from safelight.metrics import ProcessMetrics, make_registry
 from safelight.presets import InvalidPresets, Preset, load_presets
+from safelight.program import background
 from safelight.settings import InvalidSettings
-from safelight.telemetry import ProcessMetrics, background, configure_logging, make_registry
 from safelight.tracing import Spans, tracing
 from worker.admin import Health, make_admin_app, serve
 from worker.breaker import Breaker
 from worker.consumer import Consumer
 from worker.demands import Demands
-from worker.depth import watch_depth
 from worker.disposal import Disposal
 from worker.handler import Handler
 from worker.ingest import Ingests
@@ -37,13 +38,14 @@ from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
 from worker.protection import Protection
+from worker.queue_depth import watch_depth
 from worker.renders import Renders
 from worker.settings import WorkerSettings
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 log = structlog.get_logger()
 
-Process = Callable[[Message], Awaitable[Reach]]
+Process = Callable[[Message], Awaitable[Progress]]
 
 
 def main() -> int:
@@ -53,7 +55,8 @@ def main() -> int:
         prog="python -m worker",
         description="Work on the messages of one SQS queue. In the role `uploads`: render the "
         "variants of uploads, store and record them, publish completions. In the role `renders`: "
-        "render what delivery asks for, and settle sources by key. Settings: docs/settings.md.",
+        "render what delivery asks for, and settle sources by key. "
+        "Settings: docs/operate/settings.md.",
     )
     parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
     parser.add_argument("--version", action="version", version=__version__)

@@ -10,8 +10,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from safelight.metrics import serve_metrics
 from safelight.serving import hide_software, is_loopback, loopback_names_only
-from safelight.telemetry import serve_metrics
 from worker.metrics import WorkerMetrics
 
 log = structlog.get_logger()

@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from safelight.errors import Misconfigured, Unavailable
 from worker.metrics import WorkerMetrics
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 FAILURES_TO_OPEN = 5
 """In a row, without one success: retries inside a call have failed before these count."""
-DISPENSABLE = frozenset({"sns"})
+NOT_NEEDED_TO_SETTLE = frozenset({"sns"})
 """Without these a picture can still be settled: only its telling waits."""
-ONLY_READ = frozenset({"dynamodb"})
+CONFIRMED_BY_READS_ONLY = frozenset({"dynamodb"})
 """What a picture that is made for nobody to be told shows only to be readable."""
-OWN = frozenset({"spool", "render children"})
+LOCAL = frozenset({"spool", "render children"})
 """What only this worker has: another may do what this one cannot, so nothing is held for them."""
 MOST_HELD = 1000
 """A held message costs a few kilobytes and a tenth of a renewal; with more, the breaker opens."""
@@ -49,7 +49,7 @@ class Breaker:
     def open(self) -> bool:
         """Whether receiving is of no use, but to find out when that changes."""
         down = (name for name, count in self._failures.items() if count >= FAILURES_TO_OPEN)
-        return self.held >= MOST_HELD or not DISPENSABLE.issuperset(down)
+        return self.held >= MOST_HELD or not NOT_NEEDED_TO_SETTLE.issuperset(down)
 
     def failed(self, error: Unavailable | Misconfigured) -> None:
         """Count a failure. What only a person can put right opens the breaker at once."""
@@ -58,21 +58,23 @@ class Breaker:
         self._failures[error.dependency] = count
         self._metrics.breaker_open.labels(error.dependency).set(count >= FAILURES_TO_OPEN)
 
-    def succeeded(self, reach: Reach) -> None:
+    def succeeded(self, reach: Progress) -> None:
         """Close it, as far as a picture went: one for nobody to be told says nothing of SNS."""
-        if reach is Reach.NOWHERE:
+        if reach is Progress.NONE:
             return
-        unseen = DISPENSABLE if reach is Reach.MADE else frozenset()
+        unseen = NOT_NEEDED_TO_SETTLE if reach is Progress.STORED else frozenset()
         for dependency in self._failures.keys() - unseen:
             self._metrics.breaker_open.labels(dependency).set(0)
             count = self._failures.pop(dependency)
-            if reach is Reach.MADE and dependency in ONLY_READ:  # the next failure opens it again
+            if (
+                reach is Progress.STORED and dependency in CONFIRMED_BY_READS_ONLY
+            ):  # the next failure opens it again
                 self._failures[dependency] = min(count, FAILURES_TO_OPEN - 1)
 
     def holds(self, error: Unavailable | Misconfigured) -> bool:
         """Tell whether a message that failed so is held and tried again, not returned."""
-        needed = error.dependency not in OWN
-        return needed and (self.open or error.dependency in DISPENSABLE)
+        needed = error.dependency not in LOCAL
+        return needed and (self.open or error.dependency in NOT_NEEDED_TO_SETTLE)
 
     @contextlib.asynccontextmanager
     async def turn(self, missing: str | None) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ import structlog
 
 from safelight.aws.queue import BATCH_SIZE, Message
 from safelight.errors import Misconfigured, SafelightError
-from safelight.telemetry import background
+from safelight.program import background
 from worker.breaker import Breaker
 from worker.handler import Handler
 from worker.lease import Lease, Leases

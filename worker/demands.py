@@ -7,7 +7,7 @@ from safelight.imaging.result import Maker, Sources, Wanted, source_of
 from safelight.queued import Demand
 from safelight.record import Record, Status
 from worker.observer import Observer
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 
 class Records(Protocol):
@@ -29,11 +29,11 @@ class Demands:
         self._maker = maker
         self._observer = observer
 
-    async def meet(self, demand: Demand) -> Reach:
+    async def meet(self, demand: Demand) -> Progress:
         """Make the variant and store it. Nothing is committed or published: the bucket knows it."""
         outcome = await self._meet(demand)
         self._observer.demanded(demand, outcome)
-        return Reach.MADE if outcome == "met" else Reach.NOWHERE
+        return Progress.STORED if outcome == "met" else Progress.NONE
 
     async def _meet(self, demand: Demand) -> str:
         record = await self._records.get(demand.image_id)

@@ -10,7 +10,7 @@ import structlog
 from safelight import __version__
 from safelight.aws.queue import Failure, Message
 from safelight.errors import SafelightError, Unavailable
-from safelight.telemetry import timed
+from safelight.metrics import timed
 from worker.batch import Batch
 from worker.metrics import WorkerMetrics
 from worker.verdict import NOT_BURIED, Abandon, Cause, DeadLetter, Done, Retry, Verdict
@@ -121,6 +121,6 @@ class Disposal:
                 if failure is None or failure.lost:
                     return
                 detail = failure.detail
-            log.warning("not_yet_disposed", detail=detail, attempt=attempt + 1)
+            log.warning("delete_or_release_retrying", detail=detail, attempt=attempt + 1)
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
         raise Unavailable("sqs", f"the queue did not take it in {TRIES} tries: {detail}")

@@ -15,7 +15,7 @@ from worker.disposal import Disposal
 from worker.lease import Lease
 from worker.metrics import WorkerMetrics
 from worker.turns import Turns
-from worker.verdict import DRAINED, Abandon, Done, Reach, Retry, Verdict, verdict_on
+from worker.verdict import DRAINED, Abandon, Done, Progress, Retry, Verdict, verdict_on
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ class Handler:
     def __init__(
         self,
         *,
-        process: Callable[[Message], Awaitable[Reach]],
+        process: Callable[[Message], Awaitable[Progress]],
         slots: int,
         breaker: Breaker,
         disposal: Disposal,
@@ -56,12 +56,14 @@ class Handler:
             await self._disposal.carry_out(verdict, lease.message, facts=facts)
         except SafelightError as error:  # its lease runs out, and it comes back
             self._count(error)
-            log.error("not_disposed", error=str(error), message_id=lease.message.message_id)
+            log.error(
+                "delete_or_release_failed", error=str(error), message_id=lease.message.message_id
+            )
         else:
             if isinstance(verdict, Done):
                 self._breaker.succeeded(work.result())
 
-    async def _work(self, lease: Lease) -> Reach:
+    async def _work(self, lease: Lease) -> Progress:
         """Process in a slot, again and again while it is hopeless for reasons of others.
 
         Such a message is no more at fault than the next one: it is held, its receive count does
@@ -79,10 +81,14 @@ class Handler:
                     if not self._breaker.holds(error):
                         raise
                     missing = error.dependency
-                    log.error("held", error=str(error), message_id=lease.message.message_id)
+                    log.error(
+                        "waiting_for_dependency",
+                        error=str(error),
+                        message_id=lease.message.message_id,
+                    )
                     lease.rest()
 
-    async def _attempt(self, lease: Lease) -> Reach:
+    async def _attempt(self, lease: Lease) -> Progress:
         """Process once."""
         self.working += 1
         lease.begin()
@@ -98,7 +104,7 @@ class Handler:
         if isinstance(error, Unavailable | Misconfigured):
             self._breaker.failed(error)
 
-    def _decide(self, lease: Lease, work: asyncio.Task[Reach]) -> Verdict:
+    def _decide(self, lease: Lease, work: asyncio.Task[Progress]) -> Verdict:
         if lease.lost:
             return Abandon()
         if work.cancelled():
@@ -115,7 +121,7 @@ class Handler:
             case error:
                 raise error
 
-    def _tell(self, lease: Lease, work: asyncio.Task[Reach], verdict: Verdict) -> None:
+    def _tell(self, lease: Lease, work: asyncio.Task[Progress], verdict: Verdict) -> None:
         """Write the message's one wide event, and note what a dead letter should say."""
         error = None if work.cancelled() else work.exception()
         known = isinstance(error, SafelightError)

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from safelight import keys
-from safelight.aws.objects import Standing
+from safelight.aws.objects import ObjectVersion
 from safelight.errors import Unavailable
 from safelight.image_ids import ImageIds
 from safelight.queued import Ingest
 from safelight.record import Record
 from worker.events import Upload, upload_of
 from worker.observer import Observer
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 TRIES = 5
 """How often a source that was replaced meanwhile is settled again, before its message waits."""
@@ -25,7 +25,7 @@ TRIES = 5
 class Sources(Protocol):
     """The uploads bucket."""
 
-    async def stand(self, key: str) -> Standing | None:
+    async def stand(self, key: str) -> ObjectVersion | None:
         """Return the latest version of a source; None if there is none."""
         ...
 
@@ -37,7 +37,7 @@ class Settlement(Protocol):
         """Find the image of an upload and read its record, if it has one."""
         ...
 
-    async def settle(self, upload: Upload, standing: Record | None) -> Reach:
+    async def settle(self, upload: Upload, standing: Record | None) -> Progress:
         """Settle an upload whose record was read."""
         ...
 
@@ -60,7 +60,7 @@ class Ingests:
         self._ids = ids
         self._uploads_bucket = uploads_bucket
 
-    async def settle(self, ingest: Ingest) -> Reach:
+    async def settle(self, ingest: Ingest) -> Progress:
         """Settle the latest version of a key; where there is none, do nothing.
 
         The record is read before S3 is asked. The other way round, a version that arrives between
@@ -68,7 +68,7 @@ class Ingests:
         at the end, since another ingest may have settled a newer version meanwhile. Raises
         `Unavailable` if the source is replaced again and again.
         """
-        reach = Reach.NOWHERE
+        reach = Progress.NONE
         for _ in range(TRIES):
             upload, standing = await self._settlement.identify(self._unversioned(ingest.key))
             version = await self._sources.stand(ingest.key)
@@ -84,7 +84,7 @@ class Ingests:
             ).following(standing)
             reach = max(reach, await self._settlement.settle(upload, standing))
             if await self._sources.stand(ingest.key) == version:
-                settled = reach is not Reach.NOWHERE
+                settled = reach is not Progress.NONE
                 self._observer.ingested(ingest, "settled" if settled else "superseded")
                 return reach
         raise Unavailable("s3", f"{ingest.key} was replaced {TRIES} times while it was settled")

@@ -5,7 +5,7 @@ import math
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from safelight.errors import Reason
-from safelight.telemetry import SECONDS
+from safelight.metrics import SECONDS
 
 MISFORTUNES = ("misconfigured", "unavailable", "unknown", "unreadable", "wrong_queue")
 """Causes for which messages are sent to the dead-letter queue."""

@@ -27,7 +27,7 @@ from safelight.record import Record, Variant
 from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
-from worker.verdict import Reach, most_hopeful
+from worker.verdict import Progress, most_hopeful
 
 
 class Objects(Protocol):
@@ -101,14 +101,14 @@ class Processor:
         self._uploads_bucket = uploads_bucket
         self._max_bytes = max_bytes
 
-    async def process(self, message: Message) -> Reach:
+    async def process(self, message: Message) -> Progress:
         """Settle every upload of a message; then raise what kept one from it, if anything did.
 
         Returns how far the upload got that got farthest.
         """
         events = read_events(message.body, bucket=self._uploads_bucket, ids=self._ids)
         failures: list[Exception] = list(events.faults)
-        reach = Reach.NOWHERE
+        reach = Progress.NONE
         for upload in events.uploads:
             try:
                 reach = max(reach, await self._process(upload))
@@ -118,13 +118,13 @@ class Processor:
             raise most_hopeful(failures)
         return reach
 
-    async def _process(self, upload: Upload) -> Reach:
+    async def _process(self, upload: Upload) -> Progress:
         if upload.removed:
             self._observer.removed()
-            return Reach.NOWHERE
+            return Progress.NONE
         return await self.settle(*await self.identify(upload))
 
-    async def settle(self, upload: Upload, standing: Record | None) -> Reach:
+    async def settle(self, upload: Upload, standing: Record | None) -> Progress:
         """Settle an upload whose record was read; if it is settled already, only publish again."""
         self._observer.began(upload)
         commit = settled_before(upload, standing) or await self._work_out(upload)
@@ -132,11 +132,11 @@ class Processor:
         if commit and commit.result == "repeated" and _is_later(upload, commit.record):
             await self._records.advance(commit.record, sequencer=upload.sequencer)
         if commit is None or commit.result == "superseded":
-            return Reach.NOWHERE
+            return Progress.NONE
         with self._observer.stage("publish"):
             await self._topic.publish(Completion.of(commit.record))
         self._observer.published(commit.record)
-        return Reach.TOLD
+        return Progress.PUBLISHED
 
     async def identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image of an upload and read its record, if it has one.

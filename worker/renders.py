@@ -10,7 +10,7 @@ from safelight.queued import Demand, Ingest, read_queued
 from worker.demands import Demands
 from worker.events import is_event, parsed
 from worker.ingest import Ingests
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 
 class Renders:
@@ -20,7 +20,7 @@ class Renders:
         self._demands = demands
         self._ingests = ingests
 
-    async def process(self, message: Message) -> Reach:
+    async def process(self, message: Message) -> Progress:
         """Do what a message asks for, and return how far it got.
 
         Raises `WrongQueue` for an event of S3, `Unreadable` for what is no message of ours.

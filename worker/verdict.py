@@ -43,13 +43,13 @@ class DeadLetter:
     cause: Cause
 
 
-class Reach(IntEnum):
+class Progress(IntEnum):
     """How far the pictures of a message went, and so how much was seen to work."""
 
-    NOWHERE = 0
-    MADE = 1
+    NONE = 0
+    STORED = 1
     """Rendered and stored, for nobody to be told."""
-    TOLD = 2
+    PUBLISHED = 2
     """All the way."""
 
 

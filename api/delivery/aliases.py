@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from safelight.dialects.table import DIALECTS, prefix_of
+from api.dialects.table import DIALECTS, prefix_of
 
 NAME = r"[a-z][a-z0-9_-]{0,39}"
 RESERVED = frozenset(

@@ -10,13 +10,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from api.delivery.aliases import Alias
+from api.delivery.cache import RecentAssets, RecentRecords, SharedRecords
 from api.delivery.defaults import load_defaults
+from api.delivery.deferral import Later
 from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
-from api.delivery.later import Later
-from api.delivery.misses import Misses
-from api.delivery.recent import RecentAssets, RecentRecords, SharedRecords
-from api.delivery.results import Results
+from api.delivery.lookup import Results
+from api.delivery.on_demand import Misses
 from api.metrics import DeliveryMetrics
 from api.quotas import Quotas
 from api.settings import ApiSettings

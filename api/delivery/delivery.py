@@ -17,7 +17,10 @@ from aiohttp import web
 
 from api.delivery import negotiation
 from api.delivery.aliases import Alias
-from api.delivery.answers import (
+from api.delivery.freeform import FreeForm, asked_of, grant_of
+from api.delivery.lookup import PENDING_SECONDS, STAND_IN, Results, Visit, busy, timed
+from api.delivery.query import Asked, in_one_spelling
+from api.delivery.responses import (
     Freshness,
     Timings,
     Waiting,
@@ -26,12 +29,9 @@ from api.delivery.answers import (
     picture,
     tags_of,
 )
-from api.delivery.asked import Asked, in_one_spelling
-from api.delivery.flights import Busy
-from api.delivery.freeform import FreeForm, asked_of, grant_of
-from api.delivery.results import PENDING_SECONDS, STAND_IN, Results, Visit, busy, timed
 from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
-from api.delivery.subjects import (
+from api.delivery.single_flight import Busy
+from api.delivery.sources import (
     Bucket,
     NotThereYet,
     Records,

@@ -13,24 +13,25 @@ from typing import Final
 from aiohttp import web
 
 from api.delivery.aliases import Alias
-from api.delivery.asked import Asked
+from api.delivery.query import Asked
 from api.delivery.signing import Grant
-from api.delivery.subjects import Bucket, Records, Subject, find_image, find_object
+from api.delivery.sources import Bucket, Records, Subject, find_image, find_object
+from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath, UrlError
+from api.dialects.request import Request
+from api.dialects.request import Source as Named
+from api.dialects.table import Dialects, read
 from api.problems import Problem, Refusal
 from safelight import keys
-from safelight.dialects.canonical import NAME, fingerprint
-from safelight.dialects.errors import BadSignature, Expired, InvalidOption, UnknownPath, UrlError
-from safelight.dialects.options import Options
-from safelight.dialects.request import Request
-from safelight.dialects.request import Source as Named
-from safelight.dialects.table import Dialects, read
 from safelight.formats import BY_NAME
 from safelight.image_ids import ImageIds
-from safelight.imaging.freeform import plan_options
+from safelight.imaging.plan_options import plan_options
 from safelight.imaging.result import Source, Sources, Wanted
 from safelight.presets import Preset
+from safelight.wish.canonical import NAME, fingerprint
+from safelight.wish.errors import InvalidOption
+from safelight.wish.options import Options
 
-_PROBLEMS: Mapping[type[UrlError], Problem] = {
+_PROBLEMS: Mapping[type[Exception], Problem] = {
     UnknownPath: Problem.UNKNOWN_PATH,
     BadSignature: Problem.INVALID_SIGNATURE,
     Expired: Problem.URL_EXPIRED,
@@ -92,7 +93,7 @@ class FreeForm:
         path, _, query = request.raw_path.partition("?")
         try:
             return read(path, query, self._dialects, now=datetime.fromtimestamp(now, UTC))
-        except UrlError as error:
+        except URL_ERRORS as error:
             raise refusal_of(error) from error
 
     def policy(self, asked: Request, presets: Mapping[str, Preset]) -> Preset:
@@ -166,7 +167,7 @@ def grant_of(request: Request) -> Grant:
     )
 
 
-def refusal_of(error: UrlError) -> Refusal:
+def refusal_of(error: UrlError | InvalidOption) -> Refusal:
     """Say in HTTP's terms why a URL is not answered."""
     return Refusal(_PROBLEMS[type(error)], str(error))
 

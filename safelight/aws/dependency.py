@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from safelight.aws.failures import FOREIGN, LABELS, code_of, translated
 from safelight.errors import SafelightError
-from safelight.telemetry import ProcessMetrics
+from safelight.metrics import ProcessMetrics
 
 CALL_SECONDS = 20
 """The longest a call may take, botocore's retries included, unless it says otherwise."""

@@ -71,7 +71,7 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ObjectVersion:
     """Which version of a source stands, and what its bucket says of it."""
 
     version_id: str | None
@@ -167,7 +167,7 @@ class Objects:
         except _NotStored:
             return None
 
-    async def stand(self, key: str) -> Standing | None:
+    async def stand(self, key: str) -> ObjectVersion | None:
         """Tell which version of a source stands; None if there is none."""
         try:
             async with self._dependency.call(
@@ -177,7 +177,7 @@ class Objects:
         except _NotStored:
             return None
         version_id = answer.get("VersionId")
-        return Standing(
+        return ObjectVersion(
             version_id=None if version_id == "null" else version_id,
             etag=answer["ETag"].strip('"'),
             size_bytes=answer["ContentLength"],

@@ -23,8 +23,8 @@ from safelight.aws.queue import Queue
 from safelight.aws.records import Records
 from safelight.aws.topic import Topic
 from safelight.errors import Misconfigured
+from safelight.metrics import ProcessMetrics
 from safelight.settings import AwsSettings
-from safelight.telemetry import ProcessMetrics
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 8

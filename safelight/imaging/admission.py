@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import Histogram
 
-from safelight.telemetry import timed
+from safelight.metrics import timed
 
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),

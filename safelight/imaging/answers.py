@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from safelight.dialects.errors import InvalidOption
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.appearance import Appearance
@@ -24,6 +23,7 @@ from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Recipe
 from safelight.imaging.render import RenderedVariant, Rendering, file_of
 from safelight.imaging.watermark import UnusableWatermark
+from safelight.wish.errors import InvalidOption
 
 MOST_BYTES = 1024**2
 """Length of an answer. A rendering's has about 400 bytes for each variant."""

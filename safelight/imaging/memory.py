@@ -4,11 +4,11 @@ A picture is admitted by this number before anything of it is decoded: too low, 
 it; too high, and it waits for nothing.
 """
 
-from safelight.dialects.arguments import TRANSPARENT
 from safelight.formats import BY_NAME, Format
 from safelight.imaging.perceptual import SEARCH_BYTES
 from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Decode, Recipe
+from safelight.wish.arguments import TRANSPARENT
 
 BASE_BYTES = 48 * 1024**2
 """What a child takes for itself and for the lines in flight, however small the picture."""

@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 import pyvips
 
-from safelight.dialects.arguments import TRANSPARENT
-from safelight.dialects.operations import Operation
 from safelight.imaging.geometry import Size, bounded, extended, placed
 from safelight.imaging.watermark import positions, watermark_at
+from safelight.wish.arguments import TRANSPARENT
+from safelight.wish.operations import Operation
 
 _OPAQUE = 255
 _LUMA = [[0.299, 0.587, 0.114]]

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from safelight.dialects.options import Options
 from safelight.formats import (
     AUTO,
     AUTO_FORMATS,
@@ -27,6 +26,7 @@ from safelight.imaging.perceptual import Search
 from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Decode, Edits, Level, Recipe
 from safelight.presets import Preset
+from safelight.wish.options import Options
 
 STILL = ("srgb", False)
 """How most variants are decoded: the first frame, in sRGB."""

@@ -6,9 +6,9 @@ Values only; `plan` works them out, `render` carries them out, `memory` predicts
 from dataclasses import dataclass
 from pathlib import Path
 
-from safelight.dialects.operations import Operation
 from safelight.imaging.geometry import Box, Size
 from safelight.imaging.perceptual import Search
+from safelight.wish.operations import Operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,25 +13,25 @@ from pathlib import Path
 
 import pyvips
 
-from safelight.dialects.errors import InvalidOption
-from safelight.dialects.options import Options
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME, Format
 from safelight.imaging import libwebp
 from safelight.imaging.appearance import Appearance
+from safelight.imaging.before_resize import edited, what_is_left
 from safelight.imaging.colours import converted
-from safelight.imaging.edits import edited, what_is_left
 from safelight.imaging.encode import with_quality, within_bytes
-from safelight.imaging.freeform import plan_options
 from safelight.imaging.gainmap import GainMap
 from safelight.imaging.geometry import Size
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
 from safelight.imaging.operations import flipped, operated
 from safelight.imaging.plan import Plan
+from safelight.imaging.plan_options import plan_options
 from safelight.imaging.probe import damaged
 from safelight.imaging.recipe import Decode, Recipe
 from safelight.imaging.structure import has_an_odd_header
+from safelight.wish.errors import InvalidOption
+from safelight.wish.options import Options
 
 _OPAQUE = 255
 

@@ -13,10 +13,10 @@ from ops.local.system import LocalSystem
 from safelight.presets import load_presets
 from safelight.queued import Demand, Ingest
 from tests.acceptance.conftest import KEYS
-from tests.support.dashboards import dashboards
 from tests.support.declared import rules
 from tests.support.person import Person
 from tests.support.prometheus import Prometheus
+from tools.dashboards import dashboards
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

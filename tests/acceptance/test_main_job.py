@@ -239,7 +239,7 @@ async def test_logs_tell_every_message_once_and_no_signature(system: LocalSystem
 
 
 async def test_what_is_measured_is_documented(system: LocalSystem, http: Any) -> None:
-    documented = (ROOT / "docs" / "metrics.md").read_text()
+    documented = (ROOT / "docs" / "operate" / "metrics.md").read_text()
     for url in (system.api_url, *(system.worker_urls[one] for one in system.workers[-1:])):
         async with http.get(f"{url}/metrics") as answer:
             page = await answer.text()

@@ -11,9 +11,9 @@ from time_machine import Traveller
 from tests.support.faults.footprint import Footprint
 from tests.support.faults.proxy import Answer, Call
 from tests.support.faults.rig import Rig
-from tests.support.faults.soak import Soak, Wanted
-from tests.support.faults.trend import Sample, trend
 from tests.support.faults.witness import Witness
+from tools.soak import Soak, Wanted
+from tools.trend import Sample, trend
 
 MB = 1_000_000
 IMAGE = "01KAJ0000000000000000000AA"

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from safelight.dialects.canonical import canonical
-from safelight.dialects.thumbor import Thumbor
-from safelight.imaging.freeform import plan_options
+from api.dialects.thumbor import Thumbor
 from safelight.imaging.limits import Limits
+from safelight.imaging.plan_options import plan_options
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
+from safelight.wish.canonical import canonical
 from tests.support import pictures
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from api.metrics import ApiMetrics, DeliveryMetrics
 from safelight.errors import Reason
-from safelight.telemetry import ProcessMetrics
+from safelight.metrics import ProcessMetrics
 from worker.metrics import MISFORTUNES, WorkerMetrics
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from safelight.aws.objects import PART_BYTES, Asset, Fetched, Standing
+from safelight.aws.objects import PART_BYTES, Asset, Fetched, ObjectVersion
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
@@ -126,12 +126,12 @@ class FakeObjects(Fake):
         part = stored.body[first : first + PART_BYTES] if stored else b""
         return self._asset(stored, part) if stored and part else None
 
-    async def stand(self, key: str) -> Standing | None:
+    async def stand(self, key: str) -> ObjectVersion | None:
         self._called("stand")
         version = self._version(key, None)
         if version is None or version.body is None:
             return None
-        return Standing(
+        return ObjectVersion(
             version_id=version.version_id,
             etag=version.etag,
             size_bytes=len(version.body),

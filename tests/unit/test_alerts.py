@@ -13,14 +13,14 @@ import yaml
 
 from ops.__main__ import app
 from ops.cloudformation import Template
-from tests.support.dashboards import dashboards
 from tests.support.declared import PROMETHEUS, ROOT, Series, faults, known, rules
 from tests.support.templates import Resolved
-from worker.breaker import DISPENSABLE, OWN
+from tools.dashboards import dashboards
+from worker.breaker import LOCAL, NOT_NEEDED_TO_SETTLE
 
 ALERTS, RECORDED = rules("alert"), rules("record")
 EXPRESSIONS = [(rule.get("alert") or rule["record"], rule["expr"]) for rule in ALERTS + RECORDED]
-RUNBOOKS = ROOT / "docs" / "runbooks"
+RUNBOOKS = ROOT / "docs" / "operate" / "runbooks"
 NAMES = sorted({rule["alert"] for rule in ALERTS})
 
 
@@ -136,9 +136,9 @@ def test_a_bucket_is_asked_for_in_both_spellings(name: str, expression: str) -> 
 
 def test_breaker_open_is_of_what_all_workers_need() -> None:
     (asked,) = re.findall(r'dependency!~"([^"]+)"', alert("BreakerOpen")["expr"])
-    assert set(asked.split("|")) == DISPENSABLE | OWN
+    assert set(asked.split("|")) == NOT_NEEDED_TO_SETTLE | LOCAL
     (asked,) = re.findall(r'dependency=~"([^"]+)"', alert("WorkerStuck")["expr"])
-    assert set(asked.split("|")) == OWN
+    assert set(asked.split("|")) == LOCAL
 
 
 def test_what_the_alertmanager_silences_are_alerts() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.dashboards import FOLDER, dashboards, files
 from tests.support.declared import faults, known
+from tools.dashboards import FOLDER, dashboards, files
 
 PANELS = [(f"{page.uid}: {panel.title}", panel) for page in dashboards() for panel in page.panels]
 

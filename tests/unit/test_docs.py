@@ -9,7 +9,7 @@ import pytest
 from safelight.errors import Reason
 from safelight.formats import WRITABLE
 from safelight.presets import load_presets
-from tests.support.reference import PAGES
+from tools.reference import PAGES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -80,7 +80,7 @@ def test_the_default_presets_are_the_promised_ones() -> None:
 
 
 def test_the_presets_page_names_every_format_that_can_be_written() -> None:
-    page = (ROOT / "docs" / "presets.md").read_text()
+    page = (ROOT / "docs" / "guide" / "presets.md").read_text()
     for format in WRITABLE:
         assert f'`"{format.name}"`' in page
 

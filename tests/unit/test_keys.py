@@ -159,7 +159,7 @@ words = st.text(max_size=5)
 
 
 def test_the_keys_of_one_image_share_a_prefix_and_nothing_else_that_is_secret():
-    """The grammar that docs/delivery.md and the bucket's readers rely on, computed by hand."""
+    """The grammar of docs/guide/delivery.md, on which the bucket's readers rely."""
     key = keys.asset_key(
         image_id=IMAGE_ID,
         revision="v1",

@@ -13,9 +13,9 @@ from safelight.completion import Completion
 from safelight.image_ids import ImageIds
 from safelight.queued import read_queued
 from safelight.record import Record
-from tests.support import released
 from tests.support.fakes import ID_SECRET
 from tests.support.schemas import breaches
+from tools import released
 from worker.events import parsed, read_events, source_keys
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,9 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from safelight.telemetry import ProcessMetrics, background, configure_logging, redact
+from safelight.logs import configure_logging, redact
+from safelight.metrics import ProcessMetrics
+from safelight.program import background
 
 SIGNED = (
     "http://127.0.0.1:4566/b/uploads/alice/1?X-Amz-Algorithm=AWS4-HMAC-SHA256"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from api.delivery.asked import OF_ALIASES, OWN
+from api.delivery.query import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
 from api.uploads import A_DAY, PENDING_SECONDS

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tests.support.faults.trend import MOST_GROWTH, REFERENCE, Sample, Trend
+from tools.trend import MOST_GROWTH, REFERENCE, Sample, Trend
 
 MB = 1e6
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote_plus
 
 from safelight import keys
 from tests.support.faults.proxy import Answer, Call
-from tests.support.faults.trend import quantile
+from tools.trend import quantile
 
 
 class Witness:

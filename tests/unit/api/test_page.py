@@ -1,4 +1,4 @@
-"""What docs/api.md says is found, and found true."""
+"""What docs/guide/api.md says is found, and found true."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from api.settings import ApiSettings
 from api.tokens import LEEWAY_SECONDS
 from api.uploads import A_DAY, CONTENT_TYPES, PENDING_SECONDS, UploadIssued, UploadRequest
 
-PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "guide" / "api.md").read_text()
 FLOWING = " ".join(PAGE.split())
 EXAMPLES: list[dict[str, Any]] = [
     json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from safelight.aws.dependency import Dependency
 from safelight.errors import Reason, Rejection, Unavailable
-from safelight.telemetry import ProcessMetrics
+from safelight.metrics import ProcessMetrics
 
 
 @pytest.fixture

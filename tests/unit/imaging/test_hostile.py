@@ -1,4 +1,4 @@
-"""Pictures that are meant to hurt: rows 27 to 34 of docs/faults.md. Each costs itself and no more.
+"""Pictures that are meant to hurt: rows 27 to 34 of docs/operate/faults.md.
 
 Time is the processor time of the child, and compared with that of an ordinary picture in the same
 child; memory is what the child took more than before.

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from safelight.dialects.errors import InvalidOption
 from safelight.errors import Reason, Rejection, Unavailable
 from safelight.imaging.answers import JobFailed
 from safelight.imaging.limits import MIB, Limits
@@ -25,6 +24,7 @@ from safelight.imaging.pool import RenderPool
 from safelight.imaging.slot import ChildMissing, Slot
 from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
+from safelight.wish.errors import InvalidOption
 from tests.support import jobs, pictures
 
 BRIEF = Limits(max_seconds=1)

@@ -343,7 +343,7 @@ def test_nothing_changes_with_the_number_of_pictures_but_their_number():
     assert large.backlog[-1] == pytest.approx(1000 * small.backlog[-1])
 
 
-# Row 44 of docs/faults.md: the template's own policies, in the simulator
+# Row 44 of docs/operate/faults.md: the template's own policies, in the simulator
 
 
 def test_row_44_a_burst_of_3000_is_begun_within_four_minutes():
@@ -572,13 +572,13 @@ def test_a_thousand_million_a_day_takes_seconds_and_tells_every_limit_that_it_me
     assert near >= {"S3", "DynamoDB"}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/operate/operating.md"])
 def test_what_the_documents_tell_of_the_cost_is_what_the_command_tells(page):
     told = json.loads(run("--json")[1])
     text = (ROOT / page).read_text()
     assert f"${told['dollarsPerPicture']['onDemand']:.7f}" in text
     assert f"${told['dollarsPerMonth']:,.0f}" in text
-    if page == "docs/operating.md":
+    if page == "docs/operate/operating.md":
         for part, dollars in told["dollarsPerPicture"]["parts"].items():
             assert f"| {part} | ${dollars:.7f} |" in text
 

@@ -94,7 +94,7 @@ def test_the_wanted_wait_of_the_table_is_the_templates():
 def test_the_figures_of_a_burst_are_those_of_the_command():
     simulation = planned().simulation
     p95 = f"waits {simulation.wait_seconds(0.95):.0f} s at p95"
-    operating = (DOCS / "operating.md").read_text()
+    operating = (DOCS / "operate" / "operating.md").read_text()
     assert p95 in decision(20)
     assert p95 in operating
     assert f"from\n2 to {simulation.peak_tasks} tasks" in operating
@@ -103,7 +103,7 @@ def test_the_figures_of_a_burst_are_those_of_the_command():
 
 
 def test_the_chart_of_a_burst_is_what_the_command_draws():
-    assert (DOCS / "capacity.svg").read_text() == drawn(planned())
+    assert (DOCS / "operate" / "capacity.svg").read_text() == drawn(planned())
 
 
 def test_the_figures_of_a_sine_day_are_those_of_the_simulator(played):

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
+from api.dialects.settings import DialectSettings
+from api.dialects.table import read
 from ops.__main__ import app
 from ops.explain import explained
-from safelight.dialects.settings import DialectSettings
-from safelight.dialects.table import read
 from safelight.keys import assets_prefix
 
 IMAGE = "01KAJ0000000000000000000AB"

@@ -25,7 +25,7 @@ from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
 from worker.renders import Renders
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 BUCKET = "uploads-bucket"
 PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
@@ -146,13 +146,13 @@ class House:
             },
         }
 
-    async def process(self, *records: dict) -> Reach:
+    async def process(self, *records: dict) -> Progress:
         return await self.receive(json.dumps({"Records": records}))
 
-    async def receive(self, body: str) -> Reach:
+    async def receive(self, body: str) -> Progress:
         return await self.processor.process(_message(body))
 
-    async def render(self, body: str) -> Reach:
+    async def render(self, body: str) -> Progress:
         return await self.renders.process(_message(body))
 
     @property

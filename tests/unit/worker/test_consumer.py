@@ -20,9 +20,9 @@ from worker.disposal import Disposal
 from worker.handler import Handler
 from worker.lease import Leases
 from worker.metrics import WorkerMetrics
-from worker.verdict import Reach
+from worker.verdict import Progress
 
-Process = Callable[[Message], Awaitable[Reach]]
+Process = Callable[[Message], Awaitable[Progress]]
 
 
 class Work:
@@ -36,7 +36,7 @@ class Work:
         self.outcome = outcome
         self.changed = asyncio.Condition()
 
-    async def __call__(self, message: Message) -> Reach:
+    async def __call__(self, message: Message) -> Progress:
         self.begun.append(message.body)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -46,7 +46,7 @@ class Work:
             await self.gate.wait()
             if self.outcome is not None:
                 raise self.outcome
-            return Reach.TOLD
+            return Progress.PUBLISHED
         finally:
             self.at_once -= 1
 
@@ -154,11 +154,11 @@ async def test_a_free_slot_is_filled_while_another_is_still_busy() -> None:
     queue, slow = FakeQueue(), asyncio.Event()
     begun: list[str] = []
 
-    async def process(message: Message) -> Reach:
+    async def process(message: Message) -> Progress:
         begun.append(message.body)
         if message.body == "slow":
             await slow.wait()
-        return Reach.TOLD
+        return Progress.PUBLISHED
 
     queue.send("slow")
     async with running(queue, process, slots=2, prefetch=0):
@@ -407,9 +407,9 @@ async def test_of_all_that_wait_for_a_service_one_at_a_time_finds_out() -> None:
 async def test_what_tells_of_no_picture_says_nothing_of_a_service() -> None:
     queue = FakeQueue()
 
-    async def process(message: Message) -> Reach:
+    async def process(message: Message) -> Progress:
         if message.body == "removal":
-            return Reach.NOWHERE
+            return Progress.NONE
         raise Unavailable("s3", "503")
 
     for number in range(FAILURES_TO_OPEN):
@@ -434,14 +434,14 @@ def test_what_is_made_for_nobody_to_be_told_closes_the_breaker_for_all_but_the_t
     for name in ("s3", "dynamodb", "sns") * FAILURES_TO_OPEN:
         breaker.failed(Unavailable(name, "503"))
     assert breaker.open
-    breaker.succeeded(Reach.MADE)
+    breaker.succeeded(Progress.STORED)
     assert not breaker.open
     assert opened() == {"s3": 0, "dynamodb": 0, "sns": 1}
     breaker.failed(Unavailable("s3", "503"))
     assert not breaker.open
     breaker.failed(Unavailable("dynamodb", "503"))  # it was read from, not written to
     assert breaker.open
-    breaker.succeeded(Reach.TOLD)
+    breaker.succeeded(Progress.PUBLISHED)
     assert opened() == {"s3": 0, "dynamodb": 0, "sns": 0}
 
 
@@ -471,7 +471,7 @@ async def test_nothing_is_held_for_what_only_this_worker_lacks() -> None:
 async def test_a_message_on_its_last_attempt_becomes_a_dead_letter_that_explains_itself() -> None:
     queue, letters = FakeQueue(max_receive_count=3), FakeDeadLetters()
 
-    async def process(message: Message) -> Reach:
+    async def process(message: Message) -> Progress:
         bind_contextvars(stage="render", image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB")
         raise KeyError(message.body)
 
@@ -517,11 +517,11 @@ async def test_a_message_that_always_fails_does_not_stop_the_others(
 ) -> None:
     queue, done = FakeQueue(), []
 
-    async def process(message: Message) -> Reach:
+    async def process(message: Message) -> Progress:
         if message.body == "poison":
             raise error
         done.append(message.body)
-        return Reach.TOLD
+        return Progress.PUBLISHED
 
     queue.send("poison")
     async with running(queue, process, slots=slots, prefetch=2):

@@ -10,7 +10,7 @@ from safelight.imaging.render import Rendering
 from safelight.record import Record, Status
 from tests.support.fakes import APPEARANCE, IDS
 from tests.unit.worker.house import BUCKET, IMAGE, KEY, PRESETS, House
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 
 def pending() -> Record:
@@ -27,7 +27,7 @@ def pending() -> Record:
 
 async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) -> None:
     house.records.records[IMAGE] = pending()
-    assert await house.process(house.upload(b"picture")) is Reach.TOLD
+    assert await house.process(house.upload(b"picture")) is Progress.PUBLISHED
     record = house.record
     assert record.status is Status.COMPLETED
     assert (record.filename, record.tags, record.expires_at) == ("a b.jpg", ("holiday",), None)
@@ -136,7 +136,7 @@ async def test_a_removal_changes_nothing(house: House) -> None:
     await house.process(event)
     settled = house.record
     removal = {**event, "eventName": "ObjectRemoved:Delete"}
-    assert await house.process(removal) is Reach.NOWHERE
+    assert await house.process(removal) is Progress.NONE
     assert house.record == settled
     assert house.outcomes("removed") == 1
 

@@ -13,7 +13,7 @@ from safelight.record import Status
 from tests.support.fakes import FakeVersion
 from tests.unit.worker.house import IMAGE, KEY, PRESETS, House
 from worker.renders import read_renders
-from worker.verdict import Reach
+from worker.verdict import Progress
 
 AVIF = next(preset for preset in PRESETS if preset.name == "small").in_format("avif")
 
@@ -26,7 +26,7 @@ def demanded(house: House, revision: str | None = None) -> str:
 async def test_a_demand_is_rendered_and_stored_and_nobody_is_told(house: House) -> None:
     await house.process(house.upload(b"picture"))
     record, before = house.record, set(house.objects.assets)
-    assert await house.render(demanded(house)) is Reach.MADE
+    assert await house.render(demanded(house)) is Progress.STORED
     (key,) = set(house.objects.assets) - before
     assert key == keys.asset_key(
         image_id=IMAGE,
@@ -62,7 +62,7 @@ async def test_a_demand_for_what_was_replaced_or_never_was_is_dropped(house: Hou
 async def test_a_demand_for_what_cannot_be_rendered_is_dropped(house: House) -> None:
     await house.process(house.upload(b"picture"))
     house.renderer.outcome = Rejection(Reason.TIMEOUT, "too long")
-    assert await house.render(demanded(house)) is Reach.NOWHERE
+    assert await house.render(demanded(house)) is Progress.NONE
     assert house.value("rejected") == 1
 
 
@@ -180,7 +180,7 @@ async def test_an_ingest_settles_the_latest_version_of_a_source_and_publishes(
 ) -> None:
     house.upload(b"old")
     house.upload(b"picture")
-    assert await house.render(INGEST) is Reach.TOLD
+    assert await house.render(INGEST) is Progress.PUBLISHED
     assert (house.record.status, house.record.version_id) == (Status.COMPLETED, "v2")
     assert len(house.topic.published) == 1
     assert house.ingests("settled") == 1
@@ -279,10 +279,10 @@ async def test_a_source_that_is_replaced_all_the_time_waits(house: House) -> Non
 
 
 async def test_an_ingest_of_a_source_that_is_gone_changes_nothing(house: House) -> None:
-    assert await house.render(INGEST) is Reach.NOWHERE
+    assert await house.render(INGEST) is Progress.NONE
     house.upload(b"picture")
     house.upload(None)  # type: ignore[arg-type] # a delete marker
-    assert await house.render(INGEST) is Reach.NOWHERE
+    assert await house.render(INGEST) is Progress.NONE
     assert house.records.records == {}
     assert house.ingests("gone") == 2
 
@@ -291,7 +291,7 @@ async def test_an_ingest_of_an_erased_image_brings_nothing_back(house: House) ->
     await house.process(house.upload(b"picture"))
     house.records.records[IMAGE] = house.record.model_copy(update={"status": Status.ERASED})
     house.upload(b"again")
-    assert await house.render(INGEST) is Reach.NOWHERE
+    assert await house.render(INGEST) is Progress.NONE
     assert house.record.status is Status.ERASED
     assert house.ingests("superseded") == 1
 

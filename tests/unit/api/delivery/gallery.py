@@ -19,18 +19,18 @@ from yarl import URL
 from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias
+from api.delivery.cache import RecentAssets, RecentRecords
+from api.delivery.deferral import Later
 from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
-from api.delivery.later import Later
-from api.delivery.misses import Misses
-from api.delivery.recent import RecentAssets, RecentRecords
-from api.delivery.results import Results
+from api.delivery.lookup import Results
+from api.delivery.on_demand import Misses
 from api.delivery.signing import SigningKeys
+from api.dialects.table import Dialects
 from api.metrics import DeliveryMetrics
 from api.quotas import Quotas
 from safelight import keys
 from safelight.aws.objects import Asset
-from safelight.dialects.table import Dialects
 from safelight.imaging.admission import Admission
 from safelight.imaging.limits import Limits as ImagingLimits
 from safelight.imaging.plan import Plan

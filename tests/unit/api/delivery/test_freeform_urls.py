@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from api.delivery.aliases import Alias
+from api.dialects.imgproxy import Imgproxy
+from api.dialects.own import Own
+from api.dialects.table import DIALECTS, Dialects
+from api.dialects.thumbor import Thumbor
 from safelight import keys
-from safelight.dialects.imgproxy import Imgproxy
-from safelight.dialects.own import Own
-from safelight.dialects.table import DIALECTS, Dialects
-from safelight.dialects.thumbor import Thumbor
 from tests.support import pictures
 from tests.unit.api.delivery.conftest import PRESETS
 from tests.unit.api.delivery.gallery import BROWSER, IMAGE_ID, OTHER_ID, SOURCE, Gallery
-from tests.unit.dialects.test_dialects import dialect, url_of
-from tests.unit.dialects.urls import URLS
+from tests.unit.api.dialects.test_dialects import dialect, url_of
+from tests.unit.api.dialects.urls import URLS
 
 OWN = Own(
     keys=(

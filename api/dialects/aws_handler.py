@@ -1,0 +1,169 @@
+"""The grammars of AWS's image handler: v7's base64 JSON and thumbor paths, v8's query.
+
+    /{base64 of {"bucket", "key", "edits", "outputFormat"}}?signature=...&expires=...
+    /{thumbor path}?signature=...
+    /{key}?resize.width=300&format=webp&signature=...
+
+The signature is lower-case hex of HMAC-SHA256(secret, path) or of path and sorted query without
+the signature itself. v8 has no signature of its own: here it carries v7's, because free-form
+requests are never answered unsigned. Its policies are Safelight's presets.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, unquote
+
+from api.dialects.aws_handler_edits import read_edits
+from api.dialects.errors import BadSignature, UnknownPath
+from api.dialects.request import Request, Source, source_of
+from api.dialects.signatures import Signed, digest
+from api.dialects.thumbor import read_path
+from safelight.wish.arguments import read_base64
+from safelight.wish.errors import InvalidOption
+
+_EXPIRES = "%Y%m%dT%H%M%SZ"
+_MAX_JSON = 8192
+_REQUEST = ("bucket", "key", "edits", "outputFormat", "expires", "effort", "headers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsHandler:
+    """URLs of AWS's Serverless Image Handler (v7) and Dynamic Image Transformation (v8)."""
+
+    NAME: ClassVar[str] = "aws"
+    keys: tuple[str, ...]
+
+    def split(self, path: str, query: str) -> Signed:
+        """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
+        if len(path) < 2 or not path.startswith("/"):
+            raise UnknownPath("expected /REQUEST?signature=...")
+        pairs = query.split("&") if query else []
+        given = [pair.partition("=")[2] for pair in pairs if pair.startswith("signature=")]
+        rest = [pair for pair in pairs if not pair.startswith("signature=")]
+        if len(given) != 1:
+            raise BadSignature("needs one ?signature=; unsigned requests are not answered")
+        ordered = "&".join(sorted(rest))
+        message = f"{path}?{ordered}" if ordered else path
+        # What is read is what was signed: in another order it could be another wish.
+        return Signed(given=given[0], messages=(message,), target=path, query=ordered)
+
+    def signature(self, key: str, message: str) -> str:
+        """Sign a message."""
+        return digest(key.encode(), message.encode(), "sha256").hex()
+
+    def join(self, signature: str, target: str, query: str) -> str:
+        """Put a URL together."""
+        return f"{target}?{f'{query}&' if query else ''}signature={signature}"
+
+    def unsigned(self, text: str) -> Signed:
+        """Take a path and its query as what is to be signed."""
+        path, _, query = text.partition("?")
+        return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}signature=_")
+
+    def read(self, signed: Signed) -> Request:
+        """Read what was signed."""
+        words = _query(signed.query)
+        expires = _expires(words)
+        path = unquote(signed.target).lstrip("/")
+        asked = _json(path)
+        if asked is not None:
+            edits = _edits_of(asked)
+            source = _source(asked)
+        else:
+            request = read_path(path, dialect=self.NAME)
+            if request.source.key != path:
+                return _as_thumbor(request, words, expires)
+            edits, source = {}, request.source
+        edits = _merged(edits, words)
+        return Request(dialect=self.NAME, source=source, options=read_edits(edits), expires=expires)
+
+
+def _as_thumbor(request: Request, words: Mapping[str, str], expires: datetime | None) -> Request:
+    if words:
+        raise InvalidOption(next(iter(words)), "is not understood beside a thumbor path")
+    return replace(request, expires=expires or request.expires)
+
+
+def _query(query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=40
+        )
+    except ValueError as error:
+        raise InvalidOption("query", "expected name=value pairs, at most 40") from error
+    words = dict(pairs)
+    if len(words) != len(pairs):
+        raise InvalidOption("query", "says a name twice")
+    return words
+
+
+def _expires(words: dict[str, str]) -> datetime | None:
+    text = words.pop("expires", None)
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, _EXPIRES).replace(tzinfo=UTC)
+    except ValueError as error:
+        message = f"expected YYYYMMDDTHHmmssZ; found {text[:40]!r}"
+        raise InvalidOption("expires", message) from error
+
+
+def _json(path: str) -> Mapping[str, Any] | None:
+    """Read a path that is base64 of a JSON object; None if it is something else."""
+    try:
+        text = read_base64(path.replace("/", "_"))
+        if len(text) > _MAX_JSON or not text.lstrip().startswith(b"{"):
+            return None
+        asked = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return asked if isinstance(asked, dict) else None
+
+
+def _source(asked: Mapping[str, Any]) -> Source:
+    bucket, key = asked.get("bucket"), asked.get("key")
+    if not isinstance(key, str) or not (bucket is None or isinstance(bucket, str)):
+        raise InvalidOption("key", "expected a text, and a bucket if any as a text")
+    return source_of(f"s3://{bucket}/{key}" if bucket else key)
+
+
+def _edits_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    for name in asked:
+        if name not in _REQUEST:
+            raise InvalidOption(name[:40], f"is none of {', '.join(_REQUEST)}")
+    for name in ("headers", "effort", "expires"):
+        if asked.get(name):
+            raise InvalidOption(name, "is refused: it is not taken from a request's JSON")
+    edits = asked.get("edits") or {}
+    if not isinstance(edits, dict):
+        raise InvalidOption("edits", "expected an object")
+    wanted = asked.get("outputFormat")
+    return {**edits, **({"toFormat": wanted} if wanted else {})}
+
+
+def _merged(edits: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    """Take the query's options into the edits; the query wins, as there."""
+    merged = {**edits}
+    for name, value in _named(words):
+        outer, _, inner = name.partition(".")
+        if not inner:
+            merged[outer] = value
+            continue
+        group = merged.get(outer)
+        merged[outer] = {**(group if isinstance(group, dict) else {}), inner: value}
+    return merged
+
+
+def _named(words: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Give v7's short names v8's long ones, and texts their types."""
+    for name, text in words.items():
+        value: Any
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = {"True": True, "False": False}.get(text, text)
+        long = f"resize.{name}" if name in ("width", "height", "fit") else name
+        yield ("toFormat" if long == "format" else long), value

@@ -1,0 +1,180 @@
+"""imgproxy's grammar.
+
+    /{signature}/{option}:{argument}:.../{option}.../plain/{source}[@{extension}]
+    /{signature}/{option}.../{source in base64url, slashes wherever}[.{extension}]
+
+The signature is base64url without padding of HMAC-SHA256(key, salt + path), the path with its
+leading slash. Keys and salts are hexadecimal and never empty. Like there, the order of options
+says nothing: a later one replaces an earlier one, and what is done is done in imgproxy's order.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import unquote
+
+from api.dialects.errors import UnknownPath
+from api.dialects.imgproxy_options import (
+    FITS,
+    LONG_NAMES,
+    OPTIONS,
+    Draft,
+)
+from api.dialects.request import Request, format_called, source_of
+from api.dialects.signatures import Signed, base64url, digest, refuse_query
+from safelight.presets import ATTENTION, GRAVITIES
+from safelight.wish.arguments import read_base64
+from safelight.wish.errors import InvalidOption
+from safelight.wish.operations import Operation, operation
+from safelight.wish.options import Crop, Options, Point
+
+_FILTER_ORDER = ("blur", "sharpen", "pixelate", "brightness", "contrast", "saturation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imgproxy:
+    """imgproxy's URLs."""
+
+    NAME: ClassVar[str] = "imgproxy"
+    keys: tuple[str, ...]
+    """Pairs `key:salt`, hexadecimal."""
+    signature_size: int | None = None
+    """Bytes that a signature is cut to."""
+    watermark: str | None = None
+    """`bucket/key` of the picture that `wm` lays on top."""
+
+    def split(self, path: str, query: str) -> Signed:
+        """Take a URL apart. Raises `UnknownPath`."""
+        given, slash, rest = path.removeprefix("/").partition("/")
+        if not slash or not rest:
+            raise UnknownPath("expected /SIGNATURE/OPTIONS/SOURCE")
+        return Signed(given=given, messages=(f"/{rest}",), target=rest, query=query)
+
+    def signature(self, key: str, message: str) -> str:
+        """Sign a message with a key and its salt."""
+        secret, _, salt = key.partition(":")
+        raw = digest(bytes.fromhex(secret), bytes.fromhex(salt) + message.encode(), "sha256")
+        return base64url(raw[: self.signature_size]).rstrip("=")
+
+    def join(self, signature: str, target: str, query: str) -> str:
+        """Put a URL together."""
+        return f"/{signature}/{target}{f'?{query}' if query else ''}"
+
+    def unsigned(self, text: str) -> Signed:
+        """Take a path as what is to be signed."""
+        return self.split(f"/_/{text.lstrip('/')}", "")
+
+    def read(self, signed: Signed) -> Request:
+        """Read what was signed."""
+        refuse_query(signed)
+        words, source, extension = _taken_apart(signed.target)
+        draft = Draft(watermark=self.watermark)
+        for word in words:
+            name, *texts = word.split(":")
+            row = OPTIONS.get(LONG_NAMES.get(name, name))
+            if row is None:
+                known = ", ".join(OPTIONS)
+                raise InvalidOption(name[:40], f"is no option that is understood: {known}")
+            row.apply(draft, name, [unquote(text) for text in texts])
+        if extension:
+            draft.format = format_called("format", extension)
+        return Request(
+            dialect=self.NAME,
+            source=source_of(source),
+            options=_options(draft),
+            preset=_preset(draft, words),
+            expires=draft.expires,
+            download=draft.filename or "" if draft.attached else None,
+        )
+
+
+def _taken_apart(target: str) -> tuple[list[str], str, str]:
+    """Cut a path into options, the source and its extension."""
+    before, plain, source = f"/{target}".partition("/plain/")
+    if plain:
+        words = [unquote(word) for word in before.split("/") if word]
+        escaped, _, extension = source.partition("@")
+        return words, unquote(escaped), unquote(extension)
+    parts = target.split("/")
+    at = next((place for place, part in enumerate(parts) if ":" not in unquote(part)), len(parts))
+    words = [unquote(part) for part in parts[:at]]
+    encoded, _, extension = "".join(parts[at:]).partition(".")
+    if encoded.startswith("enc") and parts[at] == "enc":
+        raise InvalidOption("enc", "encrypted sources are not understood")
+    try:
+        return words, read_base64(encoded).decode(), extension
+    except ValueError as error:
+        message = "expected plain/KEY, or a key as URL-safe base64; or is an option without its :?"
+        raise InvalidOption("source", f"{message} found {encoded[:60]!r}") from error
+
+
+def _options(draft: Draft) -> Options:
+    options = Options(
+        trim=draft.trim,
+        turn=draft.turn,
+        crop=_crop(draft),
+        width=_zoomed(draft.width, draft.zoom),
+        height=_zoomed(draft.height, draft.zoom),
+        fit=FITS[draft.resizing],
+        gravity=_mirrored(draft.gravity, draft.flip),
+        focal=_mirrored_point(draft.focal, draft.flip),
+        enlarge=draft.enlarge,
+        flip=draft.flip,
+        operations=tuple(_operations(draft)),
+        format=draft.format,
+        quality=draft.quality or draft.qualities.get(draft.format or ""),
+        max_bytes=draft.max_bytes,
+        keep_copyright=draft.keep_copyright,
+    )
+    if draft.qualities and draft.format is None:
+        raise InvalidOption("format_quality", "needs a format in the URL")
+    return options.scaled(draft.dpr)
+
+
+def _operations(draft: Draft) -> list[Operation]:
+    """List what is done after resizing, in imgproxy's own order."""
+    done = [draft.filters[name] for name in _FILTER_ORDER if name in draft.filters]
+    colour = draft.background or "transparent"
+    if draft.extend:
+        if not draft.width or not draft.height:
+            raise InvalidOption("extend", "needs a width and a height")
+        wide, high = _zoomed(draft.width, draft.zoom), _zoomed(draft.height, draft.zoom)
+        gravity = draft.extend_gravity
+        done.append(operation("extend", wide or 0, high or 0, colour, gravity, draft.extend))
+    if any(draft.pads):
+        done.append(operation("pad", *draft.pads, colour))
+    if draft.background:
+        done.append(operation("flatten", draft.background))
+    return [*done, *draft.laid]
+
+
+def _zoomed(side: int | None, zoom: float) -> int | None:
+    return None if side is None else max(1, round(side * zoom))
+
+
+def _crop(draft: Draft) -> Crop | None:
+    if draft.crop is None:
+        return None
+    gravity, focal, offset = draft.crop_place or (draft.gravity, draft.focal, (0, 0))
+    width, height = draft.crop
+    return Crop(width=width, height=height, gravity=gravity, focal=focal, offset=offset)
+
+
+def _mirrored(gravity: str, flip: str) -> str:
+    """Find what a gravity of the flipped picture is in the picture before, where we crop."""
+    if gravity == ATTENTION:
+        return gravity
+    across, down = GRAVITIES[gravity]
+    place = (1 - across if "h" in flip else across, 1 - down if "v" in flip else down)
+    return next(name for name, at in GRAVITIES.items() if at == place)
+
+
+def _mirrored_point(point: Point | None, flip: str) -> Point | None:
+    if point is None:
+        return None
+    return 1 - point[0] if "h" in flip else point[0], 1 - point[1] if "v" in flip else point[1]
+
+
+def _preset(draft: Draft, words: list[str]) -> str | None:
+    if draft.preset is not None and len(words) > 1:
+        raise InvalidOption("preset", "stands alone: a preset is a whole wish")
+    return draft.preset

@@ -1,0 +1,101 @@
+"""Our own grammar: `/s/{signature}/{options}/{source}`, options as `canonical.py` prints them.
+
+The signature is base64url without padding of HMAC-SHA256(key, "/{options}/{source}"), after the
+path's escapes are decoded: what is signed is exactly what is read. `expires=SECONDS` among the
+options, seconds since 1970, ends its validity and is no part of the canonical string.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import quote, unquote
+
+from api.dialects.errors import UnknownPath
+from api.dialects.request import Request, format_called, moment, source_of
+from api.dialects.signatures import (
+    Signed,
+    base64url,
+    digest,
+    is_escaped_as_usual,
+    refuse_query,
+)
+from safelight.keys import is_image_id
+from safelight.named_keys import read_key
+from safelight.wish.canonical import NOTHING, read_options
+from safelight.wish.errors import InvalidOption
+from safelight.wish.options import Options
+
+PREFIX = "/s/"
+_EXPIRES = "expires="
+_SAFE = "/,=:@~"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Safelight's own signed URLs."""
+
+    NAME: ClassVar[str] = "own"
+    keys: tuple[str, ...]
+    """`id:secret`, or `id:secret:user` for a key that opens this user's images alone."""
+
+    def split(self, path: str, query: str) -> Signed:
+        """Take a URL apart. Raises `UnknownPath`."""
+        signature, slash, rest = path.removeprefix(PREFIX).partition("/")
+        if not path.startswith(PREFIX) or not slash:
+            raise UnknownPath(f"expected {PREFIX}SIGNATURE/OPTIONS/SOURCE")
+        return Signed(given=signature, messages=(f"/{unquote(rest)}",), target=rest, query=query)
+
+    def signature(self, key: str, message: str) -> str:
+        """Sign a message."""
+        secret = read_key(key).secret
+        return base64url(digest(secret.encode(), message.encode(), "sha256")).rstrip("=")
+
+    def join(self, signature: str, target: str, query: str) -> str:
+        """Put a URL together; nothing is said in its query."""
+        del query
+        return f"{PREFIX}{signature}/{quote(unquote(target), safe=_SAFE)}"
+
+    def unsigned(self, text: str) -> Signed:
+        """Take `OPTIONS/SOURCE` as what is to be signed."""
+        return self.split(f"{PREFIX}_/{text.lstrip('/')}", "")
+
+    def read(self, signed: Signed) -> Request:
+        """Read what was signed."""
+        refuse_query(signed)
+        if not is_escaped_as_usual(signed.target):
+            raise InvalidOption("path", "must escape nothing that may stand in it as it is")
+        words, slash, source = unquote(signed.target).partition("/")
+        if not slash or not words:
+            raise InvalidOption("options", f"expected OPTIONS/SOURCE; {NOTHING} for no options")
+        words, expires = _without_expiry(words)
+        options = read_options(words)
+        stem, _, extension = source.rpartition(".")
+        if is_image_id(stem):
+            options = _in_format_of(options, extension)
+            source = stem
+        return Request(
+            dialect=self.NAME, source=source_of(source), options=options, expires=expires
+        )
+
+
+def holder_of(key: str) -> tuple[str, str | None]:
+    """Name a key by its id, and the user whose images alone it opens, if it says one."""
+    named = read_key(key)
+    return named.key_id, named.user_id
+
+
+def _without_expiry(words: str) -> tuple[str, datetime | None]:
+    found = [word for word in words.split(",") if word.startswith(_EXPIRES)]
+    if not found:
+        return words, None
+    if len(found) > 1:
+        raise InvalidOption("expires", "is said twice")
+    rest = ",".join(word for word in words.split(",") if not word.startswith(_EXPIRES))
+    return rest or NOTHING, moment("expires", found[0].removeprefix(_EXPIRES))
+
+
+def _in_format_of(options: Options, extension: str) -> Options:
+    name = format_called("extension", extension)
+    if options.format not in (None, name):
+        raise InvalidOption("format", f"is {options.format}, but the extension says {name}")
+    return options.in_format(name)

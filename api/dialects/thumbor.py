@@ -1,0 +1,197 @@
+"""thumbor's grammar, with what imagor adds to it.
+
+    {signature}/trim/{crop}/{fit-in}/{width}x{height}/{align}/{align}/smart/filters:.../{image}
+
+Each part is optional, in this order. The signature is URL-safe base64 of HMAC(key, everything
+after it), padded, SHA-1 unless a setting says otherwise. `unsafe` is never accepted.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import unquote
+
+from api.dialects.errors import BadSignature, UnknownPath
+from api.dialects.request import Request, number, source_of, whole
+from api.dialects.signatures import (
+    Signed,
+    base64url,
+    digest,
+    is_escaped_as_usual,
+    refuse_query,
+)
+from api.dialects.thumbor_filters import FILTERS, Draft
+from safelight.presets import ATTENTION, GRAVITIES
+from safelight.wish.errors import InvalidOption
+from safelight.wish.options import Crop, Options, Trim
+
+_PARTS = re.compile(
+    r"""
+    (?:(?P<debug>debug|meta|params)/)?
+    (?:(?P<trim>trim)(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?/)?
+    (?:(?P<crop>\d*\.?\d+x\d*\.?\d+:\d*\.?\d+x\d*\.?\d+)/)?
+    (?:(?P<fit>(?:adaptive-)?(?:full-)?fit-in)/)?
+    (?:(?P<flop>-)?(?P<width>orig|\d*)x(?P<flip>-)?(?P<height>orig|\d*)/)?
+    (?:(?P<across>left|center|right)/)?
+    (?:(?P<down>top|middle|bottom)/)?
+    (?:(?P<smart>smart)/)?
+    (?:filters:(?P<filters>.*?\))/)?
+    (?P<image>.+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ACROSS = {"left": 0.0, "right": 1.0}
+_DOWN = {"top": 0.0, "bottom": 1.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbor:
+    """thumbor's URLs, and imagor's."""
+
+    NAME: ClassVar[str] = "thumbor"
+    keys: tuple[str, ...]
+    algorithm: str = "sha1"
+    signature_length: int | None = None
+    """Characters that a signature is cut to, as imagor can."""
+
+    def split(self, path: str, query: str) -> Signed:
+        """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
+        given, slash, rest = path.removeprefix("/").partition("/")
+        if not slash or not rest:
+            raise UnknownPath("expected /SIGNATURE/.../IMAGE")
+        if given == "unsafe":
+            raise BadSignature("unsafe URLs are not answered; sign it")
+        # Some clients sign what they then escape. What has a % left once it is decoded is taken as
+        # it is: decoding it again would let one URL pass for another.
+        decoded = unquote(rest)
+        both = "%" not in decoded and is_escaped_as_usual(rest)
+        messages = (rest, decoded) if both else (rest,)
+        return Signed(given=given, messages=messages, target=rest, query=query)
+
+    def signature(self, key: str, message: str) -> str:
+        """Sign a message."""
+        return base64url(digest(key.encode(), message.encode(), self.algorithm))[
+            : self.signature_length
+        ]
+
+    def join(self, signature: str, target: str, query: str) -> str:
+        """Put a URL together."""
+        return f"/{signature}/{target}{f'?{query}' if query else ''}"
+
+    def unsigned(self, text: str) -> Signed:
+        """Take a path as what is to be signed."""
+        return self.split(f"/_/{text.lstrip('/').removeprefix('unsafe/')}", "")
+
+    def read(self, signed: Signed) -> Request:
+        """Read what was signed."""
+        refuse_query(signed)
+        return read_path(unquote(signed.target), dialect=self.NAME)
+
+
+def read_path(path: str, *, dialect: str) -> Request:
+    """Read a path without its signature, its escapes decoded."""
+    parts = _PARTS.fullmatch(path)
+    if parts is None:
+        raise UnknownPath("expected .../IMAGE")
+    if parts["debug"]:
+        raise InvalidOption(parts["debug"], "tells facts, not a picture; ask the API for them")
+    draft = Draft(width=_side(parts["width"]), height=_side(parts["height"]))
+    _size(draft, parts)
+    for text in _filters(parts["filters"] or ""):
+        _apply(draft, text)
+    focal = _focal(draft)
+    options = Options(
+        trim=_trim(parts),
+        crop=_crop(parts),
+        width=draft.width,
+        height=draft.height,
+        fit=draft.fit,
+        swap=(parts["fit"] or "").startswith("adaptive"),
+        gravity=_gravity(parts, focal),
+        focal=focal,
+        enlarge=draft.enlarge,
+        flip=f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}",
+        operations=tuple(draft.operations),
+        format=draft.format,
+        quality=draft.quality,
+        max_bytes=draft.max_bytes,
+    )
+    return Request(
+        dialect=dialect,
+        source=source_of(parts["image"], option="image"),
+        options=options,
+        expires=draft.expires,
+        max_age_seconds=draft.max_age_seconds,
+        download=draft.download,
+    )
+
+
+def _side(text: str | None) -> int | None:
+    return None if text in (None, "", "orig") else whole("size", text) or None
+
+
+def _size(draft: Draft, parts: re.Match[str]) -> None:
+    """Take how a box is fitted; without fit-in a picture is enlarged to it."""
+    originals = (parts["width"], parts["height"]).count("orig")
+    if originals == 1 or (originals and parts["fit"]):
+        raise InvalidOption("orig", "is understood for both sides, and without fit-in")
+    match (parts["fit"] or "").removeprefix("adaptive-"):
+        case "fit-in":
+            draft.fit, draft.enlarge = "inside", False
+        case "full-fit-in":
+            draft.fit = "outside"
+
+
+def _trim(parts: re.Match[str]) -> Trim | None:
+    if not parts["trim"]:
+        return None
+    if parts["crop"]:
+        raise InvalidOption("trim", "is not understood together with a crop by hand")
+    tolerance = whole("trim", parts["tolerance"] or "0")
+    return Trim(tolerance=min(tolerance, 255), corner=parts["corner"] or "top-left")
+
+
+def _crop(parts: re.Match[str]) -> Crop | None:
+    """Read left, top, right and bottom: pixels, or shares as imagor takes them."""
+    if not parts["crop"]:
+        return None
+    left, top, right, bottom = (number("crop", text) for text in re.split("[x:]", parts["crop"]))
+    if right <= left or bottom <= top:
+        return None  # as thumbor does
+    full = (1.0, 1.0) if max(right, bottom) <= 1 else (0.0, 0.0)
+    return Crop(
+        width=0 if right - left == full[0] else right - left,
+        height=0 if bottom - top == full[1] else bottom - top,
+        gravity="north-west",
+        offset=(left, top),
+    )
+
+
+def _gravity(parts: re.Match[str], focal: object) -> str:
+    if parts["smart"]:
+        return "centre" if focal else ATTENTION
+    place = (_ACROSS.get(parts["across"] or "", 0.5), _DOWN.get(parts["down"] or "", 0.5))
+    return next(name for name, at in GRAVITIES.items() if at == place)
+
+
+def _focal(draft: Draft) -> tuple[float, float] | None:
+    """Find the middle of all focal areas, weighed by their sizes."""
+    weight = sum(each[2] for each in draft.focals)
+    if not weight:
+        return None
+    across, down = (sum(each[side] * each[2] for each in draft.focals) for side in (0, 1))
+    return across / weight, down / weight
+
+
+def _filters(text: str) -> list[str]:
+    """Cut `a(1):b(2)` into filters; a parenthesis and a colon end one."""
+    return [f"{each})" for each in text.removesuffix(")").split("):")] if text else []
+
+
+def _apply(draft: Draft, text: str) -> None:
+    name, parenthesis, rest = text.partition("(")
+    row = FILTERS.get(name)
+    if not parenthesis or row is None:
+        raise InvalidOption(name[:40], f"is no filter that is understood: {', '.join(FILTERS)}")
+    arguments = [part.strip() for part in rest.removesuffix(")").split(",")]
+    row.apply(draft, name, [] if arguments == [""] else arguments)

@@ -1,0 +1,255 @@
+"""Works free-form options out for one source, as `plan` works presets out. Pure.
+
+What a preset says is taken from a preset: the wish is turned into one of exact size. What no preset
+can say, what is done before resizing and after it, goes along.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from safelight.formats import BY_NAME
+from safelight.imaging.geometry import Box, Size, bounded, extended, placed, scaled_by
+from safelight.imaging.plan import Plan, plan_of, recipe_of
+from safelight.imaging.probe import Probe
+from safelight.imaging.recipe import Edits
+from safelight.presets import ATTENTION, Preset
+from safelight.wish.canonical import NAME, fingerprint
+from safelight.wish.errors import InvalidOption
+from safelight.wish.operations import MAX_SIDE, Operation, operation
+from safelight.wish.options import MAX_PIXELS, Crop, Options, Point
+
+_NO_PICTURES: Mapping[str, Path] = MappingProxyType({})
+_UPRIGHT = (0, 180)
+_TRIM_ROOM = 4
+_TRIM_PIXELS = 1_000_000
+"""By how much more, or up to how many pixels, a result may have once the source is trimmed."""
+
+
+def plan_options(
+    probe: Probe,
+    options: Options,
+    pictures: Mapping[str, Path] = _NO_PICTURES,
+    *,
+    trimmed: Box | None = None,
+) -> Plan:
+    """Work a wish out for one source. Its format must be settled.
+
+    `pictures`: the key of each watermark -> its file. `trimmed`: what of the upright picture is
+    left once it is trimmed, which only its pixels tell; without it a wish that trims is planned as
+    if nothing were cut off, and planned again by whoever has looked. Raises an `InvalidOption`
+    where the result would be too large.
+    """
+    if options.format is None:
+        raise ValueError("the format must be settled before a wish is planned")
+    seen, edits = _edited(probe, options, trimmed)
+    source = (seen.width, seen.height)
+    geometry = _geometry(options, source)
+    focal = _focal(options, probe, edits)
+    recipe = recipe_of(seen, _preset(options, geometry, focal))
+    if geometry.stretched:
+        recipe = replace(recipe, scaled=geometry.stretched, size=geometry.stretched, offset=(0, 0))
+    done = tuple(each for each in (*geometry.filled, *options.operations) if each.changes_something)
+    recipe = replace(
+        recipe,
+        fingerprint=fingerprint(options),
+        flip=options.flip,
+        operations=done,
+        pictures=tuple((key, pictures[key]) for key in options.watermarks),
+        max_bytes=options.max_bytes,
+        sizes=_sizes(recipe.size, done, limit=BY_NAME[options.format].max_side),
+    )
+    if options.trim is None or trimmed is not None:
+        return plan_of(probe, seen, recipe, edits)
+    if options.box is not None:
+        recipe = replace(recipe, sizes=tuple(map(_with_room, recipe.sizes)))
+    planned = plan_of(probe, seen, recipe, edits)
+    # Whoever looks for the border looks at every pixel.
+    decodes = tuple(replace(each, shrink=1, keeps_pixels=True) for each in planned.decodes)
+    return replace(planned, decodes=decodes, untrimmed=options)
+
+
+def _with_room(size: Size) -> Size:
+    """Leave room for another shape: what is trimmed may fill more of its box, or be taller."""
+    side = math.isqrt(max(_TRIM_ROOM * size[0] * size[1], _TRIM_PIXELS)) + 1
+    return side, side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Geometry:
+    """How a wish is resized, in the words of presets."""
+
+    box: Size | None = None
+    fit: str = "inside"
+    enlarge: bool = False
+    stretched: Size | None = None
+    """The size it takes whatever its shape."""
+    filled: tuple[Operation, ...] = ()
+
+
+def _edited(probe: Probe, options: Options, trimmed: Box | None) -> tuple[Probe, Edits | None]:
+    """Work out what is done before resizing: the probe of what is then there."""
+    whole = trimmed or (0, 0, probe.width, probe.height)
+    size = whole[2:]
+    if options.turn not in _UPRIGHT:
+        size = (size[1], size[0])
+    crop = _crop(options.crop, size) if options.crop else None
+    if crop == (0, 0, *size):
+        crop = None
+    if trimmed == (0, 0, probe.width, probe.height):
+        trimmed = None
+    if not (trimmed or options.turn or crop):
+        return probe, None
+    looks = options.crop is not None and options.crop.gravity == ATTENTION
+    width, height = crop[2:] if crop else size
+    edits = Edits(trimmed=trimmed, turn=options.turn, crop=crop, looks=looks, size=(width, height))
+    return replace(probe, width=width, height=height), edits
+
+
+def _crop(crop: Crop, size: Size) -> Box:
+    """Place a crop: shares and pixels, from where its gravity or its focal point says."""
+    width, height = (
+        round(side * wanted) if 0 < wanted < 1 else round(wanted) or side
+        for wanted, side in zip((crop.width, crop.height), size, strict=True)
+    )
+    width, height = max(1, width), max(1, height)
+    room = (size[0] - width, size[1] - height)
+    if crop.focal:
+        left, top = (
+            min(max(round(share * side - part / 2), 0), max(most, 0))
+            for share, side, part, most in zip(crop.focal, size, (width, height), room, strict=True)
+        )
+        return bounded((left, top, width, height), size)
+    gravity = "centre" if crop.gravity == ATTENTION else crop.gravity
+    across, down = (
+        round(offset * side) if 0 < offset < 1 else round(offset)
+        for offset, side in zip(crop.offset, size, strict=True)
+    )
+    left, top = placed(room, gravity)
+    left += -across if "east" in gravity else across
+    top += -down if "south" in gravity else down
+    return bounded((left, top, width, height), size)
+
+
+def _geometry(options: Options, source: Size) -> _Geometry:
+    if options.box is None:
+        return _Geometry()
+    box = _box(options, source)
+    fit = _fit(options.fit, box, source)
+    most = math.inf if options.enlarge else 1.0
+    smaller = (min(box[0], source[0]), min(box[1], source[1]))
+    enlarge = options.enlarge
+    match fit:
+        case "fill":
+            geometry = _Geometry(stretched=box if enlarge else smaller)
+        case "outside":
+            scale = max(box[0] / source[0], box[1] / source[1])
+            geometry = _Geometry(stretched=_limited(scaled_by(source, min(scale, most))))
+        case "crop" if not enlarge:
+            geometry = _Geometry(box=smaller, fit="cover")
+        case "cover" | "crop":
+            geometry = _Geometry(box=box, fit="cover", enlarge=enlarge)
+        case "contain":
+            filled = operation("extend", *box, options.background, options.gravity)
+            geometry = _Geometry(box=box, enlarge=enlarge, filled=(filled,))
+        case _:
+            geometry = _Geometry(box=box, enlarge=enlarge)
+    return geometry
+
+
+def _fit(fit: str, box: Size, source: Size) -> str:
+    if fit != "auto":
+        return fit
+    return "cover" if (box[0] > box[1]) == (source[0] > source[1]) else "inside"
+
+
+def _box(options: Options, source: Size) -> Size:
+    """Work out a side that is left to proportion, and swap what is swapped."""
+    width, height = options.width, options.height
+    if width and height:
+        swaps = options.swap and (width > height) != (source[0] > source[1])
+        swaps = swaps and source[0] != source[1]
+        return (height, width) if swaps else (width, height)
+    scale = width / source[0] if width else (height or 1) / source[1]
+    return _limited(
+        (width or round(source[0] * scale) or 1, height or round(source[1] * scale) or 1)
+    )
+
+
+def _limited(size: Size) -> Size:
+    """Hold a side that the source's shape decides to the bounds that hold for all."""
+    scale = min(
+        1.0,
+        MAX_SIDE / max(size),
+        math.sqrt(MAX_PIXELS / (size[0] * size[1])),
+    )
+    return size if scale == 1 else (max(1, int(size[0] * scale)), max(1, int(size[1] * scale)))
+
+
+def _focal(options: Options, probe: Probe, edits: Edits | None) -> Point | None:
+    """Take a focal point of the source's pixels as shares of what is left of the source."""
+    if options.focal is None or max(options.focal) <= 1:
+        return options.focal
+    crop = (edits and edits.crop) or (0, 0, probe.width, probe.height)
+    across, down = (
+        min(max((at - start) / length, 0.0), 1.0)
+        for at, start, length in zip(options.focal, crop[:2], crop[2:], strict=True)
+    )
+    return across, down
+
+
+def _preset(options: Options, geometry: _Geometry, focal: Point | None) -> Preset:
+    said: dict[str, object] = {
+        "name": NAME,
+        "format": options.format,
+        "background": f"#{options.background}",
+        "keep": ("copyright",) if options.keep_copyright else (),
+    }
+    if options.quality is not None and BY_NAME[str(options.format)].quality:
+        said["quality"] = options.quality
+    if geometry.box is None:
+        return Preset.model_validate(said)
+    said |= {"box": geometry.box, "fit": geometry.fit, "enlarge": geometry.enlarge}
+    if geometry.fit == "cover" and focal:
+        said["focal"] = focal
+    elif geometry.fit == "cover":
+        said["gravity"] = options.gravity
+    return Preset.model_validate(said)
+
+
+def _sizes(size: Size, operations: tuple[Operation, ...], *, limit: int) -> tuple[Size, ...]:
+    """Work out how large the picture is after each operation, at most; bounded, or refused."""
+    sizes = [size]
+    for each in operations:
+        size = _size_after(each, size)
+        if max(size) > limit or size[0] * size[1] > 2 * MAX_PIXELS:
+            found = f"{size[0]}x{size[1]}"
+            raise InvalidOption(each.name, f"would make it too large: {found} pixels")
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def _size_after(each: Operation, size: Size) -> Size:
+    numbers = [value for value in each.arguments if not isinstance(value, str)]
+    match each.name:
+        case "rotate":
+            angle = math.radians(numbers[0])
+            sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
+            return (
+                math.ceil(size[0] * cosine + size[1] * sine - 1e-6),
+                math.ceil(size[0] * sine + size[1] * cosine - 1e-6),
+            )
+        case "scale":
+            return scaled_by(size, numbers[0])
+        case "extract":
+            left, top, width, height = map(int, numbers)
+            return bounded((left, top, width, height), size)[2:]
+        case "extend":
+            return extended(size, (int(numbers[0]), int(numbers[1])), to=str(each.arguments[4]))
+        case "pad":
+            top, right, bottom, left = map(int, numbers)
+            return size[0] + left + right, size[1] + top + bottom
+        case _:
+            return size

@@ -1,0 +1,1 @@
+"""What may be asked of pixels: the seam between a URL and a picture."""

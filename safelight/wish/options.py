@@ -1,0 +1,254 @@
+"""A free-form wish: everything that one URL may ask of one picture. Pure, frozen, bounded.
+
+It is carried out in this order: upright, trim, turn, crop, resize, flip, the operations as they
+come, encode. Whatever grammar it came in, the same wish is the same value, and has one canonical
+string (`canonical.py`), of which its assets' keys are made.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from safelight.formats import BY_NAME, WRITABLE
+from safelight.presets import ATTENTION, GRAVITIES
+from safelight.wish.arguments import number_text
+from safelight.wish.errors import InvalidOption
+from safelight.wish.operations import MAX_OPERATIONS, MAX_SIDE, Operation
+
+MAX_PIXELS = 40_000_000
+"""Of what is made, before it is padded or turned."""
+MAX_BYTES = 64 * 1024**2
+MAX_OFFSET = 65_535
+FITS: Mapping[str, str] = MappingProxyType(
+    {
+        "inside": "shrinks to fit the box",
+        "cover": "fills the box and crops the rest; too small a picture keeps the box's shape",
+        "crop": "as `cover`, but a side that is too small stays as long as it is",
+        "contain": "fits inside and fills up to the box with the background",
+        "fill": "takes the box's size, whatever becomes of the shape",
+        "outside": "is as small as it can be while it covers the box",
+        "auto": "`cover` where picture and box are both upright or both lying, else `inside`",
+    }
+)
+_PLACED = ("cover", "crop", "contain", "auto")
+_PLACES = (*GRAVITIES, ATTENTION)
+_TURNS = (0, 90, 180, 270)
+_FLIPS = ("", "h", "v", "hv")
+_HEX = re.compile(r"[0-9a-f]{6}")
+_FORMATS = tuple(format.name for format in WRITABLE)
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trim:
+    """Cut away the border that looks like a corner, or like a colour."""
+
+    tolerance: int = 10
+    """How far a band's value may be off, 0 to 255."""
+    corner: str = "top-left"
+    colour: str | None = None
+    """As rrggbb, instead of a corner's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """What of the picture counts. Numbers below 1 are shares of it, others pixels."""
+
+    width: float = 0
+    """0: all of it."""
+    height: float = 0
+    gravity: str = "centre"
+    offset: Point = (0, 0)
+    """Pixels or shares from the edges that the gravity names."""
+    focal: Point | None = None
+    """Shares of the picture; what is kept nearest to the middle, instead of a gravity."""
+
+    def normal(self) -> "Crop | None":
+        """Leave out what changes nothing; all of it if all of the picture counts."""
+        width, height = round(self.width, 4), round(self.height, 4)
+        if not (width or height):
+            return None
+        looks = self.focal is not None or self.gravity == ATTENTION
+        return Crop(
+            width=width,
+            height=height,
+            gravity="centre" if self.focal else self.gravity,
+            offset=(0, 0) if looks else _rounded(self.offset),
+            focal=self.focal and _rounded(self.focal),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """One wish. Sizes in pixels. Raises an `InvalidOption` if anything is out of its bounds."""
+
+    trim: Trim | None = None
+    turn: int = 0
+    """Degrees clockwise, a multiple of 90."""
+    crop: Crop | None = None
+    width: int | None = None
+    """Of the box; None where the height alone says how large."""
+    height: int | None = None
+    fit: str = "inside"
+    swap: bool = False
+    """Whether a box that lies is stood up for a picture that stands, and the other way round."""
+    gravity: str = "centre"
+    focal: Point | None = None
+    """What a crop to the box keeps nearest to the middle: shares of what was cropped; or, above 1,
+    pixels of the source."""
+    enlarge: bool = False
+    flip: str = ""
+    """`h` swaps left and right, `v` top and bottom, `hv` both."""
+    operations: tuple[Operation, ...] = ()
+    background: str = "ffffff"
+    """What shows through where the format carries no alpha, and what `contain` fills up with."""
+    format: str | None = None
+    """None: what the client accepts."""
+    quality: int | None = None
+    """None: the format's own default."""
+    max_bytes: int | None = None
+    """The quality is lowered until the file is no larger, as far as that goes."""
+    keep_copyright: bool = False
+
+    def __post_init__(self) -> None:
+        """Hold every bound."""
+        _check_size(self)
+        _check_region(self)
+        _check_output(self)
+
+    @property
+    def box(self) -> tuple[int | None, int | None] | None:
+        """The box, if a side of it is given."""
+        return (self.width, self.height) if self.width or self.height else None
+
+    @property
+    def watermarks(self) -> tuple[str, ...]:
+        """The `bucket/key` of every other picture that it needs."""
+        return tuple(
+            dict.fromkeys(str(each.arguments[0]) for each in self.operations
+                          if each.name == "watermark")
+        )  # fmt: skip
+
+    def in_format(self, name: str) -> "Options":
+        """Ask for the same in a format, once that is settled. Raises an `InvalidOption`."""
+        return replace(self, format=name)
+
+    def scaled(self, ratio: float) -> "Options":
+        """Ask for the same on a screen with more pixels: box, pads and offsets times the ratio."""
+        if ratio == 1:
+            return self
+        if not 0 < ratio <= 8:
+            raise InvalidOption("dpr", f"must be a number above 0 and up to 8; found {ratio:g}")
+        return replace(
+            self,
+            width=_times(self.width, ratio),
+            height=_times(self.height, ratio),
+            operations=tuple(_scaled(each, ratio) for each in self.operations),
+        )
+
+    def normal(self) -> "Options":
+        """Leave out what changes nothing, so that one wish has one form."""
+        boxed, whole = self.box is not None, None in (self.width, self.height)
+        fit = self.fit if boxed and not whole else "inside"
+        places = boxed and fit in _PLACED
+        focal = _rounded(self.focal) if self.focal and places and fit != "contain" else None
+        return replace(
+            self,
+            crop=self.crop and self.crop.normal(),
+            fit=fit,
+            swap=self.swap and boxed and not whole and self.width != self.height,
+            gravity=self.gravity if places and not focal else "centre",
+            focal=focal,
+            enlarge=self.enlarge and boxed,
+            operations=tuple(each for each in self.operations if each.changes_something),
+        )
+
+
+_IN_PIXELS = {"pad": range(4), "extend": range(2), "round": range(2)}
+"""Arguments that go with the size of the screen's pixels."""
+
+
+def _rounded(point: Point) -> Point:
+    """Keep of a point what its string says."""
+    return round(point[0], 4), round(point[1], 4)
+
+
+def _scaled(asked: Operation, ratio: float) -> Operation:
+    places = _IN_PIXELS.get(asked.name, range(0))
+    arguments = tuple(
+        round(float(value) * ratio) if place in places else value
+        for place, value in enumerate(asked.arguments)
+    )
+    return Operation(asked.name, arguments)
+
+
+def _times(side: int | None, ratio: float) -> int | None:
+    return None if side is None else max(1, round(side * ratio))
+
+
+def _check_size(options: Options) -> None:
+    for name in ("width", "height"):
+        side = getattr(options, name)
+        if side is not None and not 1 <= side <= MAX_SIDE:
+            raise InvalidOption(name, f"must be from 1 to {MAX_SIDE} pixels; found {side}")
+    if (options.width or 1) * (options.height or 1) > MAX_PIXELS:
+        found = f"{options.width}x{options.height}"
+        raise InvalidOption("box", f"must have at most {MAX_PIXELS} pixels; found {found}")
+    _check_choice("fit", options.fit, tuple(FITS))
+    _check_choice("gravity", options.gravity, _PLACES)
+    if options.gravity == ATTENTION and options.fit == "contain":
+        raise InvalidOption("gravity", f"{ATTENTION} looks for what to keep; contain keeps all")
+    if len(options.operations) > MAX_OPERATIONS:
+        found = str(len(options.operations))
+        raise InvalidOption("operations", f"must be at most {MAX_OPERATIONS}; found {found}")
+    for each in options.operations:
+        width, height = each.arguments[:2] if each.name == "extend" else (0, 0)
+        if float(width) * float(height) > MAX_PIXELS:
+            raise InvalidOption("extend", f"must have at most {MAX_PIXELS} pixels")
+
+
+def _check_region(options: Options) -> None:
+    _check_choice("turn", options.turn, _TURNS)
+    _check_choice("flip", options.flip, _FLIPS)
+    if trim := options.trim:
+        if not 0 <= trim.tolerance <= 255:
+            raise InvalidOption("trim", f"must be from 0 to 255; found {trim.tolerance}")
+        _check_choice("trim", trim.corner, ("top-left", "bottom-right"))
+        if trim.colour is not None and not _HEX.fullmatch(trim.colour):
+            raise InvalidOption("trim", f"expected a colour as rrggbb; found {trim.colour}")
+    if crop := options.crop:
+        _check_choice("crop", crop.gravity, _PLACES)
+        for number in (crop.width, crop.height, *crop.offset):
+            if not 0 <= number <= MAX_OFFSET:
+                found = number_text(number)
+                raise InvalidOption("crop", f"must be from 0 to {MAX_OFFSET}; found {found}")
+        if crop.focal and not all(0 <= share <= 1 for share in crop.focal):
+            raise InvalidOption("crop", "a focal point must be two numbers from 0 to 1")
+    if options.focal and not all(0 <= place <= MAX_OFFSET for place in options.focal):
+        raise InvalidOption("focal", f"must be two numbers from 0 to {MAX_OFFSET}")
+
+
+def _check_output(options: Options) -> None:
+    if not _HEX.fullmatch(options.background):
+        found = options.background[:40]
+        raise InvalidOption("background", f"must be a colour as rrggbb; found {found!r}")
+    if options.format is not None:
+        _check_choice("format", options.format, _FORMATS)
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise InvalidOption("quality", f"must be from 1 to 100; found {options.quality}")
+    if options.max_bytes is not None and not 1 <= options.max_bytes <= MAX_BYTES:
+        found = str(options.max_bytes)
+        raise InvalidOption("max-bytes", f"must be from 1 to {MAX_BYTES}; found {found}")
+
+
+def lossless(name: str | None) -> bool:
+    """Tell whether a format has no quality to choose."""
+    return name is not None and BY_NAME[name].quality is None
+
+
+def _check_choice(option: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        known = ", ".join(str(choice) for choice in choices if choice != "")
+        raise InvalidOption(option, f"must be one of {known}; found {str(value)[:40]!r}")

@@ -1,0 +1,53 @@
+"""How often one result is demanded of the workers."""
+
+from itertools import pairwise
+
+from api.delivery.deferral import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, Later
+from api.delivery.sources import Subject
+from safelight.errors import Unavailable
+from safelight.imaging.result import Source
+from safelight.presets import Preset
+from tests.support.fakes import FakeDeadLetters, FakeObjects
+
+PRESET = Preset(name="small", format="avif", box=(150, 150))
+SUBJECT = Subject(
+    image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB",
+    revision="v1",
+    source=Source(bucket=FakeObjects(), key="uploads/u/i"),
+    transparent=False,
+)
+FOUR_HOURS = 4 * 3600
+
+
+async def demanded_at(queue: FakeDeadLetters, *, until: float, ask_every: float) -> list[float]:
+    """Let viewers ask all the time for what is never there; tell when that reached the queue."""
+    now, times = 0.0, []
+    later = Later(queue, least_pixels=1, now=lambda: now)
+    while now < until:
+        before = len(queue.letters)
+        await later.demand(PRESET, SUBJECT)
+        times += [now] * (len(queue.letters) - before)
+        now += ask_every
+    return times
+
+
+async def test_what_is_late_is_demanded_ever_less_often() -> None:
+    times = await demanded_at(FakeDeadLetters(), until=FOUR_HOURS, ask_every=10)
+    pauses = [after - before for before, after in pairwise(times)]
+    assert pauses[:5] == [FIRST_AGAIN_SECONDS * 2**step for step in range(5)]
+    assert set(pauses[5:]) == {LONGEST_AGAIN_SECONDS}
+
+
+async def test_a_demand_that_did_not_reach_the_queue_is_not_counted() -> None:
+    queue = FakeDeadLetters()
+    queue.fail_next["send"] = [Unavailable("sqs", "down")]
+    times = await demanded_at(queue, until=FIRST_AGAIN_SECONDS + 20, ask_every=10)
+    assert times == [10, 10 + FIRST_AGAIN_SECONDS]
+
+
+async def test_what_was_late_long_ago_is_demanded_like_new() -> None:
+    queue, now = FakeDeadLetters(), [0.0]
+    later = Later(queue, least_pixels=1, now=lambda: now[0])
+    for now[0] in (0.0, 60.0, FOUR_HOURS, FOUR_HOURS + FIRST_AGAIN_SECONDS):
+        await later.demand(PRESET, SUBJECT)
+    assert len(queue.letters) == 4

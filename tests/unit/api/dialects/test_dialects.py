@@ -1,0 +1,228 @@
+"""URLs of other systems give the wishes that those systems would carry out."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath
+from api.dialects.own import Own
+from api.dialects.request import Source
+from api.dialects.table import DIALECTS, Dialects, read
+from safelight.wish.canonical import canonical
+from safelight.wish.errors import InvalidOption
+from tests.unit.api.dialects.urls import REFUSED, URLS, edits
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = "00112233445566778899aabbccddeeff"
+IMAGE = "01KAJ0000000000000000000AB"
+
+
+def dialect(name, *keys):
+    given = keys or ((f"{KEY}:{KEY}",) if name in ("imgproxy", "own") else (KEY,))
+    more = {"watermark": "logos/red.png"} if name == "imgproxy" else {}
+    return DIALECTS[name](keys=given, **more)
+
+
+def url_of(of, wanted):
+    """Sign what is wanted: (path, query)."""
+    signed = of.unsigned(wanted)
+    path = of.join(of.signature(of.keys[0], signed.messages[0]), signed.target, signed.query)
+    prefix = "" if of.NAME == "own" else f"/{of.NAME}"
+    return tuple(f"{prefix}{path}".partition("?")[::2])
+
+
+def asked(name, wanted, *, now=NOW):
+    of = dialect(name)
+    return read(*url_of(of, wanted), Dialects(known=(of,)), now=now)
+
+
+@pytest.mark.parametrize(("name", "wanted", "expected"), URLS, ids=lambda text: str(text)[:60])
+def test_a_url_gives_the_wish_that_its_own_system_would_carry_out(name, wanted, expected):
+    assert canonical(asked(name, wanted).options) == expected
+
+
+@pytest.mark.parametrize(("name", "wanted", "option"), REFUSED, ids=lambda text: str(text)[:60])
+def test_what_is_not_understood_is_refused_by_its_name(name, wanted, option):
+    with pytest.raises(InvalidOption) as refused:
+        asked(name, wanted)
+    assert refused.value.option == option
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "source"),
+    [
+        ("own", f"_/{IMAGE}.webp", Source(key=IMAGE)),
+        ("own", "_/folder/a b.jpg", Source(key="folder/a b.jpg")),
+        ("thumbor", "300x200/path/to/a%20b.jpg", Source(key="path/to/a b.jpg")),
+        ("thumbor", "s3://photos/a.jpg", Source(bucket="photos", key="a.jpg")),
+        ("thumbor", f"fit-in/10x10/{IMAGE}", Source(key=IMAGE)),
+        (
+            "imgproxy",
+            "w:1/plain/s3://photos/a%40b.jpg@webp",
+            Source(bucket="photos", key="a@b.jpg"),
+        ),
+        ("imgproxy", "w:1/YS9iLmpwZw.png", Source(key="a/b.jpg")),
+        ("aws", edits(), Source(bucket="photos", key="a/b.jpg")),
+        ("aws", "300x200/a/b.jpg", Source(key="a/b.jpg")),
+        ("imgix", "a/b%20c.jpg?w=1", Source(key="a/b c.jpg")),
+    ],
+)
+def test_the_source_is_what_the_url_names(name, wanted, source):
+    assert asked(name, wanted).source == source
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(
+    wanted=st.text(max_size=80)
+    | st.text('abw:/,=%-x0123456789().@?&{}"', max_size=80)
+    | st.sampled_from([wanted for _, wanted, _ in URLS]).flatmap(
+        lambda url: st.integers(0, len(url)).map(lambda at: url[:at] + "/x" + url[at + 1 :])
+    )
+)  # fmt: skip
+@example(wanted=edits(resize={"width": 1e308}))
+@example(wanted=edits(blur=10**400))
+@example(wanted="filters:blur(99999999999999)/x")
+@example(wanted="exp:999999999999999/plain/x")
+def test_no_url_raises_anything_but_a_url_error(name, wanted):
+    of = dialect(name)
+    known = Dialects(known=(of,), root=name)
+    try:
+        path, query = url_of(of, wanted)
+    except URL_ERRORS:
+        path, query = f"/{wanted}", ""
+    for each in ((path, query), (f"/{wanted}", wanted)):
+        try:
+            request = read(*each, known, now=NOW)
+        except URL_ERRORS:
+            continue
+        else:
+            assert request.source.key
+            assert canonical(request.options)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_url_that_is_changed_is_refused(name):
+    of = dialect(name)
+    path, query = url_of(of, f"_/{IMAGE}.webp" if name == "own" else "plain/a.jpg")
+    changed = path.replace("a.jpg", "b.jpg").replace(".webp", ".png")
+    assert changed != path
+    with pytest.raises(BadSignature):
+        read(changed, query, Dialects(known=(of,)), now=NOW)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_any_of_the_keys_in_use_is_accepted_and_no_other(name):
+    old, new, foreign = (letter * 32 for letter in "abc")
+    if name in ("imgproxy", "own"):
+        old, new, foreign = (f"{key}:{key}" for key in (old, new, foreign))
+    wanted = {"own": "_/a.jpg", "imgproxy": "plain/a.jpg"}.get(name, "a.jpg")
+    both = Dialects(known=(dialect(name, new, old),))
+    for key in (old, new):
+        assert read(*url_of(dialect(name, key), wanted), both, now=NOW).source.key == "a.jpg"
+    with pytest.raises(BadSignature):
+        read(*url_of(dialect(name, foreign), wanted), both, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "query"),
+    [
+        ("thumbor", "/thumbor/unsafe/300x200/a.jpg", ""),
+        ("imgproxy", "/imgproxy/unsafe/w:300/plain/a.jpg", ""),
+        ("imgproxy", "/imgproxy/_/w:300/plain/a.jpg", ""),
+        ("aws", "/aws/300x200/a.jpg", ""),
+        ("imgix", "/imgix/a.jpg", "w=300"),
+        ("own", f"/s//box=300x200/{IMAGE}", ""),
+    ],
+)
+def test_nothing_unsigned_is_answered(name, path, query):
+    with pytest.raises(BadSignature):
+        read(path, query, Dialects(known=(dialect(name),)), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("own", f"box=10x10,expires={{seconds}}/{IMAGE}"),
+        ("thumbor", "filters:expire({milliseconds})/a.jpg"),
+        ("imgproxy", "exp:{seconds}/plain/a.jpg"),
+        ("aws", "a.jpg?expires={basic}"),
+        ("imgix", "a.jpg?expires={seconds}"),
+    ],
+)
+def test_a_url_is_answered_until_it_expires(name, wanted):
+    at = NOW + timedelta(hours=1)
+    seconds = int(at.timestamp())
+    told = wanted.format(
+        seconds=seconds, milliseconds=seconds * 1000, basic=at.strftime("%Y%m%dT%H%M%SZ")
+    )
+    assert asked(name, told, now=at - timedelta(seconds=1)).expires == at
+    with pytest.raises(Expired):
+        asked(name, told, now=at)
+
+
+def test_a_dialect_that_is_off_is_not_there():
+    path, query = url_of(dialect("thumbor"), "300x200/a.jpg")
+    with pytest.raises(UnknownPath, match="none is switched on"):
+        read(path, query, Dialects(), now=NOW)
+    with pytest.raises(UnknownPath, match="/s/"):
+        read(path, query, Dialects(known=(dialect("own"),)), now=NOW)
+
+
+def test_one_dialect_answers_at_the_root_too():
+    of = dialect("thumbor")
+    path, query = url_of(of, "300x200/a.jpg")
+    known = Dialects(known=(dialect("own"), of), root="thumbor")
+    for each in (path, path.removeprefix("/thumbor")):
+        assert read(each, query, known, now=NOW).source.key == "a.jpg"
+
+
+def test_a_signature_of_an_escaped_path_is_not_one_of_what_decodes_to_it():
+    of = dialect("thumbor")
+    path, _ = url_of(of, "300x200/a%2520b.jpg")
+    assert asked("thumbor", "300x200/a%2520b.jpg").source.key == "a%20b.jpg"
+    with pytest.raises(BadSignature):
+        read(path.replace("%2520", "%252520"), "", Dialects(known=(of,)), now=NOW)
+    with pytest.raises(BadSignature):
+        read(path.replace("%2520", "%20"), "", Dialects(known=(of,)), now=NOW)
+
+
+def test_an_extension_says_the_format_of_an_image():
+    assert asked("own", f"_/{IMAGE}.jpg").options.format == "jpeg"
+    assert asked("own", f"_/{IMAGE}").options.format is None
+    with pytest.raises(InvalidOption, match="format"):
+        asked("own", f"format=png/{IMAGE}.webp")
+    with pytest.raises(InvalidOption, match="extension"):
+        asked("own", f"_/{IMAGE}.gif")
+
+
+def test_a_preset_is_named_by_imgproxys_word():
+    assert asked("imgproxy", "pr:small/plain/a.jpg").preset == "small"
+
+
+def test_what_is_not_about_pixels_is_handed_on():
+    request = asked("thumbor", "filters:max_age(60):attachment(x.jpg)/a.jpg")
+    assert (request.max_age_seconds, request.download) == (60, "x.jpg")
+    assert asked("imgproxy", "att:1/fn:x.jpg/plain/a.jpg").download == "x.jpg"
+    assert asked("imgproxy", "fn:x.jpg/plain/a.jpg").download is None
+
+
+def test_our_own_url_takes_escapes_that_clients_add():
+    of = Own(keys=(f"web:{KEY}",))
+    path, _ = url_of(of, f"box=300x200,fit=cover/{IMAGE}")
+    escaped = path.replace("=", "%3D").replace(",", "%2C")
+    assert read(escaped, "", Dialects(known=(of,)), now=NOW).options.width == 300
+
+
+def test_a_key_is_named_and_may_be_a_tenants():
+    of = Own(keys=(f"web:{KEY}", f"alices:{KEY[::-1]}:key:alice"))
+    known = Dialects(known=(of, dialect("thumbor")))
+    path, _ = url_of(of, f"_/{IMAGE}.webp")
+    request = read(path, "", known, now=NOW)
+    assert (request.key_id, request.user_id) == ("web", None)
+    path, _ = url_of(Own(keys=of.keys[1:]), f"_/{IMAGE}.webp")
+    request = read(path, "", known, now=NOW)
+    assert (request.key_id, request.user_id) == ("alices", "key:alice")
+    path, _ = url_of(dialect("thumbor"), "a.jpg")
+    assert read(path, "", known, now=NOW).key_id == "thumbor-1"

@@ -1,0 +1,178 @@
+"""Signatures are those that the other systems publish, and wrong ones are explained."""
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+
+from api.dialects.aws_handler import AwsHandler
+from api.dialects.errors import BadSignature, UnknownPath
+from api.dialects.imgix import Imgix
+from api.dialects.imgproxy import Imgproxy
+from api.dialects.own import Own
+from api.dialects.signatures import differences, verify
+from api.dialects.thumbor import Thumbor
+from safelight.wish.errors import InvalidOption
+
+GOPHER = "500x500/top/raw.githubusercontent.com/cshum/imagor/master/testdata/gopher.png"
+CURIOSITY = "/rs:fill:300:400:0/g:sm/aHR0cDovL2V4YW1w/bGUuY29tL2ltYWdl/cy9jdXJpb3NpdHku/anBn.png"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "key", "message", "signature"),
+    [
+        (Thumbor(keys=()), "mysecret", GOPHER, "cST4Ko5_FqwT3BDn-Wf4gO3RFSk="),
+        (
+            Thumbor(keys=(), algorithm="sha256", signature_length=40),
+            "mysecret",
+            GOPHER,
+            "IGEn3TxngivD0jy4uuiZim2bdUCvhcnVi1Nm0xGy",
+        ),
+        (
+            Thumbor(keys=()),
+            "MY_SECURE_KEY",
+            "300x200/smart/path/to/image.jpg",
+            "3ZAFIB9OK_j_R10MafCdhFO99mE=",
+        ),
+        (
+            Imgproxy(keys=()),
+            "736563726574:68656C6C6F",
+            CURIOSITY,
+            "oKfUtW34Dvo2BGQehJFR4Nr0_rIjOtdtzJ3QFsUcXH8",
+        ),
+        (Imgix(keys=()), "FOO123bar", "/users/1.png", "6797c24146142d5b40bde3141fd3600c"),
+        (
+            Imgix(keys=()),
+            "FOO123bar",
+            "/users/1.png?w=400&h=300",
+            "c7b86f666a832434dd38577e38cf86d1",
+        ),
+    ],
+)
+def test_a_signature_is_the_published_one(scheme, key, message, signature):
+    assert scheme.signature(key, message) == signature
+
+
+def test_the_aws_handlers_signature_is_hexadecimal_of_path_and_sorted_query():
+    handler = AwsHandler(keys=("secret-of-sixteen",))
+    signed = handler.unsigned("/a.jpg?width=300&format=webp")
+    assert signed.messages == ("/a.jpg?format=webp&width=300",)
+    expected = hmac.new(b"secret-of-sixteen", signed.messages[0].encode(), hashlib.sha256)
+    assert handler.signature("secret-of-sixteen", signed.messages[0]) == expected.hexdigest()
+
+
+def test_imgproxys_signature_may_be_cut_to_bytes():
+    whole = Imgproxy(keys=()).signature("00:00", "/x")
+    cut = Imgproxy(keys=(), signature_size=12).signature("00:00", "/x")
+    assert base64.urlsafe_b64decode(f"{cut}====") == base64.urlsafe_b64decode(f"{whole}=")[:12]
+
+
+KEY = "correct horse battery"
+PATH = "300x200/smart/a%20b.jpg"
+
+
+def thumbors(message=PATH, key=KEY):
+    return Thumbor(keys=()).signature(key, message)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (thumbors(f"/{PATH}"), "leading slash"),
+        (thumbors()[:-1], "without its padding"),
+        (thumbors()[:20], "cut off after 20 of 28"),
+        (thumbors() + "xx", "longer than the 28"),
+        (thumbors().lower(), "another case"),
+        (thumbors("300x200/smart/a%2520b.jpg"), "the path escaped"),
+    ],
+)
+def test_a_wrong_signature_is_explained(given, expected):
+    scheme = Thumbor(keys=("another key", KEY))
+    signed = scheme.split(f"/{given}/{PATH}", "")
+    (found, *_) = differences(scheme, signed)
+    assert expected in found
+    assert "key 2 of 2" in found
+
+
+def test_plain_base64_is_told_from_the_url_safe_one():
+    scheme = Own(keys=("web:" + "00" * 16,))
+    message = next(
+        text
+        for text in (f"/_/a{number}.jpg" for number in range(99))
+        if "_" in scheme.signature(scheme.keys[0], text)
+    )
+    plain = scheme.signature(scheme.keys[0], message).replace("_", "%2F").replace("-", "+")
+    signed = scheme.split(f"/s/{plain}{message}", "")
+    assert "alphabet" in "".join(differences(scheme, signed))
+
+
+def test_what_is_like_nothing_is_left_unexplained():
+    scheme = Thumbor(keys=(KEY,))
+    signed = scheme.split(f"/{thumbors(key='quite another')}/{PATH}", "")
+    assert list(differences(scheme, signed)) == []
+
+
+SIGNERS = {
+    "own": (Own(keys=("web:" + "0" * 16,)), "box=20x20/photos/a%20(b)/c.jpg"),
+    "thumbor": (Thumbor(keys=(KEY,)), "20x20/photos/a%20(b).jpg"),
+    "imgproxy": (Imgproxy(keys=("aa" * 16 + ":bb",)), "w:20/plain/photos/a%20b.jpg"),
+    "aws": (AwsHandler(keys=(KEY,)), "photos/a.jpg?blur=2&width=20"),
+    "imgix": (Imgix(keys=(KEY,)), "photos/a.jpg?w=20"),
+}
+
+
+def escaped(text):
+    return "".join(f"%{ord(each):02x}" for each in text)
+
+
+def read_url(of, path, query):
+    signed = of.split(path, query)
+    verify(of, signed)
+    return of.read(signed)
+
+
+@pytest.mark.parametrize("name", SIGNERS)
+def test_one_signature_opens_no_more_urls_than_one(name):
+    """Else whoever has one URL fills a cache with as many copies as they like."""
+    of, wanted = SIGNERS[name]
+    signed = of.unsigned(wanted)
+    signature = of.signature(of.keys[0], signed.messages[0])
+    path, _, query = of.join(signature, signed.target, signed.query).partition("?")
+    assert read_url(of, path, query)
+    others = [
+        (path, f"{query}&x=1" if query else "x=1"),
+        (path, f"&{query}"),
+        (path, f"{query}&" if query else "&"),
+        (path, query.replace("=20", "=%32%30") if query else "%78=1"),
+        (path.replace("photos", escaped("photos")), query),
+        (path.replace("a.jpg", "a%2Ejpg").replace("a%20", "%61%20"), query),
+        (path.replace(signature, escaped(signature)), query.replace(signature, escaped(signature))),
+        (f"/{path}", query),
+        (path.replace("photos/", "photos//"), query),
+    ]
+    if name == "aws":
+        others.append((path, f"{query}&signature=1"))
+    for each in others:
+        with pytest.raises((BadSignature, InvalidOption, UnknownPath)):
+            read_url(of, *each)
+
+
+def test_a_signed_path_is_not_decoded_twice():
+    of = Thumbor(keys=(KEY,))
+    signature = of.signature(KEY, "%320x20/photos/a.jpg")
+    assert read_url(of, f"/{signature}/%320x20/photos/a.jpg", "").options.width == 20
+    with pytest.raises(BadSignature):
+        read_url(of, f"/{signature}/%25320x20/photos/a.jpg", "")
+    with pytest.raises(BadSignature):
+        read_url(of, f"/{signature}/%%3320x20/photos/a.jpg", "")
+
+
+def test_one_signature_of_the_aws_handler_is_one_wish_whatever_the_order():
+    of, _ = SIGNERS["aws"]
+    first, second = "rotate=90&blur=2&sharpen=true", "sharpen=true&rotate=90&blur=2"
+    signature = of.signature(KEY, "/photos/a.jpg?blur=2&rotate=90&sharpen=true")
+    one, another = (
+        read_url(of, "/photos/a.jpg", f"{query}&signature={signature}") for query in (first, second)
+    )
+    assert one == another

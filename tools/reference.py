@@ -1,0 +1,154 @@
+"""The tables of docs/operate/settings.md and docs/operate/metrics.md, written from the declarations themselves.
+
+`make docs` writes them; a test finds them true.
+"""
+
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from api.dialects.settings import DialectSettings
+from api.metrics import ApiMetrics, DeliveryMetrics
+from api.settings import ApiSettings
+from safelight.image_ids import IdSettings
+from safelight.imaging.settings import RenderSettings
+from safelight.metrics import ProcessMetrics
+from safelight.settings import AwsSettings, Settings, variable
+from tools.dialect_tables import dialects_page
+from worker.metrics import WorkerMetrics
+from worker.settings import WorkerSettings
+
+DOCS = Path(__file__).parents[1] / "docs"
+DEPENDS = frozenset({"slots", "memory_budget_bytes", "child_memory_bytes", "spool"})
+"""Settings whose default depends on the machine; their description says how."""
+
+
+class _Both(AwsSettings, IdSettings):
+    """What api and worker share."""
+
+
+def settings_table(settings: type[Settings], *, but: tuple[type[Settings], ...] = ()) -> str:
+    """List the settings that a class declares, but not those of others."""
+    rows = [
+        f"| `{variable(name, field)}` | {_default(name, field)} | {field.description} |"
+        for name, field in sorted(settings.model_fields.items())
+        if not any(name in other.model_fields for other in but)
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if name in DEPENDS:
+        return "see there"
+    default = field.get_default(call_default_factory=True)
+    if default is None or default is PydanticUndefined or default == ():
+        return "none"
+    return f"`{default}`"
+
+
+def metrics_table(*declared: object) -> str:
+    """List the metrics that hang on objects that declare them."""
+    metrics = sorted(
+        (value for owner in declared for value in vars(owner).values() if _is_metric(value)),
+        key=lambda metric: metric._name,
+    )
+    rows = [
+        f"| `{_name(metric)}` | {metric._type} | "
+        f"{', '.join(f'`{label}`' for label in metric._labelnames) or '-'} | "
+        f"{metric._documentation} |"
+        for metric in metrics
+    ]
+    return "\n".join(["| name | type | labels | meaning |", "|---|---|---|---|", *rows])
+
+
+def _is_metric(value: object) -> bool:
+    return isinstance(value, MetricWrapperBase)
+
+
+def _name(metric: MetricWrapperBase) -> str:
+    return f"{metric._name}_total" if metric._type == "counter" else str(metric._name)
+
+
+def settings_page() -> str:
+    """Write docs/operate/settings.md."""
+    standard = ", ".join(f"`{name}`" for name in AwsSettings.OWN_STANDARD)
+    return f"""# Settings
+
+Settings are environment variables, read once when a process starts. All faults are reported at once, and the process ends with
+exit code 2. `python -m api --print-config` and `python -m worker --print-config` print what is in force, secrets masked.
+This page is made from the declarations by `make docs`.
+
+Credentials, region and endpoints come from AWS's standard chain alone; {standard} are honoured.
+
+## Both
+
+{settings_table(_Both)}
+
+## Whoever renders
+
+The worker, the API in its role of delivery, and `safelight render`.
+
+{settings_table(RenderSettings)}
+
+## The API
+
+{settings_table(ApiSettings, but=(_Both, RenderSettings, DialectSettings))}
+
+## The worker
+
+{settings_table(WorkerSettings, but=(_Both, RenderSettings))}
+
+## Free-form URLs
+
+{settings_table(DialectSettings, but=(Settings,))}
+"""
+
+
+def metrics_page() -> str:
+    """Write docs/operate/metrics.md."""
+    registry = CollectorRegistry()
+    return f"""# Metrics
+
+The worker serves `/metrics`, `/healthz` and `/readyz` on its admin port, the API on its own. Units are base units; label sets are closed:
+no image, user or key is ever a label. This page is made from the declarations by `make docs`.
+
+`safelight_queue_visible`, `safelight_queue_in_flight` and `safelight_dead_letters` are the queue's own numbers, which every worker of a role sees alike: take their
+maximum by `job`, never their sum. The job names the role: `worker` is uploads, `renders` is renders. `safelight_queue_oldest_age_seconds` is of what one worker holds: its maximum is about the age of the oldest message
+([why](decisions/0021-the-oldest-message-is-the-oldest-held.md)).
+
+## Both
+
+{metrics_table(ProcessMetrics(registry, service="docs"))}
+
+`safelight_build_info{{service, version}}` is always 1, and the standard `process_*` and `python_*` metrics are there.
+
+## The API
+
+{metrics_table(ApiMetrics(registry), DeliveryMetrics(registry))}
+
+## The worker
+
+{metrics_table(WorkerMetrics(registry))}
+"""
+
+
+PAGES = {
+    "operate/settings.md": settings_page,
+    "operate/metrics.md": metrics_page,
+    "guide/dialects.md": dialects_page,
+}
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What this version stores and sends, by its own code: `python -m tools.released`."""
+
+import asyncio
+import json
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from safelight import __version__, keys
+from safelight.aws.dependency import Dependency
+from safelight.aws.objects import Objects
+from safelight.aws.queue import Message, Queue
+from safelight.aws.records import Records
+from safelight.aws.topic import Topic
+from safelight.completion import Completion
+from safelight.errors import Reason
+from safelight.presets import Preset
+from safelight.queued import Demand, Ingest
+from safelight.record import Record, Status, Variant
+from tests.support.events import s3_event
+from tests.support.fakes import FakeQueue
+from worker.disposal import Disposal
+from worker.metrics import WorkerMetrics
+from worker.verdict import DeadLetter
+
+DATA = Path(__file__).parents[1] / "tests" / "data"
+MODELS = (Record, Demand, Ingest)
+IMAGE_ID = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
+KEY = keys.source_key(user_id="key:alice", image_id=IMAGE_ID)
+BUCKET = "uploads-bucket"
+PRESET = Preset(name="small", box=(600, 600), format="jpeg", access="public")
+ASSET = b"not looked at"
+ASSET_KEY = keys.asset_key(
+    image_id=IMAGE_ID,
+    revision="v1",
+    preset="small",
+    fingerprint=PRESET.fingerprint,
+    extension="jpg",
+)
+PENDING = Record(
+    image_id=IMAGE_ID,
+    user_id="key:alice",
+    uploaded_at=1_790_000_000_000,
+    original_key=KEY,
+    filename="Stra\u00dfe.jpg",
+    tags=("sea", "2026"),
+    original_size=2000,
+    media_type="image/jpeg",
+    expires_at=1_792_592_000,
+    request_hash=sha256(b"request").hexdigest(),
+)
+_SETTLED = PENDING.model_copy(
+    update={
+        "expires_at": None,
+        "revision": "v1",
+        "version_id": "v1",
+        "sequencer": keys.padded_sequencer("0055AED6DCD90281E5"),
+        "completed_at": 1_790_000_001_500,
+        "processing_time_ms": 900,
+    }
+)
+_VARIANT = Variant(
+    key=ASSET_KEY,
+    media_type="image/jpeg",
+    width=600,
+    height=400,
+    size=len(ASSET),
+    sha256=sha256(ASSET).hexdigest(),
+    quality=85,
+    score=78,
+)
+COMPLETED = _SETTLED.model_copy(
+    update={
+        "status": Status.COMPLETED,
+        "sha256": sha256(b"source").hexdigest(),
+        "width": 3000,
+        "height": 2000,
+        "placeholder": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+        "dominant_colour": "#102030",
+        "perceptual_hash": "00ff00ff00ff00ff",
+        "variants": {"compressed": _VARIANT, "small": _VARIANT},
+        "failed_variants": {"large": "too large"},
+        "render_time_ms": 700,
+    }
+)
+REJECTED = _SETTLED.model_copy(
+    update={"status": Status.REJECTED, "reason": Reason.TRUNCATED, "detail": "it ends early"}
+)
+RECORDS = {"pending": PENDING, "completed": COMPLETED, "rejected": REJECTED}
+MESSAGES = {
+    "s3-event": s3_event(BUCKET, KEY),
+    "ingest": Ingest(key=KEY).to_json(),
+    "demand": Demand(image_id=IMAGE_ID, revision="v1", preset=PRESET).to_json(),
+}
+
+
+class Recorder:
+    """A client of AWS that keeps what it is called with."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(**arguments: Any) -> dict[str, Any]:
+            self.sent = arguments
+            return {}
+
+        return call
+
+
+async def documents() -> dict[str, Any]:
+    """Return each document by its file's name, as the edges to AWS send it."""
+    made: dict[str, Any] = {f"{name}-message": {"body": body} for name, body in MESSAGES.items()}
+    client: Any = Recorder()
+    for name, record in RECORDS.items():
+        await Records(client, Dependency("dynamodb"), table="images").create(record)
+        made[f"{name}-record"] = client.sent["Item"]
+        if record.status.settled:
+            topic = Topic(client, Dependency("sns"), topic_arn="topic")
+            await topic.publish(Completion.of(record))
+            made[f"{name}-completion"] = _sent(client, body="Message")
+    made["dead-letter"] = await _dead_letter(client)
+    made["asset"] = await _asset(client)
+    made["schemas"] = {model.__name__: model.model_json_schema() for model in MODELS}
+    return made
+
+
+async def _dead_letter(client: Any) -> dict[str, Any]:
+    letters = Queue(client, Dependency("sqs"), queue_url="dead-letters")
+    metrics = WorkerMetrics(CollectorRegistry())
+    disposal = Disposal(FakeQueue(), dead_letters=letters, max_receives=10, metrics=metrics)
+    message = Message(
+        message_id="1",
+        receipt="1",
+        body=MESSAGES["s3-event"],
+        receive_count=10,
+        sent_at=1_790_000_000,
+        received_at=0,
+    )
+    facts = {"stage": "render", "exception_type": "KeyError", "image_id": IMAGE_ID}
+    await disposal.carry_out(DeadLetter("unknown"), message, facts=facts)
+    return _sent(client, body="MessageBody")
+
+
+async def _asset(client: Any) -> dict[str, Any]:
+    objects = Objects(client, Dependency("s3"), uploads_bucket=BUCKET, assets_bucket="assets")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "asset"
+        path.write_bytes(ASSET)
+        await objects.put(
+            key=ASSET_KEY, path=path, media_type="image/jpeg", sha256=sha256(ASSET).hexdigest()
+        )
+    return {name: value for name, value in client.sent.items() if name not in {"Body", "Bucket"}}
+
+
+def _sent(client: Any, *, body: str) -> dict[str, Any]:
+    return {"body": client.sent[body], "attributes": client.sent["MessageAttributes"]}
+
+
+def main() -> None:
+    """Write the documents of this version."""
+    folder = DATA / __version__
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in asyncio.run(documents()).items():
+        (folder / f"{name}.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
