@@ -1,4 +1,4 @@
-"""Finds words in prose that keep readers out: in docstrings, comments, texts of the programs, documents.
+"""Finds words that keep readers out: in docstrings, comments, texts of programs, documents.
 
     python -m tests.support.english [PATH ...]
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 INSTEAD = {
     r"tells?|telling|told": "print, log, return, report, say, explain, distinguish",
     r"whoever|whomever|whosoever|whichever way": "the caller, client, viewer, operator, user",
-    r"somebody|someone|nobody|anybody|everybody": "the caller, client, viewer, operator, user; no one",
+    r"somebody|someone|nobody|anybody|everybody": "the caller, client, operator, user; no one",
     r"who looks|who asks|who reads": "the viewer, the caller, the reader",
     r"lest": "so that ... not",
     r"hangs? (?:on|from)": "depends on, belongs to",
@@ -27,8 +27,8 @@ INSTEAD = {
     r"is wished|are wished|wished": "asked for, requested",
     r"is so anyway|are so anyway|so anyway": "already the case",
     r"better times|for want of|in (?:its|their|his) stead": "a plain clause",
-    r"wherein|whereof|whereby|wherefrom|thereof|therein|thereby|herein|whence|thence|hence": "a plain clause",
-    r"upon|amid|anew|naught|ere|befalls?|amiss|nigh": "on, among, again, nothing, before, happens, wrong, near",
+    r"where(?:in|of|by|from)|there(?:of|in|by)|herein|whence|thence|hence": "a plain clause",
+    r"upon|amid|anew|naught|ere|befalls?|amiss|nigh": "on, among, again, before, happens, wrong",
     r"puts? (?:it |them |that |this |things? )?right": "fix",
     r"what (?:is|was) not there|what is there": "missing results, existing results",
     r"a met|met demands?": "completed",
