@@ -14,7 +14,7 @@ export PHOTOS OUT
 .DEFAULT_GOAL := help
 # Two installs into one environment would spoil it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help demo up test lint types tests faults soak mutate format docs lock install-test clean bench bench-memory bench-spool bench-api bench-delivery load
+.PHONY: help demo up test lint types tests faults soak mutate format docs lock install-test clean bench bench-memory bench-api bench-delivery load
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,9 +83,6 @@ bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU
 
 bench-memory: .venv/.runtime ## Compare the memory that is predicted with what children take
 	$(BIN)/python -m bench.memory
-
-bench-spool: .venv/.runtime ## Measure what is around a render: files on disk or in memory, a child's first picture
-	$(BIN)/python -m bench.spool
 
 bench-delivery: .venv/.runtime .venv-emulator/.ready .venv-bench/.ready ## Compare delivery with thumbor: misses, stored hits, 304s
 	@$(BIN)/python -m bench.delivery $(DELIVERY)
