@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from types import MappingProxyType
 
-from bench.chart import bars
+from ops.chart import bars
 from safelight.imaging.slot import child_environment
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from ops.chart import Panel, Point, draw
+from ops.chart import Panel, Point, time_series
 from ops.local.system import LocalSystem
 from tests.support import programs
 from tests.support.declared import ROOT, rules
@@ -63,7 +63,7 @@ async def live(directory: Path) -> str:
             )
             for panel in FLOW.panels[:6]
         ]
-    return draw(f"{FLOW.title}: waves of {', '.join(map(str, WAVES))} pictures", panels)
+    return time_series(f"{FLOW.title}: waves of {', '.join(map(str, WAVES))} pictures", panels)
 
 
 async def _wave(person: Person, pictures: int) -> None:

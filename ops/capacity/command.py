@@ -24,7 +24,7 @@ from ops.capacity.quotas import Quota, quotas
 from ops.capacity.scaling import Scaling
 from ops.capacity.simulator import Simulation, Task, simulate
 from ops.capacity.wish import Wish
-from ops.chart import Panel, draw
+from ops.chart import Panel, time_series
 from ops.cloudformation import Template
 from ops.folders import Unusable
 
@@ -211,8 +211,7 @@ def drawn(plan: Plan) -> str:
         f"{plan.arrivals.total:,.0f} pictures, {plan.task.seconds_per_picture:g} s each, "
         f"{plan.task.slots} slots a task: p95 wait {_wait(simulation)}"
     )
-    long = plan.arrivals.seconds > 3 * 3600
-    return draw(title, panels, unit=("hours", 3600) if long else ("minutes", 60))
+    return time_series(title, panels)
 
 
 def _wait(simulation: Simulation, quantile: float = 0.95) -> str:
