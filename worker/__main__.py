@@ -112,7 +112,7 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
         url = settings.dead_letter_queue_url
         dead_letters = await aws.queue(url) if url else None
-        consumer = build_consumer(settings, queue, dead_letters, process, metrics)
+        consumer = build_consumer(settings, queue, dead_letters, process, pool, metrics)
         health = Health(pool, metrics, max_seconds=settings.max_seconds)
         app = make_admin_app(
             registry=registry, health=health, consumer=consumer, host=settings.admin_host
@@ -185,6 +185,7 @@ def build_consumer(
     queue: Queue,
     dead_letters: Queue | None,
     process: Process,
+    pool: RenderPool,
     metrics: WorkerMetrics,
 ) -> Consumer:
     """Put together the loop that feeds the role."""
@@ -208,6 +209,7 @@ def build_consumer(
         leases=Leases(queue, visibility_seconds=settings.visibility_seconds, metrics=metrics),
         breaker=breaker,
         capacity=capacity,
+        rendering=lambda: pool.rendering,
         receive_wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
         metrics=metrics,

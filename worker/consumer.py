@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -57,6 +57,7 @@ class Consumer:
         leases: Leases,
         breaker: Breaker,
         capacity: int,
+        rendering: Callable[[], bool],
         receive_wait_seconds: int,
         drain_seconds: float,
         metrics: WorkerMetrics,
@@ -66,6 +67,7 @@ class Consumer:
         self._leases = leases
         self._breaker = breaker
         self._capacity = capacity
+        self._rendering = rendering
         self._receive_wait_seconds = receive_wait_seconds
         self._drain_seconds = drain_seconds
         self._metrics = metrics
@@ -180,9 +182,10 @@ class Consumer:
     def _aside(self) -> int:
         """Count the messages that take no room while the slots are stuck: all but one of each user.
 
-        Ordinary pictures soon free a slot, and then the next message is received anyway.
+        Ordinary pictures soon free a slot, and then the next message is received anyway. While no
+        picture is rendered, a service keeps the slots busy, and other users wait for it too.
         """
-        if not self._handler.turns.stuck:
+        if not (self._handler.turns.stuck and self._rendering()):
             return 0
         users = [
             lease.user

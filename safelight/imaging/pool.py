@@ -97,6 +97,11 @@ class RenderPool:
     async def _stop(self) -> None:
         await asyncio.gather(*(slot.stop() for slot in self._slots))
 
+    @property
+    def rendering(self) -> bool:
+        """Whether a child works on a picture."""
+        return self._free.qsize() < len(self._slots)
+
     async def probe(self, path: Path) -> Probe:
         """Read what a file is. Raises a `Rejection` if it will not be rendered."""
         return await self._run(answers.read_probe, probe, path, self.limits)

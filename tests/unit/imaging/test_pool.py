@@ -353,6 +353,18 @@ async def test_a_crash_leaves_its_neighbours_at_work(pool, tmp_path):
     assert await neighbour
 
 
+async def test_a_pool_says_whether_a_child_works_on_a_picture(tmp_path):
+    async with pool_of(2) as pool:
+        assert not pool.rendering
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        job = asyncio.create_task(pool.run(jobs.wait_for, fifo))
+        with await asyncio.to_thread(fifo.open, "wb"):  # once the child has opened it
+            assert pool.rendering
+        await job
+        assert not pool.rendering
+
+
 async def test_cancelling_kills_the_child_and_frees_the_slot(tmp_path):
     async with pool_of(1) as pool:
         mark = tmp_path / "started"

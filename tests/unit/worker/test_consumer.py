@@ -73,6 +73,7 @@ async def running(
     prefetch: int = 1,
     drain_seconds: float = 10,
     dead_letters: FakeDeadLetters | None = None,
+    rendering: bool = True,
 ) -> AsyncIterator[Running]:
     registry = CollectorRegistry()
     metrics = WorkerMetrics(registry)
@@ -95,6 +96,7 @@ async def running(
         leases=Leases(queue, visibility_seconds=queue.visibility_seconds, metrics=metrics),
         breaker=breaker,
         capacity=slots + prefetch,
+        rendering=lambda: rendering,
         receive_wait_seconds=20,
         drain_seconds=drain_seconds,
         metrics=metrics,

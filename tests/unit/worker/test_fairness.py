@@ -61,6 +61,18 @@ async def test_one_users_backlog_is_held_up_to_a_bound() -> None:
         work.gate.set()
 
 
+async def test_while_a_service_keeps_the_slots_busy_no_more_is_held_than_the_prefetch() -> None:
+    queue, work = FakeQueue(), Work()
+    work.gate.clear()
+    for _ in range(60):
+        queue.send(body_of("alice"))
+    async with running(queue, work, prefetch=PREFETCH, rendering=False) as worker:
+        await until(lambda: worker.value("messages_held", state="waiting") == PREFETCH)
+        await asyncio.sleep(1.5 * STUCK_SECONDS)
+        assert worker.value("receive_messages_total") == PREFETCH + 2
+        work.gate.set()
+
+
 async def test_messages_of_many_users_take_a_place_each() -> None:
     queue, work = FakeQueue(), Work()
     work.gate.clear()
