@@ -13,6 +13,7 @@ import json
 import math
 import os
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -123,13 +124,16 @@ async def bare_cpu(pool: RenderPool, source: Path, pictures: int) -> float:
 
     Only the render itself is counted: by the process's own clock, as in a worker. In seconds.
     """
-    wanted = plan(await pool.probe(source), load_presets(PRESETS))
+    with tempfile.TemporaryDirectory(prefix="safelight-bench-") as spool:
+        # A child reads only what lies in the folder of temporary files.
+        copy = Path(shutil.copy(source, spool))
+        wanted = plan(await pool.probe(copy), load_presets(PRESETS))
 
-    async def rendered() -> float:
-        with tempfile.TemporaryDirectory(prefix="safelight-bench-") as directory:
-            return (await pool.render(wanted, source, Path(directory))).cpu_seconds
+        async def rendered() -> float:
+            with tempfile.TemporaryDirectory(dir=spool) as directory:
+                return (await pool.render(wanted, copy, Path(directory))).cpu_seconds
 
-    return sum(await asyncio.gather(*(rendered() for _ in range(pictures))))
+        return sum(await asyncio.gather(*(rendered() for _ in range(pictures))))
 
 
 async def backlog(*, pictures: int, workers: int, slots: int) -> Run:

@@ -10,6 +10,7 @@ with what its name says, in a fresh child. A prediction may be too high, never m
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -170,10 +171,10 @@ WISHES: Mapping[str, str] = MappingProxyType(
 """Free-form options that a JPEG is rendered with, by what it then is."""
 
 
-def wished(probe: Probe, text: str) -> Plan:
-    """Plan free-form options; any watermark is a sample."""
+def wished(probe: Probe, text: str, directory: Path) -> Plan:
+    """Plan free-form options; any watermark is a sample, copied to where a child may read it."""
     options = read_options(text)
-    mark = ROOT / "samples" / "cat-451px.jpg"
+    mark = Path(shutil.copy(ROOT / "samples" / "cat-451px.jpg", directory))
     return plan_options(probe, options, dict.fromkeys(options.watermarks, mark))
 
 
@@ -190,10 +191,10 @@ async def measure(
     return {"predicted": predicted, "peak": peak, "ratio": round(predicted / peak, 3)}
 
 
-def planner(name: str) -> Callable[[Probe], Plan]:
+def planner(name: str, directory: Path) -> Callable[[Probe], Plan]:
     """Tell how what is named is planned."""
     if name in WISHES:
-        return partial(wished, text=WISHES[name])
+        return partial(wished, text=WISHES[name], directory=directory)
     presets = [PRESETS[name]] if name in PRESETS else load_presets(ROOT / "presets.toml")
     return partial(plan, presets=presets)
 
@@ -222,7 +223,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory(prefix="safelight-bench-") as directory:
                 source = Path(directory) / "source"
                 SOURCES.get(name, SOURCES["jpeg"])(image, str(source))
-                seen = asyncio.run(measure(source, Path(directory), planner(name)))
+                seen = asyncio.run(measure(source, Path(directory), planner(name, Path(directory))))
             found[f"{name}, {megapixels:g} MP"] = seen
             row = (
                 name,

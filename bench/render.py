@@ -38,7 +38,8 @@ PHOTOGRAPHS = ("camera-10mp-5mb", "flower-7mp-1.6mb")
 """What the goals are about."""
 BASE, OURS = "lambdas", "safelight"
 MAX_SECONDS = 300
-QUIET = {"PYTHONWARNINGS": "ignore"}
+PEERS_ENVIRONMENT = {"PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
+"""A child's environment keeps Python from importing from the working directory, as peers must."""
 
 PEERS = MappingProxyType(
     {
@@ -119,7 +120,7 @@ def measure(pictures: list[Path], *, rounds: int) -> Measured:
 
 def note(seen: Seen, command: list[str], source: Path, into: Path) -> None:
     """Run a peer once and write down what it took."""
-    environment = child_environment() | QUIET | {"SHARP_AT": str(SHARP_AT)}
+    environment = child_environment() | PEERS_ENVIRONMENT | {"SHARP_AT": str(SHARP_AT)}
     ended = subprocess.run(
         [*command, str(source), str(into)],
         cwd=ROOT,
@@ -143,7 +144,7 @@ def score(source: Path, directory: Path, seen: Mapping[str, Seen]) -> None:
     files = {name: directory / name / "full.webp" for name in seen}
     distinct = {file.read_bytes(): file for file in files.values()}
     command = [str(BENCH_PYTHON), "bench/score.py", str(source), *map(str, distinct.values())]
-    environment = child_environment() | QUIET
+    environment = child_environment() | PEERS_ENVIRONMENT
     ended = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, timeout=MAX_SECONDS
     )
