@@ -10,8 +10,8 @@ process's peak of resident memory, as JSON. Imports nothing of a peer that is no
 
 import io
 import json
+import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -158,10 +158,13 @@ def _peak_bytes() -> int:
 
 def main() -> int:
     """Render once and print what it took."""
-    name, source, directory = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    name, directory = sys.argv[1], Path(sys.argv[3])
+    # Safelight confines itself to the folder of temporary files, in which it makes no folder.
+    source, first = (Path(shutil.copy(path, directory)) for path in (sys.argv[2], WARM_UP))
+    elsewhere = directory / "warm-up"
+    elsewhere.mkdir(exist_ok=True)
     render = PEERS[name]()
-    with tempfile.TemporaryDirectory() as elsewhere:
-        render(WARM_UP, Path(elsewhere))
+    render(first, elsewhere)
     _reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
     render(source, directory)
