@@ -8,13 +8,13 @@ ARG BASE=docker.io/library/python:3.13-slim
 FROM ${BASE} AS build
 WORKDIR /source
 COPY requirements requirements
-# Wheels of exactly what is locked. The build backends stay here.
+# Build wheels of the locked packages only. The build backends stay in this stage.
 ENV PIP_NO_CACHE_DIR=1
 RUN requirements/install.sh --new /tools pip build \
     && /tools/bin/pip wheel --no-deps --require-hashes --no-build-isolation \
         --wheel-dir /wheels -r requirements/runtime.txt
 COPY . .
-# The templates are what `safelight doctor` and `safelight capacity` read.
+# `safelight doctor` and `safelight capacity` read the templates.
 RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/safelight \
     && /tools/bin/pip --python /opt/safelight/bin/python install --no-deps --no-index /wheels/*.whl \
@@ -23,7 +23,7 @@ RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
         "$(/opt/safelight/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/deploy/ecs" \
         deploy/ecs/data.yaml deploy/ecs/workers.yaml
 
-# The embedded AWS of docker-compose.yml, as locked as the rest. Not part of the image below.
+# The embedded AWS of docker-compose.yml, from its own lock. Not part of the image below.
 FROM ${BASE} AS emulator
 WORKDIR /source
 COPY requirements requirements
@@ -38,7 +38,7 @@ EXPOSE 4566
 CMD ["/opt/emulator/bin/python", "-I", "/opt/emulator/guard.py"]
 
 FROM ${BASE}
-# Nothing is installed here later, and no program runs as another user than its caller.
+# Remove pip and all setuid bits: nothing is installed here later, and no program changes its user.
 RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* \
     && groupadd --gid 10001 safelight \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/spool/safelight \
@@ -49,8 +49,8 @@ COPY --from=build /opt/safelight /opt/safelight
 COPY presets.toml /etc/safelight/presets.toml
 COPY --chmod=0755 deploy/healthy.py /usr/local/bin/healthy
 
-# glibc keeps freed memory in an arena for each thread: two, or a worker seems to grow.
-# Nothing is imported from the working directory, nor written beside the code.
+# glibc keeps freed memory in an arena for each thread. With more than two, a worker seems to leak.
+# Programs import nothing from the working directory and write nothing beside the code.
 ENV PATH=/opt/safelight/bin:/usr/local/bin:/usr/bin:/bin \
     MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -60,7 +60,7 @@ ENV PATH=/opt/safelight/bin:/usr/local/bin:/usr/bin:/bin \
     SAFELIGHT_SPOOL=/var/spool/safelight \
     TMPDIR=/var/spool/safelight
 
-# The one place that is written to. Fargate gives a volume here the owner that it has in the image.
+# The only writable folder. Fargate gives a volume mounted here the owner of the folder in the image.
 VOLUME /var/spool/safelight
 USER 10001:10001
 WORKDIR /
