@@ -1,1 +1,1 @@
-"""Pictures by URL: found in the asset bucket, else rendered once, stored and answered."""
+"""Pictures by URL: read from the asset bucket, or rendered once, stored and returned."""

@@ -1,12 +1,12 @@
-"""Aliases: names for pictures in buckets that are not Safelight's, declared in a TOML file.
+"""Aliases: URL names for pictures in other buckets, declared in a TOML file.
 
     [avatars]
     bucket = "acme-profile-pictures"
     prefix = "public/"
     presets = ["small", "large"]
 
-makes `/avatars/anna.jpg` the preset `small` of `public/anna.jpg` there, and
-`/avatars/anna.jpg?preset=large` the other. All faults of the file are reported together.
+`/avatars/anna.jpg` is then `public/anna.jpg` of that bucket in the preset `small`, and
+`/avatars/anna.jpg?preset=large` in the other. All faults of the file are reported together.
 """
 
 import tomllib
@@ -23,11 +23,11 @@ RESERVED = frozenset(
     {"v1", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
     | {prefix_of(dialect).strip("/") for dialect in DIALECTS.values()}
 )
-"""First parts of paths that are the api's own, or may be."""
+"""First parts of paths that the API uses or reserves."""
 
 
 class InvalidAliases(Exception):
-    """The file's faults, one a line."""
+    """The faults of the file, one per line."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -35,28 +35,28 @@ class InvalidAliases(Exception):
 
 
 class Alias(BaseModel):
-    """A name for the objects below a prefix of a bucket."""
+    """A URL name for the objects below a prefix of a bucket."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(pattern=f"^{NAME}$")
     bucket: str = Field(min_length=3, max_length=63)
     prefix: str = ""
-    """What every key begins with: empty for the whole bucket, or a folder with its slash."""
+    """The prefix of every key: empty for the whole bucket, or a folder with its slash."""
     presets: Annotated[
         tuple[str, ...],
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
         Field(min_length=1),
     ]
-    """What may be asked for; the first one if nothing is."""
+    """The presets that may be asked for. The first is used when a URL names none."""
     role_arn: str | None = Field(default=None, pattern=r"^arn:[^:]+:iam::\d{12}:role/.+$")
-    """Whose permissions read the bucket, if not our own: for buckets of other accounts."""
+    """The role that reads the bucket, for buckets of other accounts; None: our own role."""
     external_id: str | None = Field(default=None, min_length=2, max_length=1224)
-    """What that role wants to be told."""
+    """The external id that the role's trust policy requires."""
 
 
 def load_aliases(path: Path | None, *, presets: Collection[str]) -> Mapping[str, Alias]:
-    """Read the file, or raise `InvalidAliases` with every fault in it. Without a file none."""
+    """Read the file, or raise `InvalidAliases` with every fault in it. No file means no aliases."""
     if path is None:
         return {}
     try:
@@ -78,7 +78,7 @@ def load_aliases(path: Path | None, *, presets: Collection[str]) -> Mapping[str,
 
 
 def faults_of_names(names: Collection[str]) -> list[str]:
-    """Find names that cannot be the first part of a delivery URL."""
+    """List the names that cannot be the first part of a delivery URL."""
     return [f"[{name}] the name is the api's own" for name in sorted(RESERVED & set(names))]
 
 

@@ -10,13 +10,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from api.delivery.aliases import Alias
-from api.delivery.cache import RecentAssets, RecentRecords, SharedRecords
+from api.delivery.cache import CachedAssets, CachedRecords, CoalescedRecords
 from api.delivery.defaults import load_defaults
-from api.delivery.deferral import Later
+from api.delivery.deferral import Deferral
 from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
-from api.delivery.lookup import Results
-from api.delivery.on_demand import Misses
+from api.delivery.lookup import Lookup
+from api.delivery.on_demand import OnDemand
 from api.metrics import DeliveryMetrics
 from api.quotas import Quotas
 from api.settings import ApiSettings
@@ -68,8 +68,8 @@ async def build(
         for name, alias in aliases.items()
     }
     named = {name: (alias, buckets[name]) for name, alias in aliases.items()}
-    standing = SharedRecords(await aws.records())
-    records = RecentRecords(standing)
+    current = CoalescedRecords(await aws.records())
+    records = CachedRecords(current)
     dialects = settings.dialects
     freeform = FreeForm(
         dialects=dialects,
@@ -81,19 +81,19 @@ async def build(
     )
     return Delivery(
         records=records,
-        standing=standing,
+        current=current,
         freeform=freeform if dialects.known else None,
         bucket=objects,
-        results=Results(
-            assets=RecentAssets(objects, most_bytes=settings.cache_bytes),
-            misses=Misses(
+        lookup=Lookup(
+            assets=CachedAssets(objects, most_bytes=settings.cache_bytes),
+            on_demand=OnDemand(
                 maker,
                 slots=settings.slots,
                 queue=settings.render_queue,
                 wait_seconds=settings.render_wait_seconds,
                 metrics=metrics,
             ),
-            later=Later(queue, least_pixels=settings.avif_wait_pixels),
+            deferral=Deferral(queue, least_pixels=settings.avif_wait_pixels),
             quotas=Quotas(settings.renders_per_minute, policy="renders"),
             max_bytes=settings.max_result_bytes,
         ),

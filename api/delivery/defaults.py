@@ -1,4 +1,4 @@
-"""The pictures that are shown where there is none: read once, when the api starts."""
+"""Default pictures, shown in place of missing ones: read once, when the API starts."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -9,8 +9,9 @@ from safelight.formats import HEADER_BYTES, recognise
 from safelight.presets import InvalidPresets, Preset
 
 MAX_BYTES = 1024**2
-"""Of one default picture; it is kept in memory."""
+"""The most bytes of one default picture, which is kept in memory."""
 SHOWABLE = frozenset({"jpeg", "png", "webp", "gif", "avif"})
+"""Formats that browsers show."""
 
 
 def load_defaults(presets: Iterable[Preset], directory: Path) -> Mapping[str, Asset]:

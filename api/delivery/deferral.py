@@ -1,4 +1,4 @@
-"""Leaves costly renders to the workers: a demand into their queue, not one for every viewer."""
+"""Defers costly renders to the workers: sends a demand to their queue, but not one per viewer."""
 
 import time
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from api.delivery.sources import Subject
+from api.delivery.sources import SourceImage
 from safelight.errors import SafelightError
 from safelight.presets import Preset
 from safelight.queued import Demand
@@ -16,10 +16,10 @@ log = structlog.get_logger()
 
 FIRST_AGAIN_SECONDS = 60
 LONGEST_AGAIN_SECONDS = 960
-"""How soon one result is demanded again, if it is still not there: each time after twice as long,
-since what is late is mostly behind a backlog, and every demand makes that longer."""
+"""Seconds until a missing result is demanded again. The pause doubles with each demand, because a
+late result usually waits behind a backlog, which every demand lengthens."""
 REMEMBERED = 10_000
-"""Demands that are kept in mind."""
+"""The most demands that are remembered."""
 
 
 class Queue(Protocol):
@@ -30,10 +30,10 @@ class Queue(Protocol):
         ...
 
 
-class Later:
-    """Demands AVIFs of so many pixels that a viewer should not wait for them.
+class Deferral:
+    """Demands AVIFs with so many pixels that a viewer should not wait for them.
 
-    Without a queue nothing is left to anybody, and viewers wait.
+    Without a queue nothing is deferred, and viewers wait.
     """
 
     def __init__(
@@ -47,24 +47,24 @@ class Later:
         self._least_pixels = least_pixels
         self._now = now
         self._demanded: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """By result: from when on it may be demanded again, and how long that was."""
+        """Result -> when it may be demanded again, and the pause until then in seconds."""
 
-    def is_for(self, preset: Preset, subject: Subject) -> bool:
-        """Tell whether a viewer had better see something else first."""
-        if self._queue is None or not subject.recorded or preset.format != "avif":
+    def is_for(self, preset: Preset, image: SourceImage) -> bool:
+        """Return whether viewers should get another format until the workers have made this one."""
+        if self._queue is None or not image.recorded or preset.format != "avif":
             return False
-        pixels = subject.pixels or 0
+        pixels = image.pixels or 0
         if preset.box is not None:
             box = preset.box[0] * preset.box[1]
             pixels = box if preset.enlarge or preset.fit == "contain" else min(pixels, box)
         return pixels >= self._least_pixels
 
-    async def demand(self, preset: Preset, subject: Subject) -> None:
-        """Have it rendered, unless that was asked for a moment ago.
+    async def demand(self, preset: Preset, image: SourceImage) -> None:
+        """Send a demand for the result, unless one was sent recently.
 
-        A queue that is out of reach is no reason to show nothing: the next viewer asks again.
+        A failure to send is only logged: the viewer gets another format, the next viewer retries.
         """
-        demand = Demand(image_id=subject.image_id, revision=subject.revision, preset=preset)
+        demand = Demand(image_id=image.image_id, revision=image.revision, preset=preset)
         name = f"{demand.image_id}/{demand.revision}/{preset.name}-{preset.fingerprint}"
         again_at, pause = self._demanded.get(name, (float("-inf"), 0.0))
         now = self._now()
@@ -76,9 +76,9 @@ class Later:
         self._demanded.move_to_end(name)
         if len(self._demanded) > REMEMBERED:
             self._demanded.popitem(last=False)
-        assert self._queue is not None  # noqa: S101 - `is_for` says so
+        assert self._queue is not None  # noqa: S101 - `is_for` returned True
         try:
             await self._queue.send(demand.to_json(), attributes={})
         except SafelightError as error:
             self._demanded.pop(name, None)
-            log.warning("not_demanded", error=str(error), image_id=demand.image_id)
+            log.warning("demand_not_sent", error=str(error), image_id=demand.image_id)

@@ -18,8 +18,8 @@ from aiohttp import web
 from api.delivery import negotiation
 from api.delivery.aliases import Alias
 from api.delivery.freeform import FreeForm, asked_of, grant_of
-from api.delivery.lookup import PENDING_SECONDS, STAND_IN, Results, Visit, busy, timed
-from api.delivery.query import Asked, in_one_spelling
+from api.delivery.lookup import PENDING_SECONDS, STAND_IN, Lookup, Visit, timed
+from api.delivery.query import Query, in_one_spelling
 from api.delivery.responses import (
     Freshness,
     Timings,
@@ -29,13 +29,12 @@ from api.delivery.responses import (
     picture,
     tags_of,
 )
-from api.delivery.signing import PARAMETERS, Expired, Grant, InvalidSignature, SigningKeys
-from api.delivery.single_flight import Busy
+from api.delivery.signing import PARAMETERS, Grant, SigningKeys
 from api.delivery.sources import (
     Bucket,
     NotThereYet,
     Records,
-    Subject,
+    SourceImage,
     find_image,
     find_object,
 )
@@ -72,9 +71,9 @@ class Delivery:
         self,
         *,
         records: Records,
-        standing: Records,
+        current: Records,
         bucket: Sources,
-        results: Results,
+        lookup: Lookup,
         presets: Sequence[Preset],
         defaults: Mapping[str, Asset],
         signing: SigningKeys,
@@ -89,9 +88,9 @@ class Delivery:
         self.freeform = freeform
         self._records = records
         """What may be a moment old."""
-        self._standing = standing
+        self._current = current
         self._bucket = bucket
-        self._results = results
+        self._lookup = lookup
         self._defaults = defaults
         self._signing = signing
         self._ids = ids
@@ -104,7 +103,7 @@ class Delivery:
         preset = self.presets[request.match_info["preset"]]
         image_id, dot, extension = request.match_info["image"].partition(".")
 
-        async def find(grant: Grant) -> Subject:
+        async def find(grant: Grant) -> SourceImage:
             note(request, image_id=image_id[:26])
             return await find_image(image_id, grant, records=self._records, bucket=self._bucket)
 
@@ -116,7 +115,7 @@ class Delivery:
         alias, bucket = self.aliases[request.match_info["alias"]]
         name = request.query.get("preset", alias.presets[0])
 
-        async def find(grant: Grant) -> Subject:
+        async def find(grant: Grant) -> SourceImage:
             if name not in alias.presets:
                 allowed = ", ".join(alias.presets)
                 raise Refusal(Problem.INVALID_URL, f"{alias.name!r} has the presets {allowed}.")
@@ -136,15 +135,13 @@ class Delivery:
             raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key.")
         wish = self._wish_of(name)
 
-        async def find(grant: Grant) -> Subject:
+        async def find(grant: Grant) -> SourceImage:
             note(request, image_id=name.image_id)
             # Who knows a key may have it of a record that is younger than what is kept of it.
-            for records in (self._records, self._standing):
-                subject = await find_image(
-                    name.image_id, grant, records=records, bucket=self._bucket
-                )
-                if subject.has(key) or (wish and subject.wanted(wish).key == key):
-                    return subject
+            for records in (self._records, self._current):
+                image = await find_image(name.image_id, grant, records=records, bucket=self._bucket)
+                if image.has(key) or (wish and image.wanted(wish).key == key):
+                    return image
             raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
 
         return await self._answer(request, self.presets[name.preset], find, key=key, wish=wish)
@@ -164,7 +161,7 @@ class Delivery:
         note(request, dialect=wished.dialect, signing_key=wished.key_id)
         preset = freeform.policy(wished, self.presets)
 
-        async def find(grant: Grant) -> Subject:
+        async def find(grant: Grant) -> SourceImage:
             return await freeform.find(wished, grant)
 
         return await self._answer(
@@ -181,7 +178,7 @@ class Delivery:
         of_alias: bool = False,
         key: str | None = None,
         wish: Preset | None = None,
-        asked: Asked | None = None,
+        asked: Query | None = None,
         grant: Grant | None = None,
     ) -> web.Response:
         """Answer; what is asked and granted is read of the URL, unless somebody has read it."""
@@ -192,7 +189,7 @@ class Delivery:
                 request=request,
                 preset=preset,
                 asked=asked
-                or Asked.read(
+                or Query.read(
                     request.query, extension=extension, of_alias=of_alias, of_asset=key is not None
                 ),
                 grant=_ending(preset, grant or self._granted(request, preset)),
@@ -200,10 +197,7 @@ class Delivery:
                 key=key,
                 wish=wish,
             )
-            try:
-                answer = await self._deliver(visit, find)
-            except Busy as error:
-                raise busy(str(error), error.retry_seconds) from error
+            answer = await self._deliver(visit, find)
             self._metrics.pictures.labels(timings.outcome).inc()
         except Refusal as refusal:
             timings.outcome = refusal.problem.slug
@@ -211,8 +205,10 @@ class Delivery:
             self._metrics.refusals.labels(refusal.problem.slug).inc()
             if preset.name in self._defaults and refusal.problem in SHOWN_INSTEAD:
                 headers["Vary"] += f", {DESTINATION}"
-            refusal.headers = {**headers, **refusal.headers, "Server-Timing": str(timings)}
-            answer = self._shown_instead(request, preset, refusal)
+            # A new one: requests that wait for the same work share the exception it raised.
+            told = {**headers, **refusal.headers, "Server-Timing": str(timings)}
+            refused = Refusal(refusal.problem, refusal.detail, headers=told, errors=refusal.errors)
+            answer = self._shown_instead(request, preset, refused)
         answer.headers.update({**headers, "Server-Timing": str(timings)})
         note(request, preset=preset.name, cache=timings.outcome, **timings.stages)
         return answer
@@ -222,33 +218,33 @@ class Delivery:
         formats = visit.asked.formats(preset)
         try:
             with timed(visit.timings, "lookup"):
-                subject = await find(visit.grant)
+                image = await find(visit.grant)
         except NotThereYet as pending:
             return self._pending(visit, pending.record)
-        key, asset = await self._result(visit, subject, formats)
+        key, asset = await self._result(visit, image, formats)
         headers = self._headers(key, visit)
         if is_known(request, asset):
             return not_modified(asset, headers)
         return picture(request, asset, headers, parts=partial(self._parts, key))
 
     async def _result(
-        self, visit: Visit, subject: Subject, formats: Sequence[str]
+        self, visit: Visit, image: SourceImage, formats: Sequence[str]
     ) -> tuple[str, Asset]:
         """Find or make the best of what is asked for, and its key."""
         if visit.wish is not None:
-            return await self._results.first_of((visit.wish,), subject, visit)
+            return await self._lookup.first_of((visit.wish,), image, visit)
         if visit.key is not None:
-            asset = await self._results.there(visit.key, subject, visit)
+            asset = await self._lookup.there(visit.key, image, visit)
             if asset is None:
                 raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
             return visit.key, asset
-        order = negotiation.in_order(_accept(visit.request), formats, alpha=subject.transparent)
+        order = negotiation.in_order(_accept(visit.request), formats, alpha=image.transparent)
         hinted = negotiation.hinted(visit.preset, visit.request.headers)
-        return await self._results.first_of(_wishes(subject, hinted, order), subject, visit)
+        return await self._lookup.first_of(_wishes(image, hinted, order), image, visit)
 
     async def _parts(self, key: str, asset: Asset, first: int, beyond: int) -> AsyncIterator[bytes]:
         """Send a picture on. Its answer has begun: a failure can only be told here."""
-        parts = self._results.parts(key, asset, first, beyond)
+        parts = self._lookup.parts(key, asset, first, beyond)
         del asset
         try:
             async for part in parts:
@@ -262,12 +258,7 @@ class Delivery:
         """Check the signature, where the preset wants one or the URL has one."""
         if preset.access == "public" and not PARAMETERS.intersection(request.query):
             return Grant()
-        try:
-            grant = self._signing.check(request.path, request.query)
-        except InvalidSignature as error:
-            raise Refusal(Problem.INVALID_SIGNATURE, str(error)) from error
-        except Expired as error:
-            raise Refusal(Problem.URL_EXPIRED, str(error)) from error
+        grant = self._signing.check(request.path, request.query)
         note(request, signing_key=grant.key_id)
         return grant
 
@@ -280,7 +271,7 @@ class Delivery:
             at_most=at_most,
             immutable=visit.key is not None,
         )
-        key_id, quotas = visit.grant.key_id, self._results.quotas
+        key_id, quotas = visit.grant.key_id, self._lookup.quotas
         return {
             "Cache-Control": str(freshness),
             "Content-Disposition": _disposition(key, visit.asked),
@@ -311,7 +302,7 @@ class Delivery:
 
 
 class _Find(Protocol):
-    async def __call__(self, grant: Grant) -> Subject: ...
+    async def __call__(self, grant: Grant) -> SourceImage: ...
 
 
 def _ending(preset: Preset, grant: Grant) -> Grant:
@@ -327,9 +318,9 @@ def _accept(request: web.Request) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def _wishes(subject: Subject, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:
+def _wishes(image: SourceImage, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:
     """List what would do, the best first; of `auto` what its render chose, if that is welcome."""
-    made = subject.variants.get(preset.name) if preset.format == AUTO else None
+    made = image.variants.get(preset.name) if preset.format == AUTO else None
     name = keys.read_asset_key(made.key) if made else None
     welcome = {BY_NAME[format].media_type for format in order}
     if made and made.media_type in welcome and name and name.fingerprint == preset.fingerprint:
@@ -353,7 +344,7 @@ def _varies_by(preset: Preset) -> str:
     return ", ".join(["Accept", *(negotiation.HINTS if preset.hints else ())])
 
 
-def _disposition(key: str, asked: Asked) -> str:
+def _disposition(key: str, asked: Query) -> str:
     """Name the file by what it is; the uploader's own name may tell of the uploader."""
     kind = "attachment" if asked.download else "inline"
     if asked.file_name is not None:  # RFC 8187, 3.2: nothing in it can end the header

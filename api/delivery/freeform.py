@@ -13,9 +13,9 @@ from typing import Final
 from aiohttp import web
 
 from api.delivery.aliases import Alias
-from api.delivery.query import Asked
+from api.delivery.query import Query
 from api.delivery.signing import Grant
-from api.delivery.sources import Bucket, Records, Subject, find_image, find_object
+from api.delivery.sources import Bucket, Records, SourceImage, find_image, find_object
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath, UrlError
 from api.dialects.request import Request
 from api.dialects.request import Source as Named
@@ -42,7 +42,7 @@ _FORMATS: Final = ("avif", "jpeg", "png")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wished(Subject):
+class Wished(SourceImage):
     """A picture of which something is wished free-form."""
 
     options: Options
@@ -112,23 +112,23 @@ class FreeForm:
             max_age=min(self._max_age_seconds if seconds is None else seconds, 31_536_000),
         )
 
-    async def find(self, asked: Request, grant: Grant) -> Subject:
+    async def find(self, asked: Request, grant: Grant) -> SourceImage:
         """Find what a URL names. Raises `NotThereYet` or a `Refusal`."""
-        subject = await self._find(asked.source, grant)
+        image = await self._find(asked.source, grant)
         if asked.preset is not None:
-            return subject
+            return image
         marks = {key: await self._mark(key, grant) for key in asked.options.watermarks}
         return Wished(
-            image_id=subject.image_id,
-            revision=subject.revision,
-            source=subject.source,
-            transparent=subject.transparent,
-            pixels=subject.pixels,
+            image_id=image.image_id,
+            revision=image.revision,
+            source=image.source,
+            transparent=image.transparent,
+            pixels=image.pixels,
             options=asked.options,
             marks=marks,
         )
 
-    async def _find(self, named: Named, grant: Grant) -> Subject:
+    async def _find(self, named: Named, grant: Grant) -> SourceImage:
         if named.bucket is None and keys.is_image_id(named.key):
             return await find_image(named.key, grant, records=self._records, bucket=self._objects)
         for alias, bucket in self._aliases.values():
@@ -141,16 +141,16 @@ class FreeForm:
         """Find a watermark; a tenant's key opens none, lest it shows others' pictures."""
         bucket, _, path = key.partition("/")
         try:
-            subject = await self._find(Named(bucket=bucket, key=path), grant)
+            image = await self._find(Named(bucket=bucket, key=path), grant)
         except Refusal as refusal:
             why = f"watermark: there is no picture {key[:80]!r} for this key"
             raise Refusal(Problem.INVALID_URL, why) from refusal
-        return subject.source
+        return image.source
 
 
-def asked_of(request: Request) -> Asked:
+def asked_of(request: Request) -> Query:
     """Say what an answer needs to know beside the pixels."""
-    return Asked(
+    return Query(
         format=request.options.format,
         download=request.download is not None,
         file_name=request.download or None,

@@ -8,12 +8,13 @@ from typing import Protocol
 
 from aiohttp import web
 
-from api.delivery.deferral import Later
-from api.delivery.on_demand import Misses
-from api.delivery.query import Asked
+from api.delivery.deferral import Deferral
+from api.delivery.on_demand import OnDemand
+from api.delivery.query import Query
 from api.delivery.responses import Timings, is_known
 from api.delivery.signing import Grant
-from api.delivery.sources import Subject, not_rendered
+from api.delivery.single_flight import Busy
+from api.delivery.sources import SourceImage, not_rendered
 from api.problems import Problem, Refusal
 from api.quotas import Quotas
 from safelight.aws.objects import Asset
@@ -46,7 +47,7 @@ class Visit:
 
     request: web.Request
     preset: Preset
-    asked: Asked
+    asked: Query
     grant: Grant
     timings: Timings
     key: str | None = None
@@ -55,38 +56,38 @@ class Visit:
     """What the key stands for; None if it is of a preset as it was declared once."""
 
 
-class Results:
+class Lookup:
     """What is stored, what is made while the viewer waits, and what is left to the workers."""
 
     def __init__(
         self,
         *,
         assets: Assets,
-        misses: Misses,
-        later: Later,
+        on_demand: OnDemand,
+        deferral: Deferral,
         quotas: Quotas,
         max_bytes: int,
     ) -> None:
         self.quotas = quotas
         self._assets = assets
-        self._misses = misses
-        self._later = later
+        self._on_demand = on_demand
+        self._deferral = deferral
         self._max_bytes = max_bytes
 
     async def first_of(
-        self, wishes: Sequence[Preset], subject: Subject, visit: Visit
+        self, wishes: Sequence[Preset], image: SourceImage, visit: Visit
     ) -> tuple[str, Asset]:
         """Find the first wish that is there or can be made while the viewer waits, and its key."""
         *better, last = wishes
         for wish in better:
-            wanted = subject.wanted(wish)
-            asset = await self.there(wanted.key, subject, visit)
-            if asset is not None or not self._later.is_for(wish, subject):
+            wanted = image.wanted(wish)
+            asset = await self.there(wanted.key, image, visit)
+            if asset is not None or not self._deferral.is_for(wish, image):
                 return wanted.key, asset or await self._made(wanted, visit)
-            await self._later.demand(wish, subject)
+            await self._deferral.demand(wish, image)
             visit.timings.outcome = STAND_IN
-        wanted = subject.wanted(last)
-        asset = await self.there(wanted.key, subject, visit)
+        wanted = image.wanted(last)
+        asset = await self.there(wanted.key, image, visit)
         return wanted.key, asset or await self._made(wanted, visit)
 
     async def parts(self, key: str, asset: Asset, first: int, beyond: int) -> AsyncIterator[bytes]:
@@ -108,13 +109,13 @@ class Results:
             raise Unavailable("s3", f"{key} is not what it was when its answer began")
         return read.body
 
-    async def there(self, key: str, subject: Subject, visit: Visit) -> Asset | None:
+    async def there(self, key: str, image: SourceImage, visit: Visit) -> Asset | None:
         """Look a result up: with its first part, or only what is known where that is enough."""
         request = visit.request
         known = next(
             (
                 _recorded(variant.media_type, variant.size, variant.sha256)
-                for variant in subject.variants.values()
+                for variant in image.variants.values()
                 if variant.key == key
             ),
             None,
@@ -133,11 +134,11 @@ class Results:
         """Have a result made, unless the key that signed the URL has had too many made."""
         try:
             with timed(visit.timings, "render"):
-                asset, joined = await self._misses.make(
+                asset, joined = await self._on_demand.render(
                     wanted, before=lambda: self._take_of(visit.grant.key_id)
                 )
         except Superseded as error:
-            raise busy("The source is being replaced.", PENDING_SECONDS) from error
+            raise Busy("The source is being replaced.", retry_seconds=PENDING_SECONDS) from error
         except Rejection as rejection:
             raise not_rendered(rejection.reason, rejection.detail) from rejection
         except InvalidOption as error:
@@ -161,11 +162,6 @@ class Results:
 
 def _recorded(media_type: str, size_bytes: int, sha256: str) -> Asset:
     return Asset(media_type=media_type, size_bytes=size_bytes, sha256=sha256, body=None)
-
-
-def busy(why: str, retry_seconds: int) -> Refusal:
-    """Refuse for now."""
-    return Refusal(Problem.BUSY, why, headers={"Retry-After": str(retry_seconds)})
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Chooses what a client gets from what it says of itself: `Accept` and client hints. Pure."""
+"""Chooses formats and sizes by the request's `Accept` header and client hints. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,20 +6,20 @@ from safelight.formats import BY_NAME
 from safelight.presets import Preset
 
 ANYWHERE = frozenset({"jpeg", "png"})
-"""Formats that every client shows. Others must be named: `*/*` is said by clients without AVIF."""
+"""Formats that every client shows. Others must be named: clients without AVIF also send `*/*`."""
 HINTS = ("Sec-CH-DPR", "Sec-CH-Width")
-"""The client hints that are read."""
+"""Client hints that are read."""
 RATIOS = (1.0, 1.5, 2.0, 3.0)
-"""Pixel ratios that boxes are scaled for; one between is taken for the next larger."""
+"""Pixel ratios that boxes are scaled to. A ratio between two is rounded up."""
 WIDTHS = (160, 240, 320, 480, 640, 960, 1280, 1920, 2560)
-"""Widths in pixels that boxes are scaled to: few, so that caches are not flooded."""
+"""Widths in pixels that boxes are scaled to: few, to limit copies in caches."""
 
 
 def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tuple[str, ...]:
-    """Order the formats by what the client would rather have; of equals, as they are given.
+    """Order formats by the client's preference, then by their given order.
 
-    Those that it does not accept are left out, but never all; so are those that would lose the
-    transparency that the picture may have, if any is left that keeps it.
+    Formats that the client does not accept are left out, but never all. With `alpha`, so are
+    formats without transparency, unless no other is left.
     """
     ranges = _read(accept)
     qualities = {format: _quality(ranges, format) for format in formats}
@@ -33,15 +33,15 @@ def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tupl
 
 
 def wants_picture(accept: str | None, destination: str | None) -> bool:
-    """Tell whether the answer will be shown as a picture, whatever it is."""
+    """Return whether the client will show the response as a picture, whatever it is."""
     named = any(name.startswith("image/") for name in _read(accept))
     return destination == "image" or (destination is None and named)
 
 
 def hinted(preset: Preset, headers: Mapping[str, str]) -> Preset:
-    """Scale the preset's box as the client hints say, in steps, if the preset allows it.
+    """Scale the preset's box, in steps, by the client hints if the preset allows it.
 
-    A width counts device pixels, so the pixel ratio is in it already.
+    `Sec-CH-Width` is in device pixels: the pixel ratio is already included.
     """
     if not preset.hints or preset.box is None:
         return preset
@@ -53,7 +53,7 @@ def hinted(preset: Preset, headers: Mapping[str, str]) -> Preset:
 
 
 def _read(accept: str | None) -> dict[str, float]:
-    """Read an Accept header (RFC 9110, 12.5.1): media range -> q. What is malformed is left out."""
+    """Read an Accept header (RFC 9110, 12.5.1): media range -> q. Malformed ranges are ignored."""
     ranges: dict[str, float] = {}
     for item in (accept if accept is not None else "*/*").split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
@@ -74,7 +74,7 @@ def _quality(ranges: Mapping[str, float], format: str) -> float:
 
 
 def _number(text: str | None) -> float | None:
-    """Read a plain decimal number; None from anything else."""
+    """Read a plain decimal number; return None for anything else."""
     if not text or len(text) > 10 or not text.isascii() or not text.replace(".", "", 1).isdigit():
         return None
     return float(text)

@@ -1,6 +1,6 @@
-"""Makes what is not stored yet: once, however many ask, and no more at a time than there is room.
+"""Renders results that are not stored yet: each once, however many requests wait for it.
 
-All slots taken and the short queue full is an answer too: `Busy`, at once. Nothing piles up.
+When all slots are taken and the short queue is full, a request gets `Busy` at once.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable
 
-from api.delivery.single_flight import Flights
+from api.delivery.single_flight import SingleFlight
 from api.metrics import DeliveryMetrics
 from safelight.aws.objects import PART_BYTES, Asset
 from safelight.errors import Archived, Rejection
@@ -16,15 +16,16 @@ from safelight.imaging.result import Maker, Wanted
 from safelight.imaging.watermark import UnusableWatermark
 from safelight.wish.errors import InvalidOption
 
-SETTLED = (Rejection, InvalidOption, UnusableWatermark, Archived)
-"""Failures that trying again does not mend."""
+LASTING = (Rejection, InvalidOption, UnusableWatermark, Archived)
+"""Failures that another attempt does not change."""
 REMEMBERED = 1000
-"""Of these that are kept in mind, so that a bad picture is not tried again for every viewer."""
+"""The most failures that are remembered, so that each viewer does not cause another attempt."""
 REMEMBERED_SECONDS = 60
+"""Seconds for which a failure is remembered."""
 
 
-class Misses:
-    """Fetches, renders and stores; of all who want one result, the first one's work serves all."""
+class OnDemand:
+    """Fetches, renders and stores; concurrent requests for one result share one render."""
 
     def __init__(
         self,
@@ -36,37 +37,36 @@ class Misses:
         metrics: DeliveryMetrics,
     ) -> None:
         self._maker = maker
-        self._flights: Flights[Asset] = Flights(
+        self._renders: SingleFlight[Asset] = SingleFlight(
             at_once=slots, waiting=queue, wait_seconds=wait_seconds
         )
-        metrics.room.set(self._flights.room)
-        metrics.under_way.set_function(lambda: len(self._flights))
-        self._rejections: OrderedDict[str, tuple[float, Exception]] = OrderedDict()
+        metrics.room.set(self._renders.room)
+        metrics.under_way.set_function(lambda: len(self._renders))
+        self._failures: OrderedDict[str, tuple[float, Exception]] = OrderedDict()
 
     @property
     def under_way(self) -> int:
-        """Results being made or waiting for a slot."""
-        return len(self._flights)
+        """Results being rendered or waiting for a slot."""
+        return len(self._renders)
 
-    async def make(
+    async def render(
         self, wanted: Wanted, *, before: Callable[[], None] = lambda: None
     ) -> tuple[Asset, bool]:
-        """Make a result and store it, or wait for whoever makes it; tell whether it was waited for.
+        """Render and store a result; also return whether another request had started the render.
 
-        `before` is called where there is a render to begin, and may raise to prevent it. Raises
-        `Busy`, what is `SETTLED` if the source or the wish is at fault, `Superseded` if the source
-        was replaced.
-        Whoever stops waiting stops nothing: the result is stored for the next one.
+        `before` is called only when a render starts, and may raise to prevent it. Raises `Busy`, a
+        `LASTING` failure if the source or the wish is at fault, or `Superseded` if the source was
+        replaced. A caller that stops waiting does not stop the render: its result is stored.
         """
-        self._refuse_again(wanted.key)
-        joined = wanted.key in self._flights
-        made = await self._flights.join(wanted.key, lambda: self._make(wanted), before=before)
-        return made, joined
+        self._raise_remembered(wanted.key)
+        joined = wanted.key in self._renders
+        asset = await self._renders.join(wanted.key, lambda: self._render(wanted), before=before)
+        return asset, joined
 
-    async def _make(self, wanted: Wanted) -> Asset:
+    async def _render(self, wanted: Wanted) -> Asset:
         try:
             made, body = await self._maker.make(wanted)
-        except SETTLED as error:
+        except LASTING as error:
             self._remember(wanted.key, error)
             raise
         return Asset(
@@ -78,14 +78,14 @@ class Misses:
 
     def _remember(self, key: str, error: Exception) -> None:
         until = asyncio.get_running_loop().time() + REMEMBERED_SECONDS
-        self._rejections[key] = until, copy.copy(error)  # without what its traceback holds
-        if len(self._rejections) > REMEMBERED:
-            self._rejections.popitem(last=False)
+        self._failures[key] = until, copy.copy(error)  # a copy holds no traceback and its frames
+        if len(self._failures) > REMEMBERED:
+            self._failures.popitem(last=False)
 
-    def _refuse_again(self, key: str) -> None:
-        until, error = self._rejections.get(key, (0.0, None))
+    def _raise_remembered(self, key: str) -> None:
+        until, error = self._failures.get(key, (0.0, None))
         if error is None:
             return
         if asyncio.get_running_loop().time() < until:
             raise copy.copy(error)
-        del self._rejections[key]
+        del self._failures[key]

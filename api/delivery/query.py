@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from api.delivery.signing import LEFT_AS_THEY_ARE, PARAMETERS
+from api.delivery.signing import PARAMETERS, UNESCAPED
 from api.problems import Problem, Refusal
 from safelight.formats import WRITABLE_WORDS
 from safelight.presets import Preset
@@ -17,7 +17,7 @@ OF_ALIASES = frozenset({"preset"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Query:
     """What the path's extension and the query say."""
 
     format: str | None
@@ -34,7 +34,7 @@ class Asked:
         extension: str | None,
         of_alias: bool = False,
         of_asset: bool = False,
-    ) -> "Asked":
+    ) -> "Query":
         """Read the words that are known; any other is refused, lest caches fill with copies."""
         known = OWN | PARAMETERS | (OF_ALIASES if of_alias else set())
         if of_asset:
@@ -64,7 +64,7 @@ class Asked:
 def in_one_spelling(request: web.Request) -> None:
     """Send whoever escapes otherwise to the URL's one spelling, lest caches fill with copies."""
     url = request.rel_url
-    path = quote(request.path, safe=LEFT_AS_THEY_ARE, errors="surrogateescape")
+    path = quote(request.path, safe=UNESCAPED, errors="surrogateescape")
     query = urlencode(list(request.query.items()), errors="surrogateescape")
     if not {".", ".."}.isdisjoint(path.split("/")):  # a client would follow them elsewhere
         raise _refused("The path is no key that is looked for.")

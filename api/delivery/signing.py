@@ -1,11 +1,11 @@
-"""Signed URLs: who may have what, and until when. Pure but for the time of day.
+"""Signed URLs: what a URL grants, to which tenant, and until when. Depends only on the time.
 
     /{preset}/{imageId}.webp?expires=1795262400&key=web&signature=q1Zc...
 
 The signature is HMAC-SHA256, in base64url without padding, over the lines `safelight-1`, the
-path with its percent-encoding taken off, and the other query parameters sorted by name. So it does
-not matter how a client or a proxy escapes. Several keys may be known, so that one can be replaced
-without a gap; a key may be a tenant's, and then opens that user's images only.
+percent-decoded path, and the other query parameters sorted by name. So a signature holds however a
+client or a proxy escapes the URL. Several keys may be accepted, so that one can be replaced without
+downtime. A tenant's key opens only that user's images.
 """
 
 import hashlib
@@ -17,38 +17,31 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, urlencode
 
+from api.problems import Problem, Refusal
 from safelight.named_keys import NamedKey, read_keys
 
 KEY, EXPIRES, SIGNATURE = "key", "expires", "signature"
 PARAMETERS = frozenset({KEY, EXPIRES, SIGNATURE})
-"""Query parameters that are the signature's own."""
+"""Query parameters of the signature."""
 VERSION = "safelight-1"
-LEFT_AS_THEY_ARE = "/:@!$&'()*+,;="
-"""What stands in a path unescaped (RFC 3986, 3.3) beside letters, digits and `_.-~`."""
-
-
-class InvalidSignature(Exception):
-    """The signature is missing, wrong or of an unknown key; the words name no key and no secret."""
-
-
-class Expired(Exception):
-    """The signature was right until a while ago."""
+UNESCAPED = "/:@!$&'()*+,;="
+"""Characters that a path contains unescaped (RFC 3986, 3.3) beside letters, digits and `_.-~`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a URL entitles to."""
+    """What a URL allows its holder to see."""
 
     key_id: str | None = None
-    """None where nothing was signed."""
+    """None if the URL is not signed."""
     user_id: str | None = None
-    """Whose images alone; None for everybody's."""
+    """The only user whose images may be seen; None for all users."""
     expires_at: int | None = None
     """Seconds since 1970."""
 
 
 class SigningKeys:
-    """The keys that signatures are made with and checked against."""
+    """The keys that sign URLs and check their signatures."""
 
     def __init__(
         self, keys: Mapping[str, NamedKey], *, now: Callable[[], float] = time.time
@@ -58,9 +51,9 @@ class SigningKeys:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read `id:secret` or `id:secret:user`, separated by commas; `ValueError` tells a fault.
+        """Read keys as `id:secret` or `id:secret:user`, separated by commas.
 
-        No fault repeats a secret.
+        Raises a `ValueError` that names the fault and contains no secret.
         """
         return cls(read_keys(text))
 
@@ -75,36 +68,39 @@ class SigningKeys:
         key_id: str | None = None,
         expires_at: int | None = None,
     ) -> str:
-        """Sign a path, percent-encoding taken off, and write it as the URL's path and query.
+        """Sign a decoded path; return the URL's path and query, percent-encoded.
 
-        The first key signs unless another is named; an unknown one is a `KeyError`.
+        The first key signs unless `key_id` names another. Raises a `KeyError` for an unknown key.
         """
         key_id = key_id or next(iter(self._keys))
         given = {**(query or {}), KEY: key_id}
         if expires_at is not None:
             given[EXPIRES] = str(expires_at)
         given[SIGNATURE] = _signature(self._keys[key_id].secret, canonical(path, given))
-        return f"{quote(path, safe=LEFT_AS_THEY_ARE)}?{urlencode(sorted(given.items()))}"
+        return f"{quote(path, safe=UNESCAPED)}?{urlencode(sorted(given.items()))}"
 
     def check(self, path: str, query: Mapping[str, str]) -> Grant:
-        """Tell what a signed URL entitles to. Raises `InvalidSignature` or `Expired`."""
+        """Check a signed URL and return its grant.
+
+        Raises a `Refusal`, which names no key and no secret.
+        """
         given = query.get(SIGNATURE)
         if not given:
-            raise InvalidSignature("The URL must be signed, and is not.")
+            raise _invalid("The URL must be signed, and is not.")
         key = self._keys.get(query.get(KEY, ""))
         expected = _signature(key.secret if key else "nobody's", canonical(path, query))
         if not hmac.compare_digest(expected.encode(), given.encode()) or key is None:
-            raise InvalidSignature(
+            raise _invalid(
                 "The signature does not belong to this URL, or is by a key that is not known here."
             )
         expires_at = _seconds(query.get(EXPIRES))
         if expires_at is not None and expires_at <= self._now():
-            raise Expired("The URL has expired.")
+            raise Refusal(Problem.URL_EXPIRED, "The URL has expired.")
         return Grant(key_id=query[KEY], user_id=key.user_id, expires_at=expires_at)
 
 
 def canonical(path: str, query: Mapping[str, str]) -> str:
-    """Write what is signed of a decoded path and query."""
+    """Return the text that is signed for a decoded path and query."""
     others = sorted((name, value) for name, value in query.items() if name != SIGNATURE)
     return "\n".join((VERSION, path, urlencode(others, quote_via=quote)))
 
@@ -117,9 +113,13 @@ def _signature(secret: str, text: str) -> str:
 
 
 def _seconds(text: str | None) -> int | None:
-    """Read a moment; what is signed but makes no sense has never been valid."""
+    """Read `expires`. A signed URL with a malformed time is refused, not taken as endless."""
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise InvalidSignature("`expires` must be whole seconds since 1970.")
+        raise _invalid("`expires` must be whole seconds since 1970.")
     return int(text)
+
+
+def _invalid(why: str) -> Refusal:
+    return Refusal(Problem.INVALID_SIGNATURE, why)

@@ -30,7 +30,7 @@ class NotThereYet(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class SourceImage:
     """One revision of a picture."""
 
     image_id: str
@@ -78,7 +78,9 @@ class Bucket(Sources, Protocol):
         ...
 
 
-async def find_image(image_id: str, grant: Grant, *, records: Records, bucket: Sources) -> Subject:
+async def find_image(
+    image_id: str, grant: Grant, *, records: Records, bucket: Sources
+) -> SourceImage:
     """Find an image. One that is not the key's is refused in the same words as none at all.
 
     Raises `NotThereYet` or a `Refusal`.
@@ -93,7 +95,7 @@ async def find_image(image_id: str, grant: Grant, *, records: Records, bucket: S
             raise not_rendered(record.reason, record.detail or "")
         case Status.PENDING:
             raise NotThereYet(record)
-    return Subject(
+    return SourceImage(
         image_id=record.image_id,
         revision=record.revision or "",
         source=source_of(record, bucket),
@@ -106,7 +108,7 @@ async def find_image(image_id: str, grant: Grant, *, records: Records, bucket: S
 
 async def find_object(
     path: str, grant: Grant, *, alias: Alias, bucket: Bucket, ids: ImageIds
-) -> Subject:
+) -> SourceImage:
     """Find an object below an alias's prefix; a tenant's key opens none of them."""
     key = alias.prefix + path
     odd = any(segment in ("", ".", "..") for segment in path.split("/")) or not path.isprintable()
@@ -115,7 +117,7 @@ async def find_object(
     standing = await bucket.stand(key) if grant.user_id is None else None
     if standing is None:
         raise Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
-    return Subject(
+    return SourceImage(
         image_id=ids.of_object(bucket=alias.bucket, key=key),
         revision=keys.revision_of(
             version_id=standing.version_id, sequencer=None, etag=standing.etag

@@ -19,12 +19,12 @@ from yarl import URL
 from api.app import RUNNER_OPTIONS, Limits, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias
-from api.delivery.cache import RecentAssets, RecentRecords
-from api.delivery.deferral import Later
+from api.delivery.cache import CachedAssets, CachedRecords
+from api.delivery.deferral import Deferral
 from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
-from api.delivery.lookup import Results
-from api.delivery.on_demand import Misses
+from api.delivery.lookup import Lookup
+from api.delivery.on_demand import OnDemand
 from api.delivery.signing import SigningKeys
 from api.dialects.table import Dialects
 from api.metrics import DeliveryMetrics
@@ -85,7 +85,7 @@ class Gallery:
     records: FakeRecords
     objects: FakeObjects
     renderer: Renderer
-    misses: Misses
+    on_demand: OnDemand
     signing: SigningKeys
     workers: FakeDeadLetters
     """Their queue."""
@@ -159,7 +159,9 @@ async def open_gallery(
         )
         registry = CollectorRegistry()
         metrics = DeliveryMetrics(registry)
-        misses = Misses(maker, slots=slots, queue=queue, wait_seconds=wait_seconds, metrics=metrics)
+        on_demand = OnDemand(
+            maker, slots=slots, queue=queue, wait_seconds=wait_seconds, metrics=metrics
+        )
         workers, elsewhere = FakeDeadLetters(), FakeObjects()
         shown = Asset(
             media_type="image/png",
@@ -177,14 +179,14 @@ async def open_gallery(
             max_age_seconds=600,
         )
         delivery = Delivery(
-            records=RecentRecords(records) if recent else records,
-            standing=records,
+            records=CachedRecords(records) if recent else records,
+            current=records,
             freeform=freeform,
             bucket=objects,
-            results=Results(
-                assets=RecentAssets(objects, most_bytes=10**6) if recent else objects,
-                misses=misses,
-                later=Later(workers, least_pixels=avif_wait_pixels),
+            lookup=Lookup(
+                assets=CachedAssets(objects, most_bytes=10**6) if recent else objects,
+                on_demand=on_demand,
+                deferral=Deferral(workers, least_pixels=avif_wait_pixels),
                 quotas=Quotas(renders_per_minute, policy="renders"),
                 max_bytes=max_result_bytes,
             ),
@@ -209,5 +211,5 @@ async def open_gallery(
         await server.start_server(**RUNNER_OPTIONS)
         async with TestClient(server, connector=aiohttp.TCPConnector(limit=0)) as client:
             yield Gallery(
-                client, records, objects, renderer, misses, signing, workers, elsewhere, registry
+                client, records, objects, renderer, on_demand, signing, workers, elsewhere, registry
             )

@@ -2,15 +2,15 @@
 
 from itertools import pairwise
 
-from api.delivery.deferral import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, Later
-from api.delivery.sources import Subject
+from api.delivery.deferral import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, Deferral
+from api.delivery.sources import SourceImage
 from safelight.errors import Unavailable
 from safelight.imaging.result import Source
 from safelight.presets import Preset
 from tests.support.fakes import FakeDeadLetters, FakeObjects
 
 PRESET = Preset(name="small", format="avif", box=(150, 150))
-SUBJECT = Subject(
+IMAGE = SourceImage(
     image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB",
     revision="v1",
     source=Source(bucket=FakeObjects(), key="uploads/u/i"),
@@ -22,10 +22,10 @@ FOUR_HOURS = 4 * 3600
 async def demanded_at(queue: FakeDeadLetters, *, until: float, ask_every: float) -> list[float]:
     """Let viewers ask all the time for what is never there; tell when that reached the queue."""
     now, times = 0.0, []
-    later = Later(queue, least_pixels=1, now=lambda: now)
+    deferral = Deferral(queue, least_pixels=1, now=lambda: now)
     while now < until:
         before = len(queue.letters)
-        await later.demand(PRESET, SUBJECT)
+        await deferral.demand(PRESET, IMAGE)
         times += [now] * (len(queue.letters) - before)
         now += ask_every
     return times
@@ -47,7 +47,7 @@ async def test_a_demand_that_did_not_reach_the_queue_is_not_counted() -> None:
 
 async def test_what_was_late_long_ago_is_demanded_like_new() -> None:
     queue, now = FakeDeadLetters(), [0.0]
-    later = Later(queue, least_pixels=1, now=lambda: now[0])
+    deferral = Deferral(queue, least_pixels=1, now=lambda: now[0])
     for now[0] in (0.0, 60.0, FOUR_HOURS, FOUR_HOURS + FIRST_AGAIN_SECONDS):
-        await later.demand(PRESET, SUBJECT)
+        await deferral.demand(PRESET, IMAGE)
     assert len(queue.letters) == 4

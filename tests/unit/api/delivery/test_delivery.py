@@ -424,7 +424,7 @@ async def test_when_slots_and_queue_are_full_the_answer_is_503_at_once(open_: An
     statuses = [answer.status for answer, _ in await asyncio.gather(*asking)]
     assert sorted(statuses) == [200] * 5 + [503] * 3
     assert gallery.renderer.most_at_once <= 2
-    assert gallery.misses.under_way == 0
+    assert gallery.on_demand.under_way == 0
 
 
 async def test_who_waits_too_long_for_a_slot_is_told_to_come_back(open_: Any) -> None:

@@ -95,7 +95,7 @@ async def test_many_who_want_one_wish_wait_for_one_render(gallery: Gallery) -> N
     gallery.renderer.gate.clear()
     path = url(OWN, f"box=20x20,blur=2,format=webp/{IMAGE_ID}")
     asked = [asyncio.create_task(gallery.ask(path)) for _ in range(30)]
-    while not gallery.misses.under_way:
+    while not gallery.on_demand.under_way:
         await asyncio.sleep(0.01)
     gallery.renderer.gate.set()
     answers = await asyncio.gather(*asked)
