@@ -14,22 +14,32 @@ export PHOTOS OUT
 .DEFAULT_GOAL := help
 # Two installs into one environment would spoil it, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help demo up test lint types tests faults soak mutate format docs lock install-test clean bench bench-memory bench-api bench-delivery load
+
+##@ Use
+.PHONY: help demo up env clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F':.*## ' '/^##@ /{print substr($$0, 5) ":"} /^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.runtime .venv-emulator/.ready ## Run the whole way once: upload PHOTOS=dir, follow to completion, save to OUT=dir
+demo: .venv/.runtime .venv-emulator/.ready ## Run the whole system once: upload PHOTOS=dir, follow to completion, save to OUT=dir
 	@$(BIN)/safelight demo $${OUT:+--out "$$OUT"} -- "$${PHOTOS:-samples}"
 
 up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
 	@$(BIN)/safelight up
 
-env: ## Write .env for docker-compose.yml, with random keys; never replaces one
+env: ## Write .env for docker-compose.yml, with random keys; never replace one
 	@$(PYTHON) ops/local/dotenv.py
 
-.PHONY: env
-test: lint types tests ## Lint, types and the tests: what CI runs
+clean: ## Remove what the other targets made
+	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+##@ Test
+.PHONY: unit test lint types tests faults soak mutate fuzz image-test compare-thumbor install-test
+
+unit: .venv/.dev ## Run the tests that start no program: the inner loop
+	$(BIN)/python -m pytest -m 'not slow and not starts and not needs' tests/unit
+
+test: lint types tests ## Lint, types and all tests but the slow ones: what CI runs
 
 lint: .venv/.dev ## Check style
 	$(BIN)/ruff check .
@@ -38,33 +48,56 @@ lint: .venv/.dev ## Check style
 types: .venv/.dev ## Check types
 	$(BIN)/mypy
 
-tests: .venv/.dev .venv-emulator/.ready ## Run the tests
+tests: .venv/.dev .venv-emulator/.ready ## Run all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-faults: .venv/.dev .venv-emulator/.ready ## Hurt a running Safelight in every way that docs/operate/faults.md lists
+faults: .venv/.dev .venv-emulator/.ready ## Injure a running Safelight in every way that docs/operate/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m 'not alone' --timeout 600 --durations 15 tests/faults
 	$(BIN)/python -m pytest -m alone tests/faults
 
-image-test: .venv/.dev .venv/.image .venv-emulator/.ready ## Build the image and put it to work (needs root, buildah, mmdebstrap)
-	$(BIN)/python -m pytest -m '' --timeout 1800 tests/image
-
-mutate: .venv/.dev ## Render 100,000 mutated pictures and look whether anything is hurt
-	$(BIN)/python -m tests.fuzz.mutate
-
-soak: .venv/.dev .venv-emulator/.ready ## 10,000 mixed pictures, workers killed at random: SOAK="--pictures 300" for less
+soak: .venv/.dev .venv-emulator/.ready ## Process 10,000 mixed pictures while workers are killed; SOAK="--pictures 300" for less
 	$(BIN)/python -m tools.soak $(SOAK)
 
-fuzz: .venv/.fuzz ## Look for bytes that break probing or rendering, for FUZZ_SECONDS=600
+mutate: .venv/.dev ## Render 100,000 randomly damaged pictures under the default limits
+	$(BIN)/python -m tests.fuzz.mutate
+
+fuzz: .venv/.fuzz ## Search for bytes that break probing or rendering, for FUZZ_SECONDS=600
 	$(BIN)/python -m tests.fuzz.fuzz -max_total_time=$${FUZZ_SECONDS:-600}
 
-bench-quality: .venv/.quality ## Measure what quality = "auto" saves at equal SSIMULACRA 2
-	$(BIN)/python -m bench.quality
+image-test: .venv/.dev .venv/.image .venv-emulator/.ready ## Build the image and complete a picture in it (needs root, buildah, mmdebstrap)
+	$(BIN)/python -m pytest -m '' --timeout 1800 tests/image
 
-compare-thumbor: .venv/.dev .venv-bench/.ready ## Compare 70 thumbor URLs with what thumbor itself makes of them
+compare-thumbor: .venv/.dev .venv-bench/.ready ## Compare 70 thumbor URLs with the pictures of thumbor itself
 	$(BIN)/python -m pytest -m slow tests/golden/test_thumbor.py
 
-.PHONY: fuzz bench-quality image-test compare-thumbor
-format: .venv/.dev ## Put the code into the house format
+install-test: ## Install every lock into an empty environment, with the oldest pip and the locked one
+	@./requirements/install-test.sh
+
+##@ Measure
+.PHONY: bench bench-memory bench-quality bench-delivery bench-api load
+
+bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU, memory, bytes, SSIMULACRA 2
+	$(BIN)/python -m bench.render
+
+bench-memory: .venv/.runtime ## Compare predicted memory with the memory that children take
+	$(BIN)/python -m bench.memory
+
+bench-quality: .venv/.quality ## Measure the bytes that quality = "auto" saves at equal SSIMULACRA 2
+	$(BIN)/python -m bench.quality
+
+bench-delivery: .venv/.runtime .venv-emulator/.ready .venv-bench/.ready ## Compare delivery with thumbor: misses, stored hits, 304s
+	@$(BIN)/python -m bench.delivery $(DELIVERY)
+
+bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
+	$(BIN)/python -m bench.api
+
+load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD="--pictures 200 --workers 1" for a quick run
+	@$(BIN)/python -m bench.load $(LOAD)
+
+##@ Generate
+.PHONY: format docs dashboards dashboard-picture lock
+
+format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -77,30 +110,8 @@ dashboards: .venv/.dev ## Write Grafana's dashboards from their declarations
 dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/operate/dashboard.svg from a live Prometheus (Debian's prometheus)
 	$(BIN)/python -m tools.dashboard_picture
 
-.PHONY: dashboards dashboard-picture
-bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU, memory, bytes, SSIMULACRA2
-	$(BIN)/python -m bench.render
-
-bench-memory: .venv/.runtime ## Compare the memory that is predicted with what children take
-	$(BIN)/python -m bench.memory
-
-bench-delivery: .venv/.runtime .venv-emulator/.ready .venv-bench/.ready ## Compare delivery with thumbor: misses, stored hits, 304s
-	@$(BIN)/python -m bench.delivery $(DELIVERY)
-
-bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
-	$(BIN)/python -m bench.api
-
-load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD="--pictures 200 --workers 1" for a quick run
-	@$(BIN)/python -m bench.load $(LOAD)
-
-install-test: ## Install every lock into an empty environment, with the oldest pip and the locked one
-	@./requirements/install-test.sh
-
 lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
 	./requirements/lock.sh
-
-clean: ## Remove what the other targets made
-	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Each environment starts with the locked pip and the locked build backends. make starts it again
 # from nothing if .tools is missing: requirements/install.sh removes it while it works.

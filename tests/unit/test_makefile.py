@@ -1,0 +1,30 @@
+"""`make` lists every target in one of four groups, and each group declares its own as phony."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text()
+GROUP = re.compile(r"^##@ (\w+)\n(.*?)(?=^##@ |\Z)", re.MULTILINE | re.DOTALL)
+GROUPS: dict[str, str] = dict(GROUP.findall(MAKEFILE))
+
+
+def test_there_are_four_groups() -> None:
+    assert list(GROUPS) == ["Use", "Test", "Measure", "Generate"]
+
+
+def test_each_group_declares_its_targets_once_and_each_has_a_line_of_help() -> None:
+    for group, body in GROUPS.items():
+        (phony,) = re.findall(r"^\.PHONY: (.+)$", body, re.MULTILINE)
+        explained = re.findall(r"^([a-z-]+):.*## [A-Z]", body, re.MULTILINE)
+        assert sorted(phony.split()) == sorted(explained), group
+    assert len(re.findall(r"^\.PHONY:", MAKEFILE, re.MULTILINE)) == len(GROUPS)
+
+
+def test_help_prints_the_groups_and_their_targets() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert re.findall(r"^(\w+):$", done.stdout, re.MULTILINE) == list(GROUPS)
+    for body in GROUPS.values():
+        for target in re.findall(r"^([a-z-]+):.*## [A-Z]", body, re.MULTILINE):
+            assert re.search(rf"^  {target} +[A-Z]", done.stdout, re.MULTILINE), target
