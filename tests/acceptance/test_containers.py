@@ -6,7 +6,6 @@ containers', and all the rest is what the file says. The image is tested in test
 
 import asyncio
 import contextlib
-import os
 import random
 import re
 import socket
@@ -149,11 +148,11 @@ async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         yield planned
 
 
-def readme_line() -> str:
-    """The one line of the README that uploads a picture to the compose project."""
+def page_line() -> str:
+    """The line of docs/operate/containers.md that uploads a picture to the compose project."""
     (line,) = re.findall(
-        r"^    (\. \./\.env && curl .*localhost:8080.*)$",
-        (ROOT / "README.md").read_text(),
+        r"^    (python3 deploy/upload\.py .*)$",
+        (ROOT / "docs" / "operate" / "containers.md").read_text(),
         re.MULTILINE,
     )
     return str(line)
@@ -169,21 +168,19 @@ async def settled(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.needs("curl")
-async def test_the_line_of_the_readme_completes_a_picture(project: Project) -> None:
+async def test_the_line_of_the_page_completes_a_picture(project: Project) -> None:
     api = f"http://127.0.0.1:{project.ports['api']}"
     (project.folder / ".env").write_text(ENV_FILE)
-    line = readme_line().replace("http://localhost:8080", api).replace("python3", sys.executable)
-    line = line.replace("./.env", str(project.folder / ".env"))
+    line = page_line().replace("python3", sys.executable)
     shell = await asyncio.create_subprocess_exec(
-        "bash", "-o", "pipefail", "-c", line, cwd=ROOT, env={"PATH": os.environ["PATH"]},
+        *line.split(), "--api", api, "--env", str(project.folder / ".env"), cwd=ROOT,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    _, told = await shell.communicate()
-    assert shell.returncode == 0, told.decode()
-    (path,) = re.findall(r"^/v1/images/\w+$", told.decode(), re.MULTILINE)
+    told, said = await shell.communicate()
+    assert shell.returncode == 0, said.decode()
+    (url,) = re.findall(rf"^{api}/v1/images/\w+$", told.decode(), re.MULTILINE)
     async with aiohttp.ClientSession() as http:
-        image = await settled(http, api + path)
+        image = await settled(http, url)
         assert image["status"] == "completed"
         small = image["variants"]["small"]["url"]
         assert small.startswith(

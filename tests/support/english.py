@@ -63,7 +63,11 @@ def faults_of(path: Path) -> list[Fault]:
 
 def long_lines_of(path: Path) -> list[int]:
     """Find the lines of a document that are too long to read in a diff."""
-    return [line for line, text in _prose_of_document(path) if len(text) > LONGEST_LINE]
+    return [
+        line
+        for line, text in _prose_of_document(path)
+        if len(text) > LONGEST_LINE and not text.startswith("|")
+    ]
 
 
 def files_of_code() -> list[Path]:

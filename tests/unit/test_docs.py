@@ -13,6 +13,20 @@ from tools.reference import PAGES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text()
+FORMATS = (ROOT / "docs" / "guide" / "formats.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+SETTINGS = (ROOT / "docs" / "operate" / "settings.md").read_text()
+TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+DEMO = "make demo PHOTOS=samples OUT=out"
+RENDER = "safelight render FILE... --out DIR"
+RUN_BY = {
+    DEMO: "test_the_demo_completes_pictures_and_shows_rejected_files_without_failing",
+    "make up": "test_the_system_stays_up_and_takes_what_its_own_words_tell_to_upload",
+    "curl": "test_the_requests_of_the_readme_are_answered_as_it_shows",
+    RENDER: "test_it_tells_people_and_exits_with_0_if_all_were_rendered",
+}
+"""The commands of the README, each with the test that runs it."""
 DOCUMENTS = sorted(
     path
     for path in (
@@ -29,21 +43,40 @@ def reason_meanings() -> dict[str, str]:
     return dict(re.findall(r'^    [A-Z_]+ = "([a-z_]+)"\n    """(.+?)"""', source, re.MULTILINE))
 
 
+def prose(text: str) -> str:
+    """Leave out fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_the_reference_pages_are_as_the_code_declares(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == PAGES[name](), "run `make docs`"
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-def test_the_readme_tells_every_rejection_reason(reason: Reason) -> None:
-    assert f"| `{reason}` | {reason_meanings()[reason]} |" in README
+def test_the_formats_page_explains_every_rejection_reason(reason: Reason) -> None:
+    assert f"| `{reason}` | {reason_meanings()[reason]} |" in FORMATS
 
 
-def test_the_readme_tells_no_reason_that_is_not_there() -> None:
-    section = README.partition("## Why a picture is rejected")[2].partition("\n## ")[0]
+def test_the_formats_page_has_no_other_reason() -> None:
+    section = FORMATS.partition("## Why a picture is rejected")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z_]+)`", section, re.MULTILINE)) == {
         str(reason) for reason in Reason
     }
+
+
+def test_every_command_of_the_readme_is_run_by_a_test() -> None:
+    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    commands = set(re.findall(r"^    (\S.*)", prose(README), re.MULTILINE))
+    commands |= set(re.findall(r"`(safelight [^`]*)`", README))
+    commands |= {
+        line.partition(" ")[0]
+        for block in blocks
+        for line in re.findall(r"^\$ (.*)", block, re.MULTILINE)
+    }
+    assert commands == RUN_BY.keys()
+    for name in RUN_BY.values():
+        assert f"def {name}(" in TESTS, name
 
 
 def test_every_make_target_that_is_told_is_there() -> None:
@@ -86,12 +119,12 @@ def test_the_presets_page_names_every_format_that_can_be_written() -> None:
 
 
 def test_every_test_that_a_guarantee_names_is_there() -> None:
-    section = README.partition("## Guarantees")[2].partition("\n## ")[0]
-    named = re.findall(r"`(test_[a-z0-9_]+)`", section)
-    assert named
-    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_[a-z0-9_]+)`", GUARANTEES)
+    assert len(named) > 20
     for name in named:
-        assert f"def {name}(" in tests, name
+        assert f"def {name}(" in TESTS, name
+    promises = re.findall(r"^\| (?!promise|--)(.*?) \| (.*) \|$", GUARANTEES, re.MULTILINE)
+    assert len(promises) == len(named)
 
 
 def test_no_document_and_no_code_names_a_path_of_one_machine() -> None:
@@ -111,3 +144,31 @@ def test_every_test_that_the_threat_model_names_is_there() -> None:
         if f"def {test}(" not in (ROOT / "tests" / file).read_text()
     ]
     assert not missing
+
+
+def steps() -> list[tuple[str, str]]:
+    """Every step of every walk of docs/architecture.md, after the walk's heading."""
+    return [
+        (heading, " ".join(step.split()))
+        for heading, walk in re.findall(
+            r"^## (.+?)\n(.*?)(?=^## |\Z)", ARCHITECTURE, re.MULTILINE | re.DOTALL
+        )
+        for step in re.findall(r"^\d+\. (.*?)(?=^\d+\. |^\n|\Z)", walk, re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("walk", "step"), steps())
+def test_every_file_and_name_of_a_walk_exists(walk: str, step: str) -> None:
+    """A name is found, whole, in a file that its step names; `A.b` as `A` and as `b`."""
+    quoted = set(re.findall(r"`([^`]+)`", step))
+    files = {name for name in quoted if "/" in name and name[0] != "/" and " " not in name}
+    assert files, step
+    for name in files:
+        assert (ROOT / name).exists(), name
+    sources = "\n".join((ROOT / name).read_text() for name in files if (ROOT / name).is_file())
+    for name in quoted - files:
+        if name.startswith("make "):
+            continue  # test_every_make_target_that_is_told_is_there
+        text = SETTINGS if name.startswith("SAFELIGHT_") else sources
+        for word in name.removesuffix("()").split("."):
+            assert re.search(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", text), name

@@ -252,10 +252,22 @@ def test_install_test_tries_every_lock() -> None:
 
 def test_the_readme_the_makefile_and_the_package_name_the_same_pythons() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [one.rpartition(" ")[2] for one in project["classifiers"]]
+    named = [
+        version
+        for one in project["classifiers"]
+        if (version := one.removeprefix("Programming Language :: Python :: ")) != one
+    ]
     oldest, newest = named[0], named[-1]
     assert project["requires-python"] == f">={oldest}"
     checked = re.findall(r"here [<>] \((\d), (\d+)\)", MAKEFILE)
     assert [".".join(one) for one in checked] == [oldest, newest]
     for document in ("README.md", "CONTRIBUTING.md"):
         assert f"Python {oldest} to {newest}" in (ROOT / document).read_text()
+
+
+def test_no_index_accepts_the_wheel_and_the_documents_say_why() -> None:
+    """PyPI refuses every distribution with a classifier that begins with `Private ::`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "Private :: Do Not Upload" in project["classifiers"]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert "The Python wheel is a step of its build and is not published." in readme
