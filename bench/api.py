@@ -3,7 +3,7 @@
     python -m bench.api [--rate 200] [--seconds 10]
 
 Open loop: requests start when they are due, whether earlier ones are answered or not, and latency
-counts from when a request was due. A slow answer so cannot hide the ones that queue behind it.
+counts from when a request was due. So a slow answer cannot hide the requests behind it.
 """
 
 import argparse
@@ -28,19 +28,19 @@ REQUEST = {"filename": "photo.jpg", "contentType": "image/jpeg", "size": 5_000_0
 
 @dataclass
 class Measured:
-    """What one run saw. Times in seconds."""
+    """Results of one run. Times in seconds."""
 
     rate: float
     latencies: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
-    """How late this program itself was: latency that the api is not to blame for."""
+    """How late this program sent each request: latency that the api did not cause."""
     errors: Counter[str] = field(default_factory=Counter)
     elapsed: float = 0
     api_cpu: float = 0
 
 
 async def run(api_url: str, *, rate: float, seconds: float) -> Measured:
-    """Send requests at the rate for so long."""
+    """Send requests at this rate for this many seconds."""
     measured = Measured(rate=rate)
     limits = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
@@ -58,7 +58,7 @@ async def run(api_url: str, *, rate: float, seconds: float) -> Measured:
 
 
 async def request(http: aiohttp.ClientSession, *, due: float, measured: Measured) -> None:
-    """Ask for one upload URL."""
+    """Request one upload URL."""
     measured.lateness.append(time.perf_counter() - due)
     try:
         async with http.post("/v1/uploads", json=REQUEST) as answer:
@@ -71,7 +71,7 @@ async def request(http: aiohttp.ClientSession, *, due: float, measured: Measured
 
 
 async def api_cpu(http: aiohttp.ClientSession) -> float:
-    """Read how much CPU time the api has used."""
+    """Read the CPU seconds that the api has used."""
     async with http.get("/metrics") as answer:
         text = await answer.text()
     found = re.search(r"^process_cpu_seconds_total (\S+)", text, re.MULTILINE)
@@ -79,18 +79,18 @@ async def api_cpu(http: aiohttp.ClientSession) -> float:
 
 
 def table(measured: Measured) -> str:
-    """Write what was measured."""
+    """Format the measurements for print."""
     cuts = statistics.quantiles(measured.latencies, n=1000)
     count = len(measured.latencies)
     rows = {
         "requests": f"{count}, {sum(measured.errors.values())} errors {dict(measured.errors)}",
-        "rate": f"{count / measured.elapsed:.1f}/s of {measured.rate:g}/s wanted",
+        "rate": f"{count / measured.elapsed:.1f}/s, {measured.rate:g}/s requested",
         "p50": _milliseconds(cuts[499]),
         "p90": _milliseconds(cuts[899]),
         "p99": f"{_milliseconds(cuts[989])} (goal: {_milliseconds(GOAL_P99_SECONDS)})",
         "max": _milliseconds(max(measured.latencies)),
-        "of that, this program late": f"p99 {_milliseconds(_p99(measured.lateness))}",
-        "api CPU": f"{_milliseconds(measured.api_cpu / count)} a request, "
+        "of that, sent late": f"p99 {_milliseconds(_p99(measured.lateness))}",
+        "api CPU": f"{_milliseconds(measured.api_cpu / count)} per request, "
         f"{measured.api_cpu / measured.elapsed:.0%} of a core",
     }
     return "\n".join(f"{name:<28}{value}" for name, value in rows.items())
@@ -115,7 +115,7 @@ def main() -> int:
     """Print the measurements; 1 if any request failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rate", type=float, default=200, help="requests a second")
-    parser.add_argument("--seconds", type=float, default=10, help="how long")
+    parser.add_argument("--seconds", type=float, default=10, help="duration of the measurement")
     arguments = parser.parse_args()
     measured = uvloop.run(measure(rate=arguments.rate, seconds=arguments.seconds))
     print(table(measured))

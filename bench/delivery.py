@@ -2,11 +2,11 @@
 
     python -m bench.delivery [--sizes 4] [--seconds 6]
 
-Both run as processes of this machine. Safelight fetches sources from the embedded S3 and stores
+Both run as processes on this machine. Safelight fetches sources from the embedded S3 and stores
 results there; thumbor reads and writes files, which is to its advantage. CPU is user and system
-time of all processes that answer (the embedded AWS stands for AWS, and is not counted). Misses
-alternate between the two, so whatever else the machine does slows both alike: the ratios are what
-counts. Last comes a flood (`bench.flood`). Prints a table and writes build/bench/delivery.json.
+time of all serving processes. The embedded AWS represents AWS and is not counted. Misses alternate
+between the two, so other load on the machine slows both: compare the ratios, not the times. A flood
+(`bench.flood`) comes last. Prints a table and writes build/bench/delivery.json.
 """
 
 import argparse
@@ -37,11 +37,11 @@ from ops.local.system import LocalSystem
 
 SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
 FORMATS = {"jpeg": 85, "webp": 80, "avif": 60}
-"""Format -> quality, the same for both."""
+"""Quality by format, the same for both."""
 LONGEST = 512
 CONCURRENCY = {"misses": 2, "hits": 16}
 HALF, ROUNDS = "stored hit at half load", 7
-"""Rounds of it, the two in turn."""
+"""Rounds at half load; the two servers take turns."""
 RESULTS = ROOT / "build" / "bench" / "delivery.json"
 THUMBOR = ROOT / ".venv-bench" / "bin" / "thumbor"
 SCORER = ROOT / ".venv-bench" / "bin" / "python"
@@ -50,7 +50,7 @@ GOAL_MISSES, GOAL_HITS, GOAL_P99_SECONDS = 1.5, 10, 0.020
 
 @dataclass
 class Load:
-    """What one kind of request took. Times in seconds, CPU of all processes that answer."""
+    """Measurements of one kind of request. Times in seconds; CPU of all serving processes."""
 
     requests: int = 0
     seconds: float = 0
@@ -58,44 +58,44 @@ class Load:
     statuses: dict[int, int] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     p99s: list[float] = field(default_factory=list)
-    """Of each round of an open loop."""
+    """The 99th percentile of each round of an open loop."""
 
     @property
     def rate(self) -> float:
-        """Tell how many a second."""
+        """Requests per second."""
         return self.requests / self.seconds
 
     @property
     def cpu_each(self) -> float:
-        """Tell the CPU seconds of one."""
+        """CPU seconds per request."""
         return self.cpu_seconds / self.requests
 
     def quantile(self, share: float, *, since: int = 0) -> float:
-        """Tell the latency that this share of requests, from one on, did not exceed."""
+        """Find the latency that this share of requests, from number `since` on, did not exceed."""
         ordered = sorted(self.latencies[since:])
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 @dataclass
 class Contender:
-    """One of the two, and what was measured of it."""
+    """One of the two servers with its measurements."""
 
     name: str
     pid: int
     base: str
     path: Callable[[Path, str, int], str]
-    """(photograph, format, longest side) -> the path of its URL."""
+    """Makes the path of a URL from photograph, format and longest side."""
     loads: dict[str, Load] = field(default_factory=dict)
     bytes_of: dict[str, int] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     resident_mib: float = 0
 
     def cpu(self) -> float:
-        """Read the CPU seconds that it has taken so far."""
+        """Read the CPU seconds that its processes have used so far."""
         return cpu_seconds_with_reaped(family_of(self.pid))
 
     def url(self, photograph: Path, format: str, longest: int) -> str:
-        """Write the URL of one result."""
+        """Make the URL of one result."""
         return self.base + self.path(photograph, format, longest)
 
 
@@ -105,7 +105,7 @@ Ask = Callable[[str], Awaitable[int]]
 async def closed_loop(
     contender: Contender, kind: str, urls: Sequence[str], ask: Ask, *, seconds: float | None = None
 ) -> None:
-    """Ask again as soon as an answer is there: each URL once, or round and round for so long."""
+    """Send a request as soon as the last is answered: each URL once, or in turn for `seconds`."""
     load = contender.loads.setdefault(kind, Load())
     cpu, started = contender.cpu(), time.perf_counter()
     pending = iter(urls)
@@ -134,7 +134,7 @@ async def closed_loop(
 async def open_loop(
     contender: Contender, kind: str, urls: Sequence[str], ask: Ask, *, rate: float, seconds: float
 ) -> None:
-    """Ask when it is due, whether earlier ones are answered or not; latency counts from then."""
+    """Send each request when it is due, whatever the earlier ones do; latency counts from then."""
     load = contender.loads.setdefault(kind, Load())
     before = load.requests
     cpu, started = contender.cpu(), time.perf_counter()
@@ -161,7 +161,7 @@ def _count(load: Load, status: int, latency: float) -> None:
 async def measure(
     contenders: Sequence[Contender], http: aiohttp.ClientSession, *, sizes: int, seconds: float
 ) -> None:
-    """Misses first, the two in turn; then what is stored by then, and 304s."""
+    """Measure misses first, the servers in turn; then stored hits, and 304s."""
 
     async def ask(url: str) -> int:
         async with http.get(url) as answer:
@@ -220,8 +220,8 @@ def _score(photograph: Path, body: bytes, work: Path) -> float:
     made.save(work / "made.png")
     upright.resize(made.size, Image.Resampling.LANCZOS).save(work / "wanted.png")
     command = [SCORER, ROOT / "bench" / "score.py", work / "wanted.png", work / "made.png"]
-    told = subprocess.run(command, check=True, capture_output=True).stdout
-    return float(json.loads(told)[0])
+    printed = subprocess.run(command, check=True, capture_output=True).stdout
+    return float(json.loads(printed)[0])
 
 
 def presets(sizes: int) -> str:
@@ -235,7 +235,7 @@ def presets(sizes: int) -> str:
 
 
 def thumbor_conf(results: Path) -> str:
-    """Configure it for the same job: results are kept, orientation is minded."""
+    """Configure thumbor for the same job: it stores results and applies the orientation."""
     return f"""
 LOADER = "thumbor.loaders.file_loader"
 FILE_LOADER_ROOT_PATH = {str(ROOT / "samples")!r}
@@ -250,7 +250,7 @@ QUALITY = {FORMATS["jpeg"]}
 
 
 async def start_thumbor(directory: Path, http: aiohttp.ClientSession) -> tuple[Child, str]:
-    """Start it as it is installed: one process, as it comes."""
+    """Start thumbor as installed, in one process; return it with its base URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -313,7 +313,7 @@ async def run(*, sizes: int, seconds: float) -> tuple[list[Contender], Flood]:
 async def warm_up(
     contenders: Sequence[Contender], http: aiohttp.ClientSession, *, longest: int
 ) -> None:
-    """Let both load what they load late, by a size that is not measured."""
+    """Request a size that is not measured, so that both have loaded all their code."""
     for contender in contenders:
         for format in FORMATS:
             async with http.get(contender.url(SAMPLES[0], format, longest)) as answer:
@@ -322,7 +322,7 @@ async def warm_up(
 
 
 async def upload(http: aiohttp.ClientSession, api_url: str) -> dict[Path, str]:
-    """Upload every sample and wait until it is settled; photograph -> image id."""
+    """Upload every sample and wait until it is settled; return image ids by photograph."""
     client = Client(http, api_url)
     images = {}
     for photograph in SAMPLES:
@@ -336,7 +336,7 @@ async def upload(http: aiohttp.ClientSession, api_url: str) -> dict[Path, str]:
 
 
 def table(contenders: Sequence[Contender]) -> str:
-    """Write what was measured, and the ratios that have goals."""
+    """Format the measurements, and the ratios that have goals."""
     lines = [f"{'':26}" + "".join(f"{one.name:>14}" for one in contenders) + f"{'ratio':>10}"]
 
     def row(name: str, values: Sequence[float], form: str, ratio: float | None = None) -> None:
@@ -360,7 +360,7 @@ def table(contenders: Sequence[Contender]) -> str:
 
 
 def goals(ours: Contender, theirs: Contender) -> list[str]:
-    """Compare with what is promised."""
+    """Compare the ratios with their goals."""
     misses = [kind for kind in ours.loads if kind.startswith("miss")]
 
     def per_cpu_second(one: Contender) -> float:
@@ -389,9 +389,9 @@ def main() -> int:
     contenders, flooded = uvloop.run(run(sizes=arguments.sizes, seconds=arguments.seconds))
     print(table(contenders))
     print(flooded)
-    told = [*(asdict(one) | {"path": None} for one in contenders), asdict(flooded)]
+    measured = [*(asdict(one) | {"path": None} for one in contenders), asdict(flooded)]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=2))
+    RESULTS.write_text(json.dumps(measured, indent=2))
     bad = {status for one in contenders for load in one.loads.values() for status in load.statuses}
     return 1 if bad - {200, 304} else 0
 

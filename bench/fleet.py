@@ -1,7 +1,7 @@
-"""A fleet of real workers with a backlog before it, and what it takes to work that off.
+"""Measures how a fleet of real workers works off a backlog.
 
-The sources are uploaded and S3's events of them taken from the queue before the fleet starts. What
-is measured begins when the events are put back, and ends when the queue is empty: no start-up.
+Before the fleet starts, the sources are uploaded and their S3 events taken from the queue. The
+measurement begins when the events are put back and ends when the queue is empty: no start-up.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from safelight.aws.queue import BATCH_SIZE
 T = TypeVar("T")
 
 PROMPT_SECONDS = 0.01
-"""A timer of an event loop that runs no later than this is prompt."""
+"""An event-loop timer is prompt if it runs no later than this."""
 UPLOADS_AT_ONCE = 8
 LOOK_SECONDS = 0.25
 STAGES = ("fetch", "probe", "render", "put", "commit", "publish")
@@ -41,7 +41,7 @@ _LAG = "safelight_event_loop_lag_seconds_bucket"
 
 
 class Unsettled(Exception):
-    """The fleet did not complete what it was told of."""
+    """The fleet did not complete all of its pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,12 @@ class Cpu:
     """Processor time, user and system, in seconds."""
 
     parents: float
-    """Of the workers' own processes: queue, AWS, files."""
+    """The workers' own processes: queue, AWS, files."""
     others: float
-    """Of their fork servers and render children, those included that have ended."""
+    """Their fork servers and render children, including those that have ended."""
     emulator: float
     machine: float
-    """Of everything on this machine."""
+    """All processes on this machine."""
 
     def __sub__(self, before: Self) -> "Cpu":
         return Cpu(
@@ -67,14 +67,14 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """One picture, as its worker's log has it. Times in seconds."""
+    """One picture, as logged by its worker. Times in seconds."""
 
     end_to_end: float
-    """From its event's being told until its completion was published."""
+    """From sending its event until its completion was published."""
     work: float
-    """Of that, in its worker's hands: all stages, waiting for memory left out."""
+    """The part spent in its worker's stages, without waiting for memory."""
     render_cpu: float
-    """Its child's processor time while it rendered."""
+    """CPU time of its child while rendering."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,28 +85,28 @@ class Run:
     cpu: Cpu
     settled: Sequence[Settled]
     prompt_share: float
-    """Of the timers of the workers' event loops, the share that ran promptly."""
+    """Share of the workers' event-loop timers that ran promptly."""
     prompt_share_here: float
-    """The same of this program, which does next to nothing: what the machine allows."""
+    """The same for this program, which is nearly idle: the best this machine allows."""
 
     @property
     def pictures(self) -> int:
-        """How many."""
+        """Number of pictures."""
         return len(self.settled)
 
     @property
     def render_cpu(self) -> float:
-        """Seconds that the children spent in rendering, as each measured itself."""
+        """CPU seconds that the children spent rendering, as measured by each."""
         return sum(one.render_cpu for one in self.settled)
 
     @property
     def other_cpu(self) -> float:
-        """Seconds that all of the workers' processes spent on anything else."""
+        """CPU seconds that all worker processes spent on anything else."""
         return self.cpu.parents + self.cpu.others - self.render_cpu
 
 
 class Fleet:
-    """Workers that are up, and the events that they were not told of yet."""
+    """Running workers, and the events not sent to them yet."""
 
     def __init__(self, system: LocalSystem, sqs: Any, events: Mapping[str, str]) -> None:
         self._system = system
@@ -114,21 +114,21 @@ class Fleet:
         self._events = dict(events)
 
     async def work_off(self, pictures: int) -> Run:
-        """Tell of so many pictures and wait until the queue is empty.
+        """Send the events of this many pictures and wait until the queue is empty.
 
-        Raises `Unsettled` unless each of them was completed.
+        Raises `Unsettled` unless each picture was completed.
         """
         images = list(self._events)[:pictures]
         events = {image_id: self._events.pop(image_id) for image_id in images}
         read = {worker: worker.log.stat().st_size for worker in self._system.workers}
         timers = await self._timers()
         before, started = self._cpu(), time.perf_counter()
-        told = await self._tell(events)
+        sent_at = await self._send(events)
         lateness = await self._until_empty()
         seconds, cpu = time.perf_counter() - started, self._cpu() - before
         timers = {bound: count - timers[bound] for bound, count in (await self._timers()).items()}
         settled = [
-            _settled(line, told)
+            _settled(line, sent_at)
             for worker, start in read.items()
             for line in _messages(worker.log, start)
         ]
@@ -143,7 +143,7 @@ class Fleet:
         )
 
     async def _until_empty(self) -> list[float]:
-        """Wait until no message is left; by how many seconds each timer here ran late meanwhile."""
+        """Wait until no message is left; return by how many seconds each timer here ran late."""
         lateness = []
         while await self._holds_messages():
             for worker in self._system.workers:
@@ -153,11 +153,11 @@ class Fleet:
             lateness.append(time.perf_counter() - due)
         return lateness
 
-    async def _tell(self, events: Mapping[str, str]) -> Mapping[str, float]:
-        """Send events; when each image was told of, in seconds since 1970."""
-        told: dict[str, float] = {}
+    async def _send(self, events: Mapping[str, str]) -> Mapping[str, float]:
+        """Send events; return the time of each image's event, in seconds since 1970."""
+        sent_at: dict[str, float] = {}
         for batch in _batches(events, BATCH_SIZE):
-            told |= dict.fromkeys(batch, time.time())
+            sent_at |= dict.fromkeys(batch, time.time())
             await self._sqs.send_message_batch(
                 QueueUrl=self._system.stack.uploads_queue_url,
                 Entries=[
@@ -165,7 +165,7 @@ class Fleet:
                     for number, image_id in enumerate(batch)
                 ],
             )
-        return told
+        return sent_at
 
     async def _holds_messages(self) -> bool:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -186,7 +186,7 @@ class Fleet:
         )
 
     async def _timers(self) -> Mapping[float, float]:
-        """Count the timers of the workers' event loops, by how late they ran at most."""
+        """Count the workers' event-loop timers by the upper bound of their lateness."""
         counts: defaultdict[float, float] = defaultdict(float)
         async with aiohttp.ClientSession(raise_for_status=True) as http:
             for url in self._system.worker_urls.values():
@@ -215,7 +215,7 @@ async def open_fleet(sources: Sequence[Path], *, workers: int, slots: int) -> As
 
 
 async def _upload(s3: Any, bucket: str, sources: Sequence[Path]) -> None:
-    """Store every source under an image id of its own, in this order."""
+    """Store every source under an image id of its own, in the order given."""
     bodies = {path: path.read_bytes() for path in set(sources)}
     for batch in _batches(sources, UPLOADS_AT_ONCE):
         images = [(keys.new_image_id(), path) for path in batch]
@@ -230,7 +230,7 @@ async def _upload(s3: Any, bucket: str, sources: Sequence[Path]) -> None:
 
 
 async def _take_events(sqs: Any, queue_url: str, uploads: int) -> Mapping[str, str]:
-    """Take S3's messages from the queue: the body by image id, in the order of image ids."""
+    """Take S3's messages from the queue; return bodies by image id, sorted."""
     events: dict[str, str] = {}
     while len(events) < uploads:
         answer = await sqs.receive_message(
@@ -252,7 +252,7 @@ async def _take_events(sqs: Any, queue_url: str, uploads: int) -> Mapping[str, s
 
 
 def _messages(log: Path, start: int) -> Iterator[Mapping[str, Any]]:
-    """Read the wide events of messages from a log, from a place in it on."""
+    """Read the wide log events of messages, from an offset in the log on."""
     with log.open("rb") as lines:
         lines.seek(start)
         for line in lines:
@@ -261,12 +261,12 @@ def _messages(log: Path, start: int) -> Iterator[Mapping[str, Any]]:
                 yield event
 
 
-def _settled(message: Mapping[str, Any], told: Mapping[str, float]) -> Settled:
+def _settled(message: Mapping[str, Any], sent_at: Mapping[str, float]) -> Settled:
     if message.get("outcome") != "completed":
         raise Unsettled(f"not completed: {json.dumps(message)}")
     ended = datetime.fromisoformat(message["timestamp"]).timestamp()
     return Settled(
-        end_to_end=ended - told[message["image_id"]],
+        end_to_end=ended - sent_at[message["image_id"]],
         work=sum(message[f"{stage}_seconds"] for stage in STAGES),
         render_cpu=message["render_cpu_seconds"],
     )

@@ -1,10 +1,10 @@
-"""A flood of different results at once, and how long `/healthz` takes meanwhile.
+"""Requests many different results at once, and measures how long `/healthz` takes meanwhile.
 
-A process of its own looks at the health, so that it is not late with the client that floods:
+A process of its own requests `/healthz`, so that the flooding client does not delay it:
 
     python -m bench.flood http://127.0.0.1:8080
 
-prints the seconds of each look until its standard input ends.
+prints the seconds of each request until its standard input ends.
 """
 
 import asyncio
@@ -17,34 +17,34 @@ from dataclasses import dataclass
 import aiohttp
 
 SIDES = range(200, 500)
-"""Longest sides of the results that are asked for, each a result of its own."""
+"""Longest sides of the requested results in pixels; each is a result of its own."""
 LOOK_SECONDS = 0.02
 GOAL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Flood:
-    """What became of one. Times in seconds."""
+    """Results of one flood. Times in seconds."""
 
     answers: dict[int, int]
-    """HTTP status -> answers."""
+    """Number of answers by HTTP status."""
     health: list[float]
-    """How long each look at `/healthz` took."""
+    """Latency of each request for `/healthz`."""
 
     def __str__(self) -> str:
-        """Tell what was seen, beside the goal."""
+        """Print the results beside the goal."""
         ordered = sorted(self.health)
         p50, p99 = (1000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
-        told = ", ".join(f"{count} x {status}" for status, count in sorted(self.answers.items()))
+        answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.answers.items()))
         longest, goal = 1000 * ordered[-1], 1000 * GOAL_SECONDS
         return (
             f"/healthz in a flood     p50 {p50:.1f}, p99 {p99:.1f}, longest {longest:.1f} ms "
-            f"(goal: {goal:.0f} ms); {told}"
+            f"(goal: {goal:.0f} ms); {answers}"
         )
 
 
 def presets() -> str:
-    """Declare a preset of each side."""
+    """Declare a preset for each side."""
     return "\n".join(
         f'[flood-{side}]\nformat = "webp"\nbox = [{side}, {side}]\naccess = "public"\n'
         for side in SIDES
@@ -52,7 +52,7 @@ def presets() -> str:
 
 
 async def flood(http: aiohttp.ClientSession, base: str, images: Sequence[str]) -> Flood:
-    """Ask for every side of the images in turn, all at once, and look at the health meanwhile."""
+    """Request every side of the images in turn, all at once, and `/healthz` meanwhile."""
 
     async def ask(path: str) -> int:
         async with http.get(base + path) as answer:
@@ -65,11 +65,11 @@ async def flood(http: aiohttp.ClientSession, base: str, images: Sequence[str]) -
     )  # fmt: skip
     if watcher.stdout is None:
         raise AssertionError
-    await watcher.stdout.readline()  # the first look: it is there
+    await watcher.stdout.readline()  # the first answer: it is running
     paths = [f"/flood-{side}/{images[side % len(images)]}" for side in SIDES]
     answers = Counter(await asyncio.gather(*map(ask, paths)))
-    told, _ = await watcher.communicate(b"")
-    return Flood(answers=dict(answers), health=[float(line) for line in told.split()])
+    printed, _ = await watcher.communicate(b"")
+    return Flood(answers=dict(answers), health=[float(line) for line in printed.split()])
 
 
 async def watch(base: str) -> None:

@@ -1,9 +1,9 @@
-"""Measures what workers take to work off a backlog, and how much of it is not rendering.
+"""Measures the cost of working off a backlog, and how much of it is not rendering.
 
     python -m bench.load [--pictures 2000] [--workers 1 2 4] [--rounds 5] [--photographs 12]
 
-Real workers, embedded AWS, all as processes of this machine. Ratios are what counts: whatever else
-the machine does slows rendering and everything else alike. docs/operate/operating.md explains each
+Real workers and the embedded AWS run as processes on this machine. Compare the ratios: other load
+on the machine slows rendering and everything else alike. docs/operate/operating.md explains each
 figure.
 """
 
@@ -46,7 +46,7 @@ MIX = {
     PHOTOGRAPH: 6,
     LARGE_PHOTOGRAPH: 2,
 }
-"""Of a hundred pictures in the backlog: most are avatars, as where people upload both."""
+"""Pictures per hundred of the backlog: most are avatars, as where users upload both."""
 SEED = 1
 RESULTS = ROOT / "build" / "bench" / "load.json"
 
@@ -55,50 +55,47 @@ GOAL_OVER_BARE = 1.12
 GOAL_PROMPT_SHARE = 0.99
 GOAL_ADDED_SECONDS = 0.25
 SATURATED = 0.8
-"""Of one core: the emulator has one thread, and beyond this whoever calls it waits for it."""
+"""Share of a core. The emulator has one thread; above this its callers wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """The same photographs, once through a worker and once rendered bare, one right after another.
-
-    CPU in seconds a picture.
-    """
+    """The same photographs through a worker and then rendered bare. CPU in seconds per picture."""
 
     render: float
     parent: float
-    """Of the worker's own process."""
+    """The worker's own process."""
     beside: float
-    """Of its other processes, beside rendering."""
+    """Its other processes, without rendering."""
     bare: float
     prompt_share: float
     prompt_share_here: float
 
     @property
     def other_share(self) -> float:
-        """Everything but rendering, over rendering."""
+        """CPU of everything but rendering, divided by that of rendering."""
         return (self.parent + self.beside) / self.render
 
     @property
     def over_bare(self) -> float:
-        """The whole worker over the bare render."""
+        """CPU of the whole worker, divided by that of the bare render."""
         return (self.render + self.parent + self.beside) / self.bare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One photograph, uploaded while nothing else was to do. Times in seconds."""
+    """One photograph, uploaded to an idle system. Times in seconds."""
 
     seconds: float
-    """From the upload's being accepted to its completion's being received."""
+    """From the accepted upload to the received completion."""
     worker: float
-    """Of that, from its fetch to its commit."""
+    """The part from its fetch to its commit."""
     render: float
-    """Of that, in rendering."""
+    """The part spent rendering."""
 
 
 async def photographs(pool: RenderPool, *, rounds: int, pictures: int, slots: int) -> list[Round]:
-    """Work off photographs and render the same ones bare, in turn; the first round warms up."""
+    """Work off photographs and render the same ones bare, in turn. The first round is a warm-up."""
     measured = []
     sources = [PHOTOGRAPH] * pictures * (rounds + 1)
     async with open_fleet(sources, workers=1, slots=slots) as fleet:
@@ -120,24 +117,24 @@ async def photographs(pool: RenderPool, *, rounds: int, pictures: int, slots: in
 
 
 async def bare_cpu(pool: RenderPool, source: Path, pictures: int) -> float:
-    """Render a picture so many times in warm processes, as many at once as a worker has slots.
+    """Render a picture repeatedly in warm processes; return the CPU seconds of the renders alone.
 
-    Only the render itself is counted: by the process's own clock, as in a worker. In seconds.
+    As many run at once as a worker has slots, and each process measures itself, as in a worker.
     """
     with tempfile.TemporaryDirectory(prefix="safelight-bench-") as spool:
-        # A child reads only what lies in the folder of temporary files.
+        # A child can read only files in the folder of temporary files.
         copy = Path(shutil.copy(source, spool))
-        wanted = plan(await pool.probe(copy), load_presets(PRESETS))
+        planned = plan(await pool.probe(copy), load_presets(PRESETS))
 
         async def rendered() -> float:
             with tempfile.TemporaryDirectory(dir=spool) as directory:
-                return (await pool.render(wanted, copy, Path(directory))).cpu_seconds
+                return (await pool.render(planned, copy, Path(directory))).cpu_seconds
 
         return sum(await asyncio.gather(*(rendered() for _ in range(pictures))))
 
 
 async def backlog(*, pictures: int, workers: int, slots: int) -> Run:
-    """Have a fleet work off the mix."""
+    """Measure a fleet that works off the mix."""
     sources = [path for path, share in MIX.items() for _ in range(share)]
     sources *= math.ceil(pictures / len(sources))
     random.Random(SEED).shuffle(sources)  # noqa: S311 - an order, not a secret
@@ -146,7 +143,7 @@ async def backlog(*, pictures: int, workers: int, slots: int) -> Run:
 
 
 async def one_at_a_time(pictures: int) -> list[Single]:
-    """Upload photographs to an idle system, one after another. The first one warms up."""
+    """Upload photographs to an idle system, one after another. The first one is a warm-up."""
     singles = []
     async with (
         LocalSystem() as system,
@@ -158,10 +155,10 @@ async def one_at_a_time(pictures: int) -> list[Single]:
             ticket = await client.announce(LARGE_PHOTOGRAPH)
             await client.send(ticket, LARGE_PHOTOGRAPH)
             accepted = time.perf_counter()
-            while not (told := await completions.receive()):
+            while not (received := await completions.receive()):
                 pass
             seconds = time.perf_counter() - accepted
-            (completion,) = told
+            (completion,) = received
             data = completion["data"]
             if completion["subject"] != ticket.image_id or data["status"] != "completed":
                 raise Unsettled(f"not the completion of {ticket.image_id}: {completion}")
@@ -172,7 +169,7 @@ async def one_at_a_time(pictures: int) -> list[Single]:
 
 
 def photographs_table(rounds: Sequence[Round]) -> str:
-    """Write what the rounds showed: medians, and the range over the rounds."""
+    """Format the rounds: medians, and the range over the rounds."""
     rows = {
         "render": _spread(rounds, lambda one: one.render, _milliseconds),
         "everything else": _spread(
@@ -198,9 +195,9 @@ def photographs_table(rounds: Sequence[Round]) -> str:
 
 
 def singles_table(singles: Sequence[Single]) -> str:
-    """Write how long single photographs took: medians and ranges."""
+    """Format the times of single photographs: medians and ranges."""
     rows = {
-        "accepted to told": _spread(singles, lambda one: one.seconds, _milliseconds),
+        "accepted to completion": _spread(singles, lambda one: one.seconds, _milliseconds),
         "  render": _spread(singles, lambda one: one.render, _milliseconds),
         "  everything else": _spread(
             singles,
@@ -216,7 +213,7 @@ def singles_table(singles: Sequence[Single]) -> str:
 
 
 def backlog_table(runs: Mapping[int, Run]) -> str:
-    """Write what each fleet did, one column each."""
+    """Format the results of each fleet, one column each."""
     columns = [_backlog_column(run) for run in runs.values()]
     rows = {"workers": "".join(f"{workers:>22}" for workers in runs)}
     for name in columns[0]:
@@ -275,7 +272,7 @@ def _lines(rows: Mapping[str, str]) -> str:
 
 
 async def measure(arguments: argparse.Namespace) -> Mapping[str, Any]:
-    """Run every part and print it as it is done; what was measured, for programs."""
+    """Run every part, printing each at its end; return all figures for the JSON file."""
     cores = len(os.sched_getaffinity(0))
     count, slots = arguments.photographs, arguments.slots or cores
     async with RenderPool(slots=slots) as pool:
@@ -300,13 +297,15 @@ async def measure(arguments: argparse.Namespace) -> Mapping[str, Any]:
 def main() -> int:
     """Print the measurements and save them; 1 if a picture was not completed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--pictures", type=int, default=2000, help="in each backlog")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="of each fleet")
-    parser.add_argument("--rounds", type=int, default=5, help="of photographs")
-    parser.add_argument("--photographs", type=int, default=12, help="in each round")
-    parser.add_argument("--single", type=int, default=10, help="photographs one at a time")
+    parser.add_argument("--pictures", type=int, default=2000, help="pictures in each backlog")
     parser.add_argument(
-        "--slots", type=int, help="of the worker of the rounds; one a core if not told"
+        "--workers", type=int, nargs="+", default=[1, 2, 4], help="sizes of the fleets"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of photographs")
+    parser.add_argument("--photographs", type=int, default=12, help="photographs in each round")
+    parser.add_argument("--single", type=int, default=10, help="photographs uploaded one at a time")
+    parser.add_argument(
+        "--slots", type=int, help="slots of the worker in the rounds; default: one per core"
     )
     arguments = parser.parse_args()
     try:

@@ -2,9 +2,9 @@
 
     make bench-memory      (or: python -m bench.memory [--megapixels 12] [NAME...])
 
-Sources are made from a sample photograph. Each is rendered with the presets of `presets.toml`, or
-with what its name says, in a fresh child. A prediction may be too high, never more than
-10 % too low. Writes build/bench/memory.json.
+Sources are made from a sample photograph. Each is rendered in a fresh child, with the presets of
+`presets.toml` or those that its name says. A prediction may be too high, but at most 10 % too low.
+Writes build/bench/memory.json.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def _grey(image: pyvips.Image) -> pyvips.Image:
 
 
 def _translucent(image: pyvips.Image) -> pyvips.Image:
-    """Add alpha that changes from pixel to pixel: what is hardest to encode."""
+    """Add alpha that changes from pixel to pixel, which is hardest to encode."""
     return image.bandjoin(image.extract_band(1)).copy(interpretation="srgb")
 
 
@@ -62,7 +62,7 @@ def _turned(image: pyvips.Image, path: str) -> None:
 
 
 def _with_gain_map(image: pyvips.Image, path: str) -> None:
-    """Let every bright place shine; the map is half as wide and high, as phones make it."""
+    """Add a gain map of the bright places, half as wide and high, as phones do."""
     image = image.copy()
     gain = image.colourspace("b-w").resize(0.5)
     image.set_type(pyvips.GValue.blob_type, "gainmap-data", gain.jpegsave_buffer())
@@ -78,7 +78,7 @@ def _with_gain_map(image: pyvips.Image, path: str) -> None:
 
 
 def _moving(image: pyvips.Image, path: str, mode: str, format: str) -> None:
-    """Eight frames that together have as many pixels as the picture."""
+    """Make eight frames that together have as many pixels as the picture."""
     smaller = image.resize(FRAMES**-0.5)
     size = (smaller.width, smaller.height)
     still = Image.frombytes("RGB", size, bytes(smaller.write_to_memory()))
@@ -146,7 +146,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
     }
 )
-"""Sources that are rendered with this one instead."""
+"""Presets of the sources that are not rendered with those of presets.toml."""
 
 
 WISHES: Mapping[str, str] = MappingProxyType(
@@ -168,11 +168,11 @@ WISHES: Mapping[str, str] = MappingProxyType(
         "of few bytes": "format=jpeg,max-bytes=100000",
     }
 )
-"""Free-form options that a JPEG is rendered with, by what it then is."""
+"""Free-form options that a JPEG is rendered with, by the name of the result."""
 
 
 def wished(probe: Probe, text: str, directory: Path) -> Plan:
-    """Plan free-form options; any watermark is a sample, copied to where a child may read it."""
+    """Plan free-form options; every watermark is a sample, copied where a child can read it."""
     options = read_options(text)
     mark = Path(shutil.copy(ROOT / "samples" / "cat-451px.jpg", directory))
     return plan_options(probe, options, dict.fromkeys(options.watermarks, mark))
@@ -181,7 +181,7 @@ def wished(probe: Probe, text: str, directory: Path) -> Plan:
 async def measure(
     source: Path, directory: Path, planned_of: Callable[[Probe], Plan]
 ) -> dict[str, float]:
-    """Render in a fresh child: what was predicted and what was taken, in bytes."""
+    """Render in a fresh child; return predicted and peak memory in bytes, and their ratio."""
     async with RenderPool(slots=1, limits=LIMITS) as pool:
         planned = planned_of(await pool.probe(source))
         rendering = await pool.render(planned, source, directory)
@@ -192,7 +192,7 @@ async def measure(
 
 
 def planner(name: str, directory: Path) -> Callable[[Probe], Plan]:
-    """Tell how what is named is planned."""
+    """Find how a source of this name is planned."""
     if name in WISHES:
         return partial(wished, text=WISHES[name], directory=directory)
     presets = [PRESETS[name]] if name in PRESETS else load_presets(ROOT / "presets.toml")
@@ -200,7 +200,7 @@ def planner(name: str, directory: Path) -> Callable[[Probe], Plan]:
 
 
 def photograph(megapixels: float) -> pyvips.Image:
-    """Scale a sample to a size, with grain, so that it stays as hard to encode."""
+    """Scale a sample to this size, with grain, so that it stays as hard to encode."""
     image = pyvips.Image.new_from_file(str(ROOT / "samples" / "flower-7mp-1.6mb.jpg"))
     image = image.resize((megapixels * 1e6 / (image.width * image.height)) ** 0.5)
     grain = pyvips.Image.gaussnoise(image.width, image.height, sigma=4, seed=1)
@@ -210,10 +210,12 @@ def photograph(megapixels: float) -> pyvips.Image:
 
 
 def main() -> int:
-    """Print predicted and taken; 1 if a prediction was too low."""
+    """Print predictions and peaks; return 1 if a prediction was too low."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--megapixels", type=float, action="append", help="may be given again")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="all if none is named")
+    parser.add_argument(
+        "--megapixels", type=float, action="append", help="size of the sources; may be repeated"
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="sources; default: all")
     arguments = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
     print("| source | megapixels | predicted | peak | predicted / peak |\n|---|---|---|---|---|")

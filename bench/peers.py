@@ -1,11 +1,11 @@
-"""The programs that `bench.render` compares: one render of one picture in a process of its own.
+"""Renders one picture with one of the programs that `bench.render` compares, in its own process.
 
     python -m bench.peers NAME SOURCE DIRECTORY
 
 The job is the same for each: the full size as WebP of quality 80, and JPEGs of quality 85 that fit
-600, 300 and 150 pixels, as full.webp, box600.jpg, box300.jpg and box150.jpg. A small picture goes
-first, so that loading code is not counted. Prints CPU (user and system) and wall seconds, and the
-process's peak of resident memory, as JSON. Imports nothing of a peer that is not asked for.
+600, 300 and 150 pixels, as full.webp, box600.jpg, box300.jpg and box150.jpg. A small picture is
+rendered first, so that loading code is not counted. Prints CPU (user and system) and wall seconds,
+and the process's peak of resident memory, as JSON. Imports only the named peer.
 """
 
 import io
@@ -47,7 +47,7 @@ def lambdas() -> Peer:
 
 
 def pyvips_naive() -> Peer:
-    """Decode anew for each variant, with every encoder's defaults."""
+    """Decode again for each variant, with every encoder's defaults."""
     import pyvips
 
     def render(source: Path, directory: Path) -> None:
@@ -62,7 +62,7 @@ def pyvips_naive() -> Peer:
 
 
 def thumbor() -> Peer:
-    """Serve four requests by thumbor's own engine, which decodes for each."""
+    """Serve four requests with thumbor's own engine, which decodes for each."""
     from thumbor.config import Config
     from thumbor.context import Context
     from thumbor.engines.pil import Engine
@@ -85,7 +85,7 @@ def thumbor() -> Peer:
 
 
 def safelight() -> Peer:
-    """Do what a render child does with one message's source, under its limits."""
+    """Do what a render child does with the source of one message, under its limits."""
     from safelight.imaging.child import initialise, render_measured
     from safelight.imaging.limits import Limits
     from safelight.imaging.plan import plan
@@ -110,7 +110,7 @@ def safelight() -> Peer:
 
 
 def safelight_webpsave() -> Peer:
-    """Do the same where no libwebp was found."""
+    """Do the same as on a machine without libwebp."""
     from safelight.imaging import libwebp
 
     libwebp.Libwebp.takes = lambda _self, _image: False  # type: ignore[method-assign]  # by design
@@ -118,7 +118,7 @@ def safelight_webpsave() -> Peer:
 
 
 def floor() -> Peer:
-    """Only decode and encode the full size: what nobody who calls these libraries can go below."""
+    """Only decode and encode the full size, the least that a caller of these libraries needs."""
     import pyvips
 
     from safelight.imaging import libwebp
@@ -157,9 +157,9 @@ def _peak_bytes() -> int:
 
 
 def main() -> int:
-    """Render once and print what it took."""
+    """Render once and print the measurements."""
     name, directory = sys.argv[1], Path(sys.argv[3])
-    # Safelight confines itself to the folder of temporary files, in which it makes no folder.
+    # Safelight confines itself to the folder of temporary files, and cannot make folders there.
     source, first = (Path(shutil.copy(path, directory)) for path in (sys.argv[2], WARM_UP))
     elsewhere = directory / "warm-up"
     elsewhere.mkdir(exist_ok=True)

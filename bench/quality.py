@@ -2,12 +2,12 @@
 
     python -m bench.quality [--side 512]
 
-Each sample is fitted into a square, and of the large ones the middle is taken at full size too.
-They are rendered in each format with `quality = "auto"` and with a ladder of fixed qualities, and
-judged by another hand's SSIMULACRA 2 (PyPI: ssimulacra2) over the whole picture. Then that one
-fixed quality is worked out, between the ladder's steps, which gives the pictures the same score as
-auto: the same mean, or the same for the worst picture, which a promise to users hangs on.
-Writes build/bench/quality.json. Nothing is timed but the processor time of rendering.
+Each sample is fitted into a square; large ones are also cropped at full size. They are rendered in
+each format with `quality = "auto"` and with a ladder of fixed qualities, and scored over the whole
+picture by an independent SSIMULACRA 2 (PyPI: ssimulacra2). Then the one fixed quality is
+interpolated that gives the pictures the same score as auto: the same mean, or the same worst score,
+on which a promise to users depends. Writes build/bench/quality.json. Only the CPU time of rendering
+is measured.
 """
 
 import argparse
@@ -42,7 +42,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Made:
-    """One variant, judged."""
+    """One variant with its score."""
 
     quality: int
     size_bytes: int
@@ -51,9 +51,11 @@ class Made:
 
 
 def main() -> None:
-    """Measure, print, and save."""
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--side", type=int, default=512, help="of the pictures, in pixels")
+    parser.add_argument(
+        "--side", type=int, default=512, help="longest side of the pictures, in pixels"
+    )
     side = parser.parse_args().side
     with tempfile.TemporaryDirectory(prefix="safelight-quality-") as place:
         pictures = _pictures(Path(place), side)
@@ -82,7 +84,7 @@ def _compare(format: str, pictures: Sequence[Path]) -> Mapping[str, object]:
         picture: [_make(picture, format, quality) for quality in LADDERS[format]]
         for picture in pictures
     }
-    print(f"{format}: picture, quality found, score, bytes, CPU over that of a fixed quality")
+    print(f"{format}: picture, quality found, score, bytes, CPU relative to a fixed quality")
     for picture, auto in autos.items():
         ratio = auto.cpu_seconds / fmean(made.cpu_seconds for made in ladders[picture])
         print(
@@ -126,13 +128,13 @@ def _against(
     qualities: Sequence[int],
     together: Callable[[Sequence[float]], float],
 ) -> Mapping[str, float]:
-    """Find the one quality with auto's score, and what its bytes are."""
+    """Find the fixed quality with auto's score, and the share of its bytes that auto saves."""
     score = together([auto.score for auto in autos.values()])
     scores = [
         together([ladder[step].score for ladder in ladders.values()])
         for step in range(len(qualities))
     ]
-    # Where on the ladder: 2.5 is half-way between the third step and the fourth.
+    # The place on the ladder: 2.5 is half-way between the third step and the fourth.
     place = _crossing(scores, score)
     fixed_bytes = sum(
         math.exp(_between([math.log(made.size_bytes) for made in ladder], place))

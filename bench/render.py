@@ -2,9 +2,9 @@
 
     make bench        (or: python -m bench.render [--rounds 5] [PICTURE...])
 
-Each render runs in a process of its own (bench/peers.py, bench/sharp.mjs), warm, on one core. All
-peers take their turn in every round, and ratios are taken within a round, so that a busy machine
-bears on all alike. Medians with the least and the most. Writes build/bench/render.json and draws
+Each render runs in a process of its own (bench/peers.py, bench/sharp.mjs), warm, on one core. Every
+peer has a turn in every round, and ratios are taken within a round, so that a busy machine slows
+all alike. Prints medians with minimum and maximum. Writes build/bench/render.json and draws
 docs/benchmarks.svg. A peer that is not installed is left out with a note.
 """
 
@@ -35,11 +35,11 @@ PICTURES = tuple(
     for name in ("camera-10mp-5mb.jpg", "flower-7mp-1.6mb.jpg", "astronaut-800px.jpg")
 )
 PHOTOGRAPHS = ("camera-10mp-5mb", "flower-7mp-1.6mb")
-"""What the goals are about."""
+"""Pictures for which there are goals."""
 BASE, OURS = "lambdas", "safelight"
 MAX_SECONDS = 300
 PEERS_ENVIRONMENT = {"PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
-"""A child's environment keeps Python from importing from the working directory, as peers must."""
+"""Peers import from the working directory, which a child's environment would prevent."""
 
 PEERS = MappingProxyType(
     {
@@ -56,7 +56,7 @@ PEERS = MappingProxyType(
 
 @dataclass
 class Seen:
-    """What one peer did with one picture, over all rounds. Seconds and bytes."""
+    """Measurements of one peer with one picture, over all rounds. Seconds and bytes."""
 
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
@@ -67,11 +67,11 @@ class Seen:
 
 
 Measured = dict[str, dict[str, Seen]]
-"""Picture -> peer -> what was seen."""
+"""Measurements by picture and peer."""
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Name every peer that can run here, and how it is started."""
+    """List every peer that can run here, with its command."""
     for name in PEERS:
         if name == "sharp":
             if sharp_is_ready():
@@ -86,7 +86,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 
 def sharp_is_ready() -> bool:
-    """Install sharp into build/ if npm is here; say why not otherwise."""
+    """Install sharp into build/ if npm is installed; print why not otherwise."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         print("sharp is left out: there is no node")
         return False
@@ -101,12 +101,12 @@ def sharp_is_ready() -> bool:
 
 
 def measure(pictures: list[Path], *, rounds: int) -> Measured:
-    """Let every peer render every picture, round after round."""
+    """Have every peer render every picture, round after round."""
     runs = list(commands())
     seen: Measured = {path.stem: {name: Seen() for name, _ in runs} for path in pictures}
     with tempfile.TemporaryDirectory(prefix="safelight-bench-") as directory:
         for turn in range(rounds):
-            first = turn % len(runs)  # nobody always comes after the same neighbour
+            first = turn % len(runs)  # so that no peer always follows the same one
             for path in pictures:
                 for name, command in runs[first:] + runs[:first]:
                     into = Path(directory) / path.stem / name
@@ -119,7 +119,7 @@ def measure(pictures: list[Path], *, rounds: int) -> Measured:
 
 
 def note(seen: Seen, command: list[str], source: Path, into: Path) -> None:
-    """Run a peer once and write down what it took."""
+    """Run a peer once and add its measurements to `seen`."""
     environment = child_environment() | PEERS_ENVIRONMENT | {"SHARP_AT": str(SHARP_AT)}
     ended = subprocess.run(
         [*command, str(source), str(into)],
@@ -138,7 +138,7 @@ def note(seen: Seen, command: list[str], source: Path, into: Path) -> None:
 
 
 def score(source: Path, directory: Path, seen: Mapping[str, Seen]) -> None:
-    """Score the full WebPs; equal files once."""
+    """Score the full WebPs; equal files are scored once."""
     if not BENCH_PYTHON.exists():
         return
     files = {name: directory / name / "full.webp" for name in seen}
@@ -154,12 +154,12 @@ def score(source: Path, directory: Path, seen: Mapping[str, Seen]) -> None:
 
 
 def ratios(ours: list[float], theirs: list[float]) -> list[float]:
-    """Compare round by round."""
+    """Divide round by round."""
     return [mine / other for mine, other in zip(ours, theirs, strict=True)]
 
 
 def summary(measured: Measured) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Answer each figure as a ratio to the Lambdas', the score as it is."""
+    """Return each figure as a ratio to the Lambdas', and the score unchanged."""
     answer: dict[str, dict[str, dict[str, float | None]]] = {}
     for picture, peers in measured.items():
         base = peers[BASE]
@@ -182,13 +182,13 @@ def summary(measured: Measured) -> dict[str, dict[str, dict[str, float | None]]]
 
 
 def table(found: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
-    """Write the summary as Markdown."""
+    """Format the summary as Markdown."""
     lines = []
     for picture, peers in found.items():
         lines += [
             f"### {picture}",
             "",
-            "| | CPU | least to most | wall | peak memory | bytes of the WebP | SSIMULACRA2 |",
+            "| | CPU | minimum to maximum | wall | peak memory | bytes of the WebP | SSIMULACRA2 |",
             "|---|---|---|---|---|---|---|",
         ]
         lines += [
@@ -205,7 +205,7 @@ def table(found: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
 def goals(
     measured: Measured, found: Mapping[str, Mapping[str, Mapping[str, float | None]]]
 ) -> Iterator[str]:
-    """Compare with the goals, picture by picture."""
+    """Compare the figures with the goals, picture by picture."""
     for picture in PHOTOGRAPHS:
         if picture not in found:
             continue
@@ -228,7 +228,7 @@ def _goal(name: str, value: float | None, most: float) -> str:
 def main() -> int:
     """Measure, write the result, print the table and the goals."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each peer has its turn")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each peer")
     parser.add_argument("pictures", nargs="*", type=Path, default=list(PICTURES))
     arguments = parser.parse_args()
     pictures = [path.resolve() for path in arguments.pictures]
@@ -236,7 +236,7 @@ def main() -> int:
     found = summary(measured)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
-    if pictures == list(PICTURES):  # docs show the samples
+    if pictures == list(PICTURES):  # the document shows the samples
         CHART.write_text(
             bars(
                 title="CPU of one picture, the published Lambdas' = 1",

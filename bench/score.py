@@ -2,8 +2,8 @@
 
     .venv-bench/bin/python bench/score.py SOURCE PICTURE...
 
-Four squares of 512 pixels, a third in from each corner, stand for the whole: the metric takes a
-minute and gigabytes for ten megapixels. Prints one mean a picture, as a JSON list.
+Four squares of 512 pixels, a third in from each corner, represent the whole: for ten megapixels the
+metric takes a minute and gigabytes. Prints one mean per picture, as a JSON list.
 """
 
 import io
@@ -18,7 +18,7 @@ SIDE = 512
 
 
 def squares(path: str) -> list[io.BytesIO]:
-    """Cut the squares out; a smaller picture's overlap."""
+    """Cut out the squares; those of a small picture overlap."""
     with Image.open(path) as opened:
         picture = ImageOps.exif_transpose(opened).convert("RGB")
     side = min(SIDE, *picture.size)

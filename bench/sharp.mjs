@@ -1,6 +1,6 @@
-// sharp's best cascade at Safelight's effort, for bench/render.py. The job and the answer are those of bench/peers.py.
+// Renders with sharp's best cascade at Safelight's effort, for bench/render.py. Job and output are those of bench/peers.py.
 //
-//     node bench/sharp.mjs WARM_UP SOURCE DIRECTORY      (with sharp in NODE_PATH's parent)
+//     node bench/sharp.mjs WARM_UP SOURCE DIRECTORY      (SHARP_AT names the folder where sharp is installed)
 //
 // A second decode, shrunk on load, gives 600 pixels for less than resizing the full size would.
 import { createRequire } from "node:module";

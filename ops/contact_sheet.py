@@ -1,4 +1,4 @@
-"""The contact sheet: a page that shows each source beside its variants. Needs no server."""
+"""Writes the contact sheet: a page that shows each source beside its variants, without a server."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ops.report import dimensions, size, why
 
 _SHOWN_BY_BROWSERS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
 _LARGE_SIDE = 480
-"""Pictures wider than this are shown smaller; thumbnails at their own size."""
+"""Pixels: longer pictures are shown at this size, thumbnails at their own."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1d1f; --soft: #6b6f76; --line: #e3e4e7; --page: #fafaf9;
@@ -42,12 +42,12 @@ a { color: inherit; text-decoration: none; }
 
 
 def write_contact_sheet(outcomes: Sequence[Outcome], to: Path) -> None:
-    """Save `index.html`; its links are relative to where it lies."""
+    """Save the page as `to`; its links are relative to that folder."""
     to.write_text(contact_sheet(outcomes, folder=to.parent), "utf-8")
 
 
 def contact_sheet(outcomes: Sequence[Outcome], *, folder: Path) -> str:
-    """Write the page that lies in `folder`."""
+    """Return the page's HTML, with links relative to `folder`."""
     completed = sum(outcome.status == "completed" for outcome in outcomes)
     sections = "\n".join(_section(outcome, folder) for outcome in outcomes)
     return f"""<!doctype html>
@@ -72,8 +72,8 @@ def contact_sheet(outcomes: Sequence[Outcome], *, folder: Path) -> str:
 def _section(outcome: Outcome, folder: Path) -> str:
     heading = f"<h2>{escape(outcome.file)}</h2>"
     if outcome.status != "completed":
-        told = f'<p><span class="bad">{escape(outcome.status)}</span> {escape(why(outcome))}</p>'
-        return f"<section>{heading}{told}</section>"
+        reason = f'<p><span class="bad">{escape(outcome.status)}</span> {escape(why(outcome))}</p>'
+        return f"<section>{heading}{reason}</section>"
     variants = "".join(
         _variant(preset, variant, outcome) for preset, variant in outcome.variants.items()
     )
@@ -130,5 +130,5 @@ def _image(href: str, width: int | None, height: int | None, alt: str) -> str:
 
 
 def _caption(name: str, width: int | None, height: int | None, size_bytes: int) -> str:
-    shape = dimensions(width, height).replace("x", " × ")  # noqa: RUF001 - the sign for people
+    shape = dimensions(width, height).replace("x", " × ")  # noqa: RUF001 - the multiplication sign
     return f"<figcaption><b>{escape(name)}</b><br>{shape} · {size(size_bytes)}</figcaption>"
