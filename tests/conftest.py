@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test may ask for."""
+"""Settings and fixtures of all tests."""
 
 import os
 
@@ -9,7 +9,7 @@ from tests.support import programs
 
 pytest_plugins = ["tests.support.emulator"]
 
-# Nothing is timed in a test: how long an example takes says more of the machine than of the code.
+# No test has a deadline per example: its time depends more on the machine than on the code.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 

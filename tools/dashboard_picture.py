@@ -1,7 +1,7 @@
 """Draws docs/operate/dashboard.svg: the flow page over a few minutes, from a live Prometheus.
 
-A Safelight on this machine gets photographs of samples/ in three waves, each larger than the one
-before. `make dashboard-picture`; it needs Debian's prometheus.
+A Safelight on this machine receives the photographs of samples/ in three waves of growing size. Run
+by `make dashboard-picture`, which needs Debian's prometheus.
 """
 
 import argparse
@@ -25,13 +25,13 @@ WAVES = (20, 40, 80)
 PAUSE_SECONDS = 15
 KEY = "sl_picture"
 LONG = ("1h", "6h", "3d")
-"""Windows that say nothing yet after minutes."""
+"""Windows that are too long to show anything after minutes."""
 RECORDED = {rule["record"]: rule["expr"] for rule in rules("record")}
 
 
 async def live(directory: Path) -> str:
-    """Run the waves; the drawing of what Prometheus saw."""
-    settings = {"SAFELIGHT_API_KEYS": f"somebody:{sha256(KEY.encode()).hexdigest()}"}
+    """Run the waves; return the chart of what Prometheus scraped."""
+    settings = {"SAFELIGHT_API_KEYS": f"alice:{sha256(KEY.encode()).hexdigest()}"}
     async with (
         LocalSystem(workers=2, api_settings=settings) as system,
         aiohttp.ClientSession() as http,
@@ -53,7 +53,7 @@ async def live(directory: Path) -> str:
                     for legend, expression in panel.lines.items()
                     if legend not in LONG
                     for series in await prometheus.query_range(
-                        # What looks five minutes back would only ever rise here.
+                        # A rate over five minutes would only rise in this short run.
                         RECORDED.get(expression, expression).replace("[5m]", "[20s]"),
                         start=start,
                         end=time.time(),
@@ -87,7 +87,7 @@ def _points(series: dict[str, list[list[str]]]) -> list[Point]:
 
 
 def main() -> None:
-    """Draw it into a file."""
+    """Write the chart to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "operate" / "dashboard.svg")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""The dashboards of deploy/grafana, written from the tables below by `make dashboards`.
+"""Writes the dashboards of deploy/grafana from the tables below, for `make dashboards`.
 
-A panel is its title, its unit, and its lines by their legend. A test holds the files to this,
-and every expression to what the code measures.
+A panel has a title, a unit, and lines by legend. Tests check that the files are current, and that
+every expression names metrics that the code declares.
 """
 
 import json
@@ -26,7 +26,7 @@ class Panel:
     title: str
     unit: str
     lines: Mapping[str, str]
-    """Expressions by legend; a legend may name labels as {{label}}."""
+    """Expressions by legend; a legend may contain labels as {{label}}."""
     description: str = ""
 
 
@@ -40,11 +40,11 @@ class Dashboard:
 
 
 WORKERS = 'job=~"worker|renders"'
-"""The jobs of the worker's two roles; each has a queue of its own, so lines are drawn by job."""
+"""Selector of the worker's two roles. Each has its own queue, so lines are drawn by job."""
 
 
 def quantiles(metric: str, *shares: float) -> dict[str, str]:
-    """Lines for quantiles of a histogram over five minutes."""
+    """Make a line for each quantile of a histogram over five minutes."""
     return {
         f"p{share * 100:g}": f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[5m])))"
         for share in shares
@@ -52,7 +52,7 @@ def quantiles(metric: str, *shares: float) -> dict[str, str]:
 
 
 def quantiles_by_job(metric: str, *shares: float) -> dict[str, str]:
-    """Lines for quantiles of a histogram over five minutes, for each job."""
+    """Make a line for each job and quantile of a histogram over five minutes."""
     by = f"sum by (le, job) (rate({metric}_bucket[5m]))"
     return {
         f"{{{{job}}}} p{share * 100:g}": f"histogram_quantile({share}, {by})" for share in shares
@@ -60,13 +60,13 @@ def quantiles_by_job(metric: str, *shares: float) -> dict[str, str]:
 
 
 def quantile_by(metric: str, label: str, share: float = 0.95) -> dict[str, str]:
-    """A line of one quantile for each value of a label."""
+    """Make a line of one quantile for each value of a label."""
     by = f"sum by (le, {label}) (rate({metric}_bucket[5m]))"
     return {f"{{{{{label}}}}}": f"histogram_quantile({share}, {by})"}
 
 
 def rate_by(metric: str, label: str) -> dict[str, str]:
-    """A line of the speed for each value of a label."""
+    """Make a line of the rate for each value of a label."""
     return {f"{{{{{label}}}}}": f"sum by ({label}) (rate({metric}[5m]))"}
 
 
@@ -280,7 +280,7 @@ DEPENDENCIES = Dashboard(
 
 
 def scaling() -> Dashboard:
-    """The page whose numbers are the template's and the price file's."""
+    """Build the page whose numbers come from the template and the price file."""
     template = Template.read("workers.yaml")
     backlog = template.parameters["AcceptableBacklog"]
     cost = cost_of(
@@ -336,12 +336,12 @@ def scaling() -> Dashboard:
 
 
 def dashboards() -> tuple[Dashboard, ...]:
-    """All pages."""
+    """List all pages."""
     return (FLOW, WORKER, INPUT, DEPENDENCIES, scaling())
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """What Grafana is given: a file for each page."""
+    """Yield the path and content of each page's file."""
     for page in dashboards():
         yield FOLDER / f"{page.uid}.json", json.dumps(_dashboard(page), indent=1) + "\n"
 

@@ -1,6 +1,7 @@
-"""The tables of docs/operate/settings.md and docs/operate/metrics.md, written from the declarations themselves.
+"""Writes docs/operate/settings.md, docs/operate/metrics.md and docs/guide/dialects.md.
 
-`make docs` writes them; a test finds them true.
+Their tables come from the declarations in the code. `make docs` writes them; a test checks that
+they are current.
 """
 
 from pathlib import Path
@@ -23,15 +24,15 @@ from worker.settings import WorkerSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
 DEPENDS = frozenset({"slots", "memory_budget_bytes", "child_memory_bytes", "spool"})
-"""Settings whose default depends on the machine; their description says how."""
+"""Settings whose default depends on the machine, as their descriptions say."""
 
 
 class _Both(AwsSettings, IdSettings):
-    """What api and worker share."""
+    """Settings of both programs."""
 
 
 def settings_table(settings: type[Settings], *, but: tuple[type[Settings], ...] = ()) -> str:
-    """List the settings that a class declares, but not those of others."""
+    """Make the table of the settings that a class declares, without those of `but`."""
     rows = [
         f"| `{variable(name, field)}` | {_default(name, field)} | {field.description} |"
         for name, field in sorted(settings.model_fields.items())
@@ -52,7 +53,7 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def metrics_table(*declared: object) -> str:
-    """List the metrics that hang on objects that declare them."""
+    """Make the table of the metrics that these objects declare."""
     metrics = sorted(
         (value for owner in declared for value in vars(owner).values() if _is_metric(value)),
         key=lambda metric: metric._name,
@@ -80,16 +81,17 @@ def settings_page() -> str:
     return f"""# Settings
 
 Settings are environment variables, read once when a process starts. All faults are reported at once, and the process ends with
-exit code 2. `python -m api --print-config` and `python -m worker --print-config` print what is in force, secrets masked.
-This page is made from the declarations by `make docs`.
+exit code 2. `python -m api --print-config` and `python -m worker --print-config` print the effective settings, with secrets masked.
+`make docs` generates this page from the declarations.
 
-Credentials, region and endpoints come from AWS's standard chain alone; {standard} are honoured.
+Credentials, region and endpoints come from AWS's standard chain alone. Of its variables, these have an effect:
+{standard}.
 
 ## Both
 
 {settings_table(_Both)}
 
-## Whoever renders
+## Programs that render
 
 The worker, the API in its role of delivery, and `safelight render`.
 
@@ -114,18 +116,19 @@ def metrics_page() -> str:
     registry = CollectorRegistry()
     return f"""# Metrics
 
-The worker serves `/metrics`, `/healthz` and `/readyz` on its admin port, the API on its own. Units are base units; label sets are closed:
-no image, user or key is ever a label. This page is made from the declarations by `make docs`.
+The worker serves `/metrics`, `/healthz` and `/readyz` on its admin port, the API on its own port. Units are base units. Label sets are
+closed: no image, user or key is ever a label. `make docs` generates this page from the declarations.
 
-`safelight_queue_visible`, `safelight_queue_in_flight` and `safelight_dead_letters` are the queue's own numbers, which every worker of a role sees alike: take their
-maximum by `job`, never their sum. The job names the role: `worker` is uploads, `renders` is renders. `safelight_queue_oldest_age_seconds` is of what one worker holds: its maximum is about the age of the oldest message
-([why](decisions/0021-the-oldest-message-is-the-oldest-held.md)).
+`safelight_queue_visible`, `safelight_queue_in_flight` and `safelight_dead_letters` are the queue's own numbers, the same in every worker
+of a role: take their maximum by `job`, never their sum. The job names the role: `worker` has the role `uploads`, `renders` the role
+`renders`. `safelight_queue_oldest_age_seconds` covers the messages that one worker holds: its maximum is about the age of the oldest
+message ([why](../decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## Both
 
 {metrics_table(ProcessMetrics(registry, service="docs"))}
 
-`safelight_build_info{{service, version}}` is always 1, and the standard `process_*` and `python_*` metrics are there.
+`safelight_build_info{{service, version}}` is always 1, and the standard `process_*` and `python_*` metrics are exported.
 
 ## The API
 

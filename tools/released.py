@@ -1,4 +1,7 @@
-"""What this version stores and sends, by its own code: `python -m tools.released`."""
+"""Writes samples of the documents that this version stores and sends: `python -m tools.released`.
+
+Later versions are tested to read them.
+"""
 
 import asyncio
 import json
@@ -98,7 +101,7 @@ MESSAGES = {
 
 
 class Recorder:
-    """A client of AWS that keeps what it is called with."""
+    """An AWS client that keeps the arguments of its last call."""
 
     def __init__(self) -> None:
         self.sent: dict[str, Any] = {}
@@ -112,7 +115,7 @@ class Recorder:
 
 
 async def documents() -> dict[str, Any]:
-    """Return each document by its file's name, as the edges to AWS send it."""
+    """Return each document by its file's name, as the code of safelight/aws sends it."""
     made: dict[str, Any] = {f"{name}-message": {"body": body} for name, body in MESSAGES.items()}
     client: Any = Recorder()
     for name, record in RECORDS.items():

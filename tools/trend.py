@@ -1,4 +1,4 @@
-"""Tells from samples over time what a worker takes, and whether that has grown."""
+"""Summarises samples of a worker's memory and open files, and reports whether they have grown."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,50 +10,51 @@ from tests.support.faults.footprint import Footprint
 T = TypeVar("T", int, float)
 
 WINDOW_PICTURES = 500
+"""Settled pictures in a window of a long run."""
 LEAST_WINDOWS = 6
-"""In a run of fewer pictures than so many windows hold, windows are smaller."""
+"""A short run has smaller windows, so that there are about this many."""
 REFERENCE = 1
-"""The second window, which ends at 1,000 pictures: by then a worker has all that it ever takes."""
+"""Index of the reference window, which ends at 1,000 pictures: by then memory is level."""
 MOST_GROWTH = 1.15
-"""Of memory at rest and of open files, in any later window."""
+"""Highest ratio of memory at rest, or of open files, in a later window to the reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One look at the worker that lives through the whole run."""
+    """One measurement of the worker that lives through the whole run."""
 
     seconds: float
-    """Since the first picture was told."""
+    """Seconds since the first upload event was sent."""
     settled: int
-    """Pictures settled by all workers."""
+    """Number of pictures settled by all workers."""
     worker: Footprint
     """All its processes."""
     parent: Footprint
-    """That of them which never is replaced."""
+    """Its main process alone, which is never replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What was seen while some hundreds of pictures were settled. Sizes in bytes."""
+    """Measurements while some hundreds of pictures were settled. Sizes in bytes."""
 
     settled: int
-    """Pictures, at its end."""
+    """Number of pictures settled by its end."""
     pictures_per_second: float
     at_rest: int
-    """Memory (PSS) that nine samples in ten exceed: that of all processes between large pictures.
-    What is never given back shows here; a median depends on how many of them are large."""
+    """Memory (PSS) of all processes that nine samples in ten exceed: that between large pictures.
+    Leaks show here. The median depends on the number of large pictures."""
     median: int
     peak: int
     parent: int
-    """Median of the parent's own memory."""
+    """Median of the main process's own memory."""
     open_files: int
-    """Median."""
+    """Median number."""
     most_open_files: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """A run in windows of equally many settled pictures, the second of which is the reference."""
+    """A run, cut into windows of equally many settled pictures; the second is the reference."""
 
     windows: Sequence[Window]
 
@@ -63,16 +64,16 @@ class Trend:
 
     @property
     def memory_growth(self) -> float:
-        """The most memory at rest of any later window over the reference's."""
+        """Ratio of the highest memory at rest in a later window to the reference's."""
         return max(one.at_rest for one in self.windows[REFERENCE:]) / self.reference.at_rest
 
     @property
     def files_growth(self) -> float:
-        """The most open files of any later window over the reference's."""
+        """Ratio of the most open files in a later window to the reference's."""
         return max(one.open_files for one in self.windows[REFERENCE:]) / self.reference.open_files
 
     def faults(self) -> list[str]:
-        """List what grew by more than is allowed."""
+        """List the figures that grew by more than is allowed."""
         growths = {"memory": self.memory_growth, "open files": self.files_growth}
         return [
             f"{name} grew to {growth:.2f} of what it was after {self.reference.settled} pictures"
@@ -82,9 +83,9 @@ class Trend:
 
 
 def trend(samples: Sequence[Sample], *, pictures: int) -> Trend | None:
-    """Cut a run of so many pictures into windows; None if it ended before the reference did.
+    """Cut a run into windows; return None if it ended before the window after the reference.
 
-    A last window that is not even half full is left out.
+    `pictures` is the planned number. A last window that is less than half full is left out.
     """
     size = max(1, min(WINDOW_PICTURES, pictures // LEAST_WINDOWS))
     parts: dict[int, list[Sample]] = {}
@@ -116,6 +117,6 @@ def _window(part: Sequence[Sample], end: Sample) -> Window:
 
 
 def quantile(values: Iterable[T], share: float) -> T:
-    """Give the smallest value that at least such a share of the values does not exceed."""
+    """Return the smallest value that at least this share of the values does not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

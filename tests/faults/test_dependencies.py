@@ -72,9 +72,9 @@ async def test_row_20_a_source_that_does_not_come_whole_frees_its_slot_and_is_tr
     bad, good = await rig.injector.put(CAT), await rig.injector.put(CAT)
     rule = rig.proxy.add(Rule("GetObject", fault, text=bad.key, times=1))
     worker = await rig.worker(VISIBILITY_SECONDS="6")
-    await rig.injector.tell(bad)
+    await rig.injector.notify(bad)
     await until(lambda: rule.used, "the fetch goes wrong")
-    await rig.injector.tell(good)
+    await rig.injector.notify(good)
     await rig.settled(seconds=90)
     assert not [event for event in worker.events("message") if event["level"] == "error"]
 

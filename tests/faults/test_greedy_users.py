@@ -24,7 +24,7 @@ async def test_row_46_one_users_slow_pictures_delay_another_by_one_at_most(rig: 
     worker = await rig.worker(SLOTS="2", MAX_SECONDS=str(D), ACCEPT_SVG="true")
     burning = pictures.burning_svg().encode()
     hostile = [await rig.injector.put(burning, key=key_of("mallory")) for _ in range(10)]
-    await rig.injector.tell(*hostile)
+    await rig.injector.notify(*hostile)
     while (await worker.metrics()).value("slots_busy") < 2:  # one user alone fills both
         await asyncio.sleep(0.05)
     began = time.monotonic()

@@ -151,7 +151,7 @@ async def test_row_23_while_nobody_can_be_told_pictures_are_settled_readable_and
             await asyncio.sleep(0.1)
     read = [await alice.image(source.image_id) for source in sources]
     assert {(status, image["status"]) for status, image in read} == {(200, "completed")}
-    assert await rig.hear() == []
+    assert await rig.completions() == []
     outage.on = False
     back = now()
     await rig.settled()

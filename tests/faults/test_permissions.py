@@ -82,12 +82,12 @@ async def watched(
 async def give_work(rig: Rig) -> dict[str, str]:
     """Tell of sources of every kind, and of nonsense; answer those to be rejected, and why."""
     await rig.injector.upload(CAT)
-    await rig.injector.tell(replace(await rig.injector.put(CAT), version_id=None))
+    await rig.injector.notify(replace(await rig.injector.put(CAT), version_id=None))
     removed = replace(await rig.injector.put(CAT), version_id=None)
     await rig.injector.remove(removed)
     expired = await rig.injector.put(CAT)
     await rig.injector.remove(expired, version=True)
-    await rig.injector.tell(removed, expired)
+    await rig.injector.notify(removed, expired)
     await rig.injector.send("no event")  # a dead letter at once
     rig.proxy.add(Rule("PutObject", delayed(2), times=1))  # so long that a lease is renewed
     return {removed.image_id: "source_gone", expired.image_id: "source_gone"}
@@ -134,7 +134,7 @@ async def three_images(rig: Rig) -> tuple[str, str, str]:
     ordinary = await rig.injector.upload(CAT)
     unversioned = replace(await rig.injector.put(CAT), version_id=None)
     gone = await rig.injector.put(CAT)
-    await rig.injector.tell(unversioned, gone)
+    await rig.injector.notify(unversioned, gone)
     await rig.until_empty()
     await rig.injector.remove(gone, version=True)
     return ordinary.image_id, unversioned.image_id, gone.image_id

@@ -80,7 +80,7 @@ async def test_row_03_five_workers_with_the_same_message_make_one_image(rig: Rig
     rig.proxy.add(Rule("GetItem", together(5), text=source.image_id, times=5))
     rig.proxy.add(Rule("UpdateItem", together(5), times=5))
     workers = await rig.fleet(5, SLOTS="1", PREFETCH="0", VISIBILITY_SECONDS="30")
-    await rig.injector.tell(source, times=5)
+    await rig.injector.notify(source, times=5)
     world = await rig.settled()
     assert rig.proxy.count("UpdateItem") == 5
     assert len(world.assets) == VARIANTS
@@ -101,7 +101,7 @@ async def test_row_04_a_redelivery_long_after_completion_only_tells_again(rig: R
     source = await rig.injector.upload(CAT)
     await rig.settled()
     before_it = rig.proxy.counts()
-    await rig.injector.tell(source)
+    await rig.injector.notify(source)
     world = await rig.settled()
     new = rig.proxy.counts() - before_it
     assert new["GetItem"] == new["Publish"] == new["DeleteMessageBatch"] == 1
@@ -123,10 +123,10 @@ async def test_row_05_an_overwrite_told_in_the_wrong_order_shows_the_newer(
     first = await rig.injector.put(CAT, sequencer=older)
     second = await rig.injector.put(ASTRONAUT, key=first.key, sequencer=newer)
     worker = await rig.worker()
-    await rig.injector.tell(second)
+    await rig.injector.notify(second)
     await rig.until_empty()
     assets = await rig.assets()
-    await rig.injector.tell(first)
+    await rig.injector.notify(first)
     world = await rig.settled()
     record = world.records[first.image_id]
     assert (record.revision, record.width) == (second.revision, 800)
@@ -143,7 +143,7 @@ async def test_row_06_removals_and_arrivals_in_any_order_settle_by_the_larger_se
     again = await rig.injector.put(ASTRONAUT, key=first.key, sequencer="03")
     worker = await rig.worker()
     for source in (again, removal(first, sequencer="02"), first):
-        await rig.injector.tell(source)
+        await rig.injector.notify(source)
         await rig.until_empty()
     world = await rig.settled()
     assert world.records[first.image_id].revision == again.revision
@@ -156,7 +156,7 @@ async def test_row_06_a_source_that_vanished_is_settled_and_no_dead_letter(rig: 
     gone = await rig.injector.put(CAT, sequencer="01")
     await rig.injector.remove(gone, version=True)
     await rig.worker()
-    await rig.injector.tell(removal(gone, sequencer="02"), gone)
+    await rig.injector.notify(removal(gone, sequencer="02"), gone)
     world = await rig.settled(rejected={gone.image_id: "source_gone"})
     assert len(world.completions) == 1
     assert rig.proxy.count("GetObject") == 1

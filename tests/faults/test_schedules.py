@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.support.faults.schedules import Action, Fate, Jump, Put, Tell, Thaw, Work, run
+from tests.support.faults.schedules import Action, Fate, Jump, Notify, Put, Thaw, Work, run
 
 SCHEDULES = int(os.environ.get("SAFELIGHT_TEST_SCHEDULES", "200"))
 SEED = int(os.environ.get("SAFELIGHT_TEST_SEED", random.randrange(10**6)))
@@ -23,14 +23,14 @@ fates = st.builds(
 )
 actions: st.SearchStrategy[Action] = st.one_of(
     st.builds(Put, st.integers(0, 1), st.sampled_from([True, True, True, False])),
-    st.builds(Tell, st.integers(0, 9)),
+    st.builds(Notify, st.integers(0, 9)),
     st.builds(Work, fates),
     st.builds(Work, fates),
     st.builds(Thaw, st.integers(0, 3)),
     st.builds(Jump, st.sampled_from([1, 30, 61, 1000])),
 )
 schedules = st.lists(actions, min_size=2, max_size=40).map(
-    lambda drawn: [Put(0, whole=True), Tell(0), *drawn]
+    lambda drawn: [Put(0, whole=True), Notify(0), *drawn]
 )
 
 

@@ -1,4 +1,4 @@
-"""The soak, scaled, and what it judges by: row 39 of the faults. `make soak` runs it in full."""
+"""A short soak, and its criteria: row 39 of the faults. `make soak` runs the long one."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.faults.footprint import Footprint
 from tests.support.faults.proxy import Answer, Call
 from tests.support.faults.rig import Rig
 from tests.support.faults.witness import Witness
-from tools.soak import Soak, Wanted
+from tools.soak import Setup, Soak
 from tools.trend import Sample, trend
 
 MB = 1_000_000
@@ -24,8 +24,7 @@ IMAGE = "01KAJ0000000000000000000AA"
 async def test_row_39_mixed_pictures_and_hurt_workers_leave_everything_settled(
     rig: Rig, seed: int, faults: bool
 ) -> None:
-    """Scaled: 60 pictures."""
-    run = Soak(rig, Wanted(pictures=60, workers=2, seed=seed, kill_seconds=3, faults=faults))
+    run = Soak(rig, Setup(pictures=60, workers=2, seed=seed, kill_seconds=3, faults=faults))
     await run.run()
     world = await rig.check(rejected=run.rejected)
     assert run.settled == len(world.records) == 60
@@ -37,7 +36,7 @@ async def test_row_39_mixed_pictures_and_hurt_workers_leave_everything_settled(
 
 
 def samples(*, memory_per_picture: float = 0, files_per_picture: float = 0) -> list[Sample]:
-    """Look 6,000 times at a worker that settles 3,000 pictures, every tenth of them large."""
+    """Make 6,000 samples of a worker that settles 3,000 pictures, a tenth of them large."""
     return [
         Sample(
             seconds=look / 4,

@@ -1,4 +1,4 @@
-"""docker-compose.yml as compose would read it beside a new .env."""
+"""Reads docker-compose.yml as compose would, beside a new .env."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?
 
 
 class Unset(Exception):
-    """A variable that must be there is not: the message is what compose would say."""
+    """A required variable is missing. The message is that of compose."""
 
 
 def variables(text: str) -> dict[str, str]:
@@ -25,12 +25,12 @@ def variables(text: str) -> dict[str, str]:
 
 
 ENV_FILE = dotenv.written()
-"""One .env, with keys of this process."""
+"""A .env with random keys, made once per process."""
 ENVIRONMENT = variables(ENV_FILE)
 
 
 def interpolated(environment: Mapping[str, str]) -> str:
-    """Put the variables into the file's text, by compose's rules."""
+    """Substitute the variables in the file's text, by compose's rules."""
 
     def value(found: re.Match[str]) -> str:
         if found["dollar"]:
@@ -46,6 +46,6 @@ def interpolated(environment: Mapping[str, str]) -> str:
 
 
 def services(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read every service, variables put in and anchors followed."""
+    """Read every service, with variables substituted and anchors resolved."""
     read: dict[str, Any] = yaml.safe_load(interpolated(environment))["services"]
     return read

@@ -1,8 +1,8 @@
-"""The image, really built and really started, where there is no container engine.
+"""Builds and starts the image without a container engine.
 
-buildah builds it in a chroot, on a base that mmdebstrap makes of Debian packages. It is started as
-an engine would: as the image's user, with the image's environment, on a read-only root with one
-volume, in mount and process namespaces of its own. Only the network is the machine's.
+buildah builds it in a chroot, on a base that mmdebstrap makes from Debian packages. It starts as in
+an engine: as the image's user, with the image's environment, on a read-only root with one volume,
+in mount and process namespaces of its own. Only the network is that of the machine.
 """
 
 import json
@@ -19,13 +19,13 @@ from ops.local.emulator import ROOT
 
 BASE, IMAGE = "localhost/safelight-base", "localhost/safelight-test"
 SUITE = "trixie"
-"""The Debian release that python:3.13-slim is made of too."""
+"""The Debian release that python:3.13-slim is based on."""
 PACKAGES = "python3,python3-venv,ca-certificates"
 PIP_SETTINGS = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf")
 
 
 def run(*command: str | Path, **how: Any) -> str:
-    """Run a program that must succeed; what it printed."""
+    """Run a program that must succeed; return its output."""
     done = subprocess.run(
         [str(word) for word in command], check=False, capture_output=True, text=True, **how
     )
@@ -34,7 +34,7 @@ def run(*command: str | Path, **how: Any) -> str:
 
 
 def build(directory: Path, *, target: str = "") -> "Image":
-    """Build the Dockerfile, or one stage of it; the base is made once and kept in a folder."""
+    """Build the Dockerfile, or one stage of it. The base is made once and kept in `directory`."""
     if not run("buildah", "images", "--quiet", "--filter", f"reference={BASE}"):
         _make_base(directory / f"{SUITE}.tar")
     mounts = [f"--volume={Path('/etc/ssl/certs')}:/etc/ssl/certs:ro"]
@@ -56,36 +56,36 @@ def _make_base(archive: Path) -> None:
         unfinished.rename(archive)
     container = run("buildah", "from", "scratch")
     run("buildah", "add", "--quiet", container, archive, "/")
-    link = "ln -sf /usr/bin/python3 /usr/local/bin/python"  # the name it has in python:3.13-slim
+    link = "ln -sf /usr/bin/python3 /usr/local/bin/python"  # its name in python:3.13-slim
     run("buildah", "run", "--isolation", "chroot", container, "--", "sh", "-c", link)
     run("buildah", "commit", "--quiet", "--rm", container, BASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A built image, its files unpacked."""
+    """A built image with its files unpacked."""
 
     container: str
     root: Path
     config: Mapping[str, Any]
-    """As OCI has it: User, Env, Cmd, Volumes, WorkingDir."""
+    """OCI's configuration: User, Env, Cmd, Volumes, WorkingDir."""
 
     @classmethod
     def opened(cls, name: str) -> "Image":
-        """Unpack the image that was built last under a name."""
+        """Unpack the last image built under this name."""
         inspected = json.loads(run("buildah", "inspect", "--type", "image", name))
         container = run("buildah", "from", "--pull-never", name)
         root = Path(run("buildah", "mount", container))
         return cls(container=container, root=root, config=inspected["OCIv1"]["config"])
 
     def close(self) -> None:
-        """Remove what was unpacked; the image stays."""
+        """Remove the unpacked files; the image stays."""
         run("buildah", "rm", self.container)
 
     def command(
         self, words: Sequence[str], *, spool: Path, environment: Mapping[str, str]
     ) -> list[str]:
-        """Write the command that starts a program in the image, with a folder as its volume."""
+        """Make the command that starts a program in the image, with `spool` as its volume."""
         volume = next(iter(self.config.get("Volumes", {"/tmp": {}})))  # noqa: S108 - in the image
         variables = [*self.config["Env"], *(f"{name}={one}" for name, one in environment.items())]
         root = shlex.quote(str(self.root))
@@ -102,7 +102,7 @@ class Image:
 
 
 def terminate(unshare_pid: int) -> None:
-    """Ask the program to end, as an engine asks a container's first process."""
+    """Send SIGTERM to the program, as an engine does to a container's first process."""
     children = Path(f"/proc/{unshare_pid}/task/{unshare_pid}/children").read_text().split()
     for child in children:
         os.kill(int(child), signal.SIGTERM)

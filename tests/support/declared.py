@@ -1,4 +1,4 @@
-"""Which series there can be: from the code's declarations, and from the recording rules."""
+"""Lists the series that can exist, from the code's declarations and from the recording rules."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -20,26 +20,26 @@ ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = ("recording.yml", "alerts.yml")
 SCRAPED = frozenset({"job", "instance"})
-"""Labels that Prometheus itself adds to whatever it scrapes."""
+"""Labels that Prometheus adds to every series that it scrapes."""
 OF_PROMETHEUS = {"up": SCRAPED, "ALERTS": frozenset({"alertname", "alertstate", "severity"})}
 OF_THE_PROCESS = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds")
 VALUES: Mapping[tuple[str, str], frozenset[str]] = {
     ("safelight_image_rejections_total", "reason"): frozenset(map(str, Reason)),
     ("safelight_messages_buried_total", "cause"): frozenset(MISFORTUNES),
 }
-"""What a closed label of a metric may be, where the code declares it."""
+"""Values of a metric's label, where the code declares a closed set."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """The labels that a metric has, and what they may be where that is known."""
+    """The labels of a metric, and their values where these are known."""
 
     labels: frozenset[str]
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def declared() -> dict[str, Series]:
-    """Every series' name with its labels, as api and worker declare them."""
+    """Return every series by name, as api and worker declare them."""
     registry = CollectorRegistry()
     owners = (
         ProcessMetrics(registry, service="test"),
@@ -65,7 +65,7 @@ def _series(metric: MetricWrapperBase) -> dict[str, Series]:
         values = {label: VALUES[name, label] for label in labels if (name, label) in VALUES}
     if metric._type != "histogram":
         return {name: Series(labels, values)}
-    bounds = frozenset(  # as a scrape spells them, and as a collector does
+    bounds = frozenset(  # as a scrape writes them, and as a collector does
         spelt
         for bound in metric._upper_bounds
         for spelt in (("+Inf",) if bound == math.inf else (str(float(bound)), f"{bound:g}"))
@@ -78,7 +78,7 @@ def _series(metric: MetricWrapperBase) -> dict[str, Series]:
 
 
 def rules(kind: str) -> list[dict[str, Any]]:
-    """All rules of a kind: `record` or `alert`."""
+    """Read all rules of a kind: `record` or `alert`."""
     return [
         rule
         for name in RULES
@@ -89,19 +89,19 @@ def rules(kind: str) -> list[dict[str, Any]]:
 
 
 def recorded() -> dict[str, Series]:
-    """What the recording rules add, with the labels that their expressions leave."""
+    """Return the series of the recording rules, with the labels that their expressions keep."""
     return {
         rule["record"]: Series(labels_left(promql.parse(rule["expr"]))) for rule in rules("record")
     }
 
 
 def known() -> dict[str, Series]:
-    """Every series that an expression may name."""
+    """Return every series that an expression may name."""
     return declared() | recorded()
 
 
 def labels_left(node: Any) -> frozenset[str]:
-    """The labels that an expression's result can have, where it sums by labels; else none."""
+    """Find the labels of an expression's result, where it aggregates by labels; else none."""
     match node:
         case promql.AggregateExpr():
             return frozenset(node.modifier.labels) if node.modifier else frozenset()
@@ -116,7 +116,7 @@ def labels_left(node: Any) -> frozenset[str]:
 
 
 def faults(expression: str, series: Mapping[str, Series]) -> Iterator[str]:
-    """What an expression asks for that is not there."""
+    """Yield the metrics and labels of an expression that do not exist."""
     yield from _faults(promql.parse(expression), series)
 
 
@@ -149,7 +149,7 @@ def _unmatched(selector: Any, series: Mapping[str, Series]) -> Iterator[str]:
 
 
 def names(node: Any) -> set[str]:
-    """Every metric that an expression names."""
+    """Find every metric that an expression names."""
     if isinstance(node, promql.MatrixSelector):
         node = node.vector_selector
     found = {str(node.name)} if isinstance(node, promql.VectorSelector) else set()

@@ -1,8 +1,8 @@
-"""edge.yaml's distribution, in two ways that together cover it.
+"""Imitates edge.yaml's distribution in two ways that together cover it.
 
-`distribute` makes it in the embedded CloudFront, which runs the function and the cache policies but
-reads no bucket and knows no origin groups: what edge.yaml asks the bucket for goes to the api.
-`Edge` routes as edge.yaml says, bucket first and failing over, but runs no function and no cache.
+`distribute` creates it in the embedded CloudFront, which runs the function and the cache policies
+but supports neither buckets nor origin groups, so all requests go to the api. `Edge` routes as
+edge.yaml says, bucket first with failover, but runs no function and no cache.
 """
 
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ from botocore.exceptions import ClientError
 from ops.local.account import Account
 from tests.support.templates import Resolved
 
-TOLD = (
+SUPPORTED = (
     "CacheBehaviors", "Comment", "CustomErrorResponses", "DefaultCacheBehavior", "Enabled",
     "OriginGroups", "Origins",
 )  # fmt: skip
-"""What the embedded CloudFront is told of it; the rest are certificates and prices."""
+"""Properties that the embedded CloudFront is given; the rest are certificates and prices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """What edge.yaml's distribution answers with: the bucket's assets and the api's pictures."""
+    """Answers as edge.yaml's distribution does: with the bucket's assets and the api's pictures."""
 
     http: aiohttp.ClientSession
     account: Account
-    """Reads the bucket as the distribution may: whatever is stored."""
+    """Can read every object of the bucket, as the distribution may."""
     assets_bucket: str
     api_url: str
 
     async def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        """Ask the origins of the path's behaviour in turn; return status, headers and body."""
+        """Request the origins of the path's behaviour in turn; return status, headers and body."""
         config = Resolved("edge", ApiHost="localhost").properties("Distribution")
         config = config["DistributionConfig"]
         behaviour = next(
@@ -55,7 +55,7 @@ class Edge:
     ) -> tuple[int, dict[str, str], bytes]:
         if origin == "assets":
             return await self._read(path)
-        assert origin == "api", f"edge.yaml has an origin {origin} that is not known here"
+        assert origin == "api", f"edge.yaml has an unknown origin {origin}"
         async with self.http.get(self.api_url + path, headers=headers) as answer:
             return answer.status, dict(answer.headers), await answer.read()
 
@@ -75,7 +75,7 @@ def _matches(behaviour: dict[str, Any], path: str) -> bool:
 
 
 def as_the_api_has_it(node: Any) -> Any:
-    """Give every list its length, as CloudFront's API wants it and CloudFormation does not."""
+    """Add the length to every list, as CloudFront's API needs and CloudFormation does not."""
     if isinstance(node, list):
         return {"Quantity": len(node), "Items": [as_the_api_has_it(one) for one in node]}
     if not isinstance(node, dict):
@@ -86,7 +86,7 @@ def as_the_api_has_it(node: Any) -> Any:
 
 
 async def distribute(account: Account, port: int) -> str:
-    """Make function, cache policies and distribution, with the api on a port; give its host."""
+    """Create function, cache policies and distribution for an api's port; return its host."""
     template = Resolved("edge", ApiHost="localhost")
     made: dict[str, str] = {}
     async with account.client("cloudfront") as cloudfront:
@@ -104,16 +104,16 @@ async def distribute(account: Account, port: int) -> str:
             policy = await cloudfront.create_cache_policy(CachePolicyConfig=config)
             made[f"<{name}>"] = policy["CachePolicy"]["Id"]
         whole = template.properties("Distribution")["DistributionConfig"]
-        config = as_the_api_has_it({key: whole[key] for key in TOLD})
+        config = as_the_api_has_it({key: whole[key] for key in SUPPORTED})
         answer = await cloudfront.create_distribution(
             DistributionConfig=_here(config, made, port) | {"CallerReference": "tests"}
         )
     host: str = answer["Distribution"]["DomainName"]
-    return host.replace(".net", ".127.0.0.1")  # the emulator's name in place of Amazon's
+    return host.replace(".net", ".127.0.0.1")  # the emulator's domain instead of Amazon's
 
 
 def _here(config: dict[str, Any], made: dict[str, str], port: int) -> dict[str, Any]:
-    """Put in what was made, and the api as it stands on this machine: without TLS."""
+    """Insert the created resources, and the api of this machine, which has no TLS."""
     assets, api = config["Origins"]["Items"]
     assets["DomainName"] = "assets.s3.us-east-1.amazonaws.com"
     for origin in (assets, api):
@@ -123,7 +123,7 @@ def _here(config: dict[str, Any], made: dict[str, str], port: int) -> dict[str, 
         "HTTPSPort": 443,
         "OriginProtocolPolicy": "http-only",
     }
-    api["CustomHeaders"] = api.pop("OriginCustomHeaders")  # the API's name for it
+    api["CustomHeaders"] = api.pop("OriginCustomHeaders")  # its name in the API
     for behaviour in (config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]):
         behaviour["TargetOriginId"] = "api"
         behaviour["CachePolicyId"] = made[behaviour["CachePolicyId"]]

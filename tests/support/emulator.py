@@ -1,4 +1,4 @@
-"""The embedded AWS and the stack on it, once for all tests of a process."""
+"""Fixtures: the embedded AWS and a stack on it, once for all tests of a process."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,5 +19,5 @@ async def emulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(emulator: Emulator) -> Stack:
-    """One for all tests: each must use names of its own in it."""
+    """Deploy the stack shared by all tests: each must use names of its own in it."""
     return await deploy(emulator.account, name="safelight-tests")

@@ -1,4 +1,4 @@
-"""Events of S3, as a bucket sends them."""
+"""Makes S3's events as a bucket sends them."""
 
 import json
 from urllib.parse import quote_plus
@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 def s3_event(
     bucket: str, *keys: str, version_id: str = "v1", sequencer: str = "0055AED6DCD90281E5"
 ) -> str:
-    """Write a message that says that objects were created."""
+    """Make the message that objects were created."""
     return json.dumps(
         {
             "Records": [

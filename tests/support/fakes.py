@@ -1,7 +1,8 @@
-"""The edges in memory. They pass the same contract suites as the real ones (tests/contract).
+"""Fakes of the AWS edges, in memory. They pass the same contract suites as the real ones.
 
-Every fake can be made to fail: `fake.fail_next["fetch"] = [None, Unavailable("s3", "slow down")]`
-lets the next fetch succeed and the one after it fail.
+The suites are in tests/contract. Every fake can be made to fail:
+`fake.fail_next["fetch"] = [None, Unavailable("s3", "slow down")]` lets the next fetch succeed and
+the one after it fail.
 """
 
 import asyncio
@@ -28,17 +29,17 @@ from safelight.record import Record, Status
 
 ID_SECRET = "the-secret-of-ids-in-the-tests-only"
 IDS = ImageIds(ID_SECRET)
-"""Derives the image ids of tests."""
+"""Derives image ids in tests."""
 APPEARANCE = Appearance(
     placeholder="3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
     dominant_colour="#102030",
     perceptual_hash="00ff00ff00ff00ff",
 )
-"""What the pictures look like that fakes render."""
+"""The appearance of every picture that fakes render."""
 
 
 class Fake:
-    """Counts calls by operation, and raises what was asked for."""
+    """Counts calls by operation, and raises the errors in `fail_next`."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -53,7 +54,7 @@ class Fake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeVersion:
-    """One version of a source; without a body it is a delete marker."""
+    """One version of a source; a delete marker if it has no body."""
 
     version_id: str
     body: bytes | None
@@ -82,7 +83,7 @@ class FakeObjects(Fake):
         self._numbers = count(1)
 
     def upload(self, key: str, body: bytes | None) -> FakeVersion:
-        """Store a new version, as a client would; None deletes."""
+        """Store a new version, as a client would; None stores a delete marker."""
         version = FakeVersion(version_id=f"v{next(self._numbers)}", body=body)
         self.sources[key].append(version)
         return version
@@ -154,7 +155,7 @@ class FakeObjects(Fake):
 
 
 class FakePresigner(Fake):
-    """Signs nothing: the URLs only say what was asked for."""
+    """Makes URLs without a signature that contain the requested conditions."""
 
     def __init__(self, *, endpoint_url: str = "https://uploads.example") -> None:
         super().__init__()
@@ -196,11 +197,11 @@ class FakePresigner(Fake):
 
 
 KEPT = ("user_id", "uploaded_at", "original_key", "filename", "tags", "request_hash")
-"""What a settlement leaves as the standing record has it."""
+"""Fields that a settlement keeps from the stored record."""
 
 
 class FakeRecords(Fake):
-    """The table of images. What is stored went through `to_item` and back, as in DynamoDB."""
+    """The table of images. Stored records went through `to_item` and back, as in DynamoDB."""
 
     def __init__(self, *records: Record) -> None:
         super().__init__()
@@ -215,28 +216,28 @@ class FakeRecords(Fake):
 
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         self._called("create")
-        standing = self.records.get(record.image_id)
+        stored = self.records.get(record.image_id)
         if (
-            standing
-            and standing.status is Status.PENDING
-            and standing.request_hash == record.request_hash
-            and (standing.expires_at or forgotten_before) < forgotten_before
+            stored
+            and stored.status is Status.PENDING
+            and stored.request_hash == record.request_hash
+            and (stored.expires_at or forgotten_before) < forgotten_before
         ):
             del self.records[record.image_id]
         return self.records.setdefault(record.image_id, record)
 
     async def commit(self, record: Record) -> Commit:
         self._called("commit")
-        standing = self.records.get(record.image_id)
-        if standing is not None and (
-            standing.original_key != record.original_key
-            or standing.settles(revision=record.revision or "", sequencer=record.sequencer or "")
+        stored = self.records.get(record.image_id)
+        if stored is not None and (
+            stored.original_key != record.original_key
+            or stored.settles(revision=record.revision or "", sequencer=record.sequencer or "")
         ):
-            return Commit.found(standing, revision=record.revision)
+            return Commit.found(stored, revision=record.revision)
         kept = {
             name: value
             for name in KEPT
-            if standing is not None and (value := getattr(standing, name)) is not None
+            if stored is not None and (value := getattr(stored, name)) is not None
         }
         written = record.model_copy(update={**kept, "expires_at": None})
         self.records[record.image_id] = Record.from_item(written.to_item())
@@ -244,10 +245,10 @@ class FakeRecords(Fake):
 
     async def advance(self, record: Record, *, sequencer: str) -> None:
         self._called("advance")
-        standing = self.records.get(record.image_id)
-        if standing and standing.revision == record.revision:
-            later = max(standing.sequencer or "", sequencer)
-            self.records[record.image_id] = standing.model_copy(update={"sequencer": later})
+        stored = self.records.get(record.image_id)
+        if stored and stored.revision == record.revision:
+            later = max(stored.sequencer or "", sequencer)
+            self.records[record.image_id] = stored.model_copy(update={"sequencer": later})
 
 
 @dataclass(slots=True)
@@ -266,7 +267,7 @@ class FakeEntry:
 class FakeQueue(Fake):
     """A standard queue with visibility, receipts, receive counts and a dead-letter list.
 
-    `now` is the monotonic clock that visibility goes by; after moving an own one, call `wake`.
+    `now` is the monotonic clock of the visibility; call `wake` after moving a fake one.
     """
 
     def __init__(
@@ -283,7 +284,7 @@ class FakeQueue(Fake):
         self.entries: list[FakeEntry] = []
         self.dead_letters: list[str] = []
         self.deleted: list[str] = []
-        """Ids of the messages that were deleted."""
+        """Ids of the deleted messages."""
         self._numbers = count(1)
         self._changed = asyncio.Event()
 
@@ -294,7 +295,7 @@ class FakeQueue(Fake):
         sent_at: float | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> str:
-        """Put a message into the queue; its id."""
+        """Put a message into the queue; return its id."""
         entry = FakeEntry(
             message_id=f"message-{next(self._numbers)}",
             body=body,
@@ -307,7 +308,7 @@ class FakeQueue(Fake):
         return entry.message_id
 
     def wake(self) -> None:
-        """Let waiting receives look again."""
+        """Let waiting receives check the queue again."""
         self._changed.set()
 
     async def receive(self, *, max_messages: int, wait_seconds: int) -> tuple[Message, ...]:
@@ -399,7 +400,7 @@ class FakeDeadLetter:
 
 
 class FakeDeadLetters(Fake):
-    """A queue that is only sent to."""
+    """A dead-letter queue, which is only sent to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -412,7 +413,7 @@ class FakeDeadLetters(Fake):
 
 
 class FakeTopic(Fake):
-    """Keeps what was published, repeats included."""
+    """Keeps the published completions, repeats included."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Hostile pictures, made by script: small files that ask for much. None of them is in git."""
+"""Makes hostile pictures: small files that need much memory or time. None of them is in git."""
 
 import struct
 import zlib
@@ -11,13 +11,13 @@ MANY_METADATA_BYTES = 512 * 1024**2
 
 
 def webp_bomb(side: int = 16_383) -> bytes:
-    """A whole lossless WebP of one colour, a few bytes long, valid to its last pixel.
+    """Make a complete lossless WebP of one colour, a few bytes long.
 
     The five codes of a pixel have one symbol each, so that a pixel takes no bit at all (RFC 9649,
     3.7.2.1.1). Width and height take 14 bits each.
     """
     size = (side - 1) | (side - 1) << 14
-    # No transform, no cache, no groups of codes; then five codes: simple, one symbol, 1 bit, zero.
+    # No transform, no cache, no code groups; then five codes: simple, one symbol, 1 bit, zero.
     codes = 0b0001_0001_0001_0001_0001 << 3
     data = b"\x2f" + struct.pack("<IQ", size, codes)
     body = b"WEBPVP8L" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
@@ -25,7 +25,7 @@ def webp_bomb(side: int = 16_383) -> bytes:
 
 
 def avif_bomb(side: int = 16_000) -> bytes:
-    """A small AVIF whose container announces a large picture."""
+    """Make a small AVIF whose container announces a large picture."""
     plain = encoded(quarters(), "AVIF")
     return plain.replace(
         b"ispe" + struct.pack(">III", 0, 80, 48), b"ispe" + struct.pack(">III", 0, side, side)
@@ -33,14 +33,14 @@ def avif_bomb(side: int = 16_000) -> bytes:
 
 
 def jpeg_bomb(side: int = 20_000) -> bytes:
-    """A small progressive JPEG whose frame announces a large one."""
+    """Make a small progressive JPEG whose frame header announces a large picture."""
     plain = encoded(quarters(), "JPEG", progressive=True)
     size = plain.index(b"\xff\xc2") + 5
     return plain[:size] + struct.pack(">HH", side, side) + plain[size + 4 :]
 
 
 def gif_of_many_large_frames(frames: int = 10_000, side: int = 2000) -> bytes:
-    """A GIF whose frames each fill the screen and hold next to nothing."""
+    """Make a GIF whose frames each fill the screen and have almost no data."""
     frame = b"," + struct.pack("<HHHH", 0, 0, side, side) + b"\0\2\2D\1\0"
     screen = struct.pack("<HH", side, side)
     return b"GIF89a" + screen + b"\x80\0\0\0\0\0\xff\xff\xff" + frame * frames + b";"
@@ -61,22 +61,22 @@ def _png_with(*chunks: bytes) -> bytes:
 
 
 def png_with_a_text_bomb() -> bytes:
-    """Half a gigabyte of text, packed."""
+    """Make a PNG with half a gigabyte of compressed text."""
     return _png_with(chunk(b"zTXt", b"Comment\0\0" + _many_zeros()))
 
 
 def png_with_a_profile_bomb() -> bytes:
-    """Half a gigabyte of colour profile, packed."""
+    """Make a PNG with half a gigabyte of compressed colour profile."""
     return _png_with(chunk(b"iCCP", b"ICC Profile\0\0" + _many_zeros()))
 
 
 def png_of_many_texts(count: int = 100_000) -> bytes:
-    """A text chunk for every occasion."""
+    """Make a PNG with very many text chunks."""
     return _png_with(*(chunk(b"tEXt", b"Key%d\0value" % number) for number in range(count)))
 
 
 def jpeg_of_many_segments(count: int = 900) -> bytes:
-    """EXIF, XMP, profiles and comments of the greatest length, again and again."""
+    """Make a JPEG with very many EXIF, XMP, profile and comment segments of the greatest length."""
     plain = encoded(quarters(), "JPEG", quality=95)
     kinds = (
         (0xE1, b"Exif\0\0MM\0*\0\0\0\x08"),
@@ -93,7 +93,7 @@ def jpeg_of_many_segments(count: int = 900) -> bytes:
 
 
 def polyglots() -> dict[str, bytes]:
-    """Whole pictures that are something else too, by what they are read as."""
+    """Make complete pictures that are also files of another kind, by description."""
     jpeg, gif = (encoded(quarters(), format) for format in ("JPEG", "GIF"))
     pdf = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\n"
     comment = b"\xff\xfe" + struct.pack(">H", len(pdf) + 2) + pdf

@@ -1,4 +1,4 @@
-"""Jobs for render children that do what pictures must not: crash, hang, ask for too much."""
+"""Jobs for render children that misbehave: they crash, hang or use too much."""
 
 import contextlib
 import ctypes
@@ -25,17 +25,17 @@ from safelight.presets import Preset
 
 @dataclass(frozen=True)
 class Effort:
-    """What a job took in its child."""
+    """Resources that a job used in its child."""
 
     outcome: str
-    """A reason, or `done`."""
+    """The rejection reason, or `done`."""
     cpu_seconds: float
     more_bytes: int
-    """Resident memory at its highest, beyond what the child had before."""
+    """Peak of the resident memory beyond that before the job."""
 
 
 def measured(job: Callable[..., object], *args: object) -> Effort:
-    """Run a job and say what it took."""
+    """Run a job and measure it."""
     child._reset_peak()
     before, started = child._status_bytes("VmRSS"), time.process_time()
     try:
@@ -53,7 +53,7 @@ async def effort_of(pool: RenderPool, job: Callable[..., object], *args: object)
 
 
 def probe_and_render(source: Path, limits: Limits, presets: Sequence[Preset]) -> None:
-    """Do all that is done to one picture, in one child."""
+    """Probe, plan and render one picture, in one child."""
     render(plan(probe(source, limits), presets), source, source.parent, limits)
 
 
@@ -66,14 +66,14 @@ def own_environment() -> str:
 
 
 def be_busy(mark: Path, seconds: float) -> None:
-    """Say for a while that a child is busy."""
+    """Create a file for a while, to show that a child is busy."""
     mark.touch()
     time.sleep(seconds)
     mark.unlink()
 
 
 def die_in_turn(attempts: Path, numbers: Sequence[int], busy: Path) -> bool:
-    """Die by one signal after another, an attempt each; then tell whether another child is busy."""
+    """Die by one signal per attempt; after the last, return whether another child is busy."""
     with attempts.open("ab") as file:
         file.write(b".")
     attempt = attempts.stat().st_size
@@ -87,7 +87,7 @@ def die_by(number: int) -> None:
 
 
 def die_unless_marked(mark: Path) -> str:
-    """Die the first time, answer the second."""
+    """Die in the first attempt; answer in the second."""
     if mark.exists():
         return "alive"
     mark.touch()
@@ -96,7 +96,7 @@ def die_unless_marked(mark: Path) -> str:
 
 
 def crash_unless_given(size_bytes: int) -> int:
-    """Do what a careless decoder does: use what malloc returned without looking at it."""
+    """Use the result of malloc without a check, as a careless decoder does."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     libc.malloc.argtypes = [ctypes.c_size_t]
@@ -106,14 +106,14 @@ def crash_unless_given(size_bytes: int) -> int:
 
 
 def hang(started: Path) -> None:
-    """Say that it started, and never end."""
+    """Write a file at the start, and never end."""
     started.write_text(str(os.getpid()))
     while True:
         pass
 
 
 def compute_for_ever(started: Path) -> None:
-    """Say that it started, and take more processor time than passes, also on a busy machine."""
+    """Write a file at the start, and use more CPU time than real time, also on a busy machine."""
     started.write_text(str(os.getpid()))
     for _ in range(16):
         hashes = threading.Thread(
@@ -124,13 +124,13 @@ def compute_for_ever(started: Path) -> None:
 
 
 def hang_stopped(started: Path) -> None:
-    """Say that it started, and stop as if frozen."""
+    """Write a file at the start, and stop as if frozen."""
     started.write_text(str(os.getpid()))
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def wait_for(fifo: Path) -> int:
-    """End when somebody writes into the pipe."""
+    """End when the test writes into the pipe."""
     fifo.read_bytes()
     return os.getpid()
 
@@ -140,7 +140,7 @@ def raise_it(error: Exception) -> None:
 
 
 def _channel() -> int:
-    """Find the child's end of its channel: the only socket that it has open."""
+    """Find the child's end of its channel, its only open socket."""
     for number in range(3, 64):
         with contextlib.suppress(OSError):
             if stat.S_ISSOCK(os.fstat(number).st_mode):
@@ -149,13 +149,13 @@ def _channel() -> int:
 
 
 def answer(said: bytes) -> None:
-    """Write to the channel itself, as a decoder that was taken over would, and wait for the end."""
+    """Write to the channel directly, as exploited code would, and wait to be killed."""
     os.write(_channel(), said)
     time.sleep(60)
 
 
 class Marker:
-    """A pickle that makes a file where it is read."""
+    """A pickle that creates a file when it is read."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = str(mark)
@@ -170,7 +170,7 @@ def answer_with_a_pickle(mark: Path) -> None:
 
 
 def print_and_answer() -> str:
-    """Write to every standard file, as libraries do that report what they found in a picture."""
+    """Write to every standard stream, as libraries do that report faults of a picture."""
     for number in range(3):
         with contextlib.suppress(OSError):
             os.write(number, b"a line of the log\n")

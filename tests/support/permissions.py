@@ -1,4 +1,4 @@
-"""The permissions that data.yaml grants, one by one, and principals that lack one of them."""
+"""Lists the permissions that data.yaml grants, and makes principals that lack one of them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _BATCHES = {
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
     "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
 }
-"""What AWS includes in an action and the embedded AWS judges by its own name."""
+"""Actions that include batch calls on AWS, and that the embedded AWS checks separately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Permission:
 
 
 def permissions_of(policy: str) -> list[Permission]:
-    """List what a managed policy of data.yaml grants on AWS."""
+    """List the permissions of a managed policy of data.yaml, as on AWS."""
     document = Resolved("data").properties(policy)["PolicyDocument"]
     return [
         Permission(policy, statement["Sid"], action)
@@ -43,7 +43,7 @@ def permissions_of(policy: str) -> list[Permission]:
 
 
 async def principal_without(account: Account, permission: Permission, *, stack: str) -> Principal:
-    """Create somebody who holds the stack's policy but for this one permission."""
+    """Create a principal that has the stack's policy except for this one permission."""
     async with account.client("cloudformation") as cloudformation, account.client("iam") as iam:
         answer = await cloudformation.describe_stack_resource(
             StackName=stack, LogicalResourceId=permission.policy
@@ -61,9 +61,10 @@ async def principal_without(account: Account, permission: Permission, *, stack: 
 
 
 def hiding_what_is_gone(door: Account) -> Fault:
-    """Tell that an object is gone only to those who may list its bucket, as S3 documents it.
+    """Answer 403 instead of 404 to a caller who may not list the bucket, as S3 documents.
 
-    The embedded AWS tells everybody. Whether somebody may list, it is asked by listing.
+    The embedded AWS answers 404 to every caller. A list request of the same caller shows whether it
+    may list.
     """
 
     async def fault(call: Call, forward: Forward) -> Answer:

@@ -1,4 +1,4 @@
-"""Somebody outside who uses Safelight over HTTP alone."""
+"""Acts as a user who has only HTTP."""
 
 import asyncio
 import io
@@ -10,7 +10,7 @@ SETTLED_SECONDS = 60
 
 
 class Person:
-    """A user with an API key. Everything goes through the API and the URLs it hands out."""
+    """A user with an API key, who uses only the API and the URLs that it returns."""
 
     def __init__(self, http: aiohttp.ClientSession, api_url: str, key: str) -> None:
         self._http = http
@@ -21,7 +21,7 @@ class Person:
         self, body: bytes, *, filename: str = "photo.jpg", content_type: str = "image/jpeg",
         method: str = "POST", **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        """Ask for a presigned upload of this many bytes."""
+        """Request a presigned upload of this many bytes."""
         request = {
             "filename": filename,
             "contentType": content_type,
@@ -32,13 +32,13 @@ class Person:
         url = f"{self._api_url}/v1/uploads"
         async with self._http.post(url, json=request, headers=self._headers) as answer:
             assert answer.status == 201, await answer.text()
-            told: dict[str, Any] = await answer.json()
-            return told
+            ticket: dict[str, Any] = await answer.json()
+            return ticket
 
     async def send(self, ticket: dict[str, Any], body: bytes) -> int:
-        """Send the bytes where the ticket says; the status that storage answers."""
+        """Send the bytes to the ticket's URL; return the status of storage's answer."""
         if ticket["method"] == "PUT":
-            # The length is the client library's to say, and must be what was signed.
+            # The client library sends the length, which must be the signed one.
             headers = {k: v for k, v in ticket["headers"].items() if k != "Content-Length"}
             async with self._http.put(
                 ticket["url"], data=io.BytesIO(body), headers=headers
@@ -52,30 +52,30 @@ class Person:
             return answer.status
 
     async def upload(self, body: bytes, **request: Any) -> str:
-        """Upload a picture; its image id."""
+        """Upload a picture; return its image id."""
         ticket = await self.ask(body, **request)
         status = await self.send(ticket, body)
         assert status in (200, 201, 204), status
         return str(ticket["imageId"])
 
     async def image(self, image_id: str) -> tuple[int, dict[str, Any]]:
-        """Ask what is known of an image: status and body."""
+        """Request an image; return status and body."""
         url = f"{self._api_url}/v1/images/{image_id}"
         async with self._http.get(url, headers=self._headers) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def settled(self, image_id: str) -> dict[str, Any]:
-        """Ask until the image is settled, as a client would."""
+        """Poll until the image is settled, as a client would; return its body."""
         async with asyncio.timeout(SETTLED_SECONDS):
             while True:
-                status, told = await self.image(image_id)
-                assert status == 200, told
-                if told["status"] != "pending":
-                    return told
+                status, image = await self.image(image_id)
+                assert status == 200, image
+                if image["status"] != "pending":
+                    return image
                 await asyncio.sleep(0.05)
 
     async def download(self, url: str) -> tuple[str, bytes]:
-        """Fetch a delivered variant: its media type and bytes."""
+        """Fetch a delivered variant; return its media type and bytes."""
         async with self._http.get(url) as answer:
             assert answer.status == 200, await answer.text()
             return answer.content_type, await answer.read()

@@ -1,4 +1,4 @@
-"""Pictures for tests, generated: whole, odd, damaged and hostile ones. None of them is in git."""
+"""Generates pictures for tests: whole, odd, damaged and hostile ones. None of them is in git."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 40), (30, 60, 220), (230, 22
 
 
 def quarters(width: int = 80, height: int = 48) -> Image.Image:
-    """Red, green over blue, yellow: every turn and flip of it is told by its corners."""
+    """Make red, green over blue, yellow: its corners distinguish every turn and flip."""
     picture = Image.new("RGB", (width, height))
     half = (width // 2, height // 2)
     for at, colour in (
@@ -31,14 +31,14 @@ def quarters(width: int = 80, height: int = 48) -> Image.Image:
 
 
 def noise(width: int, height: int, seed: int = 1) -> Image.Image:
-    """Something that no encoder can shrink to nothing."""
+    """Make noise, which no encoder can compress much."""
     values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(values)
 
 
 @cache
 def slow_jpeg() -> bytes:
-    """Noise that takes seconds to render: time to hurt whoever does."""
+    """Make noise that takes seconds to render: time to cause a fault meanwhile."""
     return encoded(noise(4500, 4000), "JPEG", quality=70)
 
 
@@ -51,7 +51,7 @@ def encoded(picture: Image.Image, format: str, **options: object) -> bytes:
 
 
 def turned(orientation: int, format: str = "JPEG") -> bytes:
-    """The quarters, stored so that applying the orientation shows them upright, with GPS."""
+    """Make the quarters, stored so that the orientation turns them upright, with GPS data."""
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -75,7 +75,7 @@ def turned(orientation: int, format: str = "JPEG") -> bytes:
 
 
 def deep_png() -> bytes:
-    """RGB with 16 bits a band: the left half mid-red, the right half mid-green."""
+    """Make RGB of 16 bits per band: the left half mid-red, the right half green."""
     pixels = np.zeros((20, 40, 3), dtype=np.uint16)
     pixels[:, :20, 0] = 0x8000
     pixels[:, 20:, 1] = 0xFFFF
@@ -84,7 +84,7 @@ def deep_png() -> bytes:
 
 
 def palette_png() -> bytes:
-    """A palette whose second half is transparent."""
+    """Make a palette picture whose right half is transparent."""
     picture = Image.new("P", (40, 20), 0)
     picture.putpalette([*RED, *GREEN])
     picture.paste(1, (20, 0, 40, 20))
@@ -98,7 +98,7 @@ def grey_alpha_png() -> bytes:
 
 
 def translucent_png(width: int = 40, height: int = 20) -> bytes:
-    """Opaque red beside green that is invisible."""
+    """Make opaque red beside invisible green."""
     picture = Image.new("RGBA", (width, height), (*RED, 255))
     picture.paste((0, 255, 0, 0), (width // 2, 0, width, height))
     return encoded(picture, "PNG")
@@ -110,33 +110,33 @@ def interlaced_png() -> bytes:
 
 
 def wide_gamut_jpeg() -> bytes:
-    """A red of Display P3, which sRGB shows as a stronger red."""
+    """Make a red of Display P3, which is a stronger red in sRGB."""
     profile = bytes(pyvips.Image.profile_load("p3"))
     picture = Image.new("RGB", (40, 20), (200, 60, 60))
     return encoded(picture, "JPEG", quality=95, icc_profile=profile)
 
 
 def cmyk_jpeg() -> bytes:
-    """CMYK as Pillow writes it: Adobe's marker, inverted values, no profile."""
+    """Make CMYK as Pillow writes it: Adobe's marker, inverted values, no profile."""
     picture = Image.new("CMYK", (40, 20), (0, 255, 255, 0))
     picture.paste((255, 0, 255, 0), (20, 0, 40, 20))
     return encoded(picture, "JPEG", quality=95)
 
 
 def untagged_cmyk(format: str, **options: object) -> bytes:
-    """CMYK of every kind of ink mixture."""
+    """Make CMYK of random mixtures of inks."""
     return encoded(Image.fromarray(INKS, "CMYK"), format, **options)
 
 
 def unusable_profile() -> bytes:
-    """A CMYK profile that says that it is of named colours."""
+    """Make a CMYK profile whose class is wrongly that of named colours."""
     profile = bytearray(pyvips.Image.profile_load("cmyk"))
     profile[12:16] = b"nmcl"
     return bytes(profile)
 
 
 def odd_headers() -> dict[str, bytes]:
-    """JPEGs that decoders warn of before they have seen a pixel."""
+    """Make JPEGs whose headers make decoders warn, by name."""
     plain = encoded(quarters(), "JPEG", quality=95)
     scan = plain.index(b"\xff\xda")
     limits = scan + 5 + 2 * plain[scan + 4]
@@ -150,7 +150,7 @@ def odd_headers() -> dict[str, bytes]:
 
 
 def tiff_of_many_tags(tags: int, values: int) -> bytes:
-    """A TIFF whose tags all point to the same long list; no decoder takes it."""
+    """Make a TIFF whose tags all point to the same long list; no decoder accepts it."""
     place = 8 + 2 + 12 * tags + 4
     entries = b"".join(
         struct.pack("<HHII", 256 + tag % 60_000, 3, values, place) for tag in range(tags)
@@ -169,14 +169,14 @@ def animated(format: str, frames: int = 3, **options: object) -> bytes:
 
 
 def heic(picture: Image.Image, **options: object) -> bytes:
-    """HEVC in HEIF, as phones write it."""
+    """Encode as HEVC in HEIF, as phones do."""
     into = io.BytesIO()
     pillow_heif.from_pillow(picture).save(into, **({"quality": 95} | options))
     return into.getvalue()
 
 
 def deep_heic(picture: Image.Image) -> bytes:
-    """10 bits a band."""
+    """Encode as HEIC with 10 bits per band."""
     into = io.BytesIO()
     values = (np.asarray(picture).astype(np.uint16) << 8).tobytes()
     pillow_heif.from_bytes(mode=f"{picture.mode};16", size=picture.size, data=values).save(
@@ -186,9 +186,10 @@ def deep_heic(picture: Image.Image) -> bytes:
 
 
 def hdr(format: str, transfer: int, *levels: float, icc_profile: bytes | None = None) -> bytes:
-    """Stripes of grey from left to right, whose numbers of 0 to 1 say light by PQ (16) or HLG (18).
+    """Make grey stripes from left to right, with levels of 0 to 1 in PQ (16) or HLG (18).
 
-    Pillow's AVIF is told afterwards, in its `colr` box, and may have a profile beside it.
+    Pillow's AVIF gets its transfer function afterwards, in its `colr` box. It may have a profile
+    too.
     """
     row = np.repeat(np.array(levels), 40)
     picture = np.tile(row[None, :, None], (40, 1, 3))
@@ -208,14 +209,14 @@ def hdr(format: str, transfer: int, *levels: float, icc_profile: bytes | None = 
 def numbered_avif(
     picture: Image.Image, primaries: int, transfer: int, *, icc_profile: bytes | None = None
 ) -> bytes:
-    """An AVIF that names its colours by number, whatever they are."""
+    """Make an AVIF with these colour code points, whatever its pixels are."""
     plain = encoded(picture, "AVIF", quality=95, icc_profile=icc_profile)
     at = plain.index(b"colrnclx") + len(b"colrnclx")
     return plain[:at] + struct.pack(">HH", primaries, transfer) + plain[at + 4 :]
 
 
 def heic_of_two(primary: int) -> bytes:
-    """A red and a green picture; one of them is the primary one."""
+    """Make a HEIC of a red and a green picture, one of which is primary."""
     file = pillow_heif.from_pillow(Image.new("RGB", (40, 20), RED))
     file.add_from_pillow(Image.new("RGB", (64, 64), GREEN))
     into = io.BytesIO()
@@ -224,14 +225,14 @@ def heic_of_two(primary: int) -> bytes:
 
 
 def resized_parts(heif: bytes, width: int, height: int) -> bytes:
-    """Let every part of a HEIC or AVIF announce another size than it has."""
+    """Replace the size that every part of a HEIC or AVIF announces."""
     parts = heif.split(b"ispe")
     size = bytes(4) + struct.pack(">II", width, height)
     return b"ispe".join([parts[0], *(size + part[12:] for part in parts[1:])])
 
 
 def ultra_hdr_jpeg(orientation: int = 1) -> bytes:
-    """The quarters, the yellow one eight times as bright where a display can show it."""
+    """Make the quarters with a gain map: the yellow one is eight times as bright in HDR."""
     plain = pyvips.Image.new_from_buffer(turned(orientation), "").copy()
     rgb = plain.numpy().astype(int)
     shines = (rgb[..., 0] > 200) & (rgb[..., 1] > 200)
@@ -254,7 +255,7 @@ def ultra_hdr_jpeg(orientation: int = 1) -> bytes:
 
 
 def svg(content: str = "") -> str:
-    """Red on the left, nothing on the right but what is given."""
+    """Make a drawing that is red on the left and has `content` on the right."""
     red = f"#{bytes(RED).hex()}"
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">'
@@ -263,7 +264,7 @@ def svg(content: str = "") -> str:
 
 
 def svg_of_references(depth: int) -> str:
-    """Groups that each show the one before ten times."""
+    """Make groups that each show the one before ten times."""
     groups = (
         f'<g id="a{level + 1}">' + f'<use href="#a{level}"/>' * 10 + "</g>"
         for level in range(depth)
@@ -276,7 +277,7 @@ def srgb_profile() -> bytes:
 
 
 def png_with_an_unprintable_name() -> bytes:
-    """A grey PNG with an RGB profile, of which decoders warn by its name: no UTF-8."""
+    """Make a grey PNG with an RGB profile, whose name is not UTF-8 and appears in a warning."""
     plain = encoded(Image.new("L", (40, 20), 90), "PNG", icc_profile=srgb_profile())
     at = plain.index(b"iCCP")
     end = at + 4 + int.from_bytes(plain[at - 4 : at], "big")
@@ -285,7 +286,7 @@ def png_with_an_unprintable_name() -> bytes:
 
 
 def png_bomb(width: int, height: int, *, bits: int, colour: int, interlace: int = 0) -> bytes:
-    """A PNG whose header announces what its data does not hold."""
+    """Make a PNG whose header announces more than its data holds."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlace)
     data = zlib.compress(bytes(10_000))
     return b"".join(
@@ -304,19 +305,19 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def gif_of_many_frames(frames: int) -> bytes:
-    """A GIF of empty frames, a few bytes each."""
+    """Make a GIF of empty frames, a few bytes each."""
     frame = b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
     return b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + frame * frames + b";"
 
 
 def corrupt_scan(jpeg: bytes) -> bytes:
-    """Cut a piece out of a JPEG's last scan; its markers stay whole."""
+    """Cut a piece out of a JPEG's last scan; its markers stay intact."""
     start = jpeg.rindex(b"\xff\xda") + 2000
     return jpeg[:start] + bytes(400) + jpeg[start + 1000 :]
 
 
 def burning_svg() -> str:
-    """A drawing of 252 bytes that computes for longer than any limit: clouds on 9 megapixels."""
+    """Make a drawing of 252 bytes that takes longer than any limit: clouds on 9 megapixels."""
     clouds = '<feTurbulence type="fractalNoise" baseFrequency="0.05" numOctaves="9"/>'
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="3000" height="3000">'

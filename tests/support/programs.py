@@ -1,4 +1,4 @@
-"""The programs beside Python that tests run, and what installs each.
+"""Lists the programs besides Python that tests run, and what installs each.
 
 `.ci/run` runs this file before anything is installed: it may import the standard library alone.
 """
@@ -28,7 +28,7 @@ OTHER = {
 }
 """The command that installs each program of `make image-test` and `make compare-thumbor`."""
 FOLDERS = (Path(sys.executable).parent, ROOT / ".venv-bench" / "bin")
-"""Folders that are searched beside PATH."""
+"""Folders that are searched besides PATH."""
 
 
 def installed(program: str) -> bool:
@@ -37,7 +37,7 @@ def installed(program: str) -> bool:
 
 
 def reason(*programs: str) -> str:
-    """Say which of these programs are missing and what installs them; nothing if all are there."""
+    """Say which of these programs are missing and what installs them; empty if none is."""
     commands = OTHER | {name: f"apt-get install {package}" for name, package in DEBIAN.items()}
     missing = [f"no {name}: {commands[name]}" for name in programs if not installed(name)]
     return "; ".join(missing)

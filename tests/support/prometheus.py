@@ -1,4 +1,4 @@
-"""A Prometheus in a process of its own, on loopback, for tests and for `make dashboard-picture`."""
+"""Runs Prometheus on loopback, for tests and for `make dashboard-picture`."""
 
 import asyncio
 import json
@@ -18,15 +18,15 @@ READY_SECONDS = 60
 
 
 class Prometheus:
-    """It scrapes what it is told of once a second, with the rules of deploy/prometheus."""
+    """A Prometheus process that scrapes once a second, with the rules of deploy/prometheus."""
 
     def __init__(self, directory: Path, jobs: Mapping[str, Sequence[str]]) -> None:
-        """Plan one that scrapes URLs by job and keeps its data in `directory`."""
+        """Configure one that scrapes the URLs of `jobs` and keeps its data in `directory`."""
         self._directory = directory
         self._jobs = jobs
 
     async def __aenter__(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start it and wait until it is ready."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -62,22 +62,22 @@ class Prometheus:
         await self._child.stop(seconds=10)
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
-        """Evaluate an expression now; the series that it gives."""
+        """Evaluate an expression now; return its series."""
         return await self._ask("query", query=expression)
 
     async def query_range(
         self, expression: str, *, start: float, end: float, step: float
     ) -> list[dict[str, Any]]:
-        """Evaluate an expression over a time."""
+        """Evaluate an expression over a range of time; return its series."""
         return await self._ask(
             "query_range", query=expression, start=str(start), end=str(end), step=str(step)
         )
 
     async def _ask(self, kind: str, **parameters: str) -> list[dict[str, Any]]:
         async with self._http.post(f"{self.url}/api/v1/{kind}", data=parameters) as answer:
-            told = await answer.json()
-        assert told["status"] == "success", told
-        result: list[dict[str, Any]] = told["data"]["result"]
+            body = await answer.json()
+        assert body["status"] == "success", body
+        result: list[dict[str, Any]] = body["data"]["result"]
         return result
 
     async def _ready(self) -> bool:

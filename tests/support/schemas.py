@@ -1,10 +1,10 @@
-"""Which changes of a stored model's JSON schema leave older data readable."""
+"""Compares JSON schemas of a stored model: can the new one read what the old one wrote?"""
 
 from collections.abc import Iterator
 from typing import Any
 
 _WORDS = {"title", "description", "default"}
-"""What a schema says for people, or for writers only."""
+"""Keys of a schema that do not matter to readers of data."""
 
 
 def breaches(old: Any, new: Any, where: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a decoder that was taken over would try, each attempt in a confined process of its own.
+"""Tries what exploited code in a decoder would, each attempt in a confined process of its own.
 
 Run as a program, it plays programs with a secret in their environment. Each scenario is a user id
 and the mechanisms to leave out: `taken_over.py FOLDER OUTSIDE "10001 seccomp" ...`.
@@ -54,7 +54,7 @@ def signal_it(number: int, victim: int) -> None:
 
 
 def signal_it_by_a_pipe(victim: int) -> None:
-    """Have the kernel kill it when a pipe has bytes."""
+    """Have the kernel send the process SIGKILL for a pipe."""
     readable, writable = os.pipe()
     for what, value in ((fcntl.F_SETOWN, victim), (10, signal.SIGKILL)):
         fcntl.fcntl(readable, what, value)
@@ -102,7 +102,7 @@ def make_hard_link(folder: Path) -> None:
 
 
 def move_a_file(folder: Path) -> None:
-    """As another picture's result could be moved to where this picture's is expected."""
+    """Move a file, as one picture's result could be moved to the place of another's."""
     moved = (folder / "picture").rename(folder / "moved")
     moved.rename(folder / "picture")
 
@@ -166,7 +166,7 @@ def attempts(victim: int, port: int, folder: Path, outside: Path) -> dict[str, C
 
 
 def succeeded(attempt: Callable[[], None], folder: Path, left_out: frozenset[str]) -> bool:
-    """Confine a process as a render child, attempt one thing in it, and report whether it was."""
+    """Confine a process as a render child, make one attempt in it, and return its success."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1] == 0
@@ -186,7 +186,7 @@ def succeeded(attempt: Callable[[], None], folder: Path, left_out: frozenset[str
 
 
 def become(user: int) -> None:
-    """Take a user's id, with the memory as open to that user as after `execve`."""
+    """Take a user's id, with memory as readable for that user as after `execve`."""
     if os.getuid() != user:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -195,7 +195,7 @@ def become(user: int) -> None:
 
 
 def play(user: int, left_out: frozenset[str], folder: Path, outside: Path) -> list[str]:
-    """Be a program of a user, and name the attempts of its children that succeed."""
+    """Run as a program of a user; return the attempts of its children that succeed."""
     become(user)
     if "hidden" not in left_out:
         hide_from_children()

@@ -1,4 +1,4 @@
-"""The templates of `deploy/ecs` as CloudFormation would see them for certain parameters."""
+"""Resolves the templates of `deploy/ecs` as CloudFormation would for given parameters."""
 
 import json
 import re
@@ -36,10 +36,10 @@ def read(name: str) -> dict[str, Any]:
 
 
 class Resolved:
-    """A template with parameters given: conditions decided, functions carried out.
+    """A template for given parameters, with conditions decided and functions evaluated.
 
-    What only AWS knows stays recognisable: `<Topic>` is a Ref, `<Topic.Arn>` an attribute and
-    `<import data-TopicArn>` what another stack exports.
+    Values that only AWS knows have placeholders: `<Topic>` is a Ref, `<Topic.Arn>` an attribute and
+    `<import data-TopicArn>` an export of another stack.
     """
 
     def __init__(self, name: str, **parameters: Any) -> None:
@@ -67,11 +67,11 @@ class Resolved:
         }
 
     def properties(self, name: str) -> Any:
-        """Give a resource's properties."""
+        """Return a resource's properties."""
         return self.resources[name]["Properties"]
 
     def of_type(self, kind: str) -> dict[str, Any]:
-        """Give the properties of every resource of a type, by name."""
+        """Return the properties of every resource of a type, by name."""
         return {
             name: one.get("Properties", {})
             for name, one in self.resources.items()
@@ -79,7 +79,7 @@ class Resolved:
         }
 
     def refusals(self) -> list[str]:
-        """Give the descriptions of the template's rules that these parameters break."""
+        """Return the descriptions of the template's rules that these parameters break."""
         return [
             assertion["AssertDescription"]
             for rule in self._rules.values()
@@ -88,7 +88,7 @@ class Resolved:
         ]
 
     def value(self, node: Any) -> Any:
-        """Carry out what a node says."""
+        """Evaluate a node."""
         if isinstance(node, list):
             values = [self.value(one) for one in node]
             return [one for one in values if one is not _NO_VALUE]
@@ -102,7 +102,7 @@ class Resolved:
         return {key: one for key, one in values.items() if one is not _NO_VALUE}
 
     def _call(self, function: str, argument: Any) -> Any:
-        match function:  # those that look at their argument before it is worked out
+        match function:  # those whose argument is not evaluated first
             case "Ref" if argument == "AWS::NoValue":
                 return _NO_VALUE
             case "Ref":
@@ -136,7 +136,7 @@ class Resolved:
 
 
 def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Give every node below one, with the way to it."""
+    """Yield a node and every node below it, with their paths."""
     yield path, node
     if isinstance(node, Mapping):
         for key, one in node.items():
@@ -147,7 +147,7 @@ def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...
 
 
 def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every statement of every policy in resolved resources, with its resource's name."""
+    """Yield every statement of every policy in resolved resources, with the resource's name."""
     for name, resource in resources.items():
         for path, node in walk(resource):
             if path and path[-1] in ("PolicyDocument", "AssumeRolePolicyDocument"):
@@ -156,13 +156,14 @@ def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
 
 
 def words(value: Any) -> list[Any]:
-    """Give what is one thing or a list of them as a list."""
+    """Return a list as it is, and any other value in a list."""
     return value if isinstance(value, list) else [value]
 
 
 def for_emulator(name: str, unknown: Collection[str]) -> dict[str, Any]:
-    """Give a template without what the embedded AWS cannot create: resources of unknown types,
-    alarms over metric math, and what cannot be without them.
+    """Return a template without the resources that the embedded AWS cannot create.
+
+    These have unknown types, are alarms over metric math, or refer to such resources.
     """
     template = read(name)
     resources = template["Resources"]

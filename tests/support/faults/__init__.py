@@ -1,1 +1,1 @@
-"""What it takes to hurt a running Safelight on purpose, and to tell whether it minded."""
+"""Causes faults in a running Safelight, and checks that nothing is lost."""

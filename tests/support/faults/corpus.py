@@ -1,5 +1,6 @@
-"""Mixed pictures as users upload them, drawn from a seed: avatars to 14 MP, and some that are at
-fault, each with what must become of it.
+"""Draws mixed pictures from a seed, as users upload them: avatars to 14 MP, and some invalid ones.
+
+Each has its expected outcome.
 """
 
 import random
@@ -17,7 +18,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A source, and the reason for which it must be rejected; None if it must be completed."""
+    """A source, with its expected rejection reason; None if it must be completed."""
 
     kind: str
     body: bytes = field(repr=False)
@@ -26,13 +27,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """One kind of picture: how often it comes, how many different ones there are, its sizes."""
+    """One kind of picture: its frequency, the number of different ones, its sizes."""
 
     name: str
     weight: float
     different: int
     longest: tuple[int, int]
-    """Side in pixels, drawn between these."""
+    """Bounds of the longest side, in pixels."""
     encode: Callable[[Image.Image], bytes]
 
 
@@ -77,10 +78,10 @@ _KINDS = (
 
 
 class Corpus:
-    """Pictures without end: of any hundred, about one is a bomb and one is damaged."""
+    """An endless series of pictures: about 1 % bombs and 1 % damaged."""
 
     def __init__(self, draw: random.Random) -> None:
-        """Make the different pictures, which takes some seconds."""
+        """Make the pictures, which takes some seconds."""
         self._draw = draw
         photographs = [
             Image.fromarray(pyvips.Image.new_from_file(str(pictures.SAMPLES / name)).numpy())
@@ -94,7 +95,7 @@ class Corpus:
         self._damaged = damaged(_jpeg(photographs[0]))
 
     def next(self) -> Upload:
-        """Draw one."""
+        """Draw a picture."""
         chance = self._draw.random()
         if chance < 0.01:
             return self._draw.choice(self._bombs)
@@ -114,7 +115,7 @@ class Corpus:
 
 
 def bombs() -> Sequence[Upload]:
-    """Make small files that announce far more than they hold."""
+    """Make small files whose headers announce far more than they hold."""
     pixels, frames = Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES
     huge = pictures.png_bomb(50_000, 50_000, bits=8, colour=2)
     huge_bilevel = pictures.png_bomb(50_000, 50_000, bits=1, colour=0)
@@ -126,7 +127,7 @@ def bombs() -> Sequence[Upload]:
 
 
 def damaged(jpeg: bytes) -> Sequence[Upload]:
-    """Damage a JPEG in every way that has a reason of its own."""
+    """Damage a JPEG in every way that has its own rejection reason."""
     return [
         Upload(kind="damaged", body=jpeg[: len(jpeg) // 2], reason=Reason.TRUNCATED),
         Upload(kind="damaged", body=pictures.corrupt_scan(jpeg), reason=Reason.CORRUPT),

@@ -1,4 +1,4 @@
-"""What a worker with all its processes takes of the machine. Linux's proc(5) only."""
+"""Measures the memory and open files of processes, by Linux's proc(5)."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,14 +10,14 @@ _KIB = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """Added up over some processes at one moment. Sizes in bytes."""
+    """Sums over some processes at one moment. Sizes in bytes."""
 
     processes: int = 0
     pss: int = 0
-    """Proportional set size: a page that n processes share counts 1/n in each, so that the sum over
-    a family counts it once, as far as nobody else has it."""
+    """Proportional set size: a page shared by n processes counts 1/n in each, so that the sum over
+    a family counts its pages once."""
     anonymous: int = 0
-    """The part of it that is no file's: heaps, stacks and pictures."""
+    """The part that belongs to no file: heaps, stacks and pictures."""
     rss: int = 0
     """Resident set size: a shared page counts in each process."""
     open_files: int = 0
@@ -33,9 +33,9 @@ class Footprint:
 
 
 def footprint(pids: Iterable[int]) -> Footprint:
-    """Measure processes. One that ends meanwhile counts nothing; not being allowed to is an error.
+    """Measure processes. One that ends meanwhile counts as nothing.
 
-    Raises `PermissionError` for processes of somebody else.
+    Raises `PermissionError` for processes of other users.
     """
     return sum(map(_of_process, pids), Footprint())
 

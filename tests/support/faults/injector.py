@@ -1,7 +1,7 @@
-"""Puts sources into the bucket and tells of them in any form, in any order, as often as wanted.
+"""Puts sources into the bucket and sends their events in any form and order, any number of times.
 
-It sends as the account's root, which no policy binds: the queue's policy admits S3 alone, and a
-contract test shows that. What is told is what S3 would tell.
+It sends as the account's root, which no policy restricts: the queue's policy admits S3 alone, as a
+contract test shows. Events are as S3 would send them.
 """
 
 import json
@@ -31,29 +31,29 @@ class Source:
 
     @property
     def revision(self) -> str:
-        """Which revision the record must show for it."""
+        """The revision that the record must have for it."""
         sequencer = keys.padded_sequencer(self.sequencer)
         return keys.revision_of(version_id=self.version_id, sequencer=sequencer, etag=self.etag)
 
     @property
     def order(self) -> str:
-        """What orders it among the versions of its key."""
+        """The sequencer that orders it among the versions of its key."""
         return keys.padded_sequencer(self.sequencer)
 
 
 class Injector:
-    """An uploader and S3's notifications in one."""
+    """Uploads sources and sends S3's notifications."""
 
     def __init__(self, s3: Any, sqs: Any, stack: Stack) -> None:
-        self.told: dict[Source, None] = {}
-        """Every upload whose event was sent, once each, in the order of their first events."""
+        self.notified: dict[Source, None] = {}
+        """Every upload whose event was sent, once each, in the order of the first events."""
         self._s3 = s3
         self._sqs = sqs
         self._stack = stack
         self._numbers = count(1)
 
     async def silence(self) -> None:
-        """Stop the bucket's own notifications, and drop its greeting: only we tell of uploads."""
+        """Stop the bucket's own notifications, and delete its greeting from the queue."""
         await self._s3.put_bucket_notification_configuration(
             Bucket=self._stack.uploads_bucket, NotificationConfiguration={}
         )
@@ -62,7 +62,7 @@ class Injector:
     async def put(
         self, body: bytes, *, key: str | None = None, sequencer: str | None = None
     ) -> Source:
-        """Store a source without telling of it. Sequencers rise by themselves."""
+        """Store a source without sending its event. Sequencers rise by default."""
         key = key or keys.source_key(user_id="key:alice", image_id=keys.new_image_id())
         bucket = self._stack.uploads_bucket
         answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
@@ -79,35 +79,35 @@ class Injector:
         )
 
     async def remove(self, source: Source, *, version: bool = False) -> None:
-        """Delete a source: the key, or that version of it for good."""
+        """Delete a source: its key, or permanently its version."""
         which = {"VersionId": source.version_id} if version else {}
         await self._s3.delete_object(Bucket=source.bucket, Key=source.key, **which)
 
-    async def tell(self, *sources: Source, times: int = 1) -> None:
-        """Send the events of sources, each so many times, in S3's own form."""
+    async def notify(self, *sources: Source, times: int = 1) -> None:
+        """Send the events of sources in S3's own form, each this many times."""
         for source in sources:
             for _ in range(times):
                 await self.send(json.dumps({"Records": [s3_record(source)]}))
             self.remember(source)
 
     def remember(self, *sources: Source) -> None:
-        """Take it that these were told: the invariant asks for them."""
-        self.told |= dict.fromkeys(sources)
+        """Note that events of these sources were sent, so that the invariant expects them."""
+        self.notified |= dict.fromkeys(sources)
 
     async def send(self, body: str) -> None:
-        """Send any body whatever."""
+        """Send a message with any body."""
         await self._sqs.send_message(QueueUrl=self._stack.uploads_queue_url, MessageBody=body)
 
     async def upload(self, body: bytes, **how: Any) -> Source:
-        """Store a source and tell of it."""
+        """Store a source and send its event."""
         source = await self.put(body, **how)
-        await self.tell(source)
+        await self.notify(source)
         return source
 
 
 def s3_record(source: Source) -> dict[str, Any]:
-    """Write one record of S3's event: keys form-encoded."""
-    told = {
+    """Make one record of S3's event, whose keys are form-encoded."""
+    facts = {
         "key": quote_plus(source.key, safe="/"),
         "size": source.size_bytes,
         "eTag": source.etag,
@@ -122,14 +122,14 @@ def s3_record(source: Source) -> dict[str, Any]:
         "eventTime": _EVENT_TIME,
         "s3": {
             "bucket": {"name": source.bucket},
-            "object": {name: value for name, value in told.items() if value is not None},
+            "object": {name: value for name, value in facts.items() if value is not None},
         },
     }
 
 
 def eventbridge_event(source: Source) -> dict[str, Any]:
-    """Write EventBridge's event: keys not encoded, other names."""
-    told = {
+    """Make EventBridge's event, which has other names and keys that are not encoded."""
+    facts = {
         "key": source.key,
         "size": source.size_bytes,
         "etag": source.etag,
@@ -143,7 +143,7 @@ def eventbridge_event(source: Source) -> dict[str, Any]:
         "time": _EVENT_TIME,
         "detail": {
             "bucket": {"name": source.bucket},
-            "object": {name: value for name, value in told.items() if value is not None},
+            "object": {name: value for name, value in facts.items() if value is not None},
         },
     }
 
@@ -154,5 +154,5 @@ def sns_notification(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def removal(source: Source, *, sequencer: str) -> Source:
-    """Make the event of a source's removal out of the source."""
+    """Make the event that a source was removed."""
     return replace(source, removed=True, sequencer=sequencer)

@@ -1,8 +1,8 @@
-"""States exactly what is wrong with the world after a run, or nothing.
+"""Checks the state after a run, and reports exactly what is wrong.
 
-Every uploaded picture has reached one settled state per revision, told at least once under one id;
-every variant of a record is in the bucket with the recorded size and checksum and is of the
-record's own revision; the queue is empty; the dead-letter queue holds only what was expected.
+Every uploaded picture has reached one settled state per revision, published at least once under one
+id. Every variant of a record is in the bucket with the recorded size and checksum, and belongs to
+the record's own revision. The queue is empty. The dead-letter queue holds only expected messages.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Everything that a run left behind."""
+    """Everything that is stored and queued after a run."""
 
     records: Mapping[str, Record]
     assets: Mapping[str, Asset]
@@ -52,7 +52,7 @@ def faults_of(
     rejected: Mapping[str, str] | None = None,
     dead_letters: int = 0,
 ) -> list[str]:
-    """List what is wrong. `rejected` names the images that must be, with their reasons."""
+    """List the faults. `rejected` has the images that must be rejected, with their reasons."""
     faults = []
     if world.queued or world.in_flight:
         faults.append(f"the queue holds {world.queued} messages and {world.in_flight} in flight")
@@ -61,11 +61,11 @@ def faults_of(
             f"{len(world.dead_letters)} dead letters, not {dead_letters}: {world.dead_letters}"
         )
     newest = _newest(uploads)
-    told = {completion["id"] for completion in world.completions}
+    published = {completion["id"] for completion in world.completions}
     for image_id, upload in newest.items():
-        faults += _of_image(world, upload, (rejected or {}).get(image_id), told)
+        faults += _of_image(world, upload, (rejected or {}).get(image_id), published)
     faults += [
-        f"{image_id} has a settled record, but no upload of it was told"
+        f"{image_id} has a settled record, but no event of it was sent"
         for image_id, record in world.records.items()
         if record.status.settled and image_id not in newest
     ]
@@ -78,7 +78,7 @@ def _newest(uploads: Iterable[Source]) -> dict[str, Source]:
 
 
 def _of_image(
-    world: World, upload: Source, reason: str | None, told: AbstractSet[str]
+    world: World, upload: Source, reason: str | None, published: AbstractSet[str]
 ) -> list[str]:
     name = upload.image_id
     record = world.records.get(name)
@@ -91,13 +91,13 @@ def _of_image(
     if record.revision != upload.revision:
         faults.append(f"{name} shows revision {record.revision}, not {upload.revision}")
     completion = f"{name}:{record.revision_tag}:{record.status}"
-    if completion not in told:
-        faults.append(f"{name} was never told as {completion}")
+    if completion not in published:
+        faults.append(f"{name} was never published as {completion}")
     return faults + _of_variants(world, record)
 
 
 def _is_current(key: str, record: Record) -> bool:
-    """Compute the key again from the record and the parts of the key that are not secret."""
+    """Compare the key with one computed from the record and the parts that are not secret."""
     asset = keys.read_asset_key(key)
     return asset is not None and key == keys.asset_key(
         image_id=record.image_id,
@@ -125,12 +125,12 @@ def _of_variants(world: World, record: Record) -> list[str]:
 
 
 def _of_completions(world: World) -> list[str]:
-    """One revision has one outcome, whoever tells of it and however often."""
+    """Check that all completions of one revision have the same outcome."""
     outcomes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for completion in world.completions:
         outcomes[completion["subject"], completion["data"]["revisionTag"]].add(completion["id"])
     return [
-        f"{image_id}'s revision {revision} was told with different results: {sorted(ids)}"
+        f"{image_id}'s revision {revision} was published with different results: {sorted(ids)}"
         for (image_id, revision), ids in outcomes.items()
         if len(ids) > 1
     ]

@@ -1,12 +1,12 @@
 """A reverse proxy between workers and the embedded AWS that fails calls on request.
 
-It names every call (`GetObject`, `ReceiveMessage`), counts it, and lets the first rule that matches
-decide what becomes of it. The Host header is handed on unchanged, because it is signed.
+It names every call (`GetObject`, `ReceiveMessage`), counts it, and applies the fault of the first
+rule that matches. The Host header is forwarded unchanged, because it is signed.
 
     proxy.add(Rule("PutObject", refused(503, "SlowDown"), share=0.3))
     proxy.add(Rule("UpdateItem", after(kill_the_worker), times=1))
 
-Whoever only wants to see what passes, watches: `proxy.watch(seen)`.
+`proxy.watch(watcher)` shows every call and its answer to a function.
 """
 
 import asyncio
@@ -43,24 +43,24 @@ class Call:
     """One request as the SDK sent it, retries counted one by one."""
 
     number: int
-    """Over all calls through this proxy, from 1."""
+    """Its place among all calls through this proxy, from 1."""
     service: str
     operation: str
     path: str
     """Decoded; for S3 the bucket and the key."""
     body: bytes = field(repr=False)
     invocation: str
-    """The SDK's id of the logical call: its retries share it."""
+    """The SDK's id of the logical call, shared by its retries."""
     attempt: int
     caller: str
-    """The name that the caller's SDK was given, if any."""
+    """The application id of the caller's SDK, if any."""
     at: float
-    """When it came, on the monotonic clock."""
+    """The time of its arrival on the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes back. `cut_after` bytes of the body the connection ends, or stalls."""
+    """The answer to a call. After `cut_after` bytes of the body the connection ends, or stalls."""
 
     status: int
     headers: Mapping[str, str]
@@ -81,8 +81,10 @@ Watcher = Callable[[Call, Answer], None]
 
 @dataclass(slots=True)
 class Rule:
-    """Which calls a fault befalls: an operation (or `*`), a text in path or body, the n-th to the
-    last of so many times, and of those a share, drawn from the proxy's seed.
+    """A fault, and the calls that it applies to.
+
+    These match by operation (or `*`) and by a text in path or body. The fault starts at the call
+    number `first`, applies `times` times at most, and to a random `share` of them.
     """
 
     operation: str
@@ -93,11 +95,11 @@ class Rule:
     share: float = 1.0
     on: bool = True
     seen: int = 0
-    """Calls that matched by operation and text."""
+    """Number of calls that matched by operation and text."""
     used: int = 0
 
     def takes(self, call: Call, draw: random.Random) -> bool:
-        """Tell whether this call is befallen, and remember that it came by."""
+        """Whether the fault applies to this call; counts it."""
         if not self.on or self.operation not in ("*", call.service, call.operation):
             return False
         if self.text and self.text not in call.path and self.text.encode() not in call.body:
@@ -112,7 +114,7 @@ class Rule:
 
 
 def refused(status: int, code: str, message: str = "refused on purpose") -> Fault:
-    """Answer with an error of the service's own form, and carry nothing out."""
+    """Answer with an error in the service's own form; the call is not carried out."""
 
     async def fault(call: Call, _: Forward) -> Answer:
         return _error(call.service, status, code, message)
@@ -121,7 +123,7 @@ def refused(status: int, code: str, message: str = "refused on purpose") -> Faul
 
 
 def delayed(seconds: float) -> Fault:
-    """Carry it out, later."""
+    """Carry out the call after a delay."""
 
     async def fault(_: Call, forward: Forward) -> Answer:
         await asyncio.sleep(seconds)
@@ -131,7 +133,7 @@ def delayed(seconds: float) -> Fault:
 
 
 def truncated(keep: int) -> Fault:
-    """Announce the whole body, send so many bytes of it, and end the connection."""
+    """Announce the whole body, send the first `keep` bytes of it, and end the connection."""
 
     async def fault(_: Call, forward: Forward) -> Answer:
         return replace(await forward(), cut_after=keep)
@@ -140,7 +142,7 @@ def truncated(keep: int) -> Fault:
 
 
 def stalled(keep: int) -> Fault:
-    """Announce the whole body, send so many bytes of it, and fall silent."""
+    """Announce the whole body, send the first `keep` bytes of it, and send nothing more."""
 
     async def fault(_: Call, forward: Forward) -> Answer:
         return replace(await forward(), cut_after=keep, stalls=True)
@@ -149,7 +151,7 @@ def stalled(keep: int) -> Fault:
 
 
 def altered(change: Callable[[Call, Answer], Answer]) -> Fault:
-    """Carry it out and change what is answered."""
+    """Carry out the call and change its answer."""
 
     async def fault(call: Call, forward: Forward) -> Answer:
         return change(call, await forward())
@@ -158,12 +160,12 @@ def altered(change: Callable[[Call, Answer], Answer]) -> Fault:
 
 
 async def reset(_: Call, __: Forward) -> Answer:
-    """Reset the connection; carry nothing out."""
+    """Reset the connection; the call is not carried out."""
     raise ConnectionCut
 
 
 async def answer_lost(_: Call, forward: Forward) -> Answer:
-    """Carry it out and reset the connection in place of the answer."""
+    """Carry out the call and reset the connection instead of an answer."""
     await forward()
     raise ConnectionCut
 
@@ -171,11 +173,11 @@ async def answer_lost(_: Call, forward: Forward) -> Answer:
 async def hanging(_: Call, __: Forward) -> Answer:
     """Never answer."""
     await asyncio.Event().wait()
-    raise AssertionError("nobody sets it")
+    raise AssertionError("the event is never set")
 
 
 def before(hook: Hook) -> Fault:
-    """Do something when the call has come, then carry it out."""
+    """Call the hook when the call has arrived, then carry out the call."""
 
     async def fault(call: Call, forward: Forward) -> Answer:
         await hook(call)
@@ -185,7 +187,7 @@ def before(hook: Hook) -> Fault:
 
 
 def instead(hook: Hook) -> Fault:
-    """Do something and reset the connection: the call is never carried out."""
+    """Call the hook and reset the connection; the call is not carried out."""
 
     async def fault(call: Call, _: Forward) -> Answer:
         await hook(call)
@@ -195,7 +197,7 @@ def instead(hook: Hook) -> Fault:
 
 
 def after(hook: Hook) -> Fault:
-    """Carry it out, and do something before the answer is handed on."""
+    """Carry out the call, and call the hook before the answer is sent."""
 
     async def fault(call: Call, forward: Forward) -> Answer:
         answer = await forward()
@@ -206,7 +208,7 @@ def after(hook: Hook) -> Fault:
 
 
 def in_turn(*faults: Fault) -> Fault:
-    """Another of these at every call, round and round."""
+    """Apply these faults in turn, one per call, again and again."""
     turns = itertools.cycle(faults)
 
     async def fault(call: Call, forward: Forward) -> Answer:
@@ -216,7 +218,7 @@ def in_turn(*faults: Fault) -> Fault:
 
 
 def together(number: int) -> Fault:
-    """Hold calls until so many have come, then carry them all out at once."""
+    """Hold calls until this many have arrived, then carry them all out at once."""
     waiting = asyncio.Barrier(number)
 
     async def fault(_: Call, forward: Forward) -> Answer:
@@ -227,9 +229,9 @@ def together(number: int) -> Fault:
 
 
 class FaultProxy:
-    """The proxy, from `async with` until its end. Without rules it changes nothing.
+    """The proxy, which runs in an `async with` block. Without rules it changes nothing.
 
-    It remembers every call with its body, or only the last ones: a long run's are too many.
+    It remembers every call with its body, or only the last `remembered` ones in a long run.
     """
 
     url: str
@@ -264,26 +266,26 @@ class FaultProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop; whatever hangs ends."""
+        """Stop, and end the calls that hang."""
         self._closing.set()
         await self._runner.cleanup()
         await self._http.close()
 
     def add(self, rule: Rule) -> Rule:
-        """Append a rule. Earlier ones win."""
+        """Append a rule; earlier rules win."""
         self._rules.append(rule)
         return rule
 
     def watch(self, watcher: Watcher) -> None:
-        """Show every call and its answer to somebody, before the answer is handed on."""
+        """Call a function with every call and its answer, before the answer is sent."""
         self._watchers.append(watcher)
 
     def count(self, operation: str, text: str = "") -> int:
-        """Count the calls that came, those that were failed included."""
+        """Count the calls of an operation, including those that failed."""
         return len(self.of(operation, text))
 
     def of(self, operation: str, text: str = "") -> list[Call]:
-        """List the calls of an operation, in the order in which they came."""
+        """List the calls of an operation in the order of their arrival."""
         return [
             call for call in self.calls
             if call.operation == operation and (text in call.path or text.encode() in call.body)
@@ -355,14 +357,14 @@ class FaultProxy:
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    """Read a request's body; the SDK waits for leave to send one to S3."""
+    """Read a request's body; to S3 the SDK sends it only after `100 Continue`."""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return await request.content.read(-1)
 
 
 def _cut(request: web.BaseRequest) -> web.StreamResponse:
-    """End the connection by a reset, as a dead machine's neighbour would."""
+    """Reset the connection, as if the service's machine had died."""
     if request.transport is not None:
         peer: socket.socket | None = request.transport.get_extra_info("socket")
         if peer is not None:
@@ -398,7 +400,7 @@ def _service_and_operation(request: web.BaseRequest, body: bytes) -> tuple[str, 
 
 
 def _error(service: str, status: int, code: str, message: str) -> Answer:
-    """Write an error as the service's protocol has it: rest-xml, query or json."""
+    """Make an error in the service's protocol: rest-xml, query or json."""
     if service == "s3":
         body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         return _text(status, "application/xml", body)

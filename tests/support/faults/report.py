@@ -1,4 +1,4 @@
-"""Writes what a soak saw: a table for people, a file for programs, a picture of it over time."""
+"""Writes the results of a soak: a table, a JSON file, and a chart over time."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ MB = 1e6
 
 
 def table(trend: Trend) -> str:
-    """Write a line for each window."""
+    """Format a line for each window."""
     lines = ["settled  pictures/s  MB at rest  median  peak  parent  open files  most"]
     lines += [
         f"{one.settled:7}  {one.pictures_per_second:10.1f}  {one.at_rest / MB:10.0f}  "
@@ -29,13 +29,13 @@ def table(trend: Trend) -> str:
 def write_json(
     path: Path, facts: dict[str, Any], samples: Sequence[Sample], trend: Trend | None
 ) -> None:
-    """Write everything that was seen."""
-    told = {
+    """Write all results as JSON."""
+    results = {
         **facts,
         "trend": asdict(trend) if trend else None,
         "samples": [asdict(sample) for sample in samples],
     }
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def draw(
@@ -72,7 +72,7 @@ def _draw_trend(memory: Any, speed: Any, samples: Sequence[Sample], trend: Trend
     at_rest = [one.at_rest / MB for one in trend.windows]
     memory.stairs(at_rest, edges, baseline=None, color="green", label="at rest (first decile)")
     most, since = MOST_GROWTH * trend.reference.at_rest / MB, edges[REFERENCE + 1]
-    memory.hlines(most, since, edges[-1], "red", "dashed", label="most allowed at rest")
+    memory.hlines(most, since, edges[-1], "red", "dashed", label="limit at rest")
     speed.stairs([one.pictures_per_second for one in trend.windows], edges, baseline=None)
 
 

@@ -1,4 +1,4 @@
-"""All that a fault test needs, in one block: a stack, a proxy, uploads, workers, witnesses."""
+"""Sets up everything that a fault test needs: a stack, a proxy, uploads and workers."""
 
 import asyncio
 import os
@@ -26,11 +26,11 @@ from tests.support.person import Person
 
 MAX_RECEIVES = 10
 POLL_SECONDS = 0.1
-"""Between looks at the queue, each of which costs the emulator a signed request."""
+"""Interval of reads of the queue's depth, each of which costs the emulator a signed request."""
 
 
 class Rig:
-    """A stack of its own on the embedded AWS, and the means to hurt and to watch it."""
+    """A stack of its own on the embedded AWS, and the means to cause and observe faults."""
 
     def __init__(
         self, *, emulator: Emulator, stack: Stack, proxy: FaultProxy, injector: Injector,
@@ -42,8 +42,8 @@ class Rig:
         self.proxy = proxy
         self.injector = injector
         self.random = random.Random(seed)
-        self.told: list[Mapping[str, Any]] = []
-        """Completions, as they came."""
+        self.received: list[Mapping[str, Any]] = []
+        """Completions in the order of their arrival."""
         self.workers: list[Worker] = []
         self._completions = completions
         self._clients = clients
@@ -58,9 +58,9 @@ class Rig:
         environment: Mapping[str, str] | None = None,
         **settings: str,
     ) -> Worker:
-        """Start a worker behind the proxy; `settings` are without their prefix."""
+        """Start a worker behind the proxy. Names of `settings` have no prefix."""
         name = f"worker-{len(self.workers) + 1}"
-        self.workers.append(None)  # type: ignore[arg-type]  # its place, so that names differ
+        self.workers.append(None)  # type: ignore[arg-type]  # reserves its place, so that names differ
         place = len(self.workers) - 1
         prefixed = {f"SAFELIGHT_{key}": value for key, value in settings.items()}
         worker = await Worker.start(
@@ -80,7 +80,7 @@ class Rig:
         return list(await asyncio.gather(*(self.worker(**settings) for _ in range(number))))
 
     async def alice(self) -> Person:
-        """Start an api, not behind the proxy, and sign her in who owns the uploads."""
+        """Start an api without the proxy; return the user who owns the uploads, signed in."""
         child = Child(
             "api",
             [sys.executable, "-m", "api"],
@@ -99,7 +99,7 @@ class Rig:
         return Person(http, await child.listening(), "sl_alice")
 
     async def safelight(self, *arguments: str) -> str:
-        """Run the operator's command with OperatorPolicy: what it prints. It must succeed."""
+        """Run the operator's command with OperatorPolicy; return its output. It must succeed."""
         command = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("safelight"),
             *arguments,
@@ -117,13 +117,13 @@ class Rig:
         return output.decode()
 
     async def show(self, receipt: str) -> None:
-        """Make a message visible now, however long it was hidden for."""
+        """Make a message visible now, although it was hidden for longer."""
         await self._clients["sqs"].change_message_visibility(
             QueueUrl=self.stack.uploads_queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
         )
 
     async def depth(self, url: str | None = None) -> tuple[int, int]:
-        """Count what is visible and what is in flight, in a queue or in both queues of workers."""
+        """Count visible and in-flight messages of one queue, or of both queues of workers."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         urls = [url] if url else [self.stack.uploads_queue_url, self.stack.renders_queue_url]
         visible = in_flight = 0
@@ -136,7 +136,7 @@ class Rig:
         return visible, in_flight
 
     async def until_empty(self, *, seconds: float = 60) -> None:
-        """Wait until no message is left: everything was settled or became a dead letter."""
+        """Wait until no message is left: all are settled or dead letters."""
         depth = None
         try:
             async with asyncio.timeout(seconds):
@@ -151,20 +151,20 @@ class Rig:
     async def assets(self) -> dict[str, Any]:
         return await read_assets(self._clients["s3"], self.stack.assets_bucket)
 
-    async def hear(self) -> list[Mapping[str, Any]]:
-        """Take all completions that were published by now, repeats included."""
-        while await self.hear_some():
+    async def completions(self) -> list[Mapping[str, Any]]:
+        """Receive all completions published so far; return all received ones, repeats included."""
+        while await self.some_completions():
             pass
-        return self.told
+        return self.received
 
-    async def hear_some(self) -> Sequence[Mapping[str, Any]]:
-        """Wait a little for completions, and take at most ten."""
+    async def some_completions(self) -> Sequence[Mapping[str, Any]]:
+        """Wait a moment for completions; return at most ten."""
         came = await self._completions.receive()
-        self.told += came
+        self.received += came
         return came
 
     async def dead_letters(self) -> list[Mapping[str, Any]]:
-        """Take the messages of the dead-letter queue; they come back after a minute."""
+        """Receive the messages of the dead-letter queue; they return to it after a minute."""
         letters: list[Mapping[str, Any]] = []
         while True:
             answer = await self._clients["sqs"].receive_message(
@@ -180,31 +180,33 @@ class Rig:
     async def check(
         self, *, rejected: Mapping[str, str] | None = None, dead_letters: int = 0
     ) -> World:
-        """Assert the invariant, and give what it was read from."""
+        """Assert the invariant; return the state that was checked."""
         world = await self.world()
-        faults = faults_of(world, self.injector.told, rejected=rejected, dead_letters=dead_letters)
+        faults = faults_of(
+            world, self.injector.notified, rejected=rejected, dead_letters=dead_letters
+        )
         assert not faults, "\n".join(faults)
         return world
 
     async def world(self) -> World:
-        """Read everything that is there now."""
+        """Read everything that is stored and queued now."""
         visible, in_flight = await self.depth()
         return World(
             records=await self.records(),
             assets=await self.assets(),
-            completions=await self.hear(),
+            completions=await self.completions(),
             queued=visible,
             in_flight=in_flight,
             dead_letters=[letter["Body"] for letter in await self.dead_letters()],
         )
 
     async def settled(self, *, seconds: float = 60, **expected: Any) -> World:
-        """Wait until nothing is left to do, and assert the invariant."""
+        """Wait until no message is left, and assert the invariant."""
         await self.until_empty(seconds=seconds)
         return await self.check(**expected)
 
     async def stop(self) -> None:
-        """End every worker that still runs, frozen ones too."""
+        """Kill every worker that still runs, including frozen ones."""
         for worker in filter(None, self.workers):
             worker.kill()
 
@@ -218,7 +220,7 @@ async def open_rig(
     seed: int = 0,
     remembered_calls: int | None = None,
 ) -> AsyncIterator[Rig]:
-    """Deploy a stack of this name and put everything round it."""
+    """Deploy a stack of this name, and set up the rig around it."""
     account = emulator.account
     async with AsyncExitStack() as opened:
         stack = await deploy(account, name=name)

@@ -1,8 +1,8 @@
-"""A model of the worker's contract with its queue, driven by schedules of what may go wrong.
+"""Models the worker's contract with its queue, driven by schedules of faults.
 
-The processor is the real one, among the fakes that pass the same contract suites as the real
-edges. A life is one worker at one message: it may be killed, failed or frozen at any call that it
-makes, before the call was carried out or after. No process, no clock, no sleep.
+The processor is the real one. Its collaborators are the fakes that pass the same contract suites as
+the real edges. A life is one worker processing one message. It may be killed, failed or frozen at
+any call that it makes, before or after the call is carried out. No process, no clock, no sleep.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ Ill = Literal["fine", "killed", "unavailable", "misconfigured", "frozen"]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What befalls a life at its n-th call, and whether that call was carried out first."""
+    """The fault of a life at its n-th call, and whether that call is carried out first."""
 
     ill: Ill = "fine"
     call: int = _NEVER
@@ -53,49 +53,49 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A source is stored; its event waits to be told."""
+    """Store a source; its event is not sent yet."""
 
     image: int
     whole: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """One of the events so far is sent: late, out of order, or again."""
+class Notify:
+    """Send one of the events so far: late, out of order, or again."""
 
     which: int
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A worker receives one message and does what its fate allows."""
+    """Have a worker receive one message and process it as far as its fate allows."""
 
     fate: Fate
 
 
 @dataclass(frozen=True, slots=True)
 class Thaw:
-    """A frozen life goes on from where it was."""
+    """Let a frozen life continue."""
 
     which: int
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """The queue's clock moves on."""
+    """Move the queue's clock forward."""
 
     seconds: int
 
 
-Action = Put | Tell | Work | Thaw | Jump
+Action = Put | Notify | Work | Thaw | Jump
 
 
 class Killed(BaseException):
-    """The process is no more: nothing of it runs on, no `except Exception` sees it."""
+    """The process was killed: nothing of it continues, and no `except Exception` catches this."""
 
 
 class Life:
-    """One worker at one message. After its death every call it makes dies too."""
+    """One worker processing one message. After its death every further call is killed too."""
 
     def __init__(self, fate: Fate) -> None:
         self.thawed = asyncio.Event()
@@ -105,24 +105,24 @@ class Life:
         self._dead = False
 
     def wire(self, target: object) -> Any:
-        """Put this life's fate between the processor and one of its collaborators."""
+        """Wrap a collaborator of the processor, so that its calls meet this life's fate."""
         return _Wire(self, target)
 
     async def call(self, carry_out: Callable[[], Awaitable[Any]]) -> Any:
-        """Make one call, or meet the fate at it."""
+        """Make one call, or suffer the fault at it."""
         if self._dead:
             raise Killed
         self._calls += 1
         if self._calls != self._fate.call:
             return await carry_out()
         if not self._fate.carried_out:
-            await self._befall()
+            await self._suffer()
             return await carry_out()
         answer = await carry_out()
-        await self._befall()
+        await self._suffer()
         return answer
 
-    async def _befall(self) -> None:
+    async def _suffer(self) -> None:
         match self._fate.ill:
             case "killed":
                 self._dead = True
@@ -151,7 +151,7 @@ class _Wire:
 
 
 class _Renderer:
-    """Makes a file for every recipe; a source that says it is bad is rejected."""
+    """Writes a file for every recipe; a source that begins with `bad` is rejected."""
 
     async def probe(self, path: Path) -> Probe:
         return Probe(format="jpeg", width=80, height=60, size_bytes=path.stat().st_size)
@@ -175,7 +175,7 @@ class _Renderer:
 
 
 class Model:
-    """A queue, a table, buckets and a topic in memory, and workers that come and go."""
+    """A queue, a table, buckets and a topic in memory, and short-lived workers."""
 
     def __init__(self, spool: Path) -> None:
         self.seconds = 0.0
@@ -191,17 +191,17 @@ class Model:
         )
         self._metrics = WorkerMetrics(CollectorRegistry())
         self._spool = Spool(spool)
-        self._told: set[int] = set()
+        self._notified: set[int] = set()
         self._frozen: list[tuple[Life, asyncio.Task[None]]] = []
         self._shown: dict[str, Record] = {}
 
     async def act(self, action: Action) -> None:
-        """Carry one action out; one that makes no sense now is nothing."""
+        """Carry out one action; ignore it if it makes no sense now."""
         match action:
             case Put(image, whole):
                 self._put(image, whole=whole)
-            case Tell(which) if self.sources:
-                self._tell(which % len(self.sources))
+            case Notify(which) if self.sources:
+                self._notify(which % len(self.sources))
             case Work(fate):
                 await self._work(fate)
             case Thaw(which) if self._frozen:
@@ -211,9 +211,9 @@ class Model:
         self._assert_no_step_back()
 
     async def drain(self) -> None:
-        """Let everything come to its end: all told, all thawed, all faults over."""
-        for number in set(range(len(self.sources))) - self._told:
-            self._tell(number)
+        """Finish: send all events, thaw all lives, and work off the queue without faults."""
+        for number in set(range(len(self.sources))) - self._notified:
+            self._notify(number)
         while self._frozen:
             await self._thaw(0)
         while self.queue.entries:
@@ -222,7 +222,7 @@ class Model:
         self._assert_no_step_back()
 
     def faults(self) -> list[str]:
-        """Say what is wrong with what is left."""
+        """List what is wrong with the final state."""
         return faults_of(self._world(), self.sources, rejected=self.rejected)
 
     def _put(self, image: int, *, whole: bool) -> None:
@@ -241,12 +241,12 @@ class Model:
         if not whole:
             self.rejected[image_id] = Reason.CORRUPT
 
-    def _tell(self, number: int) -> None:
-        self._told.add(number)
+    def _notify(self, number: int) -> None:
+        self._notified.add(number)
         self.queue.send(json.dumps({"Records": [s3_record(self.sources[number])]}))
 
     async def _work(self, fate: Fate) -> None:
-        """Live one life until it ends or freezes."""
+        """Run one life until it ends or freezes."""
         life = Life(fate)
         work = asyncio.ensure_future(self._live(life))
         while not work.done() and not life.frozen:
@@ -262,7 +262,7 @@ class Model:
         await work
 
     async def _live(self, life: Life) -> None:
-        """Do as the consumer does with one message: process, decide, carry out."""
+        """Process one message as the consumer does: process, decide, carry out."""
         queue = life.wire(self.queue)
         try:
             for message in await queue.receive(max_messages=1, wait_seconds=0):
@@ -276,7 +276,7 @@ class Model:
             return  # its lease runs out
 
     async def _outcome(self, life: Life, message: Message) -> int | None:
-        """Process a message: None where it is done, else the seconds until it comes back."""
+        """Process a message; return None if it is done, else the seconds until its retry."""
         try:
             await self._processor(life).process(message)
         except Misconfigured:
@@ -303,7 +303,7 @@ class Model:
         )
 
     def _assert_no_step_back(self) -> None:
-        """A record never shows an older revision again, and one revision is settled only once."""
+        """Assert that no record goes back to an older revision, or settles one revision twice."""
         for image_id, record in self.records.records.items():
             shown = self._shown.get(image_id, record)
             assert (record.sequencer or "") >= (shown.sequencer or ""), f"{image_id} stepped back"
@@ -327,7 +327,7 @@ class Model:
 
 
 async def run(schedule: Sequence[Action], spool: Path) -> list[str]:
-    """Run a schedule, let it come to its end, and say what is wrong."""
+    """Run a schedule to its end; return what is wrong."""
     model = Model(spool)
     for action in schedule:
         await model.act(action)

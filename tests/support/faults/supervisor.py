@@ -1,4 +1,4 @@
-"""Worker processes that are started, frozen, killed and looked into."""
+"""Starts, freezes, kills and inspects worker processes."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ _WORKER_SETTINGS = {
 
 
 async def until(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
-    """Wait for a state, with a bound; say what did not come."""
+    """Wait for a condition; fail with `what` if it does not come true in time."""
     try:
         async with asyncio.timeout(seconds):
             while not condition():
@@ -41,7 +41,7 @@ async def until(condition: Callable[[], object], what: str, *, seconds: float = 
 
 
 class Worker:
-    """One worker with its render children: a process group."""
+    """One worker with its render children, in one process group."""
 
     url: str
 
@@ -59,7 +59,7 @@ class Worker:
         role: str = "uploads",
         **settings: str,
     ) -> "Worker":
-        """Start one that sees AWS at this address, and wait until it is up."""
+        """Start one that uses AWS at this address, and wait until it listens."""
         spool = directory / f"{name}-spool"
         spool.mkdir()
         principals = {"uploads": stack.uploads_worker, "renders": stack.renders_worker}
@@ -68,7 +68,7 @@ class Worker:
             [sys.executable, "-m", "worker"],
             environment={
                 **principals[role].environment(endpoint_url),
-                "AWS_SDK_UA_APP_ID": name,  # so that a proxy can tell who calls
+                "AWS_SDK_UA_APP_ID": name,  # so that a proxy knows the caller
                 **stack.settings(),
                 **_WORKER_SETTINGS,
                 **stack.worker_settings(role),
@@ -103,14 +103,14 @@ class Worker:
         self._child.check()
 
     def kill(self) -> None:
-        """End it and its children as a container's end would."""
+        """Kill it and its children, as the end of a container does."""
         self._child.kill()
 
     def terminate(self) -> None:
         self._child.terminate()
 
     async def wait(self, *, seconds: float = 30) -> int:
-        """Wait until it has ended by itself; its exit code."""
+        """Wait until it has ended by itself; return its exit code."""
         async with asyncio.timeout(seconds):
             return await self._child.wait()
 
@@ -118,14 +118,14 @@ class Worker:
         await self._child.stop(seconds=15)
 
     def freeze(self) -> None:
-        """Stop the whole group as a machine that hangs would."""
+        """Stop the whole group, as on a machine that hangs."""
         os.killpg(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Ask its admin port."""
+        """Request a path of its admin port; return status and body."""
         async with aiohttp.ClientSession() as http, http.get(self.url + path) as answer:
             return answer.status, await answer.text()
 
@@ -133,7 +133,7 @@ class Worker:
         return Metrics((await self.get("/metrics"))[1])
 
     def events(self, name: str | None = None) -> list[Mapping[str, Any]]:
-        """Read its log, one event a line; what is not JSON is an event of its own."""
+        """Read its log, one event per line; a line that is not JSON becomes an event too."""
         events = []
         for line in self._child.log.read_text().splitlines():
             try:
@@ -151,11 +151,11 @@ class Worker:
         return [path for path in self.spool.rglob("*") if path.name != "source" and path.is_file()]
 
     def render_children(self) -> list[int]:
-        """Find the processes that its fork server forked."""
+        """Find the processes forked by its fork server."""
         return [child for server in children_of(self.pid) for child in children_of(server)]
 
     async def rendering_child(self) -> int:
-        """Wait until a render child has worked for a while, which no probe does; find it."""
+        """Wait until a render child is busy for longer than a probe; return its process id."""
         began = {pid: cpu_seconds(pid) for pid in self.render_children()}
 
         def busy() -> list[int]:
@@ -167,7 +167,7 @@ class Worker:
         return found[0]
 
     def processes(self) -> list[int]:
-        """List its own and all its descendants' process ids."""
+        """List the process ids of itself and all its descendants."""
         return family_of(self.pid)
 
     def cpu_seconds(self) -> float:
@@ -175,12 +175,12 @@ class Worker:
         return sum(map(cpu_seconds, self.processes()))
 
     def memory_bytes(self) -> int:
-        """Add up the resident memory of all its processes; what they share counts each time."""
+        """Add up the resident memory of all its processes; shared pages count in each."""
         return sum(resident_bytes(pid) for pid in self.processes())
 
 
 class Metrics:
-    """What a worker's metrics page said."""
+    """The values of a worker's metrics page."""
 
     def __init__(self, page: str) -> None:
         self._families = list(text_string_to_metric_families(page))
@@ -193,7 +193,7 @@ class Metrics:
         return {family.name for family in self._families}
 
     def value(self, name: str, **labels: str) -> float:
-        """Add up the samples of a name that have these labels."""
+        """Add up the samples of a metric that have these labels."""
         return sum(
             sample.value
             for family in self._families

@@ -1,4 +1,4 @@
-"""What services do to their callers now and then, drawn at random: a few seconds of one fault."""
+"""Lets services fail at random: a few seconds of one fault at a time."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from tests.support.faults.proxy import (
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One fault, what it befalls, and the share of those calls."""
+    """One fault, the operation that it applies to, and the share of those calls."""
 
     name: str
     operation: str
@@ -46,17 +46,17 @@ _KINDS = (
 
 
 class Weather:
-    """Fair for some seconds, then foul for some."""
+    """Alternates between some seconds without faults and some with one."""
 
     def __init__(self, proxy: FaultProxy, draw: random.Random, *, fair_seconds: float) -> None:
         self.seen: list[str] = []
-        """The faults that were, in their order."""
+        """The faults so far, in order."""
         self._proxy = proxy
         self._draw = draw
         self._fair_seconds = fair_seconds
 
     async def change_forever(self) -> None:
-        """Let one fault after another come and go, until cancelled; then it is fair."""
+        """Start and end one fault after another, until cancelled."""
         while True:
             await asyncio.sleep(self._draw.expovariate(1 / self._fair_seconds))
             kind = self._draw.choice(_KINDS)

@@ -1,6 +1,4 @@
-"""Sees what passes a proxy: which worker holds which picture, and how long it takes the others to
-recover what a killed one held.
-"""
+"""Observes calls through a proxy: which worker holds a picture, and how soon others recover it."""
 
 import json
 import math
@@ -15,15 +13,17 @@ from tools.trend import quantile
 
 
 class Witness:
-    """Knows who held which picture when. It must watch before the first picture is told
-    (`proxy.watch(witness.see)`), and be told of every kill.
+    """Records which worker held which picture when.
+
+    It must watch before the first event is sent (`proxy.watch(witness.see)`), and `killed` must be
+    called at every kill.
     """
 
     def __init__(self) -> None:
         self._holders: dict[str, str] = {}
-        """Who received an image last; until it is published."""
+        """The worker that received an image last, until it is published."""
         self._sent: dict[str, float] = {}
-        """When the events of images were sent to the queue that were received only once so far."""
+        """Times at which events were sent, of images that were received only once so far."""
         self._killed: dict[str, float] = {}
         self.undisturbed: dict[str, float] = {}
         """Seconds from sent to published, of images that were received only once."""
@@ -31,14 +31,14 @@ class Witness:
         """Seconds from the kill of the worker that held an image until it was published."""
 
     def killed(self, worker: str) -> list[str]:
-        """Note that a worker was killed just now, and name the images that it held."""
+        """Note that a worker was killed just now; return the images that it held."""
         held = [image_id for image_id, holder in self._holders.items() if holder == worker]
         self._killed |= dict.fromkeys(held, time.time())
         return held
 
     def late(self, visibility_seconds: float) -> list[str]:
         """List the recoveries that took longer than the row allows: V + p99 + 2 s, where p99 is
-        that of the undisturbed. Who never was recovered is not among them: the invariant knows.
+        that of undisturbed images. The invariant finds images that never were recovered.
         """
         most = visibility_seconds + self.p99 + 2
         return [
@@ -48,7 +48,7 @@ class Witness:
         ]
 
     def summary(self) -> str:
-        """Say how long pictures took, disturbed or not."""
+        """Summarise the times of undisturbed and of recovered pictures."""
         longest = max(self.recoveries.values(), default=math.nan)
         return (
             f"{len(self.undisturbed)} pictures undisturbed, p99 {self.p99:.1f} s from sent to "
@@ -58,11 +58,11 @@ class Witness:
 
     @property
     def p99(self) -> float:
-        """How long all but one in a hundred of the undisturbed images took at most."""
+        """The 99th percentile of the times of undisturbed images, in seconds."""
         return quantile(self.undisturbed.values(), 0.99) if self.undisturbed else math.nan
 
     def see(self, call: Call, answer: Answer) -> None:
-        """Look at one call and its answer."""
+        """Record one call and its answer."""
         if answer.status != 200:
             return
         if call.operation == "ReceiveMessage":
@@ -72,7 +72,7 @@ class Witness:
             self._publish(json.loads(parse_qs(call.body.decode())["Message"][0])["subject"])
 
     def _receive(self, worker: str, message: Mapping[str, Any]) -> None:
-        for image_id in _told(message):
+        for image_id in _images(message):
             self._holders[image_id] = worker
             if message["Attributes"]["ApproximateReceiveCount"] == "1":
                 self._sent[image_id] = int(message["Attributes"]["SentTimestamp"]) / 1000
@@ -87,8 +87,8 @@ class Witness:
             self.recoveries[image_id] = time.time() - self._killed.pop(image_id)
 
 
-def _told(message: Mapping[str, Any]) -> list[str]:
-    """Name the images that a message in S3's own form tells of."""
+def _images(message: Mapping[str, Any]) -> list[str]:
+    """List the image ids in a message in S3's own form."""
     owners = [
         keys.read_source_key(unquote_plus(record["s3"]["object"]["key"]))
         for record in json.loads(message["Body"])["Records"]
