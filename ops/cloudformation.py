@@ -68,14 +68,12 @@ class Template:
     parameters: Mapping[str, str]
 
     @classmethod
-    def read(
-        cls, name: str, *, folder: Path = TEMPLATES, parameters: Mapping[str, str] | None = None
-    ) -> "Template":
+    def read(cls, name: str, *, parameters: Mapping[str, str] | None = None) -> "Template":
         """Read one of deploy/ecs; parameters that are not given have their defaults.
 
         Raises `InvalidTemplate` for a parameter that the template does not have.
         """
-        given, path = dict(parameters or {}), folder / name
+        given, path = dict(parameters or {}), TEMPLATES / name
         try:
             body = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
         except OSError as error:

@@ -1,6 +1,7 @@
 """The figures of scaling that documents quote are what the simulator finds."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 
 from ops.capacity.arrivals import Arrivals, burst, day
 from ops.capacity.command import Plan, drawn, plan
+from ops.capacity.metricmath import Metric
 from ops.capacity.policies import scaling_of
+from ops.capacity.scaling import Policy, TargetTracking
 from ops.capacity.simulator import Simulation, Task, simulate
-from ops.cloudformation import TEMPLATES, Template
+from ops.cloudformation import Template
 
 DOCS = Path(__file__).parents[3] / "docs"
 DECISIONS = DOCS / "decisions"
@@ -33,44 +36,49 @@ def planned() -> Plan:
     return plan(BURST, Task(seconds_per_picture=0.46, slots=2), parameters={})
 
 
-def changed(places: dict[str, str]) -> str:
-    text = (TEMPLATES / "workers.yaml").read_text()
-    for old, new in places.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
+def changed(policy: Policy, *, share: float, cooldown: int) -> Policy:
+    """Make a policy of the template with another target, share of the slots and cooldown."""
+    busy = f"IF(occupancy < 1, occupancy, 1) * {share}"
+    queries = (
+        replace(one, expression=busy) if one.id == "busy" else one for one in policy.metric.queries
+    )
+    metric = Metric(tuple(queries))
+    if isinstance(policy, TargetTracking):
+        return replace(policy, metric=metric, target=share, out_cooldown_seconds=cooldown)
+    return replace(policy, metric=metric, cooldown_seconds=cooldown)
 
 
-@pytest.fixture
-def played(tmp_path):
-    """Play other numbers than the template's, also those that it refuses."""
+def played(
+    arrivals: Arrivals,
+    *,
+    start: int = 2,
+    wait: int = 120,
+    target: int = 30,
+    late: int = 60,
+    cooldown: int = 120,
+) -> Simulation:
+    """Simulate other numbers than the template's, also those that its bounds refuse."""
+    task = Task(seconds_per_picture=0.46, slots=2, metric_delay_seconds=late)
+    template = Template.read("workers.yaml")
+    parameters = {
+        **template.parameters,
+        "WantedWaitSeconds": str(wait),
+        "AcceptableBacklog": str(round(wait * task.pictures_per_second)),
+    }
+    scaling = scaling_of(replace(template, parameters=parameters))
+    policies = [changed(one, share=target / wait, cooldown=cooldown) for one in scaling.policies]
+    return simulate(arrivals, task, replace(scaling, policies=policies), tasks_at_start=start)
 
-    def simulation(
-        arrivals: Arrivals,
-        *,
-        start: int = 2,
-        wait: int = 120,
-        target: int = 30,
-        late: int = 60,
-        cooldown: int = 120,
-    ) -> Simulation:
-        share = target / wait
-        changes = {
-            "MinValue: 120": "MinValue: 1",
-            "TargetValue: 0.25": f"TargetValue: {share}",
-            "IF(occupancy < 1, occupancy, 1) / 4": f"IF(occupancy < 1, occupancy, 1) * {share}",
-            "Cooldown: 120": f"Cooldown: {cooldown}",
-        }
-        (tmp_path / "workers.yaml").write_text(changed(changes))
-        task = Task(seconds_per_picture=0.46, slots=2, metric_delay_seconds=late)
-        parameters = {
-            "WantedWaitSeconds": str(wait),
-            "AcceptableBacklog": str(round(wait * task.pictures_per_second)),
-        }
-        template = Template.read("workers.yaml", folder=tmp_path, parameters=parameters)
-        return simulate(arrivals, task, scaling_of(template), tasks_at_start=start)
 
-    return simulation
+def test_the_template_has_the_numbers_that_are_changed_here():
+    policies = scaling_of(Template.read("workers.yaml")).policies
+    for policy in policies:
+        same = changed(policy, share=0.25, cooldown=120)
+        assert replace(same, metric=policy.metric) == policy
+    busy = {
+        query.expression for one in policies for query in one.metric.queries if query.id == "busy"
+    }
+    assert busy == {"IF(occupancy < 1, occupancy, 1) / 4"}
 
 
 ROWS = [
@@ -84,7 +92,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "L {}, target {}, late {}".format(*row))
-def test_the_table_of_wanted_waits_is_what_the_simulator_finds(played, row):
+def test_the_table_of_wanted_waits_is_what_the_simulator_finds(row):
     wait, target, late, p95, peak, paid = row
     seen = played(BURST, wait=wait, target=target, late=late)
     assert (seen.wait_seconds(0.95), seen.peak_tasks, seen.task_seconds) == (p95, peak, paid)
@@ -111,7 +119,7 @@ def test_the_chart_of_a_burst_is_what_the_command_draws():
     assert (DOCS / "operate" / "capacity.svg").read_text() == drawn(planned())
 
 
-def test_the_figures_of_a_sine_day_are_those_of_the_simulator(played):
+def test_the_figures_of_a_sine_day_are_those_of_the_simulator():
     arrivals = day(3_000_000)
     seen, hasty, calm = (
         played(arrivals, start=8, **changes) for changes in ({}, {"cooldown": 60}, {"target": 60})
