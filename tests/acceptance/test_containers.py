@@ -1,7 +1,7 @@
 """docker-compose.yml's own commands, environments and health checks, as processes on loopback.
 
-There is no container engine here: hosts, ports and mounted folders are put in the place of the
-containers', and all the rest is what the file says. The image is tested in tests/image.
+There is no container engine here: hosts, ports and mounted folders are replaced; everything else
+is as in the file. The image is tested in tests/image.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ PROGRAMS = {
 def free_ports(number: int) -> list[str]:
     """Choose ports that are free and stay so until a program binds them.
 
-    They lie below the ports that systems hand out by themselves (from 32,768 on Linux), which a
-    connection of another test could take meanwhile.
+    They are below the ephemeral ports (from 32,768 on Linux), which a connection of another test
+    could take meanwhile.
     """
     ports: list[str] = []
     for port in random.sample(range(20_000, 32_000), 1000):
@@ -51,7 +51,7 @@ def free_ports(number: int) -> list[str]:
 
 
 class Project:
-    """The services of the file, where they would be."""
+    """The services of the file, with addresses and folders of this machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,13 +68,13 @@ class Project:
         (folder / "stack").mkdir()
 
     def mounted(self, service: str) -> Path:
-        """The one folder of the volume that a service sees as /stack."""
+        """Return the folder of the volume that a service has as /stack."""
         volumes = self.services[service].get("volumes", [])
         folders = [volume["volume"]["subpath"] for volume in volumes if "target" in volume]
         return self.folder.joinpath("stack", *folders)
 
     def moved(self, service: str, text: str) -> str:
-        """Put this machine's addresses and folders in the place of the containers'."""
+        """Replace the containers' addresses and folders by those of this machine."""
         own = self._containers_ports.get(service)
         for old, new in (
             ("emulator:4566", f"127.0.0.1:{self.ports['emulator']}"),
@@ -115,7 +115,7 @@ class Project:
         )
 
     async def healthy(self, service: str, child: Child) -> None:
-        """Ask as the file's health check does, until it answers."""
+        """Run the file's health check until it succeeds."""
         _, *words = self.services[service]["healthcheck"]["test"]
         command = [sys.executable, "-I", *self.words(service, words)]
         async with asyncio.timeout(60):
@@ -140,7 +140,7 @@ async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
             return child
 
         await planned.healthy("emulator", start("emulator", command=COMMAND))
-        for _ in range(2):  # the second time it finds everything there
+        for _ in range(2):  # the second time everything exists already
             assert await start("stack").wait() == 0
         started = {name: start(name) for name in ("api", "delivery", "worker", "renders")}
         for service, child in started.items():
@@ -149,7 +149,7 @@ async def project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 
 def page_line() -> str:
-    """The line of docs/operate/containers.md that uploads a picture to the compose project."""
+    """Find the line of docs/operate/containers.md that uploads a picture to the project."""
     (line,) = re.findall(
         r"^    (python3 deploy/upload\.py .*)$",
         (ROOT / "docs" / "operate" / "containers.md").read_text(),
@@ -185,7 +185,7 @@ async def test_the_line_of_the_page_completes_a_picture(project: Project) -> Non
         small = image["variants"]["small"]["url"]
         assert small.startswith(
             f"http://127.0.0.1:{project.ports['emulator']}/"
-        )  # as a browser sees it
+        )  # the address for browsers
         async with http.get(small) as answer:
             assert (answer.status, answer.content_type) == (200, "image/jpeg")
 

@@ -1,4 +1,4 @@
-"""What one picture takes of AWS is what `safelight capacity` reckons with."""
+"""One picture uses as much of AWS as `safelight capacity` assumes."""
 
 import asyncio
 import json
@@ -16,11 +16,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 INDEXES = 1
 UPLOADS, SENDS, RECEIVES = 1, 1, 1
-"""The client's call, and S3's of its event. Of the worker's receives most bring nothing here."""
+"""The client's put, S3's send of the event, and a receive; most receives are empty in this test."""
 
 
 def size_bytes(value: dict[str, Any]) -> float:
-    """Bytes that DynamoDB reckons for an attribute's value: an upper bound for numbers."""
+    """Count an attribute's bytes as DynamoDB does; an upper bound for numbers."""
     match value:
         case {"S": text}:
             return len(text.encode())
@@ -34,7 +34,7 @@ def size_bytes(value: dict[str, Any]) -> float:
 
 
 async def calls(http, *urls: str) -> dict[str, float]:
-    """How often each operation was called so far."""
+    """Count the calls of each operation so far."""
     counted: dict[str, float] = {}
     for url in urls:
         async with http.get(f"{url}/metrics") as answer:
@@ -47,7 +47,7 @@ async def calls(http, *urls: str) -> dict[str, float]:
 
 
 async def one_picture(system, http, person, seed: int) -> tuple[str, dict[str, float]]:
-    """Upload a picture, wait until its message is deleted: its image id, and all calls so far."""
+    """Upload a picture and wait until its message is deleted; return image id and calls so far."""
     urls = (system.api_url, *system.worker_urls.values())
     before = (await calls(http, *urls)).get("Publish", 0)
     image_id = await person.upload(encoded(noise(640, 480, seed=seed), "JPEG"))
@@ -66,7 +66,7 @@ async def nothing_is_held(http, _: str, worker_url: str) -> bool:
 
 
 async def test_a_picture_uses_what_its_price_is_worked_out_from(system, http, alice):
-    _, before = await one_picture(system, http, alice, 1)  # opens what is opened once
+    _, before = await one_picture(system, http, alice, 1)  # opens all connections
     image_id, after = await one_picture(system, http, alice, 2)
     used = {name: after[name] - before[name] for name in after}
     async with system.account.client("dynamodb") as dynamodb:

@@ -27,7 +27,7 @@ ODD = "a b+ü(1)&=#%.jpg"
 
 
 def safelight(*arguments: object, temporary: Path, **changes: str) -> subprocess.Popen:
-    """Start the command so that its processes can be told by their TMPDIR."""
+    """Start the command with a TMPDIR by which its processes can be found."""
     return subprocess.Popen(
         [SAFELIGHT, *map(str, arguments)],
         env={**os.environ, "TMPDIR": str(temporary), **changes},
@@ -39,7 +39,7 @@ def safelight(*arguments: object, temporary: Path, **changes: str) -> subprocess
 
 
 def read_until(beginning: str, command: subprocess.Popen) -> list[str]:
-    """Read lines up to the one that begins so."""
+    """Read lines up to the first with this beginning."""
     lines = []
     for line in command.stdout:
         lines.append(line.strip())
@@ -49,27 +49,27 @@ def read_until(beginning: str, command: subprocess.Popen) -> list[str]:
 
 
 def left_behind(temporary: Path) -> list[str]:
-    """Command lines of processes that still live in this TMPDIR."""
+    """List the command lines of processes that still have this TMPDIR."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if str(temporary).encode() in (process / "environ").read_bytes():
                 found.append((process / "cmdline").read_text())
-        except OSError:  # it has ended, or is not ours
+        except OSError:  # it has ended, or belongs to another user
             continue
     return found
 
 
 @pytest.fixture(scope="module")
 def temporary():
-    """A short path: the sockets in it may have no more than about a hundred characters."""
+    """Make a folder with a short path: paths of its sockets are limited to about 100 characters."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, temporary):
-    """One demo of a mixed folder, with OUT inside it, for all tests that look at what it left."""
+    """Run one demo of a mixed folder, with OUT inside it, for all tests that check its results."""
     photos = tmp_path_factory.mktemp("photos")
     shutil.copy(CAT, photos)
     shutil.copy(CAT, photos / ODD)
@@ -195,7 +195,7 @@ def test_the_system_stays_up_and_takes_what_its_own_words_tell_to_upload(tempora
         quiet = {"cwd": ROOT, "capture_output": True, "text": True}
         pasted = subprocess.run(["/bin/sh", "-c", curl], check=False, **quiet)
         assert re.search(r"http://127\.0\.0\.1:\d+/v1/images/\w{26}", pasted.stderr), pasted
-        assert pasted.stdout == ""  # S3 says something only if it refuses
+        assert pasted.stdout == ""  # S3 prints something only if it refuses
         command = upload.replace(".venv/bin/safelight", str(SAFELIGHT))
         shown = subprocess.run(command.split(), check=False, **quiet)
         assert "cat-451px.jpg: completed" in shown.stdout

@@ -34,9 +34,9 @@ class Deployment:
     name: str
     outputs: Mapping[str, str]
     urls: Mapping[str, str]
-    """By queue."""
+    """Queue URLs by queue."""
     principals: Mapping[str, Principal]
-    """By policy."""
+    """Principals by policy."""
 
 
 async def deploy(account: Account, name: str) -> Deployment:
@@ -54,7 +54,7 @@ async def deploy(account: Account, name: str) -> Deployment:
 
 
 class Patient:
-    """A deployment, and the doctor's way to it."""
+    """A deployment that the doctor can examine."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Patient:
         worker_role: str = "uploads",
         **changes: str | None,
     ) -> tuple[int, Findings]:
-        """Run the doctor as a program or an owner: the exit code, and what it found."""
+        """Run the doctor as a program or as the owner; return exit code and findings."""
         stack = self.stack
         if who is None:
             who = stack.principals[policy_of(role, worker_role)] if role else self._emulator.root
@@ -113,13 +113,13 @@ async def standing(emulator: Emulator) -> Deployment:
 
 @pytest.fixture
 def patient(emulator: Emulator, standing: Deployment, monkeypatch, capsys) -> Patient:
-    """A deployment that no test changes."""
+    """Return the deployment that no test changes."""
     return Patient(emulator, standing, monkeypatch, capsys)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def victim(emulator: Emulator, monkeypatch, capsys) -> Patient:
-    """A deployment of the test's own, to be broken."""
+    """Deploy a stack of the test's own, which it may break."""
     stack = await deploy(emulator.account, f"doctor-{next(_numbers)}")
     return Patient(emulator, stack, monkeypatch, capsys)
 
@@ -165,7 +165,7 @@ async def test_a_worker_looks_at_its_own_queue_and_at_no_other(patient: Patient)
 
 
 async def test_a_worker_on_the_queue_of_the_other_role_is_told(patient: Patient) -> None:
-    """Its policy is for its own queue, and settings have named the other."""
+    """The worker's policy is for its own queue, but its settings name the other."""
     url = patient.stack.urls["UploadsQueue"]
     code, findings = await patient.looked_at(
         "worker", worker_role="renders", SAFELIGHT_QUEUE_URL=url

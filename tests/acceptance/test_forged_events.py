@@ -1,4 +1,4 @@
-"""Only S3 says what happened in the bucket; and what becomes of dead letters that hold events."""
+"""Only S3 can send events of the bucket, and dead letters with events can be sent back."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def record_of(system: LocalSystem, image_id: str) -> Mapping[str, Any]:
 
 
 async def send(system: LocalSystem, who: Principal, queue_url: str, body: str) -> str:
-    """Send a message as one of the programs; return what SQS says of it."""
+    """Send a message as one of the programs; return `sent` or the error code."""
     async with system.account.as_principal(who).client("sqs") as sqs:
         try:
             await sqs.send_message(QueueUrl=queue_url, MessageBody=body)
@@ -54,7 +54,7 @@ async def send(system: LocalSystem, who: Principal, queue_url: str, body: str) -
 
 
 async def letters(system: LocalSystem, number: int) -> list[tuple[str, str]]:
-    """Wait for so many dead letters; return reasons and bodies, and make them visible again."""
+    """Wait for this many dead letters, make them visible again, and return reasons and bodies."""
     url, found = system.stack.dead_letter_queue_url, []
     async with asyncio.timeout(30), system.account.client("sqs") as sqs:
         while len(found) < number:
@@ -73,7 +73,7 @@ async def letters(system: LocalSystem, number: int) -> list[tuple[str, str]]:
 
 
 async def redrive(system: LocalSystem, reason: str) -> None:
-    """Send letters back as an operator does, who holds OperatorPolicy alone."""
+    """Send dead letters back as an operator, who has only OperatorPolicy."""
     command = await asyncio.create_subprocess_exec(
         SAFELIGHT, "redrive", reason,
         env={
@@ -138,7 +138,7 @@ async def test_an_event_that_delivery_forges_changes_no_record_and_freezes_no_im
     assert await send(system, system.stack.delivery, renders, forged) == "sent"
     assert await letters(system, 1) == [("wrong_queue", forged)]
     assert await record_of(system, image_id) == record
-    # Sent back it is the name of a key, and S3 says what is there.
+    # Sent back, the event is only the name of a key, whose current version S3 names.
     await redrive(system, "wrong_queue")
     await until_empty(system, renders, system.stack.dead_letter_queue_url)
     assert await record_of(system, image_id) == record
@@ -155,7 +155,7 @@ async def test_an_event_that_delivery_forges_changes_no_record_and_freezes_no_im
 async def test_an_upload_whose_event_became_a_dead_letter_completes_when_it_is_sent_back(
     system: LocalSystem, alice: Person
 ) -> None:
-    """The redrive policy moves a message as it is, without a reason: the worker is away."""
+    """No worker runs: the message becomes a dead letter without a reason, as by SQS itself."""
     await until_empty(system, system.stack.uploads_queue_url)
     worker = system.workers[0]
     await worker.stop(seconds=10)

@@ -1,4 +1,4 @@
-"""Every line of every dashboard has data from a Prometheus that scrapes a Safelight at work."""
+"""Every line of every dashboard has data, from a Prometheus that scrapes a busy Safelight."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def system() -> AsyncIterator[LocalSystem]:
 async def prometheus(
     system: LocalSystem, alice: Person, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Prometheus]:
-    """One that has seen pictures completed and rejected, and then a topic that is gone."""
+    """Start one that scrapes completed and rejected pictures, then errors of a deleted topic."""
     worker, renders = (system.worker_urls[one] for one in system.workers)
     jobs = {
         "api": [system.api_url],
@@ -57,7 +57,7 @@ async def prometheus(
     }
     directory: Path = tmp_path_factory.mktemp("prometheus")
     async with Prometheus(directory, jobs) as running:
-        await asyncio.sleep(3)  # a first value of everything, from which rates rise
+        await asyncio.sleep(3)  # first values, from which rates rise
         settled = [
             await alice.upload(PHOTOGRAPH),
             await alice.upload(b"not a picture at all", content_type="image/jpeg"),
@@ -72,7 +72,7 @@ async def prometheus(
 
 
 async def _ask_forever(system: LocalSystem, person: Person) -> None:
-    """Keep speeds above zero: what is recorded of days comes only every five minutes."""
+    """Keep rates above zero: rules over days are evaluated only every five minutes."""
     (preset, *_) = load_presets(ROOT / "presets.toml")
     demand = Demand(image_id="01M8J1TZA6AQNZGH7GSKKKT0JR", revision="none", preset=preset)
     async with system.account.client("sqs") as sqs:

@@ -1,4 +1,4 @@
-"""The main job through HTTP, real processes and real photographs, policies enforced."""
+"""Uploads become variants: over HTTP, with real processes and photographs, policies enforced."""
 
 import asyncio
 import hashlib
@@ -28,12 +28,12 @@ PILLOWS_NAMES = {"image/webp": "WEBP", "image/jpeg": "JPEG"}
 
 
 async def until_completed(
-    completions: Completions, image_id: str, *, tellings: int = 1
+    completions: Completions, image_id: str, *, number: int = 1
 ) -> list[dict[str, Any]]:
-    """Wait for an image's completions; others that come meanwhile are theirs who asked."""
+    """Wait for an image's completions; drop those of other images."""
     told: list[dict[str, Any]] = []
     async with asyncio.timeout(60):
-        while len(told) < tellings:
+        while len(told) < number:
             told += [dict(one) for one in await completions.receive() if one["subject"] == image_id]
     return told
 
@@ -174,7 +174,7 @@ async def test_a_second_upload_to_the_same_url_replaces_the_first(
     await alice.send(ticket, first)
     assert (await alice.settled(ticket["imageId"]))["width"] == 451
     await alice.send(ticket, second)
-    await until_completed(completions, ticket["imageId"], tellings=2)
+    await until_completed(completions, ticket["imageId"], number=2)
     assert (await alice.image(ticket["imageId"]))[1]["width"] == 40
 
 

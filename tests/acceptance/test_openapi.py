@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document, right and wrong ones, against the application."""
+"""Sends valid and invalid requests, generated from the OpenAPI document, to the application."""
 
 import asyncio
 import threading
@@ -21,9 +21,9 @@ SCHEMA = schemathesis.openapi.from_dict(
     document(max_upload_bytes=MAX_UPLOAD_BYTES, anonymous=False),
     config=SchemathesisConfig.from_dict(
         {
-            # The test sends the credentials itself: two are one too many.
+            # The test sends the credentials itself.
             "generation": {"with-security-parameters": False},
-            # An id of the right form may be of no image.
+            # An id of the right form may have no image.
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404]}},
         }
     ),

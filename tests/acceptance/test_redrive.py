@@ -1,4 +1,4 @@
-"""`safelight redrive` as an operator runs it, on queues that check every signature."""
+"""`safelight redrive` as operators run it, on queues that check every signature."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ SAFELIGHT = Path(sys.executable).with_name("safelight")
 
 
 class Desk:
-    """An operator's terminal, with the permissions of OperatorPolicy, and the two queues."""
+    """Runs the command with the permissions of OperatorPolicy, and reads the two queues."""
 
     def __init__(self, emulator: Emulator, stack: Stack) -> None:
         self._emulator, self._stack = emulator, stack
@@ -41,7 +41,7 @@ class Desk:
             )
 
     async def bodies(self, queue_url: str) -> list[str]:
-        """Take everything out of a queue."""
+        """Receive and delete all messages of a queue; return their bodies."""
         found: list[str] = []
         async with self._emulator.account.client("sqs") as sqs:
             while messages := (
@@ -57,7 +57,7 @@ class Desk:
         return sorted(body for body in found if "s3:TestEvent" not in body)
 
     def event(self, *keys: str) -> str:
-        """An event of S3, as the uploads bucket sends one for such objects."""
+        """Make the event that the uploads bucket sends for these objects."""
         return s3_event(self._stack.uploads_bucket, *keys)
 
     @property
@@ -65,7 +65,7 @@ class Desk:
         return self._stack.renders_queue_url, self._stack.dead_letter_queue_url
 
     async def redrive(self, *arguments: str, **changes: str) -> tuple[int, str]:
-        """Run the command: its exit code and all that it printed."""
+        """Run the command; return its exit code and output."""
         environment = {
             "PATH": os.environ["PATH"],
             **self._stack.operator.environment(self._emulator.endpoint_url),

@@ -1,4 +1,4 @@
-"""Real programs send one picture's spans to a collector: all of them in one trace."""
+"""Real programs send the spans of one picture to a collector, all in one trace."""
 
 import asyncio
 from hashlib import sha256
@@ -18,7 +18,7 @@ STAGES = {"wait", "fetch", "probe", "render", "put", "commit", "publish"}
 
 
 class Collector:
-    """What takes spans, by OTLP over HTTP."""
+    """Receives spans by OTLP over HTTP."""
 
     def __init__(self) -> None:
         self.spans: set[tuple[str, str, str]] = set()

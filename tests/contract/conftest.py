@@ -33,12 +33,12 @@ EXEMPT: Mapping[tuple[str, str], str] = {
     ("moto", "test_a_put_with_another_key_is_refused"): "no signatures",
     ("moto", "test_an_expired_url_is_refused"): "no expiry",
 }
-"""What a backend cannot do. Expected to fail, strictly: once it can, the row must go."""
+"""Tests that a backend cannot pass, with the reason. Strict: a row must go once its test passes."""
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
-    """The name of the backend that the test runs on."""
+    """Return the name of the backend that the test runs on."""
     name = str(request.param)
     if reason := EXEMPT.get((name, request.node.originalname)):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{name}: {reason}"))
@@ -52,17 +52,17 @@ class Place:
     settings: AwsSettings
     topic_arn: str
     as_worker: Aws
-    """Connected with the worker's policy, where the backend minds policies."""
+    """Connected with the worker's policy, where the backend enforces policies."""
     as_api: Aws
     as_delivery: Aws
     as_owner: Aws
     clients: Mapping[str, Any]
-    """The owner's plain clients by service, to arrange and look at what a test needs."""
+    """The owner's plain clients by service, for the set-up and the checks of a test."""
 
 
 @pytest.fixture
 def place(backend: str, request: pytest.FixtureRequest) -> Place | None:
-    """Where the test's backend is; None for fakes, which are nowhere."""
+    """Return the AWS of the test's backend; None for fakes."""
     return None if backend == "fake" else request.getfixturevalue(backend)
 
 
@@ -114,7 +114,7 @@ async def _connect(
 ) -> Aws:
     """Connect through the standard chain, as the programs do, and open every client.
 
-    The environment is only read then, and must not be somebody else's afterwards.
+    The environment is read only here, so the changes to it are undone.
     """
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("AWS_PROFILE", raising=False)
@@ -134,7 +134,7 @@ async def _open_clients(opened: AsyncExitStack, account: Account) -> Mapping[str
 
 
 async def _furnish(account: Account, settings: AwsSettings) -> str:
-    """Make by hand what the template makes where CloudFormation is complete."""
+    """Create the template's resources by hand, where CloudFormation is incomplete."""
     async with account.client("s3") as s3:
         for bucket in (settings.uploads_bucket, settings.assets_bucket):
             await s3.create_bucket(Bucket=bucket)

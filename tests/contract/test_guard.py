@@ -1,4 +1,4 @@
-"""The embedded AWS, as web pages in a browser on the same machine meet it."""
+"""The embedded AWS refuses web pages in a browser on the same machine."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -93,7 +93,7 @@ async def test_a_page_on_loopback_may_upload_as_the_bucket_allows(
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE["Origin"]
         assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
         assert answer.headers["Access-Control-Allow-Headers"] == "content-type"
-    async with http.put(path, data=b"x", headers=PAGE) as answer:  # unsigned, but told so
+    async with http.put(path, data=b"x", headers=PAGE) as answer:  # unsigned: the page may read why
         assert answer.status == 403
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE["Origin"]
         assert "ETag" in answer.headers["Access-Control-Expose-Headers"]

@@ -1,4 +1,4 @@
-"""What sources and assets promise, on every backend."""
+"""The contract of sources and assets, on every backend."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ class Asset:
 
 
 class Store(Protocol):
-    """The edge, and what surrounds it."""
+    """The edge under test, and access to what it stores."""
 
     edge: Any
-    """As a worker has it."""
+    """The edge of a worker."""
     reader: Any
-    """As delivery has it."""
+    """The edge of delivery."""
 
     async def upload(self, key: str, body: bytes) -> Version: ...
     async def remove(self, key: str) -> str: ...

@@ -1,4 +1,4 @@
-"""What presigned URLs allow and refuse: used over plain HTTP, as somebody without credentials."""
+"""Presigned URLs allow and refuse requests of a client that has HTTP and no credentials."""
 
 import hashlib
 from base64 import b64encode
@@ -17,7 +17,7 @@ from tests.support.fakes import FakePresigner
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 over_http = pytest.mark.parametrize("backend", ["ministack", "moto"], indirect=True)
-"""A fake signs nothing that anybody could check."""
+"""A fake makes no signature that could be checked."""
 
 BODY = b"these very bytes"
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -26,7 +26,7 @@ OTHER_CHECKSUM = b64encode(hashlib.sha256(b"others").digest()).decode()
 
 
 def wish(**changes: Any) -> dict[str, Any]:
-    """A user id with everything in it that URLs and forms have a meaning for."""
+    """A user id with every character that has a meaning in URLs and forms."""
     key = source_key(user_id="auth0|zo\u00eb a+b&c=d%/..", image_id=str(uuid4()))
     return {
         "key": key,

@@ -1,4 +1,4 @@
-"""What the queue promises, on every backend."""
+"""The contract of the queue, on every backend."""
 
 import time
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ MAX_RECEIVE_COUNT = 2
 
 
 class Box(Protocol):
-    """The edge, and its other end."""
+    """The edge under test, and the sender's side of the queue."""
 
     edge: Any
 
@@ -87,7 +87,7 @@ async def receive(box, *, max_messages: int = 10, wait_seconds: int = 0):
 
 
 async def receive_again(box, message):
-    """Give a message back and receive it once more: its first receipt is stale then."""
+    """Release a message and receive it again, so that its first receipt is stale."""
     assert await box.edge.change_visibility({message.receipt: 0}) == ()
     (again,) = await receive(box, wait_seconds=5)
     return again

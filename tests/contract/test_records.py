@@ -1,4 +1,4 @@
-"""What the table of images promises, on every backend."""
+"""The contract of the table of images, on every backend."""
 
 import asyncio
 from typing import Any, Protocol
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Table(Protocol):
-    """The edge, and a way behind it."""
+    """The edge under test, and direct access to the table."""
 
     edge: Any
-    """As the worker has it, who settles images."""
+    """The edge of the worker, which settles images."""
     api: Any
-    """As the api has it, who creates them."""
+    """The edge of the api, which creates them."""
 
     async def store(self, record: Record) -> None: ...
     async def attributes(self, image_id: str) -> set[str]: ...
@@ -89,7 +89,7 @@ def variant(size: int = 300) -> Variant:
 
 
 def completed(image_id: str, revision: str = "v1", sequencer: str = "10", **changes: Any) -> Record:
-    """What a worker commits: it knows the event, not the request."""
+    """Make a record as a worker commits it, from the event without the request."""
     record = Record(
         image_id=image_id,
         user_id="from the key",
@@ -136,7 +136,7 @@ async def test_the_table_answers_a_check(table):
 
 async def test_a_created_record_is_read_back_as_it_was(table):
     record = pending()
-    # The very one: that is how its writer knows that it was not there before.
+    # The same object: so its writer knows that it did not exist before.
     assert await table.api.create(record) is record
     assert await table.edge.get(record.image_id) == record
 
@@ -273,7 +273,9 @@ async def test_an_erased_image_stays_erased(table):
     assert await table.edge.get(erased.image_id) == erased
 
 
-@pytest.mark.parametrize("backend", ["fake", "ministack"], indirect=True)  # moto: a few % two win
+@pytest.mark.parametrize(
+    "backend", ["fake", "ministack"], indirect=True
+)  # moto: in a few % of runs two win
 async def test_of_many_that_settle_one_revision_at_once_one_wins(table):
     image_id = keys.new_image_id()
     settlements = [completed(image_id, processing_time_ms=number) for number in range(16)]

@@ -1,4 +1,4 @@
-"""Buckets of other accounts, read by a role; policies enforced."""
+"""Sources in buckets of other accounts, read with a role; policies enforced."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the stack's principals may do, and what everybody is refused, on a backend that checks."""
+"""Permissions of the stack's principals, on a backend that checks every call."""
 
 import json
 from typing import Any
@@ -22,13 +22,13 @@ POLICIES = {
     "renders": "RendersWorkerPolicy",
     "operator": "OperatorPolicy",
 }
-"""By principal. `uploads` and `renders` are the roles of a worker."""
+"""Permissions by principal. `uploads` and `renders` are the roles of a worker."""
 QUEUES = {"uploads": "UploadsQueue", "renders": "RendersQueue", "dead": "DeadLetterQueue"}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def made(emulator: Emulator) -> dict[str, str]:
-    """Outputs of the template's stack, with queue URLs that can be called from here."""
+    """Return the outputs of the template's stack, with queue URLs that tests can call."""
     outputs = await create(emulator.account, name="policies", parameters=LOCAL_PARAMETERS)
     async with emulator.account.client("sqs") as sqs:
         for queue in QUEUES.values():
@@ -39,7 +39,7 @@ async def made(emulator: Emulator) -> dict[str, str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def doors(emulator: Emulator, made: dict[str, str]) -> dict[str, Account]:
-    """The account as each principal, who holds its one policy and nothing else."""
+    """Return the account as each principal, which has only its own policy."""
     return {
         who: emulator.account.as_principal(
             await create_principal(emulator.account, f"the-{who}", policy_arn=made[f"{policy}Arn"])
@@ -73,7 +73,7 @@ SQS: dict[str, dict[str, Any]] = {
 
 
 def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
-    """Arguments that would succeed for somebody who may."""
+    """Return arguments with which a permitted call would succeed."""
     table, index = made["TableName"], "user-id-index"
     uploads, assets = made["UploadsBucketName"], made["AssetsBucketName"]
     key = {"imageId": {"S": "somebody"}}
@@ -168,7 +168,7 @@ async def test_a_principal_may_do_only_what_its_policy_says(
 
 
 async def test_not_even_an_administrator_may_send_to_the_uploads_queue(emulator, made):
-    """On AWS root is refused too; the embedded AWS lets it, since tests inject events."""
+    """On AWS root is refused too; the embedded AWS allows it, so that tests can send events."""
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [everything]}
     principal = await create_principal(emulator.account, "administrator", document=document)
@@ -291,6 +291,6 @@ async def test_a_stack_takes_the_secret_that_it_is_given(emulator, stack):
 
 @pytest.mark.parametrize("who", POLICIES)
 async def test_no_program_reads_the_secret_by_its_own_rights(stack, doors, who):
-    """ECS hands it over: a container that was taken over cannot ask for its former versions."""
+    """ECS passes the secret on, so an exploited container cannot read its former versions."""
     refused = code_of(doors[who], "secretsmanager", "list_secrets")
     assert await refused in DENIED

@@ -1,6 +1,6 @@
-"""The stacks beside data.yaml, created on the embedded AWS, but for what it does not know.
+"""The stacks besides data.yaml, created on the embedded AWS without resources unknown to it.
 
-What is left out is checked elsewhere: scaling and its alarms in tests/unit/test_scaling.py.
+The missing ones are tested elsewhere: scaling and its alarms in tests/unit/test_scaling.py.
 """
 
 import json
@@ -31,7 +31,7 @@ WEB = {
     "OidcAudience": "safelight",
 }
 WORKERS = {
-    "WorkerSpot": "false",  # the embedded AWS takes a base of tasks that is a parameter for a text
+    "WorkerSpot": "false",  # the embedded AWS reads a base that is a parameter as a text
 }
 
 
@@ -45,7 +45,7 @@ async def make(
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def data(emulator: Emulator) -> dict[str, str]:
-    """Outputs of a stack of data.yaml, named `data`."""
+    """Deploy data.yaml as `data`; return its outputs."""
     return await create(emulator.account, name="data", parameters=LOCAL_PARAMETERS)
 
 

@@ -1,4 +1,4 @@
-"""What the topic promises, on every backend."""
+"""The contract of the topic, on every backend."""
 
 import json
 from typing import Any, Protocol
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Channel(Protocol):
-    """The edge, and somebody who hears."""
+    """The edge under test, and a subscriber."""
 
     edge: Any
 
     async def heard(self) -> list[tuple[str, str, str]]:
-        """What was published since: body, outcome, user id."""
+        """Return the messages published since: body, outcome, user id."""
         ...
 
 

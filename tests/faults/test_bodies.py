@@ -1,4 +1,4 @@
-"""What a message may say: row 16 of the faults."""
+"""Messages of every form, readable or not: row 16 of the faults."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ COMPLETES: dict[str, Body] = {
     "EventBridge through SNS": lambda source: sns_notification(eventbridge_event(source)),
     "encoded slashes": fully_encoded,
     "a later minor version": lambda source: changed(source, eventVersion="2.9"),
-    "fields nobody knows": lambda source: changed(source, glacierEventData={"a": [1]}, more=None),
+    "unknown fields": lambda source: changed(source, glacierEventData={"a": [1]}, more=None),
     "64 KB": lambda source: changed(source, padding="x" * 64_000),
 }
 NOTHING_TO_DO: dict[str, Body] = {

@@ -19,7 +19,7 @@ CAMERA = (pictures.SAMPLES / "camera-10mp-5mb.jpg").read_bytes()
 
 
 async def hurt(worker: Worker, number: signal.Signals) -> float:
-    """Send a signal to the child that renders, and wait until it is gone: so many seconds."""
+    """Send a signal to the rendering child; return the seconds until its end."""
     child = await worker.rendering_child()
     began = time.monotonic()
     os.kill(child, number)
@@ -38,7 +38,7 @@ async def hurt(worker: Worker, number: signal.Signals) -> float:
 async def test_row_35_and_37_a_child_that_dies_twice_costs_its_picture_only(
     rig: Rig, number: signal.Signals, cause: str, reason: str
 ) -> None:
-    """Simulated: the signal comes from outside, as the kernel's own would."""
+    """Simulated: the test sends the signal that the kernel would send."""
     worker = await rig.worker(SLOTS="2", PREFETCH="2", VISIBILITY_SECONDS="30", MAX_SECONDS="60")
     bad = await rig.injector.upload(pictures.slow_jpeg())
     await hurt(worker, number)
@@ -58,18 +58,18 @@ async def test_row_35_a_child_that_dies_once_costs_nothing(rig: Rig) -> None:
     await rig.injector.upload(pictures.slow_jpeg())
     await hurt(worker, signal.SIGSEGV)
     await until(
-        lambda: any(map(alive, worker.render_children())), "another child stands ready", seconds=5
+        lambda: any(map(alive, worker.render_children())), "another child is ready", seconds=5
     )
     await rig.settled()
     assert (await worker.metrics()).value("receive_messages_total") == 1
 
 
 async def test_row_36_a_child_that_hangs_is_killed_at_its_limit_and_leases_hold(rig: Rig) -> None:
-    """A frozen process stands for any hang: neither can be stopped from inside."""
+    """A frozen process represents any hang: neither can be stopped from inside."""
     worker = await rig.worker(VISIBILITY_SECONDS="3", MAX_SECONDS="6")
     bad = await rig.injector.upload(pictures.slow_jpeg())
     for _ in range(2):
-        # The time began to run a little before it is seen to render.
+        # The time limit began a little before the test sees it render.
         assert await hurt(worker, signal.SIGSTOP) < 6 + 1
     await rig.settled(rejected={bad.image_id: "timeout"})
     page = await worker.metrics()
@@ -80,7 +80,7 @@ async def test_row_36_a_child_that_hangs_is_killed_at_its_limit_and_leases_hold(
 
 @pytest.mark.slow
 async def test_row_38_many_large_pictures_stay_under_the_memory_of_a_task(rig: Rig) -> None:
-    """Ten sources of 60 MB on a task of 2 GB, and a small one behind them."""
+    """Upload ten sources of 60 MB to a task of 2 GB, and a small one behind them."""
     large = pictures.encoded(pictures.noise(5000, 4000), "PNG", compress_level=0)
     assert 59e6 < len(large) < 64 * 2**20
     budget = int(0.6 * 2 * 2**30)
@@ -128,7 +128,7 @@ async def test_row_40_health_answers_and_leases_are_renewed_while_every_slot_is_
     page = await worker.metrics()
     p99 = sorted(taken)[-2]
     print(f"healthz p99 {1000 * p99:.0f} ms with {busy:g} slots busy")
-    assert p99 < 0.3  # the row says 0.1 s, on a machine of its own
+    assert p99 < 0.3  # the row requires 0.1 s on an otherwise idle machine
     renewals = page.value("renewal_lateness_seconds_count")
     assert renewals == page.value("renewal_lateness_seconds_bucket", le="1.0") > 0
 
@@ -137,7 +137,7 @@ async def test_row_40_health_answers_and_leases_are_renewed_while_every_slot_is_
 async def test_row_41_a_worker_whose_children_cannot_start_says_that_it_is_unhealthy(
     rig: Rig,
 ) -> None:
-    """Its fork server is frozen and its child gone: every canary waits for a child in vain."""
+    """Its fork server is frozen and its child gone, so every canary waits for a child in vain."""
     worker = await rig.worker()
     assert (await worker.get("/healthz"))[0] == 200
     (child,) = worker.render_children()

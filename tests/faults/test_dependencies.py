@@ -1,4 +1,4 @@
-"""Services that throttle, fail, forget and lie: rows 19 to 26 of the faults."""
+"""Services that throttle, fail, or return outdated or wrong data: rows 19 to 26 of the faults."""
 
 import asyncio
 from collections import Counter
@@ -47,7 +47,7 @@ async def test_row_19_slow_downs_on_a_third_of_calls_cost_time_only(rig: Rig) ->
 
 
 def _first_is_fast(operations: Iterable[str]) -> list[Any]:
-    """Let one stand for all where time is short."""
+    """Run only the first one by default; mark the others as slow."""
     first, *others = operations
     return [first, *(pytest.param(one, marks=pytest.mark.slow) for one in others)]
 
@@ -105,7 +105,7 @@ async def test_row_21_nothing_is_published_before_a_commit_that_is_throttled_or_
 async def test_row_22_of_sixteen_commits_at_once_one_wins_and_none_is_repeated(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sixteen workers' connections to the table, in one process: the race is DynamoDB's."""
+    """Sixteen workers' connections to the table in one process: DynamoDB decides the race."""
     for name, value in rig.stack.uploads_worker.environment(rig.proxy.url).items():
         monkeypatch.setenv(name, value)
     settings = AwsSettings(
@@ -155,8 +155,9 @@ CLOCK = {
 async def test_row_25_a_refused_signature_is_a_wrong_setting_and_no_pictures_fault(
     rig: Rig, operation: str
 ) -> None:
-    """Simulated: the proxy refuses as AWS refuses a clock that is five minutes off. The order of
-    revisions comes from S3's sequencers alone, so no clock of ours can make a wrong commit.
+    """Simulated: the proxy refuses as AWS does when a clock is five minutes off.
+
+    Only S3's sequencers order revisions, so no clock of a worker can cause a wrong commit.
     """
     rule = rig.proxy.add(Rule(operation, refused(*CLOCK[operation]), times=2))
     worker = await rig.worker()
@@ -179,7 +180,7 @@ EXPIRED = {
 
 @pytest.mark.parametrize("operation", _first_is_fast(EXPIRED))
 async def test_row_26_credentials_that_expire_cost_time_only(rig: Rig, operation: str) -> None:
-    """Simulated: the proxy refuses as AWS refuses expired credentials."""
+    """Simulated: the proxy refuses as AWS does for expired credentials."""
     rule = rig.proxy.add(Rule(operation, refused(*EXPIRED[operation]), times=2))
     await rig.worker()
     await rig.injector.upload(CAT)

@@ -1,4 +1,4 @@
-"""Pictures of one user that use up their whole time, and a small one of another: row 46."""
+"""Pictures of one user that take the whole time limit, and a small one of another: row 46."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from tests.support.faults.rig import Rig
 
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 D = 4
-"""Seconds that a picture may take."""
+"""Time limit of a picture, in seconds."""
 
 
 def key_of(user: str) -> str:
@@ -25,7 +25,7 @@ async def test_row_46_one_users_slow_pictures_delay_another_by_one_at_most(rig: 
     burning = pictures.burning_svg().encode()
     hostile = [await rig.injector.put(burning, key=key_of("mallory")) for _ in range(10)]
     await rig.injector.notify(*hostile)
-    while (await worker.metrics()).value("slots_busy") < 2:  # one user alone fills both
+    while (await worker.metrics()).value("slots_busy") < 2:  # the first user alone fills both
         await asyncio.sleep(0.05)
     began = time.monotonic()
     good = await rig.injector.upload(CAT, key=key_of("alice"))

@@ -33,7 +33,7 @@ RENEWALS = "ChangeMessageVisibilityBatch"
 
 
 async def freeze_a_render(worker: Worker) -> int:
-    """Stop the child that renders, and leave the worker at it; the child's process id."""
+    """Stop the rendering child, so that the worker waits for it; return the child's process id."""
 
     child = await worker.rendering_child()
     os.kill(child, signal.SIGSTOP)
@@ -47,7 +47,7 @@ def entries(call: Call) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 async def test_row_08_nine_messages_behind_a_long_job_are_never_redelivered(rig: Rig) -> None:
-    """The long job waits for slow answers of S3: 12 s are four times the visibility of 3 s."""
+    """The long job waits for slow answers of S3, for 12 s: four times the visibility of 3 s."""
     rig.proxy.add(Rule("GetObject", delayed(6), times=1))
     rig.proxy.add(Rule("PutObject", delayed(6), times=4))
     for _ in range(10):
@@ -60,7 +60,7 @@ async def test_row_08_nine_messages_behind_a_long_job_are_never_redelivered(rig:
     assert page.value("leases_lost_total") == 0
     renewed = [len(entries(call)) for call in rig.proxy.of(RENEWALS)]
     assert max(renewed) == 10
-    assert sum(renewed) >= 5 * len(renewed)  # in batches that shrink as the nine are done
+    assert sum(renewed) >= 5 * len(renewed)  # in batches that shrink as the nine are finished
     assert page.value("lease_renewals_total", result="renewed") == sum(renewed)
 
 
@@ -84,7 +84,7 @@ async def test_row_09_a_lease_that_cannot_be_renewed_is_lost_in_time(
     seen_after = asyncio.get_running_loop().time() - began
     await until(lambda: not alive(child), "the child is killed", seconds=5)
     assert rig.proxy.count("UpdateItem") == rig.proxy.count("PutObject") == 0
-    # Another round of renewals would end at 4 s; until then the log may take to reach us.
+    # The next round of renewals would end at 4 s; the log may be written as late as that.
     assert seen_after < 4, f"the lease of 3 s was seen lost after {seen_after:.1f} s"
     outage.on = False
     await rig.settled()
@@ -93,7 +93,7 @@ async def test_row_09_a_lease_that_cannot_be_renewed_is_lost_in_time(
 
 
 def released_at(rig: Rig) -> list[float]:
-    """When messages were made visible again."""
+    """List the times at which messages were made visible again."""
     return [
         call.at
         for call in rig.proxy.of(RENEWALS)
@@ -105,8 +105,8 @@ def released_at(rig: Rig) -> list[float]:
 async def test_row_10_a_worker_told_to_stop_under_load_gives_back_what_it_did_not_begin(
     rig: Rig,
 ) -> None:
-    """Scaled: 2 in work, 4 waiting, a backlog of 60. Leases are long, so that only a release can
-    make a message visible again.
+    """Scaled: 2 in work, 4 waiting, a backlog of 60. Leases are long: only a release can make a
+    message visible again.
     """
     slow = rig.proxy.add(Rule("PutObject", delayed(1)))
     for _ in range(60):
@@ -126,7 +126,7 @@ async def test_row_10_a_worker_told_to_stop_under_load_gives_back_what_it_did_no
     await until(lambda: worker.events("draining"), "it drains")
     worker.terminate()
     await until(lambda: released_at(rig), "what it did not begin is visible")
-    assert released_at(rig)[0] - terminated < 3  # the row says 1 s, on a machine of its own
+    assert released_at(rig)[0] - terminated < 3  # the row requires 1 s on an otherwise idle machine
     told.set()
     assert await worker.wait(seconds=DRAIN_SECONDS + 2) == 0
     visible, in_flight = await rig.depth()
@@ -155,7 +155,7 @@ async def test_row_11_a_render_longer_than_the_drain_is_stopped_and_given_back(r
 
 @pytest.mark.slow
 async def test_row_13_an_idle_worker_costs_next_to_nothing(rig: Rig) -> None:
-    """Measured from 15 s after the start: start-up is no idling."""
+    """Measured from 15 s after the start, without the start-up."""
     worker = await rig.worker(RECEIVE_WAIT_SECONDS="20", SLOTS="2")
     await asyncio.sleep(15)
     receives, cpu = rig.proxy.count("ReceiveMessage"), worker.cpu_seconds()
@@ -165,12 +165,12 @@ async def test_row_13_an_idle_worker_costs_next_to_nothing(rig: Rig) -> None:
     used = worker.cpu_seconds() - cpu
     grown = worker.memory_bytes() / memory
     print(f"idle: {used / 60:.2%} of a core, memory {memory / 2**20:.0f} MiB x {grown:.3f}")
-    assert used / 60 < 0.02  # the row says 1 %; a noisy neighbour's cache misses count as ours
+    assert used / 60 < 0.02  # the row requires 1 %; other load on the machine adds cache misses
     assert grown < 1.05
 
 
 class FailingOnce:
-    """Says of the n-th entry of one call that it failed, once. Simulated: it was carried out."""
+    """Report the n-th entry of one call as failed, once. Simulated: it was carried out."""
 
     def __init__(self, wanted: int) -> None:
         self.failed: list[object] = []

@@ -1,4 +1,4 @@
-"""Services that are down for long, and jobs that fail every time: rows 14, 17, 18 and 23."""
+"""Long outages of services, and jobs that fail every time: rows 14, 17, 18 and 23."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ def now() -> float:
 
 @pytest.mark.slow
 async def test_row_14_a_queue_that_fails_in_every_way_is_waited_for(rig: Rig) -> None:
-    """Scaled: 30 s of it, not 60."""
+    """Scaled: an outage of 30 s, not 60."""
     ways = in_turn(
         refused(500, "InternalError"),
         refused(503, "ServiceUnavailable"),
@@ -39,7 +39,7 @@ async def test_row_14_a_queue_that_fails_in_every_way_is_waited_for(rig: Rig) ->
     back = now()
     await rig.settled()
     (fetched,) = rig.proxy.of("GetObject")
-    assert fetched.at - back < LONGEST_PAUSE_SECONDS + 5  # the row says 10 s in all
+    assert fetched.at - back < LONGEST_PAUSE_SECONDS + 5  # the row requires 10 s in all
     assert max(pauses) <= LONGEST_PAUSE_SECONDS
     assert len(pauses) == len(set(pauses)), "pauses are jittered"
     assert pauses[-1] > LONGEST_PAUSE_SECONDS / 2, "pauses grow"
@@ -48,7 +48,7 @@ async def test_row_14_a_queue_that_fails_in_every_way_is_waited_for(rig: Rig) ->
 
 
 async def test_row_14_a_queue_whose_name_is_unknown_is_waited_for(rig: Rig) -> None:
-    """The name fails from the start on: that of a running worker's endpoint cannot be changed."""
+    """The name fails from the start: a running worker's endpoint cannot be changed."""
     worker = await rig.worker(environment={"AWS_ENDPOINT_URL_SQS": "http://queue.invalid"})
     await until(lambda: len(worker.events("receive_failed")) >= 2, "two receives have failed")
     assert {event["code"] for event in worker.events("receive_failed")} == {"Unavailable"}
@@ -58,7 +58,7 @@ async def test_row_14_a_queue_whose_name_is_unknown_is_waited_for(rig: Rig) -> N
 
 
 def _nonsense(_: Call, answer: Answer) -> Answer:
-    """A record that no version of Safelight wrote."""
+    """The record is one that no version of Safelight wrote."""
     item = {"imageId": {"S": "x"}, "status": {"S": "nonsense"}}
     return replace(answer, body=json.dumps({"Item": item}).encode())
 
@@ -66,7 +66,7 @@ def _nonsense(_: Call, answer: Answer) -> Answer:
 async def test_row_17_what_always_fails_is_tried_as_often_as_allowed_and_explains_itself(
     rig: Rig,
 ) -> None:
-    """Simulated: time flies. What the worker hides for later is visible again at once."""
+    """Simulated: messages that the worker hides for later are visible again at once."""
     delays: list[int] = []
 
     async def fly(call: Call) -> None:
@@ -100,14 +100,14 @@ async def test_row_17_what_always_fails_is_tried_as_often_as_allowed_and_explain
 
 
 VISIBILITY_SECONDS = 7
-"""Unlike any delay that a worker asks for."""
+"""Different from every delay that a worker requests."""
 
 
 @pytest.mark.slow
 async def test_row_18_while_s3_is_down_receiving_stops_and_a_backlog_keeps_its_receives(
     rig: Rig,
 ) -> None:
-    """Scaled: 30 s, not ten minutes, with a backlog of 1,000."""
+    """Scaled: an outage of 30 s, not ten minutes, with a backlog of 1,000."""
     outage = rig.proxy.add(Rule("s3", refused(503, "ServiceUnavailable")))
     for _ in range(1000):
         await rig.injector.upload(SMALL)
@@ -119,7 +119,7 @@ async def test_row_18_while_s3_is_down_receiving_stops_and_a_backlog_keeps_its_r
     outage.on = False
     seconds = now() - began
     assert opened == [1, 1]
-    # Until it opens, what fits; then, of each worker, one in five seconds.
+    # Until the breaker opens, as many as fit; then one in five seconds per worker.
     assert received <= 2 * (6 + 5 + seconds / 5 + 1)
     world = await rig.settled(seconds=400)
     assert len(world.records) == 1000
@@ -135,7 +135,7 @@ async def _total(workers: list[Worker], name: str, **labels: str) -> float:
 async def test_row_23_while_nobody_can_be_told_pictures_are_settled_readable_and_told_after(
     rig: Rig,
 ) -> None:
-    """Scaled: 40 s, not five minutes; a worker is killed in it, and another starts."""
+    """Scaled: an outage of 40 s, not five minutes; a worker is killed in it, and another starts."""
     outage = rig.proxy.add(Rule("Publish", refused(503, "ServiceUnavailable")))
     alice = await rig.alice()
     fleet = await rig.fleet(2, SLOTS="2")
@@ -156,8 +156,8 @@ async def test_row_23_while_nobody_can_be_told_pictures_are_settled_readable_and
     back = now()
     await rig.settled()
     told_within = rig.proxy.of("Publish")[-1].at - back
-    print(f"all told within {told_within:.1f} s")
-    assert told_within < 30  # the row says 60 s, for an outage of five minutes
+    print(f"all published within {told_within:.1f} s")
+    assert told_within < 30  # the row requires 60 s, after an outage of five minutes
     await _assert_few_receives(fleet)
 
 

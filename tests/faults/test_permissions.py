@@ -1,6 +1,6 @@
-"""Every permission that data.yaml grants is needed: without any one of them something is refused.
+"""Every permission that data.yaml grants is needed: without it a call is refused.
 
-The policies are the template's own, on a backend that checks every call against them.
+The policies are the template's own, on a backend that checks every call.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ from tests.support.person import Person
 CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
 OPERATIONS = {
     "s3:GetObjectVersion": "GetObject",
-    "s3:ListBucket": "GetObject",  # without it a source that is gone looks forbidden
+    "s3:ListBucket": "GetObject",  # without it a deleted source looks forbidden
     "s3:ListBucketVersions": "GetObject",
     "sqs:DeleteMessage": "DeleteMessageBatch",
     "sqs:ChangeMessageVisibility": "ChangeMessageVisibilityBatch",
 }
-"""The call that is refused, where it is not named as the action."""
+"""The refused call, where its name differs from the action."""
 API_STEPS = {
     "dynamodb:PutItem": "ask for an upload",
     "s3:PutObject": "send the picture",
@@ -49,7 +49,7 @@ _numbers = count(1)
 
 
 class Refusals:
-    """What a worker was refused, as a proxy before AWS saw it."""
+    """The calls that a worker was refused, as observed by a proxy."""
 
     def __init__(self) -> None:
         self.operations: list[str] = []
@@ -67,7 +67,7 @@ class Refusals:
 async def watched(
     emulator: Emulator, directory: Path, *, lacking: Permission | None = None
 ) -> AsyncIterator[tuple[Rig, Refusals]]:
-    """Open a stack of its own whose worker lacks a permission, and watch what it is refused."""
+    """Deploy a stack whose worker lacks a permission, and record its refused calls."""
     async with open_rig(emulator, directory, name=f"permissions-{next(_numbers)}") as rig:
         if lacking:
             worker = await principal_without(emulator.account, lacking, stack=rig.stack.name)
@@ -80,7 +80,7 @@ async def watched(
 
 
 async def give_work(rig: Rig) -> dict[str, str]:
-    """Tell of sources of every kind, and of nonsense; answer those to be rejected, and why."""
+    """Send events of sources of every kind, and an invalid body; return expected rejections."""
     await rig.injector.upload(CAT)
     await rig.injector.notify(replace(await rig.injector.put(CAT), version_id=None))
     removed = replace(await rig.injector.put(CAT), version_id=None)
@@ -89,7 +89,7 @@ async def give_work(rig: Rig) -> dict[str, str]:
     await rig.injector.remove(expired, version=True)
     await rig.injector.notify(removed, expired)
     await rig.injector.send("no event")  # a dead letter at once
-    rig.proxy.add(Rule("PutObject", delayed(2), times=1))  # so long that a lease is renewed
+    rig.proxy.add(Rule("PutObject", delayed(2), times=1))  # takes so long that a lease is renewed
     return {removed.image_id: "source_gone", expired.image_id: "source_gone"}
 
 
@@ -122,7 +122,7 @@ async def test_a_worker_needs_every_permission_of_its_policy(
 async def settled(
     emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Rig]:
-    """A stack with a worker of each role, which hold their whole policies."""
+    """Deploy a stack with a worker of each role, which have all their permissions."""
     async with open_rig(emulator, tmp_path_factory.mktemp("delivery"), name="delivery") as rig:
         await rig.worker()
         await rig.worker(role="renders")
@@ -130,7 +130,7 @@ async def settled(
 
 
 async def three_images(rig: Rig) -> tuple[str, str, str]:
-    """Settle three images: an ordinary one, one without a version, one whose source is gone."""
+    """Settle three images: an ordinary one, one without a version, one with a deleted source."""
     ordinary = await rig.injector.upload(CAT)
     unversioned = replace(await rig.injector.put(CAT), version_id=None)
     gone = await rig.injector.put(CAT)
@@ -200,7 +200,7 @@ async def system() -> AsyncIterator[LocalSystem]:
 
 
 async def first_refused_step(person: Person) -> str | None:
-    """Go the whole way of a client; the step that was refused, if any."""
+    """Make all requests of a client; return the refused step, if any."""
     step = API_STEPS["dynamodb:PutItem"]
     try:
         ticket = await person.ask(CAT)

@@ -20,7 +20,7 @@ VARIANTS = 4
 
 
 async def _kill_at_call(rig: Rig, worker: Worker, operation: str, nth: int, when: Callable) -> None:
-    """Kill the worker when its n-th call of an operation was carried out, or instead of that."""
+    """Kill the worker when its n-th call of an operation is carried out, or instead of it."""
 
     async def kill(_: Call) -> None:
         worker.kill()
@@ -31,7 +31,7 @@ async def _kill_at_call(rig: Rig, worker: Worker, operation: str, nth: int, when
 
 
 async def _kill_at_file(rig: Rig, worker: Worker, seen: Callable[[], bool]) -> None:
-    """Kill the worker when its spool shows how far it is."""
+    """Kill the worker when its spool shows that it has reached a step."""
     await rig.injector.upload(CAMERA)
     await until(seen, "the spool shows the step")
     worker.kill()
@@ -53,7 +53,7 @@ STEPS: dict[str, Callable[[Rig, Worker], Awaitable[None]]] = {
     "delete": lambda rig, worker: _kill_at_call(rig, worker, "DeleteMessageBatch", 1, instead),
 }
 QUICK = ("render", "commit", "delete")
-"""Run where time is short."""
+"""Steps that run by default; the others are slow."""
 COMMITTED = ("commit", "publish", "delete")
 
 
@@ -76,7 +76,7 @@ async def test_row_02_a_worker_killed_at_any_step_costs_nothing(rig: Rig, step: 
 @pytest.mark.slow
 async def test_row_03_five_workers_with_the_same_message_make_one_image(rig: Rig) -> None:
     source = await rig.injector.put(CAT)
-    # All read the record before any of them commits: every one does the whole work.
+    # All read the record before any of them commits, so each does the whole work.
     rig.proxy.add(Rule("GetItem", together(5), text=source.image_id, times=5))
     rig.proxy.add(Rule("UpdateItem", together(5), times=5))
     workers = await rig.fleet(5, SLOTS="1", PREFETCH="0", VISIBILITY_SECONDS="30")
@@ -96,7 +96,7 @@ async def test_row_03_five_workers_with_the_same_message_make_one_image(rig: Rig
 
 
 async def test_row_04_a_redelivery_long_after_completion_only_tells_again(rig: Rig) -> None:
-    """Simulated: no hour is waited for. Nothing in the way of a message asks how old it is."""
+    """Simulated: the test does not wait for an hour, since no code uses a message's age."""
     await rig.worker()
     source = await rig.injector.upload(CAT)
     await rig.settled()
@@ -170,7 +170,7 @@ async def test_row_07_a_frozen_worker_that_comes_back_changes_nothing(rig: Rig, 
     thawed = asyncio.Event()
 
     async def freeze(_: Call) -> None:
-        """Its call is on its way, and arrives only after another worker has done it all."""
+        """Its call is delayed, and arrives after another worker has finished the message."""
         zombie.freeze()
         await thawed.wait()
 
@@ -182,7 +182,7 @@ async def test_row_07_a_frozen_worker_that_comes_back_changes_nothing(rig: Rig, 
     settled, assets = await rig.records(), await rig.assets()
     zombie.thaw()
     thawed.set()
-    await until(lambda: zombie.events("message"), "the zombie tells of its message")
+    await until(lambda: zombie.events("message"), "the zombie logs its message")
     world = await rig.settled()
     assert world.records == settled
     assert world.assets == assets
@@ -193,10 +193,10 @@ async def test_row_07_a_frozen_worker_that_comes_back_changes_nothing(rig: Rig, 
 
 
 async def _chaos(rig: Rig, *, batch: int, workers: int, kills: int) -> Witness:
-    """Tell a batch of pictures, kill a random worker in mid-render, start another; so many times.
+    """Repeatedly send a batch of pictures, kill a random worker in mid-render, and start another.
 
-    At most two batches are left at a time: behind a long backlog pictures that nobody disturbs take
-    so long that any recovery would be in time.
+    At most two batches are unsettled at a time: behind a long backlog undisturbed pictures take so
+    long that any recovery would be in time.
     """
     witness = Witness()
     rig.proxy.watch(witness.see)
@@ -207,7 +207,7 @@ async def _chaos(rig: Rig, *, batch: int, workers: int, kills: int) -> Witness:
         for number in range(batch):
             await rig.injector.upload(CAMERA if number % 4 == 0 else ASTRONAUT)
         await until(
-            lambda: any(worker.variants() for worker in fleet), "somebody renders", seconds=60
+            lambda: any(worker.variants() for worker in fleet), "a worker renders", seconds=60
         )
         rendering = [worker for worker in fleet if worker.variants()] or fleet
         victim = rig.random.choice(rendering)

@@ -140,7 +140,7 @@ class Slot:
 
 
 def _peaks_of_children() -> Iterator[int]:
-    """Read each render child's peak of resident memory, which every render starts anew."""
+    """Read each render child's peak of resident memory, which every render resets."""
     server = forkserver._forkserver._forkserver_pid
     with contextlib.suppress(OSError):
         for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():

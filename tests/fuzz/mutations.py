@@ -1,6 +1,6 @@
 """Damages bytes in the ways that files are damaged, by accident and on purpose.
 
-Everything hangs on the random numbers given: the same seed and number make the same bytes again.
+Everything depends on the random numbers given: the same seed and number make the same bytes.
 """
 
 import random
