@@ -27,11 +27,11 @@ from tests.support.faults.corpus import Corpus
 from tests.support.faults.footprint import footprint
 from tests.support.faults.injector import Source
 from tests.support.faults.invariant import faults_of
-from tests.support.faults.report import MB, draw, table, write_json
 from tests.support.faults.rig import Rig, open_rig
 from tests.support.faults.supervisor import Worker
 from tests.support.faults.weather import Weather
 from tests.support.faults.witness import Witness
+from tools.soak_report import MB, draw, table, write_json
 from tools.trend import Sample, Trend, trend
 
 SLOTS = 2

@@ -1,13 +1,10 @@
 """Summarises samples of a worker's memory and open files, and reports whether they have grown."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from tests.support.faults.footprint import Footprint
-
-T = TypeVar("T", int, float)
+from tests.support.faults.witness import quantile
 
 WINDOW_PICTURES = 500
 """Settled pictures in a window of a long run."""
@@ -114,9 +111,3 @@ def _window(part: Sequence[Sample], end: Sample) -> Window:
         open_files=quantile(files, 0.5),
         most_open_files=max(files),
     )
-
-
-def quantile(values: Iterable[T], share: float) -> T:
-    """Return the smallest value that at least this share of the values does not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

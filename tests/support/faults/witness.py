@@ -3,13 +3,14 @@
 import json
 import math
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote_plus
 
 from safelight import keys
 from tests.support.faults.proxy import Answer, Call
-from tools.trend import quantile
+
+T = TypeVar("T", int, float)
 
 
 class Witness:
@@ -94,3 +95,9 @@ def _images(message: Mapping[str, Any]) -> list[str]:
         for record in json.loads(message["Body"])["Records"]
     ]
     return [owner[1] for owner in owners if owner]
+
+
+def quantile(values: Iterable[T], share: float) -> T:
+    """Return the smallest value that at least this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
