@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.dialects.errors import URL_ERRORS, BadSignature
-from api.dialects.request import Request
+from api.dialects.image_url import ImageUrl
 from api.dialects.settings import DialectSettings
 from api.dialects.signatures import Signed, differences, verify
 from api.dialects.table import Dialect, Dialects, read
@@ -37,7 +37,7 @@ class Explanation:
     """What the signature must be of."""
     signature: str | None = None
     """Whether it holds; if not, what it is of instead, where that is found out."""
-    request: Request | None = None
+    image_url: ImageUrl | None = None
 
     def facts(self) -> dict[str, object]:
         """List everything that is known."""
@@ -46,8 +46,8 @@ class Explanation:
             "signed": self.signed,
             "signature": self.signature,
         }
-        if request := self.request:
-            facts |= _facts_of(request)
+        if self.image_url:
+            facts |= _facts_of(self.image_url)
         facts["refused"] = self.refused
         return {name: fact for name, fact in facts.items() if fact is not None}
 
@@ -82,11 +82,11 @@ def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Ex
         dialect=dialect.NAME,
         signed=signed.messages[0],
         signature=_signature(dialect, signed),
-        request=_request(dialect, signed),
+        image_url=_image_url(dialect, signed),
     )
 
 
-def _request(dialect: Dialect, signed: Signed) -> Request | None:
+def _image_url(dialect: Dialect, signed: Signed) -> ImageUrl | None:
     try:
         return dialect.read(signed)
     except URL_ERRORS:
@@ -102,31 +102,31 @@ def _signature(dialect: Dialect, signed: Signed) -> str:
     return f"holds, by key {number + 1} of {len(dialect.keys)}"
 
 
-def _facts_of(request: Request) -> Iterator[tuple[str, object]]:
-    yield "source", str(request.source)
-    if request.preset:
-        yield "preset", request.preset
+def _facts_of(image_url: ImageUrl) -> Iterator[tuple[str, object]]:
+    yield "source", str(image_url.source)
+    if image_url.preset:
+        yield "preset", image_url.preset
     else:
-        yield "options", canonical(request.options)
-        yield "fingerprint", fingerprint(request.options)
-        yield "assetKey", _asset_key(request)
-    yield "format", request.options.format or "as the client accepts"
-    yield "expires", request.expires.isoformat() if request.expires else None
-    yield "maxAgeSeconds", request.max_age_seconds
-    yield "download", request.download
+        yield "options", canonical(image_url.options)
+        yield "fingerprint", fingerprint(image_url.options)
+        yield "assetKey", _asset_key(image_url)
+    yield "format", image_url.options.format or "as the client accepts"
+    yield "expires", image_url.expires.isoformat() if image_url.expires else None
+    yield "maxAgeSeconds", image_url.max_age_seconds
+    yield "download", image_url.download
 
 
-def _asset_key(request: Request) -> str | None:
+def _asset_key(image_url: ImageUrl) -> str | None:
     """Write the asset key with what the URL alone does not say in braces.
 
     The secret needs the image's record; without a format in the URL, the format is negotiated.
     """
-    if not is_image_id(request.source.key):
+    if not is_image_id(image_url.source.key):
         return None
-    name = request.options.format
-    made = fingerprint(request.options) if name else "{fingerprint}"
+    name = image_url.options.format
+    made = fingerprint(image_url.options) if name else "{fingerprint}"
     extension = BY_NAME[name].extension if name else "{extension}"
-    return f"{assets_prefix(request.source.key)}{{secret}}/{NAME}-{made}.{extension}"
+    return f"{assets_prefix(image_url.source.key)}{{secret}}/{NAME}-{made}.{extension}"
 
 
 def _tell(explanation: Explanation, *, as_json: bool) -> None:

@@ -17,8 +17,7 @@ from api.delivery.query import Query
 from api.delivery.signing import Grant
 from api.delivery.sources import Bucket, Records, SourceImage, find_image, find_object
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath, UrlError
-from api.dialects.request import Request
-from api.dialects.request import Source as Named
+from api.dialects.image_url import ImageUrl, SourceName
 from api.dialects.table import Dialects, read
 from api.problems import Problem, Refusal
 from safelight import keys
@@ -88,7 +87,7 @@ class FreeForm:
         self._ids = ids
         self._max_age_seconds = max_age_seconds
 
-    def read(self, request: web.Request, *, now: float) -> Request:
+    def read(self, request: web.Request, *, now: float) -> ImageUrl:
         """Read a request's URL as it was sent. Raises a `Refusal`."""
         path, _, query = request.raw_path.partition("?")
         try:
@@ -96,7 +95,7 @@ class FreeForm:
         except URL_ERRORS as error:
             raise refusal_of(error) from error
 
-    def policy(self, asked: Request, presets: Mapping[str, Preset]) -> Preset:
+    def policy(self, asked: ImageUrl, presets: Mapping[str, Preset]) -> Preset:
         """Take the preset that is named, or say what presets say: how long, in which formats."""
         if asked.preset is not None:
             if asked.preset not in presets:
@@ -112,7 +111,7 @@ class FreeForm:
             max_age=min(self._max_age_seconds if seconds is None else seconds, 31_536_000),
         )
 
-    async def find(self, asked: Request, grant: Grant) -> SourceImage:
+    async def find(self, asked: ImageUrl, grant: Grant) -> SourceImage:
         """Find what a URL names. Raises `NotThereYet` or a `Refusal`."""
         image = await self._find(asked.source, grant)
         if asked.preset is not None:
@@ -128,7 +127,7 @@ class FreeForm:
             marks=marks,
         )
 
-    async def _find(self, named: Named, grant: Grant) -> SourceImage:
+    async def _find(self, named: SourceName, grant: Grant) -> SourceImage:
         if named.bucket is None and keys.is_image_id(named.key):
             return await find_image(named.key, grant, records=self._records, bucket=self._objects)
         for alias, bucket in self._aliases.values():
@@ -141,14 +140,14 @@ class FreeForm:
         """Find a watermark; a tenant's key opens none, lest it shows others' pictures."""
         bucket, _, path = key.partition("/")
         try:
-            image = await self._find(Named(bucket=bucket, key=path), grant)
+            image = await self._find(SourceName(bucket=bucket, key=path), grant)
         except Refusal as refusal:
             why = f"watermark: there is no picture {key[:80]!r} for this key"
             raise Refusal(Problem.INVALID_URL, why) from refusal
         return image.source
 
 
-def asked_of(request: Request) -> Query:
+def asked_of(request: ImageUrl) -> Query:
     """Say what an answer needs to know beside the pixels."""
     return Query(
         format=request.options.format,
@@ -157,7 +156,7 @@ def asked_of(request: Request) -> Query:
     )
 
 
-def grant_of(request: Request) -> Grant:
+def grant_of(request: ImageUrl) -> Grant:
     """Say what a URL that was read entitles to."""
     expires = request.expires
     return Grant(
@@ -172,7 +171,7 @@ def refusal_of(error: UrlError | InvalidOption) -> Refusal:
     return Refusal(_PROBLEMS[type(error)], str(error))
 
 
-def _path_below(alias: Alias, named: Named) -> str | None:
+def _path_below(alias: Alias, named: SourceName) -> str | None:
     """Find what an alias would call an object; None if it does not lead there."""
     if named.bucket is None:
         name, _, path = named.key.partition("/")

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 from api.dialects.aws_handler_edits import read_edits
 from api.dialects.errors import BadSignature, UnknownPath
-from api.dialects.request import Request, Source, source_of
+from api.dialects.image_url import ImageUrl, SourceName, source_of
 from api.dialects.signatures import Signed, digest
 from api.dialects.thumbor import read_path
 from safelight.wish.arguments import read_base64
@@ -63,7 +63,7 @@ class AwsHandler:
         path, _, query = text.partition("?")
         return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}signature=_")
 
-    def read(self, signed: Signed) -> Request:
+    def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
         words = _query(signed.query)
         expires = _expires(words)
@@ -73,18 +73,20 @@ class AwsHandler:
             edits = _edits_of(asked)
             source = _source(asked)
         else:
-            request = read_path(path, dialect=self.NAME)
-            if request.source.key != path:
-                return _as_thumbor(request, words, expires)
-            edits, source = {}, request.source
-        edits = _merged(edits, words)
-        return Request(dialect=self.NAME, source=source, options=read_edits(edits), expires=expires)
+            image_url = read_path(path, dialect=self.NAME)
+            if image_url.source.key != path:
+                return _as_thumbor(image_url, words, expires)
+            edits, source = {}, image_url.source
+        options = read_edits(_merged(edits, words))
+        return ImageUrl(dialect=self.NAME, source=source, options=options, expires=expires)
 
 
-def _as_thumbor(request: Request, words: Mapping[str, str], expires: datetime | None) -> Request:
+def _as_thumbor(
+    image_url: ImageUrl, words: Mapping[str, str], expires: datetime | None
+) -> ImageUrl:
     if words:
         raise InvalidOption(next(iter(words)), "is not understood beside a thumbor path")
-    return replace(request, expires=expires or request.expires)
+    return replace(image_url, expires=expires or image_url.expires)
 
 
 def _query(query: str) -> dict[str, str]:
@@ -123,7 +125,7 @@ def _json(path: str) -> Mapping[str, Any] | None:
     return asked if isinstance(asked, dict) else None
 
 
-def _source(asked: Mapping[str, Any]) -> Source:
+def _source(asked: Mapping[str, Any]) -> SourceName:
     bucket, key = asked.get("bucket"), asked.get("key")
     if not isinstance(key, str) or not (bucket is None or isinstance(bucket, str)):
         raise InvalidOption("key", "expected a text, and a bucket if any as a text")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from api.dialects.request import format_called
+from api.dialects.values import format_called
 from safelight.formats import WRITABLE_WORDS
 from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.arguments import Colour

@@ -15,9 +15,10 @@ from typing import ClassVar
 from urllib.parse import parse_qsl, unquote
 
 from api.dialects.errors import BadSignature, UnknownPath
-from api.dialects.request import Request, moment, number, source_of, whole
+from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.rows import Row, accepted, nothing, refused
 from api.dialects.signatures import Signed
+from api.dialects.values import moment, number, whole
 from safelight.formats import WRITABLE_WORDS
 from safelight.presets import GRAVITIES
 from safelight.wish.arguments import Colour, read_base64
@@ -65,7 +66,7 @@ class Imgix:
         path, _, query = text.partition("?")
         return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}s=_")
 
-    def read(self, signed: Signed) -> Request:
+    def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
         draft = Draft()
         for name, text in _pairs(signed.query):
@@ -74,7 +75,7 @@ class Imgix:
                 known = ", ".join(OPTIONS)
                 raise InvalidOption(name[:40], f"is no option that is understood: {known}")
             row.apply(draft, name, [text])
-        return Request(
+        return ImageUrl(
             dialect=self.NAME,
             source=source_of(unquote(signed.target)),
             options=_options(draft),

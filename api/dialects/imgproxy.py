@@ -13,14 +13,15 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 from api.dialects.errors import UnknownPath
+from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgproxy_options import (
     FITS,
     LONG_NAMES,
     OPTIONS,
     Draft,
 )
-from api.dialects.request import Request, format_called, source_of
 from api.dialects.signatures import Signed, base64url, digest, refuse_query
+from api.dialects.values import format_called
 from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
@@ -63,7 +64,7 @@ class Imgproxy:
         """Take a path as what is to be signed."""
         return self.split(f"/_/{text.lstrip('/')}", "")
 
-    def read(self, signed: Signed) -> Request:
+    def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
         refuse_query(signed)
         words, source, extension = _taken_apart(signed.target)
@@ -77,7 +78,7 @@ class Imgproxy:
             row.apply(draft, name, [unquote(text) for text in texts])
         if extension:
             draft.format = format_called("format", extension)
-        return Request(
+        return ImageUrl(
             dialect=self.NAME,
             source=source_of(source),
             options=_options(draft),

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from api.dialects.request import format_called, moment, number, whole
 from api.dialects.rows import Row, accepted, nothing, refused
+from api.dialects.values import format_called, moment, number, whole
 from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.arguments import Colour, read_base64
 from safelight.wish.errors import InvalidOption

@@ -11,7 +11,7 @@ from typing import ClassVar
 from urllib.parse import quote, unquote
 
 from api.dialects.errors import UnknownPath
-from api.dialects.request import Request, format_called, moment, source_of
+from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.signatures import (
     Signed,
     base64url,
@@ -19,6 +19,7 @@ from api.dialects.signatures import (
     is_escaped_as_usual,
     refuse_query,
 )
+from api.dialects.values import format_called, moment
 from safelight.keys import is_image_id
 from safelight.named_keys import read_key
 from safelight.wish.canonical import NOTHING, read_options
@@ -59,7 +60,7 @@ class Own:
         """Take `OPTIONS/SOURCE` as what is to be signed."""
         return self.split(f"{PREFIX}_/{text.lstrip('/')}", "")
 
-    def read(self, signed: Signed) -> Request:
+    def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
         refuse_query(signed)
         if not is_escaped_as_usual(signed.target):
@@ -73,7 +74,7 @@ class Own:
         if is_image_id(stem):
             options = _in_format_of(options, extension)
             source = stem
-        return Request(
+        return ImageUrl(
             dialect=self.NAME, source=source_of(source), options=options, expires=expires
         )
 

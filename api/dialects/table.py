@@ -13,10 +13,10 @@ from typing import ClassVar, Protocol
 
 from api.dialects.aws_handler import AwsHandler
 from api.dialects.errors import Expired, UnknownPath
+from api.dialects.image_url import ImageUrl
 from api.dialects.imgix import Imgix
 from api.dialects.imgproxy import Imgproxy
 from api.dialects.own import PREFIX, Own, holder_of
-from api.dialects.request import Request
 from api.dialects.signatures import Signed, verify
 from api.dialects.thumbor import Thumbor
 
@@ -47,7 +47,7 @@ class Dialect(Protocol):
     def unsigned(self, text: str) -> Signed:
         """Take what somebody wants to have signed."""
 
-    def read(self, signed: Signed) -> Request:
+    def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
 
 
@@ -92,7 +92,7 @@ def prefix_of(dialect: Dialect | type[Dialect]) -> str:
     return PREFIX if dialect.NAME == Own.NAME else f"/{dialect.NAME}/"
 
 
-def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> Request:
+def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUrl:
     """Read a URL: path and query as they were sent, still escaped, the query without its `?`.
 
     Raises `UnknownPath`, `BadSignature`, `Expired` or `InvalidOption`. Nothing of a URL is read
@@ -103,11 +103,11 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> Request
     dialect, rest = dialects.find(path)
     signed = dialect.split(rest, query)
     number = verify(dialect, signed)
-    request = dialect.read(signed)
-    if request.expires and request.expires <= now:
-        raise Expired(request.expires)
+    image_url = dialect.read(signed)
+    if image_url.expires and image_url.expires <= now:
+        raise Expired(image_url.expires)
     key_id, user_id = _holder(dialect, number)
-    return replace(request, options=request.options.normal(), key_id=key_id, user_id=user_id)
+    return replace(image_url, options=image_url.options.normal(), key_id=key_id, user_id=user_id)
 
 
 def _holder(dialect: Dialect, number: int) -> tuple[str, str | None]:

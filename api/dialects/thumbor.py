@@ -12,7 +12,7 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 from api.dialects.errors import BadSignature, UnknownPath
-from api.dialects.request import Request, number, source_of, whole
+from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.signatures import (
     Signed,
     base64url,
@@ -21,6 +21,7 @@ from api.dialects.signatures import (
     refuse_query,
 )
 from api.dialects.thumbor_filters import FILTERS, Draft
+from api.dialects.values import number, whole
 from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Crop, Options, Trim
@@ -82,13 +83,13 @@ class Thumbor:
         """Take a path as what is to be signed."""
         return self.split(f"/_/{text.lstrip('/').removeprefix('unsafe/')}", "")
 
-    def read(self, signed: Signed) -> Request:
+    def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
         refuse_query(signed)
         return read_path(unquote(signed.target), dialect=self.NAME)
 
 
-def read_path(path: str, *, dialect: str) -> Request:
+def read_path(path: str, *, dialect: str) -> ImageUrl:
     """Read a path without its signature, its escapes decoded."""
     parts = _PARTS.fullmatch(path)
     if parts is None:
@@ -116,7 +117,7 @@ def read_path(path: str, *, dialect: str) -> Request:
         quality=draft.quality,
         max_bytes=draft.max_bytes,
     )
-    return Request(
+    return ImageUrl(
         dialect=dialect,
         source=source_of(parts["image"], option="image"),
         options=options,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from api.dialects.request import format_called, moment, number, source_of, whole
+from api.dialects.image_url import source_of
 from api.dialects.rows import Row, accepted, nothing, refused
+from api.dialects.values import format_called, moment, number, whole
 from safelight.wish.errors import InvalidOption
 from safelight.wish.operations import Operation, operation
 

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath
+from api.dialects.image_url import SourceName
 from api.dialects.own import Own
-from api.dialects.request import Source
 from api.dialects.table import DIALECTS, Dialects, read
 from safelight.wish.canonical import canonical
 from safelight.wish.errors import InvalidOption
@@ -53,20 +53,20 @@ def test_what_is_not_understood_is_refused_by_its_name(name, wanted, option):
 @pytest.mark.parametrize(
     ("name", "wanted", "source"),
     [
-        ("own", f"_/{IMAGE}.webp", Source(key=IMAGE)),
-        ("own", "_/folder/a b.jpg", Source(key="folder/a b.jpg")),
-        ("thumbor", "300x200/path/to/a%20b.jpg", Source(key="path/to/a b.jpg")),
-        ("thumbor", "s3://photos/a.jpg", Source(bucket="photos", key="a.jpg")),
-        ("thumbor", f"fit-in/10x10/{IMAGE}", Source(key=IMAGE)),
+        ("own", f"_/{IMAGE}.webp", SourceName(key=IMAGE)),
+        ("own", "_/folder/a b.jpg", SourceName(key="folder/a b.jpg")),
+        ("thumbor", "300x200/path/to/a%20b.jpg", SourceName(key="path/to/a b.jpg")),
+        ("thumbor", "s3://photos/a.jpg", SourceName(bucket="photos", key="a.jpg")),
+        ("thumbor", f"fit-in/10x10/{IMAGE}", SourceName(key=IMAGE)),
         (
             "imgproxy",
             "w:1/plain/s3://photos/a%40b.jpg@webp",
-            Source(bucket="photos", key="a@b.jpg"),
+            SourceName(bucket="photos", key="a@b.jpg"),
         ),
-        ("imgproxy", "w:1/YS9iLmpwZw.png", Source(key="a/b.jpg")),
-        ("aws", edits(), Source(bucket="photos", key="a/b.jpg")),
-        ("aws", "300x200/a/b.jpg", Source(key="a/b.jpg")),
-        ("imgix", "a/b%20c.jpg?w=1", Source(key="a/b c.jpg")),
+        ("imgproxy", "w:1/YS9iLmpwZw.png", SourceName(key="a/b.jpg")),
+        ("aws", edits(), SourceName(bucket="photos", key="a/b.jpg")),
+        ("aws", "300x200/a/b.jpg", SourceName(key="a/b.jpg")),
+        ("imgix", "a/b%20c.jpg?w=1", SourceName(key="a/b c.jpg")),
     ],
 )
 def test_the_source_is_what_the_url_names(name, wanted, source):
