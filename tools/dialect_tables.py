@@ -1,22 +1,22 @@
 """docs/guide/dialects.md, its tables written from the grammars themselves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from api.dialects.aws_handler_edits import EDITS
-from api.dialects.imgix import OPTIONS as IMGIX
-from api.dialects.imgproxy_options import LONG_NAMES
+from api.dialects.imgix_options import OPTIONS as IMGIX
 from api.dialects.imgproxy_options import OPTIONS as IMGPROXY
+from api.dialects.rows import Rows
 from api.dialects.thumbor_filters import FILTERS
 from safelight.wish.arguments import COLOURS
 from safelight.wish.canonical import FORMS
 from safelight.wish.operations import KINDS, MAX_OPERATIONS, MAX_SIDE
 from safelight.wish.options import FITS, MAX_PIXELS
 
-Rows = Iterable[tuple[str, ...]]
+Cells = Iterable[tuple[str, ...]]
 
 
-def _table(heads: tuple[str, ...], rows: Rows) -> str:
+def _table(heads: tuple[str, ...], rows: Cells) -> str:
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "\n".join(f"| {' | '.join(cell or '-' for cell in line)} |" for line in lines)
 
@@ -30,19 +30,13 @@ def _safe(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _options(rows: Mapping[str, Any], long_names: Mapping[str, str]) -> str:
+def _options(table: Rows[Any]) -> str:
     """List what is understood, then what is refused."""
-    also = {short: [long for long, each in long_names.items() if each == short] for short in rows}
+    named = [(", ".join(map(_code, (name, *row.also))), row) for name, row in table.rows.items()]
     understood = [
-        (", ".join(map(_code, [name, *also[name]])), _code(_safe(row.form)), row.meaning)
-        for name, row in rows.items()
-        if row.reader
+        (names, _code(_safe(row.form)), row.meaning) for names, row in named if row.reader
     ]
-    refused = [
-        (", ".join(map(_code, [name, *also[name]])), row.meaning)
-        for name, row in rows.items()
-        if not row.reader
-    ]
+    refused = [(names, row.meaning) for names, row in named if not row.reader]
     return (
         f"{_table(('understood', 'form', 'what it means here'), understood)}\n\n"
         f"{_table(('refused', 'because'), refused)}"
@@ -108,7 +102,7 @@ A box and an `extend` have sides of at most {MAX_SIDE} pixels and {MAX_PIXELS:,}
 a crop by hand. Filters are carried out in the order in which they stand. `make compare-thumbor` holds 70 URLs against thumbor itself: sizes are the same to the
 pixel, gradient hashes and colours close. A blur a fifth as wide as the picture differed by more, and is not among them.
 
-{_options(FILTERS, {})}
+{_options(FILTERS)}
 
 ## imgproxy
 
@@ -117,7 +111,7 @@ pixel, gradient hashes and colours close. A blur a fifth as wide as the picture 
 
 A later option replaces an earlier one of its kind, and all is done in imgproxy's own order. Sources are `s3://bucket/key` or a key; encrypted ones are refused.
 
-{_options(IMGPROXY, LONG_NAMES)}
+{_options(IMGPROXY)}
 
 ## AWS's image handler
 
@@ -129,7 +123,7 @@ The signature is that of v7, on all three: hexadecimal HMAC-SHA256 of the path, 
 v8's policies are presets here. Edits are carried out as they come, after resizing. In a thumbor path everything is as thumbor has it: a crop comes before resizing, and a
 watermark's picture is one word.
 
-{_options(EDITS, {})}
+{_options(EDITS)}
 
 ## imgix
 
@@ -137,5 +131,5 @@ watermark's picture is one word.
 
 `s` comes last. Names that end in `64` have their value in base64.
 
-{_options(IMGIX, {})}
+{_options(IMGIX)}
 """

@@ -8,18 +8,14 @@ leading slash. Keys and salts are hexadecimal and never empty. Like there, the o
 says nothing: a later one replaces an earlier one, and what is done is done in imgproxy's order.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import unquote
 
 from api.dialects.errors import UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
-from api.dialects.imgproxy_options import (
-    FITS,
-    LONG_NAMES,
-    OPTIONS,
-    Draft,
-)
+from api.dialects.imgproxy_options import OPTIONS, ImgproxyDraft
 from api.dialects.signatures import Signed, base64url, digest, refuse_query
 from api.dialects.values import format_called
 from safelight.presets import ATTENTION, GRAVITIES
@@ -68,24 +64,18 @@ class Imgproxy:
         """Read what was signed."""
         refuse_query(signed)
         words, source, extension = _taken_apart(signed.target)
-        draft = Draft(watermark=self.watermark)
+        draft = ImgproxyDraft(watermark=self.watermark)
         for word in words:
             name, *texts = word.split(":")
-            row = OPTIONS.get(LONG_NAMES.get(name, name))
-            if row is None:
-                known = ", ".join(OPTIONS)
-                raise InvalidOption(name[:40], f"is no option that is understood: {known}")
-            row.apply(draft, name, [unquote(text) for text in texts])
+            OPTIONS.read(draft, name, [unquote(text) for text in texts])
         if extension:
             draft.format = format_called("format", extension)
-        return ImageUrl(
-            dialect=self.NAME,
-            source=source_of(source),
-            options=_options(draft),
-            preset=_preset(draft, words),
-            expires=draft.expires,
-            download=draft.filename or "" if draft.attached else None,
-        )
+        if draft.attached:
+            draft.download = draft.filename or ""
+        image_url = draft.image_url(self.NAME, source_of(source), _options(draft))
+        if draft.preset is not None and len(words) > 1:
+            raise InvalidOption("preset", "stands alone: a preset is a whole wish")
+        return image_url
 
 
 def _taken_apart(target: str) -> tuple[list[str], str, str]:
@@ -108,56 +98,46 @@ def _taken_apart(target: str) -> tuple[list[str], str, str]:
         raise InvalidOption("source", f"{message} found {encoded[:60]!r}") from error
 
 
-def _options(draft: Draft) -> Options:
-    options = Options(
-        trim=draft.trim,
-        turn=draft.turn,
+def _options(draft: ImgproxyDraft) -> Options:
+    options = draft.options(
         crop=_crop(draft),
         width=_zoomed(draft.width, draft.zoom),
         height=_zoomed(draft.height, draft.zoom),
-        fit=FITS[draft.resizing],
         gravity=_mirrored(draft.gravity, draft.flip),
         focal=_mirrored_point(draft.focal, draft.flip),
-        enlarge=draft.enlarge,
-        flip=draft.flip,
         operations=tuple(_operations(draft)),
-        format=draft.format,
-        quality=draft.quality or draft.qualities.get(draft.format or ""),
-        max_bytes=draft.max_bytes,
-        keep_copyright=draft.keep_copyright,
     )
     if draft.qualities and draft.format is None:
         raise InvalidOption("format_quality", "needs a format in the URL")
     return options.scaled(draft.dpr)
 
 
-def _operations(draft: Draft) -> list[Operation]:
+def _operations(draft: ImgproxyDraft) -> Iterator[Operation]:
     """List what is done after resizing, in imgproxy's own order."""
-    done = [draft.filters[name] for name in _FILTER_ORDER if name in draft.filters]
-    colour = draft.background or "transparent"
+    yield from sorted(draft.operations, key=lambda each: _FILTER_ORDER.index(each.name))
+    behind = draft.fill or "transparent"
     if draft.extend:
         if not draft.width or not draft.height:
             raise InvalidOption("extend", "needs a width and a height")
         wide, high = _zoomed(draft.width, draft.zoom), _zoomed(draft.height, draft.zoom)
         gravity = draft.extend_gravity
-        done.append(operation("extend", wide or 0, high or 0, colour, gravity, draft.extend))
+        yield operation("extend", wide or 0, high or 0, behind, gravity, draft.extend)
     if any(draft.pads):
-        done.append(operation("pad", *draft.pads, colour))
-    if draft.background:
-        done.append(operation("flatten", draft.background))
-    return [*done, *draft.laid]
+        yield operation("pad", *draft.pads, behind)
+    if draft.fill:
+        yield operation("flatten", draft.fill)
+    if draft.marked:
+        yield draft.marked
 
 
 def _zoomed(side: int | None, zoom: float) -> int | None:
     return None if side is None else max(1, round(side * zoom))
 
 
-def _crop(draft: Draft) -> Crop | None:
-    if draft.crop is None:
-        return None
-    gravity, focal, offset = draft.crop_place or (draft.gravity, draft.focal, (0, 0))
-    width, height = draft.crop
-    return Crop(width=width, height=height, gravity=gravity, focal=focal, offset=offset)
+def _crop(draft: ImgproxyDraft) -> Crop | None:
+    if draft.crop is None or draft.crop_has_gravity:
+        return draft.crop
+    return replace(draft.crop, gravity=draft.gravity, focal=draft.focal)
 
 
 def _mirrored(gravity: str, flip: str) -> str:
@@ -173,9 +153,3 @@ def _mirrored_point(point: Point | None, flip: str) -> Point | None:
     if point is None:
         return None
     return 1 - point[0] if "h" in flip else point[0], 1 - point[1] if "v" in flip else point[1]
-
-
-def _preset(draft: Draft, words: list[str]) -> str | None:
-    if draft.preset is not None and len(words) > 1:
-        raise InvalidOption("preset", "stands alone: a preset is a whole wish")
-    return draft.preset

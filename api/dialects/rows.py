@@ -1,53 +1,117 @@
-"""One row of a dialect's table: what an option's form is, what it means here, or why it is refused.
+"""The table of a dialect's options. One row says how an option is written, means and is read.
 
 docs/guide/dialects.md is written from these rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from api.dialects.draft import Draft
 from safelight.wish.errors import InvalidOption
 
-Draft = TypeVar("Draft")
+DraftT = TypeVar("DraftT", bound=Draft)
+Arguments = list[Any]
+"""The texts of a URL's option, or the one JSON value of an edit."""
+Reader = Callable[[Draft, str, Arguments], None]
+"""Takes the draft, the option's name for errors and the arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row(Generic[Draft]):
-    """One option of a dialect; `Draft` is what the dialect's options are gathered in."""
+class Row(Generic[DraftT]):
+    """One option of a dialect."""
 
     form: str = ""
+    """How the arguments are written."""
     meaning: str
-    reader: Callable[[Draft, list[str]], None] | None
-    """None: refused, and the meaning says why."""
+    """What the option does here, or why it is refused."""
+    reader: Callable[[DraftT, str, Arguments], None] | None
+    """Reads the arguments into a draft. None: the option is refused."""
+    also: tuple[str, ...] = ()
+    """Other names of the option; errors in its arguments use the first one."""
 
-    def apply(self, draft: Draft, name: str, texts: list[str]) -> None:
-        """Take an option into a draft. Raises an `InvalidOption` that names it."""
-        if self.reader is None:
-            raise InvalidOption(name, f"is refused: {self.meaning}")
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[DraftT]):
+    """All options of a dialect, by name."""
+
+    kind: str
+    """What the dialect calls an option, for errors."""
+    rows: Mapping[str, Row[DraftT]]
+
+    def read(self, draft: DraftT, name: str, arguments: Arguments) -> None:
+        """Read one option into a draft. Raises an `InvalidOption` that names it."""
+        row = self.rows.get(name) or self._also(name)
+        if row is None:
+            raise self.unknown(name)
+        if row.reader is None:
+            raise InvalidOption(name, f"is refused: {row.meaning}")
         try:
-            self.reader(draft, texts)
-        except (ValueError, IndexError) as error:
-            found = ",".join(texts)[:80]
-            raise InvalidOption(
-                name, f"expected {self.form or 'no arguments'}; found {found!r}"
-            ) from error
+            row.reader(draft, next(iter(row.also), name), arguments)
+        except (ValueError, TypeError, LookupError) as error:
+            expected = row.form or "no arguments"
+            message = f"expected {expected}; found {_shown(arguments)}"
+            raise InvalidOption(name, message) from error
+
+    def unknown(self, name: str) -> InvalidOption:
+        """Make the error for a name that is not in the table."""
+        known = ", ".join(self.rows)
+        return InvalidOption(name[:40], f"is no {self.kind} that is understood: {known}")
+
+    def _also(self, name: str) -> Row[DraftT] | None:
+        return next((row for row in self.rows.values() if name in row.also), None)
 
 
-def accepted(form: str, meaning: str, reader: Callable[[Draft, list[str]], None]) -> Row[Draft]:
+def accepted(
+    form: str, meaning: str, reader: Callable[[DraftT, str, Arguments], None], *also: str
+) -> Row[DraftT]:
     """Make the row of an option that is understood."""
-    return Row(form=form, meaning=meaning, reader=reader)
+    return Row(form=form, meaning=meaning, reader=reader, also=also)
 
 
-def nothing(meaning: str) -> Row[Draft]:
-    """Make the row of an option that asks for what is so anyway."""
-    return Row(meaning=meaning, reader=_ignore)
+def no_effect(meaning: str, *also: str) -> Row[Any]:
+    """Make the row of an option that is accepted and changes nothing."""
+    return Row(meaning=meaning, reader=lambda *_: None, also=also)
 
 
-def refused(why: str) -> Row[Draft]:
-    """Make the row of an option that is known and not done."""
-    return Row(meaning=why, reader=None)
+def refused(why: str, *also: str) -> Row[Any]:
+    """Make the row of an option that is known and refused."""
+    return Row(meaning=why, reader=None, also=also)
 
 
-def _ignore(_: object, __: list[str]) -> None:
-    """Change nothing."""
+def sets(field: str, convert: Callable[..., Any], option: str = "") -> Reader:
+    """Read an option into one field: `convert(option, *arguments)` makes its value.
+
+    `option` is the name in errors, by default the row's. A converter that takes another number of
+    arguments raises a `TypeError`, which `Rows.read` reports with the expected form.
+    """
+
+    def read(draft: Draft, name: str, arguments: Arguments) -> None:
+        setattr(draft, field, convert(option or name, *arguments))
+
+    return read
+
+
+def adds(convert: Callable[..., Any], option: str = "", *, field: str = "operations") -> Reader:
+    """Read an option that adds one operation, or one item of another list; None adds nothing."""
+
+    def read(draft: Draft, name: str, arguments: Arguments) -> None:
+        item = convert(option or name, *arguments)
+        if item is not None:
+            getattr(draft, field).append(item)
+
+    return read
+
+
+def checks(convert: Callable[..., object]) -> Reader:
+    """Read an option whose arguments must be valid and change nothing."""
+
+    def read(_: Draft, name: str, arguments: Arguments) -> None:
+        convert(name, *arguments)
+
+    return read
+
+
+def _shown(arguments: Arguments) -> str:
+    texts = all(isinstance(each, str) for each in arguments)
+    return repr(",".join(arguments)[:80]) if texts else repr(arguments[0])[:80]

@@ -20,11 +20,11 @@ from api.dialects.signatures import (
     is_escaped_as_usual,
     refuse_query,
 )
-from api.dialects.thumbor_filters import FILTERS, Draft
+from api.dialects.thumbor_filters import FILTERS, Area, ThumborDraft
 from api.dialects.values import number, whole
 from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.errors import InvalidOption
-from safelight.wish.options import Crop, Options, Trim
+from safelight.wish.options import Crop, Point, Trim
 
 _PARTS = re.compile(
     r"""
@@ -96,46 +96,27 @@ def read_path(path: str, *, dialect: str) -> ImageUrl:
         raise UnknownPath("expected .../IMAGE")
     if parts["debug"]:
         raise InvalidOption(parts["debug"], "tells facts, not a picture; ask the API for them")
-    draft = Draft(width=_side(parts["width"]), height=_side(parts["height"]))
-    _size(draft, parts)
+    draft = ThumborDraft(width=_side(parts["width"]), height=_side(parts["height"]))
+    _fit(draft, parts)
     for text in _filters(parts["filters"] or ""):
-        _apply(draft, text)
-    focal = _focal(draft)
-    options = Options(
-        trim=_trim(parts),
-        crop=_crop(parts),
-        width=draft.width,
-        height=draft.height,
-        fit=draft.fit,
-        swap=(parts["fit"] or "").startswith("adaptive"),
-        gravity=_gravity(parts, focal),
-        focal=focal,
-        enlarge=draft.enlarge,
-        flip=f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}",
-        operations=tuple(draft.operations),
-        format=draft.format,
-        quality=draft.quality,
-        max_bytes=draft.max_bytes,
-    )
-    return ImageUrl(
-        dialect=dialect,
-        source=source_of(parts["image"], option="image"),
-        options=options,
-        expires=draft.expires,
-        max_age_seconds=draft.max_age_seconds,
-        download=draft.download,
-    )
+        _filter(draft, text)
+    draft.focal = _focal(draft.focals)
+    draft.gravity = _gravity(parts, draft.focal)
+    draft.flip = f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}"
+    options = draft.options(trim=_trim(parts), crop=_crop(parts))
+    return draft.image_url(dialect, source_of(parts["image"], option="image"), options)
 
 
 def _side(text: str | None) -> int | None:
     return None if text in (None, "", "orig") else whole("size", text) or None
 
 
-def _size(draft: Draft, parts: re.Match[str]) -> None:
-    """Take how a box is fitted; without fit-in a picture is enlarged to it."""
+def _fit(draft: ThumborDraft, parts: re.Match[str]) -> None:
+    """Read how the box is filled; without fit-in a picture is enlarged to it."""
     originals = (parts["width"], parts["height"]).count("orig")
     if originals == 1 or (originals and parts["fit"]):
         raise InvalidOption("orig", "is understood for both sides, and without fit-in")
+    draft.swap = (parts["fit"] or "").startswith("adaptive")
     match (parts["fit"] or "").removeprefix("adaptive-"):
         case "fit-in":
             draft.fit, draft.enlarge = "inside", False
@@ -168,19 +149,19 @@ def _crop(parts: re.Match[str]) -> Crop | None:
     )
 
 
-def _gravity(parts: re.Match[str], focal: object) -> str:
+def _gravity(parts: re.Match[str], focal: Point | None) -> str:
     if parts["smart"]:
         return "centre" if focal else ATTENTION
     place = (_ACROSS.get(parts["across"] or "", 0.5), _DOWN.get(parts["down"] or "", 0.5))
     return next(name for name, at in GRAVITIES.items() if at == place)
 
 
-def _focal(draft: Draft) -> tuple[float, float] | None:
-    """Find the middle of all focal areas, weighed by their sizes."""
-    weight = sum(each[2] for each in draft.focals)
+def _focal(areas: list[Area]) -> Point | None:
+    """Find the middle of all focal areas, weighted by their sizes."""
+    weight = sum(area[2] for area in areas)
     if not weight:
         return None
-    across, down = (sum(each[side] * each[2] for each in draft.focals) for side in (0, 1))
+    across, down = (sum(area[side] * area[2] for area in areas) for side in (0, 1))
     return across / weight, down / weight
 
 
@@ -189,10 +170,9 @@ def _filters(text: str) -> list[str]:
     return [f"{each})" for each in text.removesuffix(")").split("):")] if text else []
 
 
-def _apply(draft: Draft, text: str) -> None:
+def _filter(draft: ThumborDraft, text: str) -> None:
     name, parenthesis, rest = text.partition("(")
-    row = FILTERS.get(name)
-    if not parenthesis or row is None:
-        raise InvalidOption(name[:40], f"is no filter that is understood: {', '.join(FILTERS)}")
+    if not parenthesis:
+        raise FILTERS.unknown(name)
     arguments = [part.strip() for part in rest.removesuffix(")").split(",")]
-    row.apply(draft, name, [] if arguments == [""] else arguments)
+    FILTERS.read(draft, name, [] if arguments == [""] else arguments)

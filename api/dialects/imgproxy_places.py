@@ -1,0 +1,55 @@
+"""Read where imgproxy's URLs place things: gravities, focal points and offsets."""
+
+from api.dialects.values import number
+from safelight.presets import ATTENTION, GRAVITIES
+from safelight.wish.errors import InvalidOption
+from safelight.wish.options import Point
+
+GRAVITY = {
+    "ce": "centre", "no": "north", "noea": "north-east", "ea": "east", "soea": "south-east",
+    "so": "south", "sowe": "south-west", "we": "west", "nowe": "north-west",
+}  # fmt: skip
+
+
+def place(option: str, texts: list[str]) -> tuple[str, Point | None, Point]:
+    """Read a gravity: its name, or a focal point, and its offset."""
+    kind, *numbers = texts
+    if kind == "sm":
+        return ATTENTION, None, (0, 0)
+    if kind in ("obj", "objw"):
+        raise InvalidOption(
+            option, "objects and faces are not looked for; sm looks for what stands out"
+        )
+    values = [number(option, text or "0") for text in numbers]
+    across, down = (*values, 0, 0)[:2]
+    if kind == "fp":
+        return "centre", (across, down), (0, 0)
+    if kind not in GRAVITY:
+        known = ", ".join([*GRAVITY, "sm", "fp"])
+        raise InvalidOption(option, f"must be one of {known}; found {kind[:20]!r}")
+    return GRAVITY[kind], None, (across, down)
+
+
+def watermark_place(option: str, position: str, across: str, down: str) -> tuple[str, str]:
+    """Read a watermark's position and offsets, as our own operation takes them."""
+    if position == "re":
+        return "repeat", "repeat"
+    gravity, focal, _ = place(option, [position])
+    if focal or gravity == ATTENTION:
+        raise InvalidOption(option, f"position must be one of {', '.join(GRAVITY)} or re")
+    at = GRAVITIES[gravity]
+    return _edge(option, at[0], across), _edge(option, at[1], down)
+
+
+def _edge(option: str, share: float, offset: str) -> str:
+    """Place a watermark along one side: from the near edge, in the middle, or from the far edge."""
+    value = number(option, offset or "0")
+    if share == 0.5:
+        if value:
+            raise InvalidOption(option, "an offset from the middle is not understood")
+        return "centre"
+    sign = "-" if share else ""
+    amount, unit = (round(100 * value), "p") if abs(value) < 1 else (round(value), "")
+    if amount < 0:
+        raise InvalidOption(option, "an offset beyond the edge is not understood")
+    return f"{sign}{amount}{unit if amount else ''}"
