@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 from ulid import ULID
 
 from api.auth import USER, Authentication
-from api.dialects.table import DIALECTS, prefix_of
+from api.dialects.table import DIALECTS
 from api.metrics import ApiMetrics
 from api.problems import Problem, Refusal
 from safelight.errors import Misconfigured, Unavailable
@@ -41,7 +41,10 @@ PUBLIC_ROUTES = frozenset(
         "/{preset}/{image}",
         "/{alias}/{path}",
         "/images/{shard}/{imageId}/{secret}/{asset}",
-        *(f"{prefix}{{freeform}}" for prefix in ("/", *map(prefix_of, DIALECTS.values()))),
+        *(
+            f"{prefix}{{freeform}}"
+            for prefix in ("/", *(each.PREFIX for each in DIALECTS.values()))
+        ),
     }
 )
 """The only routes that are answered without credentials. Delivery knows its own by their URLs."""

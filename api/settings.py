@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
-from api.dialects.settings import DialectSettings
+from api.dialects.table import DialectSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.secret_length import LEAST_SECRET_LENGTH

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS, BadSignature
 from api.dialects.image_url import ImageUrl
-from api.dialects.settings import DialectSettings
 from api.dialects.signatures import Signed, differences, verify
-from api.dialects.table import Dialect, Dialects, read
+from api.dialects.table import Dialects, DialectSettings, read
 from ops.sign import REFUSED, UNUSABLE
 from safelight.formats import BY_NAME
 from safelight.keys import assets_prefix, is_image_id

@@ -4,11 +4,11 @@ import json
 import sys
 import time
 
+from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS
 from api.dialects.own import Own
-from api.dialects.settings import DialectSettings
-from api.dialects.table import DIALECTS, Dialect, Dialects
-from safelight.settings import InvalidSettings
+from api.dialects.table import DIALECTS, Dialects, DialectSettings
+from safelight.settings import InvalidSettings, variable
 from safelight.wish.canonical import NOTHING
 
 REFUSED, UNUSABLE = 1, 2
@@ -36,17 +36,13 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
         return REFUSED
     message = signed.messages[0]
     signature = chosen.signature(chosen.keys[0], message)
-    url = with_prefix(chosen, chosen.join(signature, signed.target, signed.query))
+    path = chosen.join(signature, signed.target, signed.query)
+    url = chosen.PREFIX.removesuffix("/") + path
     if as_json:
         print(json.dumps({"url": url, "signature": signature, "signed": message}, indent=2))
     else:
         print(url)
     return 0
-
-
-def with_prefix(dialect: Dialect, path: str) -> str:
-    """Put a dialect's prefix before a path; our own has it already."""
-    return path if dialect.NAME == Own.NAME else f"/{dialect.NAME}{path}"
 
 
 def _chosen(dialects: Dialects, name: str) -> Dialect:
@@ -55,5 +51,5 @@ def _chosen(dialects: Dialects, name: str) -> Dialect:
     for dialect in dialects.known:
         if name == dialect.NAME:
             return dialect
-    variable = {"own": "OPTIONS_KEYS", "aws": "AWS_HANDLER_KEYS"}.get(name, f"{name.upper()}_KEYS")
-    raise ValueError(f"{name} is not switched on: SAFELIGHT_{variable} has no key")
+    setting = variable(DIALECTS[name].KEYS)
+    raise ValueError(f"{name} is not switched on: {setting} has no key")

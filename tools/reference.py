@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from api.dialects.settings import DialectSettings
+from api.dialects.table import DialectSettings
 from api.metrics import ApiMetrics, DeliveryMetrics
 from api.settings import ApiSettings
 from safelight.image_ids import IdSettings

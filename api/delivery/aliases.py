@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from api.dialects.table import DIALECTS, prefix_of
+from api.dialects.table import DIALECTS
 
 NAME = r"[a-z][a-z0-9_-]{0,39}"
 RESERVED = frozenset(
     {"v1", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
-    | {prefix_of(dialect).strip("/") for dialect in DIALECTS.values()}
+    | {dialect.PREFIX.strip("/") for dialect in DIALECTS.values()}
 )
 """First parts of paths that the API uses or reserves."""
 

@@ -13,12 +13,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote
 
-from api.dialects.aws_handler_edits import read_edits
+from pydantic import Field
+
+from api.dialects.aws_handler_edits import EDITS, read_edits
+from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, SourceName, source_of
+from api.dialects.key_settings import LEAST, Secrets, words
+from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, digest
 from api.dialects.thumbor import read_path
 from safelight.wish.arguments import read_base64
@@ -34,7 +39,16 @@ class AwsHandler:
     """URLs of AWS's Serverless Image Handler (v7) and Dynamic Image Transformation (v8)."""
 
     NAME: ClassVar[str] = "aws"
+    TITLE: ClassVar[str] = "AWS's image handler"
+    PREFIX: ClassVar[str] = "/aws/"
+    KEYS: ClassVar[str] = "aws_handler_keys"
+    ROWS: ClassVar[Rows[Any] | None] = EDITS
     keys: tuple[str, ...]
+
+    @classmethod
+    def from_settings(cls, settings: "AwsHandlerSettings") -> Self:
+        """Take the keys from the settings."""
+        return cls(keys=words(settings.aws_handler_keys))
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
@@ -79,6 +93,18 @@ class AwsHandler:
             edits, source = {}, image_url.source
         options = read_edits(_merged(edits, words))
         return ImageUrl(dialect=self.NAME, source=source, options=options, expires=expires)
+
+
+class AwsHandlerSettings(OneDialect):
+    """Keys of the URLs of AWS's image handler."""
+
+    DIALECT: ClassVar[type[Dialect]] = AwsHandler
+
+    aws_handler_keys: Secrets = Field(
+        default=None,
+        description="Secrets of AWS's image handler's URLs, `/aws/...`, separated by commas, "
+        f"{LEAST}. Off without any.",
+    )
 
 
 def _as_thumbor(

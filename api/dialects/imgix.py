@@ -8,12 +8,17 @@ only with bytes in it that `table.py` lets into no URL; and what comes after `s`
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote
 
+from pydantic import Field
+
+from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgix_options import OPTIONS, ImgixDraft
+from api.dialects.key_settings import LEAST, Secrets, words
+from api.dialects.rows import Rows
 from api.dialects.signatures import Signed
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
@@ -24,7 +29,16 @@ class Imgix:
     """imgix's URLs."""
 
     NAME: ClassVar[str] = "imgix"
+    TITLE: ClassVar[str] = "imgix"
+    PREFIX: ClassVar[str] = "/imgix/"
+    KEYS: ClassVar[str] = "imgix_keys"
+    ROWS: ClassVar[Rows[Any] | None] = OPTIONS
     keys: tuple[str, ...]
+
+    @classmethod
+    def from_settings(cls, settings: "ImgixSettings") -> Self:
+        """Take the keys from the settings."""
+        return cls(keys=words(settings.imgix_keys))
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
@@ -57,6 +71,18 @@ class Imgix:
             OPTIONS.read(draft, name, [text])
         source = source_of(unquote(signed.target))
         return draft.image_url(self.NAME, source, draft.finished())
+
+
+class ImgixSettings(OneDialect):
+    """Keys of imgix's URLs."""
+
+    DIALECT: ClassVar[type[Dialect]] = Imgix
+
+    imgix_keys: Secrets = Field(
+        default=None,
+        description="Tokens of imgix's URLs, `/imgix/...`, separated by commas, "
+        f"{LEAST}. Off without any.",
+    )
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

@@ -8,22 +8,30 @@ leading slash. Keys and salts are hexadecimal and never empty. Like there, the o
 says nothing: a later one replaces an earlier one, and what is done is done in imgproxy's order.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import unquote
 
+from pydantic import AfterValidator, Field, SecretStr
+
+from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgproxy_options import OPTIONS, ImgproxyDraft
+from api.dialects.key_settings import check_keys, words
+from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, base64url, digest, refuse_query
 from api.dialects.values import format_called
 from safelight.presets import ATTENTION, GRAVITIES
+from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Options, Point
 
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _FILTER_ORDER = ("blur", "sharpen", "pixelate", "brightness", "contrast", "saturation")
 
 
@@ -32,12 +40,25 @@ class Imgproxy:
     """imgproxy's URLs."""
 
     NAME: ClassVar[str] = "imgproxy"
+    TITLE: ClassVar[str] = "imgproxy"
+    PREFIX: ClassVar[str] = "/imgproxy/"
+    KEYS: ClassVar[str] = "imgproxy_keys"
+    ROWS: ClassVar[Rows[Any] | None] = OPTIONS
     keys: tuple[str, ...]
     """Pairs `key:salt`, hexadecimal."""
     signature_size: int | None = None
     """Bytes that a signature is cut to."""
     watermark: str | None = None
     """`bucket/key` of the picture that `wm` lays on top."""
+
+    @classmethod
+    def from_settings(cls, settings: "ImgproxySettings") -> Self:
+        """Take keys, size and watermark from the settings."""
+        return cls(
+            keys=words(settings.imgproxy_keys),
+            signature_size=settings.imgproxy_signature_size,
+            watermark=settings.imgproxy_watermark,
+        )
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`."""
@@ -76,6 +97,35 @@ class Imgproxy:
         if draft.preset is not None and len(words) > 1:
             raise InvalidOption("preset", "stands alone: a preset is a whole wish")
         return image_url
+
+
+def _check_pairs(given: SecretStr | None) -> SecretStr | None:
+    for pair in words(check_keys(given)):
+        secret, separator, salt = pair.partition(":")
+        if not (separator and _HEX.fullmatch(secret) and _HEX.fullmatch(salt)):
+            raise ValueError("must be hexadecimal pairs key:salt, salts not empty")
+        check_length(bytes.fromhex(secret))
+    return given
+
+
+class ImgproxySettings(OneDialect):
+    """Keys of imgproxy's URLs, how they are signed, and their watermark."""
+
+    DIALECT: ClassVar[type[Dialect]] = Imgproxy
+
+    imgproxy_keys: Annotated[SecretStr | None, AfterValidator(_check_pairs)] = Field(
+        default=None,
+        description="Pairs `key:salt` of imgproxy's URLs, `/imgproxy/...`: hexadecimal, separated "
+        f"by commas, keys of at least {LEAST_SECRET_LENGTH} bytes. Off without any.",
+    )
+    imgproxy_signature_size: int | None = Field(
+        default=None, ge=12, le=32, description="Bytes that imgproxy cuts a signature to."
+    )
+    imgproxy_watermark: str | None = Field(
+        default=None,
+        pattern=r"^[^/]+/.+$",
+        description="The picture that imgproxy's `wm` lays on top, as `bucket/key`.",
+    )
 
 
 def _taken_apart(target: str) -> tuple[list[str], str, str]:

@@ -7,11 +7,16 @@ options, seconds since 1970, ends its validity and is no part of the canonical s
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import quote, unquote
 
+from pydantic import AfterValidator, Field, SecretStr
+
+from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
+from api.dialects.key_settings import LEAST, check_keys, words
+from api.dialects.rows import Rows
 from api.dialects.signatures import (
     Signed,
     base64url,
@@ -21,12 +26,11 @@ from api.dialects.signatures import (
 )
 from api.dialects.values import format_called, moment
 from safelight.keys import is_image_id
-from safelight.named_keys import read_key
+from safelight.named_keys import read_key, read_keys
 from safelight.wish.canonical import NOTHING, read_options
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
-PREFIX = "/s/"
 _EXPIRES = "expires="
 _SAFE = "/,=:@~"
 
@@ -36,14 +40,23 @@ class Own:
     """Safelight's own signed URLs."""
 
     NAME: ClassVar[str] = "own"
+    TITLE: ClassVar[str] = "Our own"
+    PREFIX: ClassVar[str] = "/s/"
+    KEYS: ClassVar[str] = "options_keys"
+    ROWS: ClassVar[Rows[Any] | None] = None
     keys: tuple[str, ...]
-    """`id:secret`, or `id:secret:user` for a key that opens this user's images alone."""
+    """`id:secret`, or `id:secret:user` for a key that opens only the images of one user."""
+
+    @classmethod
+    def from_settings(cls, settings: "OwnSettings") -> Self:
+        """Take the keys from the settings."""
+        return cls(keys=words(settings.options_keys))
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`."""
-        signature, slash, rest = path.removeprefix(PREFIX).partition("/")
-        if not path.startswith(PREFIX) or not slash:
-            raise UnknownPath(f"expected {PREFIX}SIGNATURE/OPTIONS/SOURCE")
+        signature, slash, rest = path.removeprefix("/").partition("/")
+        if not slash:
+            raise UnknownPath(f"expected {self.PREFIX}SIGNATURE/OPTIONS/SOURCE")
         return Signed(given=signature, messages=(f"/{unquote(rest)}",), target=rest, query=query)
 
     def signature(self, key: str, message: str) -> str:
@@ -54,11 +67,11 @@ class Own:
     def join(self, signature: str, target: str, query: str) -> str:
         """Put a URL together; nothing is said in its query."""
         del query
-        return f"{PREFIX}{signature}/{quote(unquote(target), safe=_SAFE)}"
+        return f"/{signature}/{quote(unquote(target), safe=_SAFE)}"
 
     def unsigned(self, text: str) -> Signed:
         """Take `OPTIONS/SOURCE` as what is to be signed."""
-        return self.split(f"{PREFIX}_/{text.lstrip('/')}", "")
+        return self.split(f"/_/{text.lstrip('/')}", "")
 
     def read(self, signed: Signed) -> ImageUrl:
         """Read what was signed."""
@@ -78,11 +91,10 @@ class Own:
             dialect=self.NAME, source=source_of(source), options=options, expires=expires
         )
 
-
-def holder_of(key: str) -> tuple[str, str | None]:
-    """Name a key by its id, and the user whose images alone it opens, if it says one."""
-    named = read_key(key)
-    return named.key_id, named.user_id
+    def holder(self, number: int) -> tuple[str, str | None]:
+        """Give the id of a key, and the user whose images alone it opens, if it names one."""
+        named = read_key(self.keys[number])
+        return named.key_id, named.user_id
 
 
 def _without_expiry(words: str) -> tuple[str, datetime | None]:
@@ -100,3 +112,22 @@ def _in_format_of(options: Options, extension: str) -> Options:
     if options.format not in (None, name):
         raise InvalidOption("format", f"is {options.format}, but the extension says {name}")
     return options.in_format(name)
+
+
+def _check_named(given: SecretStr | None) -> SecretStr | None:
+    if given is not None:
+        read_keys(given.get_secret_value())
+    return check_keys(given)
+
+
+class OwnSettings(OneDialect):
+    """Keys of our own URLs."""
+
+    DIALECT: ClassVar[type[Dialect]] = Own
+
+    options_keys: Annotated[SecretStr | None, AfterValidator(_check_named)] = Field(
+        default=None,
+        description="Keys of our own free-form URLs, `/s/...`, as `id:secret` or "
+        f"`id:secret:user`, separated by commas, {LEAST}. A user is a user id, such as "
+        "`key:alice`. Off without any.",
+    )

@@ -1,7 +1,7 @@
-"""The one table of dialects, and the one way in: from a path and a query to what is asked for.
+"""The one list of dialects, and the one way in: from a path and a query to what a URL asks for.
 
-Every dialect has its own prefix, `/thumbor/...`, and one of them may answer at the root as well,
-so that URLs that clients already send keep working. What is signed never has the prefix in it.
+Every dialect has its own prefix, such as `/thumbor/`. One of them may answer at the root as well,
+so that URLs that clients already send keep working. A signature never covers the prefix.
 """
 
 import re
@@ -9,51 +9,65 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import ClassVar, Protocol
 
-from api.dialects.aws_handler import AwsHandler
+from pydantic import Field, ValidationInfo, field_validator
+
+from api.dialects.aws_handler import AwsHandlerSettings
+from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import Expired, UnknownPath
 from api.dialects.image_url import ImageUrl
-from api.dialects.imgix import Imgix
-from api.dialects.imgproxy import Imgproxy
-from api.dialects.own import PREFIX, Own, holder_of
-from api.dialects.signatures import Signed, verify
-from api.dialects.thumbor import Thumbor
+from api.dialects.imgix import ImgixSettings
+from api.dialects.imgproxy import ImgproxySettings
+from api.dialects.own import Own, OwnSettings
+from api.dialects.signatures import verify
+from api.dialects.thumbor import ThumborSettings
+from safelight.settings import variable
 
 MAX_URL = 8192
 """The longest path and query, in characters."""
 _URL = re.compile(r"[!-~]*")
-"""What a request line may hold: printable ASCII; the rest comes escaped."""
+"""Printable ASCII, which is all that a request line may hold; everything else is escaped."""
 
 
-class Dialect(Protocol):
-    """One grammar with its keys."""
+class DialectSettings(
+    OwnSettings, ThumborSettings, ImgproxySettings, AwsHandlerSettings, ImgixSettings
+):
+    """Settings of the free-form URLs. Its base classes are the one list of dialects.
 
-    NAME: ClassVar[str]
+    A dialect is off unless it has keys. The first one signs, all are accepted.
+    """
+
+    root_dialect: str | None = Field(
+        default=None,
+        description="The dialect that also answers without its prefix, so that URLs that clients "
+        "already send keep working.",
+    )
+
+    @field_validator("root_dialect")
+    @classmethod
+    def _has_keys(cls, name: str | None, info: ValidationInfo) -> str | None:
+        known = [each for each in DIALECTS if each != Own.NAME]
+        if name is not None and name not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        if name and not info.data.get(DIALECTS[name].KEYS, True):
+            raise ValueError(f"needs {variable(DIALECTS[name].KEYS)} too")
+        return name
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys that are accepted; the first one signs."""
-
-    def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart, unread and unverified."""
-
-    def signature(self, key: str, message: str) -> str:
-        """Sign a message."""
-
-    def join(self, signature: str, target: str, query: str) -> str:
-        """Put a URL together again."""
-
-    def unsigned(self, text: str) -> Signed:
-        """Take what somebody wants to have signed."""
-
-    def read(self, signed: Signed) -> ImageUrl:
-        """Read what was signed."""
+    def dialects(self) -> "Dialects":
+        """The dialects that have keys."""
+        made = [dialect.from_settings(self) for dialect in DIALECTS.values()]
+        return Dialects(known=tuple(each for each in made if each.keys), root=self.root_dialect)
 
 
 DIALECTS: Mapping[str, type[Dialect]] = MappingProxyType(
-    {dialect.NAME: dialect for dialect in (Own, Thumbor, Imgproxy, AwsHandler, Imgix)}
+    {
+        base.DIALECT.NAME: base.DIALECT
+        for base in DialectSettings.__bases__
+        if issubclass(base, OneDialect)
+    }
 )
+"""Name -> dialect, in the order of the base classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +76,13 @@ class Dialects:
 
     known: tuple[Dialect, ...] = ()
     root: str | None = None
-    """The name of the one that answers without its prefix."""
+    """The name of the dialect that also answers without its prefix."""
 
     def find(self, path: str) -> tuple[Dialect, str]:
-        """Find whose path this is, and what of it is after the prefix. Raises `UnknownPath`."""
+        """Find the dialect of a path, and the path without its prefix. Raises `UnknownPath`."""
         for dialect in self.known:
-            prefix = prefix_of(dialect)
-            if path.startswith(prefix):
-                return dialect, path if dialect.NAME == Own.NAME else path[len(prefix) - 1 :]
+            if path.startswith(dialect.PREFIX):
+                return dialect, path[len(dialect.PREFIX) - 1 :]
         for dialect in self.known:
             if self.root == dialect.NAME:
                 return dialect, path
@@ -82,14 +95,9 @@ class Dialects:
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What paths that are answered begin with; `/` last, if one answers at the root."""
+        """List how answered paths begin; `/` comes last, if a dialect answers at the root."""
         root = ("/",) if self.root else ()
-        return (*map(prefix_of, self.known), *root)
-
-
-def prefix_of(dialect: Dialect | type[Dialect]) -> str:
-    """What a dialect's paths begin with."""
-    return PREFIX if dialect.NAME == Own.NAME else f"/{dialect.NAME}/"
+        return (*(dialect.PREFIX for dialect in self.known), *root)
 
 
 def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUrl:
@@ -111,7 +119,7 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUr
 
 
 def _holder(dialect: Dialect, number: int) -> tuple[str, str | None]:
-    """Name a key without telling it, and the user whose images alone it opens."""
-    if dialect.NAME != Own.NAME:
-        return f"{dialect.NAME}-{number + 1}", None
-    return holder_of(dialect.keys[number])
+    """Name a key without revealing it, and the user whose images alone it opens."""
+    if isinstance(dialect, Own):
+        return dialect.holder(number)
+    return f"{dialect.NAME}-{number + 1}", None

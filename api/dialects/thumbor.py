@@ -8,11 +8,16 @@ after it), padded, SHA-1 unless a setting says otherwise. `unsafe` is never acce
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import unquote
 
+from pydantic import Field
+
+from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
+from api.dialects.key_settings import LEAST, Secrets, words
+from api.dialects.rows import Rows
 from api.dialects.signatures import (
     Signed,
     base64url,
@@ -50,10 +55,23 @@ class Thumbor:
     """thumbor's URLs, and imagor's."""
 
     NAME: ClassVar[str] = "thumbor"
+    TITLE: ClassVar[str] = "thumbor and imagor"
+    PREFIX: ClassVar[str] = "/thumbor/"
+    KEYS: ClassVar[str] = "thumbor_keys"
+    ROWS: ClassVar[Rows[Any] | None] = FILTERS
     keys: tuple[str, ...]
     algorithm: str = "sha1"
     signature_length: int | None = None
     """Characters that a signature is cut to, as imagor can."""
+
+    @classmethod
+    def from_settings(cls, settings: "ThumborSettings") -> Self:
+        """Take keys, algorithm and length from the settings."""
+        return cls(
+            keys=words(settings.thumbor_keys),
+            algorithm=settings.thumbor_algorithm,
+            signature_length=settings.thumbor_signature_length,
+        )
 
     def split(self, path: str, query: str) -> Signed:
         """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
@@ -87,6 +105,24 @@ class Thumbor:
         """Read what was signed."""
         refuse_query(signed)
         return read_path(unquote(signed.target), dialect=self.NAME)
+
+
+class ThumborSettings(OneDialect):
+    """Keys of thumbor's URLs, and how they are signed."""
+
+    DIALECT: ClassVar[type[Dialect]] = Thumbor
+
+    thumbor_keys: Secrets = Field(
+        default=None,
+        description="Keys of thumbor's and imagor's URLs, `/thumbor/...`, separated by commas, "
+        f"{LEAST}. Off without any.",
+    )
+    thumbor_algorithm: Literal["sha1", "sha256", "sha512"] = Field(
+        default="sha1", description="What thumbor's URLs are signed with; imagor offers all three."
+    )
+    thumbor_signature_length: int | None = Field(
+        default=None, ge=20, description="Characters that imagor cuts a signature to."
+    )
 
 
 def read_path(path: str, *, dialect: str) -> ImageUrl:

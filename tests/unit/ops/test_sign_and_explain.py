@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
-from api.dialects.settings import DialectSettings
-from api.dialects.table import read
+from api.dialects.table import DialectSettings, read
 from ops.__main__ import app
 from ops.explain import explained
 from safelight.keys import assets_prefix

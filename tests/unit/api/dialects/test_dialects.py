@@ -29,8 +29,7 @@ def url_of(of, wanted):
     """Sign what is wanted: (path, query)."""
     signed = of.unsigned(wanted)
     path = of.join(of.signature(of.keys[0], signed.messages[0]), signed.target, signed.query)
-    prefix = "" if of.NAME == "own" else f"/{of.NAME}"
-    return tuple(f"{prefix}{path}".partition("?")[::2])
+    return tuple(f"{of.PREFIX.rstrip('/')}{path}".partition("?")[::2])
 
 
 def asked(name, wanted, *, now=NOW):
