@@ -1,13 +1,4 @@
-"""The grammars of AWS's image handler: v7's base64 JSON and thumbor paths, v8's query.
-
-    /{base64 of {"bucket", "key", "edits", "outputFormat"}}?signature=...&expires=...
-    /{thumbor path}?signature=...
-    /{key}?resize.width=300&format=webp&signature=...
-
-The signature is lower-case hex of HMAC-SHA256(secret, path) or of path and sorted query without
-the signature itself. v8 has no signature of its own: here it carries v7's, because free-form
-requests are never answered unsigned. Its policies are Safelight's presets.
-"""
+"""The grammars of AWS's image handler: v7's base64 JSON and thumbor paths, v8's query."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,7 +27,19 @@ _REQUEST = ("bucket", "key", "edits", "outputFormat", "expires", "effort", "head
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsHandler:
-    """URLs of AWS's Serverless Image Handler (v7) and Dynamic Image Transformation (v8)."""
+    """URLs of AWS's Serverless Image Handler (v7) and Dynamic Image Transformation (v8).
+
+        /aws/{base64 of {"bucket": ..., "key": ..., "edits": {...}}}?signature=...
+        /aws/{thumbor path}?signature=...
+        /aws/{key}?resize.width=300&format=webp&signature=...
+
+    All three forms carry v7's signature: hexadecimal HMAC-SHA256 of the path, followed by `?` and
+    the sorted query, if there is one. v8 itself has no signature. `outputFormat` may accompany
+    `edits`, and `expires=YYYYMMDDTHHmmssZ` belongs in the query. Presets replace v8's policies.
+
+    Edits run in the order given, after resizing. A thumbor path means what it means to thumbor:
+    a crop comes before resizing, and a watermark's picture is one word.
+    """
 
     NAME: ClassVar[str] = "aws"
     TITLE: ClassVar[str] = "AWS's image handler"

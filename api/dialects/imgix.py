@@ -1,9 +1,7 @@
 """imgix's grammar: options in the query, signed by MD5.
 
-    /{path}?w=400&h=300&s={md5 of token + path + "?" + the query before s}
-
-MD5 is what imgix signs with. Whoever knows one signature can compute that of a longer message, but
-only with bytes in it that `table.py` lets into no URL; and what comes after `s` is refused.
+imgix itself signs with MD5. Whoever has one signature can compute that of a longer message, but
+only with bytes in it that `table.py` accepts in no URL; and whatever comes after `s` is refused.
 """
 
 import hashlib
@@ -26,7 +24,13 @@ from safelight.wish.errors import InvalidOption
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imgix:
-    """imgix's URLs."""
+    """URLs of imgix.
+
+        /imgix/{path}?w=400&h=300&s={signature}
+
+    The signature is MD5(token + path + `?` + the query before `s`), and `s` comes last. Names that
+    end in `64` have their value in base64.
+    """
 
     NAME: ClassVar[str] = "imgix"
     TITLE: ClassVar[str] = "imgix"

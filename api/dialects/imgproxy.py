@@ -1,12 +1,4 @@
-"""imgproxy's grammar.
-
-    /{signature}/{option}:{argument}:.../{option}.../plain/{source}[@{extension}]
-    /{signature}/{option}.../{source in base64url, slashes wherever}[.{extension}]
-
-The signature is base64url without padding of HMAC-SHA256(key, salt + path), the path with its
-leading slash. Keys and salts are hexadecimal and never empty. Like there, the order of options
-says nothing: a later one replaces an earlier one, and what is done is done in imgproxy's order.
-"""
+"""imgproxy's grammar."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +29,16 @@ _FILTER_ORDER = ("blur", "sharpen", "pixelate", "brightness", "contrast", "satur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imgproxy:
-    """imgproxy's URLs."""
+    """URLs of imgproxy.
+
+        /imgproxy/{signature}/{option}:{argument}.../plain/{source}[@{extension}]
+        /imgproxy/{signature}/{option}:{argument}.../{source in base64}[.{extension}]
+
+    The signature is base64url without padding of HMAC-SHA256(key, salt + path), where the path
+    starts with the slash after the signature. A later option replaces an earlier one of its kind,
+    and the steps run in imgproxy's own order. A source is `s3://bucket/key` or a key; encrypted
+    sources are refused.
+    """
 
     NAME: ClassVar[str] = "imgproxy"
     TITLE: ClassVar[str] = "imgproxy"

@@ -1,9 +1,4 @@
-"""Our own grammar: `/s/{signature}/{options}/{source}`, options as `canonical.py` prints them.
-
-The signature is base64url without padding of HMAC-SHA256(key, "/{options}/{source}"), after the
-path's escapes are decoded: what is signed is exactly what is read. `expires=SECONDS` among the
-options, seconds since 1970, ends its validity and is no part of the canonical string.
-"""
+"""Our own grammar: signed URLs whose options are written as `canonical.py` prints them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +32,22 @@ _SAFE = "/,=:@~"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
-    """Safelight's own signed URLs."""
+    """Safelight's own signed URLs.
+
+        /s/{signature}/{options}/{source}
+        /s/.../box=300x200,fit=cover,gravity=attention,format=webp/01KAJ0000000000000000000AB
+
+    Options are words separated by commas, or `_` for none. Colons separate a word's arguments.
+    The signature is base64url without padding of HMAC-SHA256(secret, `/{options}/{source}`), with
+    escapes decoded. Among the options, `expires=SECONDS` ends the URL at that time, in seconds
+    since 1970; it is not part of the canonical string. `dpr=2` doubles sizes and pads. After an
+    image id, an extension sets the format.
+
+    The steps run in this order: rotate upright, trim, turn, crop, resize, flip, the operations as
+    listed, encode. With `SAFELIGHT_OPTIONS_KEYS` set, `safelight sign` makes a URL:
+
+        safelight sign box=300x200,fit=cover/01KAJ0000000000000000000AB.webp --expires-in 3600
+    """
 
     NAME: ClassVar[str] = "own"
     TITLE: ClassVar[str] = "Our own"
