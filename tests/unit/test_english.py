@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.english import (
-    CODE,
     INSTEAD,
     LONGEST_LINE,
     ROOT,
@@ -19,10 +18,12 @@ from tests.support.english import (
 )
 
 PENDING = (
-    *CODE,
+    "safelight",
+    "worker",
+    "api",
+    "ops",
     "deploy",
     "docs/guide/api.md",
-    "docs/guide/delivery.md",
     "docs/guide/dialects.md",
     "docs/operate/metrics.md",
     "docs/operate/runbooks",
