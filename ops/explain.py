@@ -1,6 +1,6 @@
-"""`safelight explain`: what a free-form URL asks for, and what is wrong with it if it is refused.
+"""`safelight explain`: what a free-form URL asks for, and why it is refused.
 
-It says more than an answer may: what a wrong signature is of. So it runs only where the keys are.
+It reveals what a wrong signature covers, which no response may. So it runs only where the keys are.
 """
 
 import json
@@ -28,19 +28,19 @@ from safelight.wish.canonical import NAME, canonical, fingerprint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What is known of a URL; what cannot be known, because it did not come so far, is None."""
+    """What is known about a URL. A fact is None if reading stopped before it."""
 
     refused: str | None
-    """Why it would not be answered."""
+    """Why the URL would be refused."""
     dialect: str | None = None
     signed: str | None = None
-    """What the signature must be of."""
+    """The text that the signature must cover."""
     signature: str | None = None
-    """Whether it holds; if not, what it is of instead, where that is found out."""
+    """Whether the signature is valid; if not, what it covers instead, if that is known."""
     image_url: ImageUrl | None = None
 
     def facts(self) -> dict[str, object]:
-        """List everything that is known."""
+        """List all known facts."""
         facts: dict[str, object] = {
             "dialect": self.dialect,
             "signed": self.signed,
@@ -61,12 +61,12 @@ async def explain(url: str, *, as_json: bool) -> int:
         return UNUSABLE
     parts = urlsplit(url)
     explanation = explained(parts.path, parts.query, dialects, now=datetime.now(UTC))
-    _tell(explanation, as_json=as_json)
+    _print(explanation, as_json=as_json)
     return REFUSED if explanation.refused else 0
 
 
 def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Explanation:
-    """Find out everything about a URL, also where it would be refused."""
+    """Find all facts about a URL, even if it would be refused."""
     try:
         read(path, query, dialects, now=now)
         refused = None
@@ -117,9 +117,9 @@ def _facts_of(image_url: ImageUrl) -> Iterator[tuple[str, object]]:
 
 
 def _asset_key(image_url: ImageUrl) -> str | None:
-    """Write the asset key with what the URL alone does not say in braces.
+    """Write the asset key, with unknown parts in braces.
 
-    The secret needs the image's record; without a format in the URL, the format is negotiated.
+    The secret is in the image's record. Without a format in the URL, the format is negotiated.
     """
     if not is_image_id(image_url.source.key):
         return None
@@ -129,7 +129,7 @@ def _asset_key(image_url: ImageUrl) -> str | None:
     return f"{assets_prefix(image_url.source.key)}{{secret}}/{NAME}-{made}.{extension}"
 
 
-def _tell(explanation: Explanation, *, as_json: bool) -> None:
+def _print(explanation: Explanation, *, as_json: bool) -> None:
     facts = explanation.facts()
     if as_json:
         print(json.dumps(facts, indent=2))

@@ -1,4 +1,4 @@
-"""`safelight sign`: sign a free-form URL as its dialect does, once it is known to be understood."""
+"""`safelight sign`: check a free-form URL and sign it as its dialect does."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from safelight.settings import InvalidSettings, variable
 from safelight.wish.canonical import NOTHING
 
 REFUSED, UNUSABLE = 1, 2
-"""Exit codes: the URL would be refused; the settings or the call are at fault."""
+"""Exit codes: the URL would be refused; the settings or the arguments are invalid."""
 
 
 async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bool) -> int:
@@ -20,7 +20,7 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
     try:
         chosen = _chosen(DialectSettings.load().dialects, dialect)
         if expires_in and dialect != Own.NAME:
-            raise ValueError("--expires-in is for own URLs; a dialect has its own word")  # noqa: TRY301 - told like the others
+            raise ValueError("--expires-in is for own URLs; other dialects have their own option")  # noqa: TRY301 - printed like the others
     except (InvalidSettings, ValueError) as error:
         print(error, file=sys.stderr)
         return UNUSABLE

@@ -13,7 +13,7 @@ from api.dialects.aws_handler_edits import EDITS, read_edits
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, SourceName, source_of
-from api.dialects.key_settings import LEAST, Secrets, words
+from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, digest
 from api.dialects.thumbor import read_path
@@ -51,20 +51,20 @@ class AwsHandler:
     @classmethod
     def from_settings(cls, settings: "AwsHandlerSettings") -> Self:
         """Take the keys from the settings."""
-        return cls(keys=words(settings.aws_handler_keys))
+        return cls(keys=keys_in(settings.aws_handler_keys))
 
     def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
+        """Split a URL. Raises `UnknownPath` or, if it is unsigned, `BadSignature`."""
         if len(path) < 2 or not path.startswith("/"):
             raise UnknownPath("expected /REQUEST?signature=...")
         pairs = query.split("&") if query else []
         given = [pair.partition("=")[2] for pair in pairs if pair.startswith("signature=")]
         rest = [pair for pair in pairs if not pair.startswith("signature=")]
         if len(given) != 1:
-            raise BadSignature("needs one ?signature=; unsigned requests are not answered")
+            raise BadSignature("needs one ?signature=; unsigned requests are refused")
         ordered = "&".join(sorted(rest))
         message = f"{path}?{ordered}" if ordered else path
-        # What is read is what was signed: in another order it could be another wish.
+        # The sorted query is what was signed, so it is also what is read: order can matter.
         return Signed(given=given[0], messages=(message,), target=path, query=ordered)
 
     def signature(self, key: str, message: str) -> str:
@@ -72,16 +72,16 @@ class AwsHandler:
         return digest(key.encode(), message.encode(), "sha256").hex()
 
     def join(self, signature: str, target: str, query: str) -> str:
-        """Put a URL together."""
+        """Build a URL."""
         return f"{target}?{f'{query}&' if query else ''}signature={signature}"
 
     def unsigned(self, text: str) -> Signed:
-        """Take a path and its query as what is to be signed."""
+        """Prepare a path and its query for signing."""
         path, _, query = text.partition("?")
         return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}signature=_")
 
     def read(self, signed: Signed) -> ImageUrl:
-        """Read what was signed."""
+        """Read a verified URL."""
         words = _query(signed.query)
         expires = _expires(words)
         path = unquote(signed.target).lstrip("/")
@@ -114,7 +114,7 @@ def _as_thumbor(
     image_url: ImageUrl, words: Mapping[str, str], expires: datetime | None
 ) -> ImageUrl:
     if words:
-        raise InvalidOption(next(iter(words)), "is not understood beside a thumbor path")
+        raise InvalidOption(next(iter(words)), "is not supported beside a thumbor path")
     return replace(image_url, expires=expires or image_url.expires)
 
 
@@ -127,7 +127,7 @@ def _query(query: str) -> dict[str, str]:
         raise InvalidOption("query", "expected name=value pairs, at most 40") from error
     words = dict(pairs)
     if len(words) != len(pairs):
-        raise InvalidOption("query", "says a name twice")
+        raise InvalidOption("query", "repeats a name")
     return words
 
 
@@ -143,7 +143,7 @@ def _expires(words: dict[str, str]) -> datetime | None:
 
 
 def _json(path: str) -> Mapping[str, Any] | None:
-    """Read a path that is base64 of a JSON object; None if it is something else."""
+    """Decode a path that is base64 of a JSON object; None for any other path."""
     try:
         text = read_base64(path.replace("/", "_"))
         if len(text) > _MAX_JSON or not text.lstrip().startswith(b"{"):
@@ -157,7 +157,7 @@ def _json(path: str) -> Mapping[str, Any] | None:
 def _source(asked: Mapping[str, Any]) -> SourceName:
     bucket, key = asked.get("bucket"), asked.get("key")
     if not isinstance(key, str) or not (bucket is None or isinstance(bucket, str)):
-        raise InvalidOption("key", "expected a text, and a bucket if any as a text")
+        raise InvalidOption("key", "must be a string, and so must a bucket")
     return source_of(f"s3://{bucket}/{key}" if bucket else key)
 
 
@@ -167,7 +167,7 @@ def _edits_of(asked: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidOption(name[:40], f"is none of {', '.join(_REQUEST)}")
     for name in ("headers", "effort", "expires"):
         if asked.get(name):
-            raise InvalidOption(name, "is refused: it is not taken from a request's JSON")
+            raise InvalidOption(name, "is refused: it cannot be set in the JSON of a request")
     edits = asked.get("edits") or {}
     if not isinstance(edits, dict):
         raise InvalidOption("edits", "expected an object")
@@ -176,7 +176,7 @@ def _edits_of(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged(edits: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Take the query's options into the edits; the query wins, as there."""
+    """Merge the query's options into the edits; the query overrides, as in AWS's handler."""
     merged = {**edits}
     for name, value in _named(words):
         outer, _, inner = name.partition(".")
@@ -189,7 +189,7 @@ def _merged(edits: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any
 
 
 def _named(words: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Give v7's short names v8's long ones, and texts their types."""
+    """Give short names their long form, and texts their JSON types."""
     for name, text in words.items():
         value: Any
         try:

@@ -100,7 +100,7 @@ def _rotate(draft: EditsDraft, _: str, values: list[Any]) -> None:
         return
     angle = number(value) % 360
     if angle % 90:
-        # sharp turns first and resizes what it then has; so do we, by turning what was resized.
+        # sharp rotates before it resizes; by an angle like this one we rotate the resized picture.
         draft.operations.append(operation("rotate", angle, "000000"))
     else:
         draft.turn = round(angle)
@@ -172,12 +172,12 @@ def _modulate(option: str, value: Any) -> Operation | None:
 
 
 def _round(option: str, value: Any) -> Operation | None:
-    """Round as far as it goes: a square becomes a circle."""
+    """Round the corners, by default as far as possible: a square becomes a circle."""
     if value is False:
         return None
     radii = value if isinstance(value, dict) else {}
     if radii.get("top") or radii.get("left"):
-        raise InvalidOption(option, "elsewhere than in the middle is not understood")
+        raise InvalidOption(option, "is supported only in the middle")
     across = round(number(radii.get("rx", 8192)))
     down = round(number(radii.get("ry", across)))
     return operation("round", across, 0 if down == across else down)
@@ -210,45 +210,45 @@ _BOX = "{left, top, width, height}"
 EDITS: Rows[EditsDraft] = Rows(
     "edit",
     {
-        "resize": accepted(
-            "{width, height, fit, position, background, withoutEnlargement, ratio}",
-            "First of all; `cover`, as its documents say.", _resize,
-        ),
+        "resize": accepted("{width, height, fit, position, background, withoutEnlargement, ratio}",
+                           "Always first. The default fit is `cover`, as AWS documents.", _resize),
         "rotate": accepted("degrees or null", "Clockwise; 90, 180, 270 before resizing.", _rotate),
-        "flip": accepted("true|false", "Top and bottom swapped.", _mirrors("v")),
-        "flop": accepted("true|false", "Left and right swapped.", _mirrors("h")),
-        "crop": accepted(_BOX, "Out of the resized picture.", adds(_extract)),
-        "extract": accepted(f"{_BOX} or [left, top, right, bottom]", "Out of the resized picture.",
-                            adds(_extract)),
-        "extend": accepted("{top, right, bottom, left, background}", "Pads.", adds(_extend)),
-        "trim": accepted("true, threshold or {threshold, background}", "Before resizing.",
+        "flip": accepted("true|false", "Swaps top and bottom.", _mirrors("v")),
+        "flop": accepted("true|false", "Swaps left and right.", _mirrors("h")),
+        "crop": accepted(_BOX, "Cuts out of the resized picture.", adds(_extract)),
+        "extract": accepted(f"{_BOX} or [left, top, right, bottom]",
+                            "Cuts out of the resized picture.", adds(_extract)),
+        "extend": accepted("{top, right, bottom, left, background}", "Adds a border.",
+                           adds(_extend)),
+        "trim": accepted("true, threshold or {threshold, background}", "Trims before resizing.",
                          sets("trim", _trim)),
-        "flatten": accepted("true, colour or {background}", "Laid onto the colour.",
+        "flatten": accepted("true, colour or {background}", "Flattens onto the colour.",
                             adds(_flatten)),
-        "blur": accepted("true or sigma", "Gaussian.", adds(_sized(_BLUR))),
-        "sharpen": accepted("true, sigma or {sigma}", "Lightness only.", adds(_sized(_SHARPEN))),
+        "blur": accepted("true or sigma", "Gaussian blur.", adds(_sized(_BLUR))),
+        "sharpen": accepted("true, sigma or {sigma}", "Sharpens lightness only.",
+                            adds(_sized(_SHARPEN))),
         "grayscale": accepted("true|false", "Shades of grey.", adds(_grayscale)),
-        "greyscale": accepted("true|false", "The same.", adds(_grayscale)),
-        "modulate": accepted("{saturation}", "Of brightness and hue nothing.", adds(_modulate)),
-        "roundCrop": accepted("true or {rx, ry}", "Rounded, in the middle.", adds(_round)),
-        "overlayWith": accepted("{bucket, key, alpha, wRatio, hRatio, options}", "A watermark.",
-                                adds(_overlay)),
-        "toFormat": accepted("webp|jpeg|png|avif", "Also as `outputFormat` and `format`.",
+        "greyscale": accepted("true|false", "Same as `grayscale`.", adds(_grayscale)),
+        "modulate": accepted("{saturation}", "Brightness and hue are refused.", adds(_modulate)),
+        "roundCrop": accepted("true or {rx, ry}", "Rounds the corners.", adds(_round)),
+        "overlayWith": accepted("{bucket, key, alpha, wRatio, hRatio, options}",
+                                "Overlays a watermark.", adds(_overlay)),
+        "toFormat": accepted("webp|jpeg|png|avif", "Also written `outputFormat` and `format`.",
                              sets("format", _format)),
-        "quality": accepted("1..100", "v8's.", sets("quality", rounded)),
-        "jpeg": accepted("{quality}", "Where that is the format.", _encoded),
-        "webp": accepted("{quality}", "Where that is the format.", _encoded),
-        "avif": accepted("{quality}", "Where that is the format.", _encoded),
-        "stripExif": accepted("true|false", "Metadata never leaves.", checks(flag)),
-        "stripIcc": accepted("true|false", "Everything is sRGB.", checks(flag)),
-        "smartCrop": refused("no gravity looks for faces; use position attention."),
-        "contentModeration": refused("no picture is sent to a service."),
+        "quality": accepted("1..100", "From v8.", sets("quality", rounded)),
+        "jpeg": accepted("{quality}", "Used if that is the format.", _encoded),
+        "webp": accepted("{quality}", "Used if that is the format.", _encoded),
+        "avif": accepted("{quality}", "Used if that is the format.", _encoded),
+        "stripExif": accepted("true|false", "No effect: metadata is always removed.", checks(flag)),
+        "stripIcc": accepted("true|false", "No effect: colours are always sRGB.", checks(flag)),
+        "smartCrop": refused("faces are not detected; use position attention."),
+        "contentModeration": refused("pictures are never sent to other services."),
         "animated": refused("only the first frame is read."),
-        "normalize": refused("it is not done."),
-        "normalise": refused("it is not done."),
-        "tint": refused("it is not done."),
-        "convolve": refused("its cost has no bound."),
-        "watermark": refused("v8's names a URL; use v7's overlayWith, whose bucket is allowed."),
-        "composite": refused("use overlayWith, whose bucket is allowed."),
+        "normalize": refused("not supported."),
+        "normalise": refused("not supported."),
+        "tint": refused("not supported."),
+        "convolve": refused("its cost is unbounded."),
+        "watermark": refused("v8's takes a URL; use v7's overlayWith with an allowed bucket."),
+        "composite": refused("use overlayWith with an allowed bucket."),
     },
 )  # fmt: skip

@@ -1,10 +1,10 @@
-"""Why a free-form URL is not answered, sorted by what its sender has to change.
+"""Why a free-form URL is refused, sorted by what its sender has to change.
 
 UrlError
-├── UnknownPath     the path: no dialect that is switched on takes it
-├── BadSignature    the signature, or what was signed
-└── Expired         nothing: the URL was good until then
-InvalidOption       the option that is named: unknown, refused, or out of bounds
+├── UnknownPath     the path: no active dialect reads it
+├── BadSignature    the signature, or the text that was signed
+└── Expired         nothing: the URL was valid until then
+InvalidOption       the option in the message: unknown, refused or out of bounds
 """
 
 from datetime import datetime
@@ -13,19 +13,19 @@ from safelight.wish.errors import InvalidOption
 
 
 class UrlError(Exception):
-    """A URL that cannot be answered. The message is meant for whoever wrote the URL."""
+    """A URL that is refused. The message is for the author of the URL."""
 
 
 class UnknownPath(UrlError):
-    """No dialect that is switched on takes this path."""
+    """No active dialect reads this path."""
 
 
 class BadSignature(UrlError):
-    """The signature is missing, or belongs to no key and path that are accepted."""
+    """The signature is missing, or matches no accepted key."""
 
 
 class Expired(UrlError):
-    """The URL carried a time, signed, and that is over."""
+    """The URL contains a signed end of validity, which has passed."""
 
     def __init__(self, expires: datetime) -> None:
         super().__init__(f"expired at {expires.isoformat()}")
@@ -33,4 +33,4 @@ class Expired(UrlError):
 
 
 URL_ERRORS = (UrlError, InvalidOption)
-"""Everything for which a free-form URL is not answered."""
+"""All errors for which a free-form URL is refused."""

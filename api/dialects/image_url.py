@@ -9,9 +9,9 @@ from safelight.wish.options import Options
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceName:
-    """The picture that is asked for: by bucket and key, or by a key alone.
+    """The picture that a URL asks for: bucket and key, or a key alone.
 
-    A key alone is an image id, or a path in the bucket that answers for the dialect.
+    A key alone is an image id, or an alias and a path in its bucket.
     """
 
     key: str
@@ -23,26 +23,26 @@ class SourceName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageUrl:
-    """A URL that was read: its signature holds, its time is not over."""
+    """A URL that was read: its signature is valid and it has not expired."""
 
     dialect: str
     source: SourceName
     options: Options
-    """Its `format` is None where the client's Accept decides."""
+    """The wish. Its `format` is None where the client's Accept header decides."""
     preset: str | None = None
-    """The preset that is asked for instead of options."""
+    """The preset to use instead of options."""
     expires: datetime | None = None
     key_id: str | None = None
-    """Which key signed it."""
+    """Id of the key that signed the URL."""
     user_id: str | None = None
-    """Whose images alone that key opens; None for everybody's."""
+    """The user whose images the key opens; None if it opens all images."""
     max_age_seconds: int | None = None
     download: str | None = None
-    """The file name to save under; empty: saved, under no particular name."""
+    """File name to save under; empty for a download without a name."""
 
 
 def source_of(text: str, *, option: str = "source") -> SourceName:
-    """Read a source: a key, or `s3://bucket/key`. Nothing is ever fetched from anywhere else."""
+    """Read a source: a key, or `s3://bucket/key`. Pictures come from nowhere else."""
     scheme, separator, rest = text.partition("://")
     if separator and scheme.lower() != "s3":
         raise InvalidOption(

@@ -1,7 +1,7 @@
 """imgix's grammar: options in the query, signed by MD5.
 
-imgix itself signs with MD5. Whoever has one signature can compute that of a longer message, but
-only with bytes in it that `table.py` accepts in no URL; and whatever comes after `s` is refused.
+imgix itself signs with MD5. A signature can be extended to that of a longer
+message, but only with bytes that `table.py` accepts in no URL. Text after `s` is refused as well.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgix_options import OPTIONS, ImgixDraft
-from api.dialects.key_settings import LEAST, Secrets, words
+from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed
 from safelight.wish.arguments import read_base64
@@ -42,10 +42,10 @@ class Imgix:
     @classmethod
     def from_settings(cls, settings: "ImgixSettings") -> Self:
         """Take the keys from the settings."""
-        return cls(keys=words(settings.imgix_keys))
+        return cls(keys=keys_in(settings.imgix_keys))
 
     def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
+        """Split a URL. Raises `UnknownPath` or, if it is unsigned, `BadSignature`."""
         if len(path) < 2 or not path.startswith("/"):
             raise UnknownPath("expected /PATH?...&s=SIGNATURE")
         before, found, given = f"&{query}".rpartition("&s=")
@@ -60,16 +60,16 @@ class Imgix:
         return hashlib.md5(f"{key}{message}".encode(), usedforsecurity=False).hexdigest()
 
     def join(self, signature: str, target: str, query: str) -> str:
-        """Put a URL together."""
+        """Build a URL."""
         return f"{target}?{f'{query}&' if query else ''}s={signature}"
 
     def unsigned(self, text: str) -> Signed:
-        """Take a path and its query as what is to be signed."""
+        """Prepare a path and its query for signing."""
         path, _, query = text.partition("?")
         return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}s=_")
 
     def read(self, signed: Signed) -> ImageUrl:
-        """Read what was signed."""
+        """Read a verified URL."""
         draft = ImgixDraft()
         for name, text in _pairs(signed.query):
             OPTIONS.read(draft, name, [text])
@@ -102,5 +102,5 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     except ValueError as error:
         raise InvalidOption("query", "expected name=value pairs, at most 40") from error
     if len(dict(plain)) != len(plain):
-        raise InvalidOption("query", "says a name twice")
+        raise InvalidOption("query", "repeats a name")
     return plain

@@ -74,7 +74,7 @@ def _side(option: str, text: str) -> int:
     given = number(option, text)
     if given < 1:
         name = option[0]
-        raise InvalidOption(name, "as a share of the source is not understood; expected pixels")
+        raise InvalidOption(name, "must be in pixels; a share of the source is not supported")
     return round(given)
 
 
@@ -86,7 +86,7 @@ def _crop(option: str, text: str) -> tuple[str, ...]:
     words = tuple(text.split(","))
     for word in words:
         if word in ("faces", "entropy", "edges"):
-            raise InvalidOption(option, f"{word} is not looked for; use a side or focalpoint")
+            raise InvalidOption(option, f"{word} is not supported; use a side or focalpoint")
         one_of(*_CROPS, "focalpoint")(option, word)
     return words
 
@@ -131,53 +131,57 @@ def _auto(option: str, text: str) -> None:
 OPTIONS: Rows[ImgixDraft] = Rows(
     "option",
     {
-        "w": accepted("pixels", "", sets("width", _side, "width")),
-        "h": accepted("pixels", "", sets("height", _side, "height")),
+        "w": accepted("pixels", "Width.", sets("width", _side, "width")),
+        "h": accepted("pixels", "Height.", sets("height", _side, "height")),
         "dpr": accepted("factor", "Multiplies sizes and pads.", sets("dpr", number)),
-        "fit": accepted("|".join(_FITS), "", _fit),
+        "fit": accepted("|".join(_FITS), "How the picture fits the box.", _fit),
         "crop": accepted("top|bottom|left|right|focalpoint", "Two sides make a corner.",
                          sets("places", _crop)),
         "fp-x": accepted("0..1", "With `crop=focalpoint`.", sets("focal_x", number, "focal_x")),
         "fp-y": accepted("0..1", "With `crop=focalpoint`.", sets("focal_y", number, "focal_y")),
-        "rect": accepted("left,top,width,height", "Before resizing.", sets("crop", _rectangle)),
+        "rect": accepted("left,top,width,height", "Crops before resizing.",
+                         sets("crop", _rectangle)),
         "orient": accepted("0|90|180|270", "Clockwise, before resizing.", sets("turn", _turn)),
         "rot": accepted("degrees", "Counter-clockwise, after resizing.", _rotate),
-        "flip": accepted("h|v|hv", "Mirrored.", sets("flip", one_of("h", "v", "hv"))),
-        "trim": accepted("auto|color", "", sets("trim_by", one_of("auto", "color"))),
-        "trim-color": accepted("rrggbb", "", sets("trim_colour", colour)),
-        "trim-tol": accepted("0..255", "", sets("trim_tolerance", whole, "trim_tolerance")),
+        "flip": accepted("h|v|hv", "Mirrors.", sets("flip", one_of("h", "v", "hv"))),
+        "trim": accepted("auto|color", "Trims a border.", sets("trim_by", one_of("auto", "color"))),
+        "trim-color": accepted("rrggbb", "With `trim=color`.", sets("trim_colour", colour)),
+        "trim-tol": accepted("0..255", "Tolerance of `trim`.",
+                             sets("trim_tolerance", whole, "trim_tolerance")),
         "pad": accepted("pixels", "On all sides.", _pad),
-        "pad-top": accepted("pixels", "", _pad),
-        "pad-right": accepted("pixels", "", _pad),
-        "pad-bottom": accepted("pixels", "", _pad),
-        "pad-left": accepted("pixels", "", _pad),
-        "bg": accepted("rrggbb", "Behind what is transparent, and in pads.",
+        "pad-top": accepted("pixels", "Overrides `pad`.", _pad),
+        "pad-right": accepted("pixels", "Overrides `pad`.", _pad),
+        "pad-bottom": accepted("pixels", "Overrides `pad`.", _pad),
+        "pad-left": accepted("pixels", "Overrides `pad`.", _pad),
+        "bg": accepted("rrggbb", "Behind transparent areas and in pads.",
                        sets("background", colour)),
-        "blur": accepted("0..2000", "Twenty of its units are a pixel of sigma.",
+        "blur": accepted("0..2000", "Gaussian blur; 20 units are a sigma of one pixel.",
                          adds(_scaled(lambda value: min(max(value / 20, 0.3), 100)))),
-        "sharp": accepted("0..100", "",
+        "sharp": accepted("0..100", "Sharpens lightness only.",
                           adds(_scaled(lambda value: max(value / 50, 0.1)), "sharpen")),
-        "bri": accepted("-100..100", "", adds(_scaled(), "brightness")),
-        "con": accepted("-100..100", "", adds(_scaled(), "contrast")),
-        "sat": accepted("-100..100", "", adds(_scaled(lambda value: 1 + value / 100),
-                                              "saturation")),
-        "px": accepted("pixels", "Squares.", adds(_scaled(), "pixelate")),
-        "mask": accepted("ellipse|corners", "", sets("mask", one_of("ellipse", "corners"))),
+        "bri": accepted("-100..100", "Added to every colour.", adds(_scaled(), "brightness")),
+        "con": accepted("-100..100", "Contrast.", adds(_scaled(), "contrast")),
+        "sat": accepted("-100..100", "Saturation.",
+                        adds(_scaled(lambda value: 1 + value / 100), "saturation")),
+        "px": accepted("pixels", "Squares of so many pixels.", adds(_scaled(), "pixelate")),
+        "mask": accepted("ellipse|corners", "Rounds the picture.",
+                         sets("mask", one_of("ellipse", "corners"))),
         "corner-radius": accepted("pixels", "With `mask=corners`.",
                                   sets("radius", whole, "radius")),
-        "q": accepted("1..100", "", sets("quality", whole, "quality")),
-        "fm": accepted("|".join(_FORMATS), "Without it the client's Accept decides.",
+        "q": accepted("1..100", "Quality.", sets("quality", whole, "quality")),
+        "fm": accepted("|".join(_FORMATS), "Without it the client's Accept header decides.",
                        sets("format", _format)),
-        "auto": accepted("format,compress", "Is so anyway.", checks(_auto)),
-        "expires": accepted("seconds", "Refused after this time.", sets("expires", moment)),
-        "dl": accepted("name", "Saved under this name.", sets("download", plain_text)),
-        "ixlib": no_effect("Names the library that made the URL."),
-        "mark": refused("its watermark is a URL, which is not fetched."),
-        "txt": refused("no text is drawn."),
-        "blend": refused("it is not done."),
-        "border": refused("it is not done."),
-        "monochrome": refused("it is not done."),
-        "faceindex": refused("no gravity looks for faces."),
+        "auto": accepted("format,compress", "No effect: both are the default.", checks(_auto)),
+        "expires": accepted("seconds", "Refused after this time since 1970.",
+                            sets("expires", moment)),
+        "dl": accepted("name", "Downloads under this name.", sets("download", plain_text)),
+        "ixlib": no_effect("names the library that made the URL."),
+        "mark": refused("its watermark is a URL; nothing is fetched by HTTP."),
+        "txt": refused("drawing text is not supported."),
+        "blend": refused("not supported."),
+        "border": refused("not supported."),
+        "monochrome": refused("not supported."),
+        "faceindex": refused("faces are not detected."),
         "page": refused("only the first page is read."),
     },
 )  # fmt: skip

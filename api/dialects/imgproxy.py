@@ -12,7 +12,7 @@ from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgproxy_options import OPTIONS, ImgproxyDraft
-from api.dialects.key_settings import check_keys, words
+from api.dialects.key_settings import check_keys, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, base64url, digest, refuse_query
 from api.dialects.values import format_called
@@ -48,21 +48,21 @@ class Imgproxy:
     keys: tuple[str, ...]
     """Pairs `key:salt`, hexadecimal."""
     signature_size: int | None = None
-    """Bytes that a signature is cut to."""
+    """Bytes that a signature is truncated to."""
     watermark: str | None = None
-    """`bucket/key` of the picture that `wm` lays on top."""
+    """`bucket/key` of the picture that `wm` overlays."""
 
     @classmethod
     def from_settings(cls, settings: "ImgproxySettings") -> Self:
         """Take keys, size and watermark from the settings."""
         return cls(
-            keys=words(settings.imgproxy_keys),
+            keys=keys_in(settings.imgproxy_keys),
             signature_size=settings.imgproxy_signature_size,
             watermark=settings.imgproxy_watermark,
         )
 
     def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart. Raises `UnknownPath`."""
+        """Split a URL. Raises `UnknownPath`."""
         given, slash, rest = path.removeprefix("/").partition("/")
         if not slash or not rest:
             raise UnknownPath("expected /SIGNATURE/OPTIONS/SOURCE")
@@ -75,17 +75,17 @@ class Imgproxy:
         return base64url(raw[: self.signature_size]).rstrip("=")
 
     def join(self, signature: str, target: str, query: str) -> str:
-        """Put a URL together."""
+        """Build a URL."""
         return f"/{signature}/{target}{f'?{query}' if query else ''}"
 
     def unsigned(self, text: str) -> Signed:
-        """Take a path as what is to be signed."""
+        """Prepare a path for signing."""
         return self.split(f"/_/{text.lstrip('/')}", "")
 
     def read(self, signed: Signed) -> ImageUrl:
-        """Read what was signed."""
+        """Read a verified URL."""
         refuse_query(signed)
-        words, source, extension = _taken_apart(signed.target)
+        words, source, extension = _split_path(signed.target)
         draft = ImgproxyDraft(watermark=self.watermark)
         for word in words:
             name, *texts = word.split(":")
@@ -96,12 +96,12 @@ class Imgproxy:
             draft.download = draft.filename or ""
         image_url = draft.image_url(self.NAME, source_of(source), _options(draft))
         if draft.preset is not None and len(words) > 1:
-            raise InvalidOption("preset", "stands alone: a preset is a whole wish")
+            raise InvalidOption("preset", "allows no other option")
         return image_url
 
 
 def _check_pairs(given: SecretStr | None) -> SecretStr | None:
-    for pair in words(check_keys(given)):
+    for pair in keys_in(check_keys(given)):
         secret, separator, salt = pair.partition(":")
         if not (separator and _HEX.fullmatch(secret) and _HEX.fullmatch(salt)):
             raise ValueError("must be hexadecimal pairs key:salt, salts not empty")
@@ -120,17 +120,17 @@ class ImgproxySettings(OneDialect):
         f"by commas, keys of at least {LEAST_SECRET_LENGTH} bytes. Off without any.",
     )
     imgproxy_signature_size: int | None = Field(
-        default=None, ge=12, le=32, description="Bytes that imgproxy cuts a signature to."
+        default=None, ge=12, le=32, description="Bytes that imgproxy truncates a signature to."
     )
     imgproxy_watermark: str | None = Field(
         default=None,
         pattern=r"^[^/]+/.+$",
-        description="The picture that imgproxy's `wm` lays on top, as `bucket/key`.",
+        description="The picture that imgproxy's `wm` overlays, as `bucket/key`.",
     )
 
 
-def _taken_apart(target: str) -> tuple[list[str], str, str]:
-    """Cut a path into options, the source and its extension."""
+def _split_path(target: str) -> tuple[list[str], str, str]:
+    """Split a path into options, source and extension."""
     before, plain, source = f"/{target}".partition("/plain/")
     if plain:
         words = [unquote(word) for word in before.split("/") if word]
@@ -141,11 +141,11 @@ def _taken_apart(target: str) -> tuple[list[str], str, str]:
     words = [unquote(part) for part in parts[:at]]
     encoded, _, extension = "".join(parts[at:]).partition(".")
     if encoded.startswith("enc") and parts[at] == "enc":
-        raise InvalidOption("enc", "encrypted sources are not understood")
+        raise InvalidOption("enc", "encrypted sources are not supported")
     try:
         return words, read_base64(encoded).decode(), extension
     except ValueError as error:
-        message = "expected plain/KEY, or a key as URL-safe base64; or is an option without its :?"
+        message = "expected plain/KEY, or a key as URL-safe base64; an option may lack its colon;"
         raise InvalidOption("source", f"{message} found {encoded[:60]!r}") from error
 
 
@@ -164,7 +164,7 @@ def _options(draft: ImgproxyDraft) -> Options:
 
 
 def _operations(draft: ImgproxyDraft) -> Iterator[Operation]:
-    """List what is done after resizing, in imgproxy's own order."""
+    """List the operations after resizing, in imgproxy's order."""
     yield from sorted(draft.operations, key=lambda each: _FILTER_ORDER.index(each.name))
     behind = draft.fill or "transparent"
     if draft.extend:
@@ -192,7 +192,7 @@ def _crop(draft: ImgproxyDraft) -> Crop | None:
 
 
 def _mirrored(gravity: str, flip: str) -> str:
-    """Find what a gravity of the flipped picture is in the picture before, where we crop."""
+    """Mirror a gravity: imgproxy crops after flipping, we crop before."""
     if gravity == ATTENTION:
         return gravity
     across, down = GRAVITIES[gravity]

@@ -28,10 +28,10 @@ _YES, _NO = ("1", "t", "true"), ("0", "f", "false", "")
 
 @dataclass(slots=True)
 class ImgproxyDraft(Draft):
-    """What the options of one URL say; of two that set the same thing the last one counts."""
+    """What the options of one URL say. A later option overrides an earlier one."""
 
     watermark: str | None = None
-    """`bucket/key` of the picture that `wm` lays on top."""
+    """`bucket/key` of the picture that `wm` overlays."""
     marked: Operation | None = None
     zoom: float = 1
     dpr: float = 1
@@ -104,7 +104,7 @@ def _extends(to: str) -> Callable[[ImgproxyDraft, str, list[str]], None]:
 def _gravity(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
     draft.gravity, draft.focal, offset = place(option, texts)
     if any(offset):
-        raise InvalidOption(option, "an offset is understood for crop alone; use fp")
+        raise InvalidOption(option, "supports an offset only in crop; use fp")
 
 
 def _crop(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
@@ -118,7 +118,7 @@ def _crop(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
 
 def _trim(option: str, tolerance: str, like: str = "", *equal: str) -> Trim:
     if any(_flag(option, text) for text in equal):
-        raise InvalidOption(option, "each side is trimmed for itself, not equally")
+        raise InvalidOption(option, "each side is trimmed on its own, not equally")
     border = colour(option, like) if like else None
     return Trim(tolerance=min(round(number(option, tolerance)), 255), colour=border)
 
@@ -152,7 +152,7 @@ def _background(option: str, *texts: str) -> str | None:
 
 
 def _scaled(scale: Callable[[float], float] = float) -> Reader:
-    """Read a number that our own operation of the option's name takes, on another scale."""
+    """Read the one number of an operation, converted to our own scale."""
 
     def read(draft: Draft, option: str, texts: list[str]) -> None:
         (text,) = texts
@@ -165,7 +165,7 @@ def _scaled(scale: Callable[[float], float] = float) -> Reader:
 
 
 def _to_contrast(factor: float) -> float:
-    """Turn a factor into the per cent that our own operation squares."""
+    """Convert a factor to our own per cent, whose factor is squared."""
     return round(100 * math.sqrt(max(factor, 0)) - 100, 4)
 
 
@@ -178,7 +178,7 @@ def _adjust(draft: ImgproxyDraft, _: str, texts: list[str]) -> None:
 def _watermark(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
     opacity, position, across, down, scale, *_ = [*texts, *[""] * 5]
     if not draft.watermark:
-        raise InvalidOption(option, "no watermark picture is set up for imgproxy's URLs")
+        raise InvalidOption(option, "no watermark is configured for imgproxy's URLs")
     shown = number(option, opacity)
     if not 0 <= shown <= 1:
         raise InvalidOption(option, f"opacity must be from 0 to 1; found {opacity[:20]}")
@@ -214,71 +214,76 @@ def _filename(option: str, name: str, *encoded: str) -> str:
 OPTIONS: Rows[ImgproxyDraft] = Rows(
     "option",
     {
-        "rs": accepted("type:width:height:enlarge:extend", "The next four together.", _resize,
-                       "resize"),
-        "s": accepted("width:height:enlarge:extend", "The same without a type.", _size, "size"),
-        "rt": accepted("fit|fill|fill-down|force|auto", "How it fits.", sets("fit", _fit),
-                       "resizing_type"),
-        "w": accepted("pixels", "0: by proportion.", sets("width", _side), "width"),
-        "h": accepted("pixels", "0: by proportion.", sets("height", _side), "height"),
+        "rs": accepted("type:width:height:enlarge:extend", "Sets `rt`, `w`, `h`, `el`, `ex`.",
+                       _resize, "resize"),
+        "s": accepted("width:height:enlarge:extend", "Sets `w`, `h`, `el`, `ex`.", _size, "size"),
+        "rt": accepted("fit|fill|fill-down|force|auto", "How the picture fits the box.",
+                       sets("fit", _fit), "resizing_type"),
+        "w": accepted("pixels", "0 keeps proportions.", sets("width", _side), "width"),
+        "h": accepted("pixels", "0 keeps proportions.", sets("height", _side), "height"),
         "z": accepted("factor", "Multiplies the size in the URL.", sets("zoom", _factor), "zoom"),
         "dpr": accepted("factor", "Multiplies sizes and paddings.", sets("dpr", number)),
-        "el": accepted("0|1", "Whether it is enlarged.", sets("enlarge", _flag), "enlarge"),
-        "ex": accepted("0|1[:gravity]", "Filled up to the size.", _extends("box"), "extend"),
-        "exar": accepted("0|1[:gravity]", "Filled up to the ratio.", _extends("ratio"),
+        "el": accepted("0|1", "Whether to enlarge.", sets("enlarge", _flag), "enlarge"),
+        "ex": accepted("0|1[:gravity]", "Fills up to the size.", _extends("box"), "extend"),
+        "exar": accepted("0|1[:gravity]", "Fills up to the aspect ratio.", _extends("ratio"),
                          "extend_aspect_ratio", "extend_ar"),
         "g": accepted("gravity|sm|fp:x:y", "Without an offset.", _gravity, "gravity"),
-        "c": accepted("width:height[:gravity[:x:y]]", "Before resizing.", _crop, "crop"),
-        "t": accepted("threshold[:colour]", "Each side for itself.", sets("trim", _trim), "trim"),
-        "pd": accepted("top:right:bottom:left", "As in CSS.", sets("pads", _padding), "padding"),
-        "ar": accepted("1", "Everything is upright.", _always("all is upright"), "auto_rotate"),
+        "c": accepted("width:height[:gravity[:x:y]]", "Crops before resizing.", _crop, "crop"),
+        "t": accepted("threshold[:colour]", "Trims each side on its own.", sets("trim", _trim),
+                      "trim"),
+        "pd": accepted("top:right:bottom:left", "In CSS order.", sets("pads", _padding), "padding"),
+        "ar": accepted("1", "No effect: pictures are always upright.",
+                       _always("pictures are always upright"), "auto_rotate"),
         "rot": accepted("0|90|180|270", "Clockwise, before resizing.", sets("turn", _turn),
                         "rotate"),
-        "fl": accepted("horizontal:vertical", "Mirrored.", sets("flip", _flip), "flip"),
-        "bg": accepted("r:g:b|hex", "Laid onto the colour.", sets("fill", _background),
+        "fl": accepted("horizontal:vertical", "Mirrors.", sets("flip", _flip), "flip"),
+        "bg": accepted("r:g:b|hex", "Flattens onto the colour.", sets("fill", _background),
                        "background"),
-        "bl": accepted("sigma", "", _scaled(), "blur"),
-        "sh": accepted("sigma", "", _scaled(), "sharpen"),
-        "pix": accepted("size", "", _scaled(), "pixelate"),
-        "a": accepted("brightness:contrast:saturation", "The next three together.", _adjust,
+        "bl": accepted("sigma", "Gaussian blur.", _scaled(), "blur"),
+        "sh": accepted("sigma", "Sharpens lightness only.", _scaled(), "sharpen"),
+        "pix": accepted("size", "Squares of so many pixels.", _scaled(), "pixelate"),
+        "a": accepted("brightness:contrast:saturation", "Sets `br`, `co`, `sa`.", _adjust,
                       "adjust"),
-        "br": accepted("-255..255", "", _scaled(lambda value: value / 2.55), "brightness"),
-        "co": accepted("factor", "", _scaled(_to_contrast), "contrast"),
-        "sa": accepted("factor", "", _scaled(), "saturation"),
-        "wm": accepted("opacity:position:x:y:scale", "The picture that is set up.", _watermark,
+        "br": accepted("-255..255", "Added to every colour.", _scaled(lambda value: value / 2.55),
+                       "brightness"),
+        "co": accepted("factor", "Multiplies contrast.", _scaled(_to_contrast), "contrast"),
+        "sa": accepted("factor", "Multiplies saturation.", _scaled(), "saturation"),
+        "wm": accepted("opacity:position:x:y:scale", "Overlays the configured picture.", _watermark,
                        "watermark"),
-        "sm": accepted("1", "Metadata never leaves.", _always("metadata never leaves"),
-                       "strip_metadata"),
-        "kcr": accepted("0|1", "Artist and copyright stay.", sets("keep_copyright", _flag),
+        "sm": accepted("1", "No effect: metadata is always removed.",
+                       _always("metadata is always removed"), "strip_metadata"),
+        "kcr": accepted("0|1", "Keeps artist and copyright.", sets("keep_copyright", _flag),
                         "keep_copyright"),
-        "scp": accepted("1", "Everything is sRGB.", _always("everything is sRGB"),
-                        "strip_color_profile"),
+        "scp": accepted("1", "No effect: colours are always sRGB.",
+                        _always("colours are always sRGB"), "strip_color_profile"),
         "q": accepted("0..100", "0: the format's default.", sets("quality", whole_or_none),
                       "quality"),
-        "fq": accepted("format:quality:...", "Where the URL says the format.", _format_quality,
+        "fq": accepted("format:quality:...", "Used if the URL sets the format.", _format_quality,
                        "format_quality"),
-        "mb": accepted("bytes", "Quality is lowered until it fits.",
+        "mb": accepted("bytes", "Lowers the quality until the file fits.",
                        sets("max_bytes", whole_or_none), "max_bytes"),
-        "f": accepted("webp|jpg|png|avif", "Encoded so.", sets("format", format_called), "format",
-                      "ext"),
-        "cb": no_effect("Another URL for the same picture.", "cachebuster"),
-        "exp": accepted("seconds", "Refused after this time.", sets("expires", moment), "expires"),
-        "fn": accepted("name[:base64]", "The name that it is saved under, with `att`.",
-                       sets("filename", _filename), "filename"),
-        "att": accepted("0|1", "Saved, not shown.", sets("attached", _flag), "return_attachment"),
-        "pr": accepted("preset", "One of Safelight's presets, alone.", sets("preset", plain_text),
-                       "preset"),
-        "mw": refused("what it crops depends on the source; use fill.", "min-width"),
-        "mh": refused("what it crops depends on the source; use fill.", "min-height"),
-        "raw": refused("a source never leaves unrendered."),
+        "f": accepted("webp|jpg|png|avif", "Output format.", sets("format", format_called),
+                      "format", "ext"),
+        "cb": no_effect("gives another URL for the same picture.", "cachebuster"),
+        "exp": accepted("seconds", "Refused after this time since 1970.", sets("expires", moment),
+                        "expires"),
+        "fn": accepted("name[:base64]", "File name for `att`.", sets("filename", _filename),
+                       "filename"),
+        "att": accepted("0|1", "Downloads instead of displaying.", sets("attached", _flag),
+                        "return_attachment"),
+        "pr": accepted("preset", "A preset of Safelight, without other options.",
+                       sets("preset", plain_text), "preset"),
+        "mw": refused("the crop depends on the source; use fill.", "min-width"),
+        "mh": refused("the crop depends on the source; use fill.", "min-height"),
+        "raw": refused("sources are never delivered unrendered."),
         "skp": refused("every source is rendered.", "skip_processing"),
         "eth": refused("the picture itself is rendered, not its thumbnail.", "enforce_thumbnail"),
         "msr": refused("limits are settings, not options.", "max_src_resolution"),
         "msfs": refused("limits are settings, not options.", "max_src_file_size"),
         "maf": refused("limits are settings, not options.", "max_animation_frames"),
         "mafr": refused("limits are settings, not options.", "max_animation_frame_resolution"),
-        "wmu": refused("the watermark is set up; see `wm`.", "watermark_url"),
-        "wmt": refused("no text is drawn.", "watermark_text"),
+        "wmu": refused("the watermark is a setting; see `wm`.", "watermark_url"),
+        "wmt": refused("drawing text is not supported.", "watermark_text"),
         "pg": refused("only the first page is read.", "page"),
         "fiu": refused("the default picture is a setting.", "fallback_image_url"),
     },

@@ -18,7 +18,7 @@ def place(option: str, texts: list[str]) -> tuple[str, Point | None, Point]:
         return ATTENTION, None, (0, 0)
     if kind in ("obj", "objw"):
         raise InvalidOption(
-            option, "objects and faces are not looked for; sm looks for what stands out"
+            option, "objects and faces are not detected; sm finds areas that attract attention"
         )
     values = [number(option, text or "0") for text in numbers]
     across, down = (*values, 0, 0)[:2]
@@ -46,10 +46,10 @@ def _edge(option: str, share: float, offset: str) -> str:
     value = number(option, offset or "0")
     if share == 0.5:
         if value:
-            raise InvalidOption(option, "an offset from the middle is not understood")
+            raise InvalidOption(option, "an offset from the middle is not supported")
         return "centre"
     sign = "-" if share else ""
     amount, unit = (round(100 * value), "p") if abs(value) < 1 else (round(value), "")
     if amount < 0:
-        raise InvalidOption(option, "an offset beyond the edge is not understood")
+        raise InvalidOption(option, "an offset beyond the edge is not supported")
     return f"{sign}{amount}{unit if amount else ''}"

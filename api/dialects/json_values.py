@@ -25,7 +25,7 @@ def number(value: Any) -> float:
 
 
 def rounded(_: str, value: Any) -> int | None:
-    """Read a number, rounded; 0 stands for the default."""
+    """Read a number, rounded; 0 means the default."""
     return round(number(value)) or None
 
 
@@ -48,10 +48,10 @@ def colour(_: str, value: Any) -> str:
 
 
 def object_of(option: str, value: Any, known: Collection[str]) -> Mapping[str, Any]:
-    """Read a JSON object that has no other names than the known ones."""
+    """Read a JSON object that has only known names."""
     if not isinstance(value, dict):
         raise TypeError(value)
     for name in value:
         if name not in known:
-            raise InvalidOption(f"{option}.{name}"[:60], "is not understood")
+            raise InvalidOption(f"{option}.{name}"[:60], "is not supported")
     return value

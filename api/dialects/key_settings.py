@@ -11,8 +11,8 @@ _WELL_KNOWN = frozenset({"MY_SECURE_KEY", "mysecret", "736563726574", "68656C6C6
 """Keys from the documentation of thumbor, imagor and imgproxy."""
 
 
-def words(given: SecretStr | None) -> tuple[str, ...]:
-    """Split a setting at its commas."""
+def keys_in(given: SecretStr | None) -> tuple[str, ...]:
+    """List the keys in a setting, which commas separate."""
     text = given.get_secret_value() if given else ""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -21,7 +21,7 @@ def check_keys(given: SecretStr | None) -> SecretStr | None:
     """Refuse a setting without a key, or with a published one."""
     if given is None:
         return None
-    keys = words(given)
+    keys = keys_in(given)
     if not keys:
         raise ValueError("names no key; leave it unset to have none")
     if any(part in _WELL_KNOWN for key in keys for part in (key, *key.split(":"))):
@@ -30,7 +30,7 @@ def check_keys(given: SecretStr | None) -> SecretStr | None:
 
 
 def _check_secrets(given: SecretStr | None) -> SecretStr | None:
-    for key in words(check_keys(given)):
+    for key in keys_in(check_keys(given)):
         check_length(key)
     return given
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
-from api.dialects.key_settings import LEAST, check_keys, words
+from api.dialects.key_settings import LEAST, check_keys, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import (
     Signed,
@@ -60,10 +60,10 @@ class Own:
     @classmethod
     def from_settings(cls, settings: "OwnSettings") -> Self:
         """Take the keys from the settings."""
-        return cls(keys=words(settings.options_keys))
+        return cls(keys=keys_in(settings.options_keys))
 
     def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart. Raises `UnknownPath`."""
+        """Split a URL. Raises `UnknownPath`."""
         signature, slash, rest = path.removeprefix("/").partition("/")
         if not slash:
             raise UnknownPath(f"expected {self.PREFIX}SIGNATURE/OPTIONS/SOURCE")
@@ -75,19 +75,19 @@ class Own:
         return base64url(digest(secret.encode(), message.encode(), "sha256")).rstrip("=")
 
     def join(self, signature: str, target: str, query: str) -> str:
-        """Put a URL together; nothing is said in its query."""
+        """Build a URL. Our own URLs have no query."""
         del query
         return f"/{signature}/{quote(unquote(target), safe=_SAFE)}"
 
     def unsigned(self, text: str) -> Signed:
-        """Take `OPTIONS/SOURCE` as what is to be signed."""
+        """Prepare `OPTIONS/SOURCE` for signing."""
         return self.split(f"/_/{text.lstrip('/')}", "")
 
     def read(self, signed: Signed) -> ImageUrl:
-        """Read what was signed."""
+        """Read a verified URL."""
         refuse_query(signed)
         if not is_escaped_as_usual(signed.target):
-            raise InvalidOption("path", "must escape nothing that may stand in it as it is")
+            raise InvalidOption("path", "must not escape characters that need no escape")
         words, slash, source = unquote(signed.target).partition("/")
         if not slash or not words:
             raise InvalidOption("options", f"expected OPTIONS/SOURCE; {NOTHING} for no options")
@@ -112,7 +112,7 @@ def _without_expiry(words: str) -> tuple[str, datetime | None]:
     if not found:
         return words, None
     if len(found) > 1:
-        raise InvalidOption("expires", "is said twice")
+        raise InvalidOption("expires", "is given twice")
     rest = ",".join(word for word in words.split(",") if not word.startswith(_EXPIRES))
     return rest or NOTHING, moment("expires", found[0].removeprefix(_EXPIRES))
 
@@ -120,7 +120,7 @@ def _without_expiry(words: str) -> tuple[str, datetime | None]:
 def _in_format_of(options: Options, extension: str) -> Options:
     name = format_called("extension", extension)
     if options.format not in (None, name):
-        raise InvalidOption("format", f"is {options.format}, but the extension says {name}")
+        raise InvalidOption("format", f"is {options.format}, but the extension is that of {name}")
     return options.in_format(name)
 
 

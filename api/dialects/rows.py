@@ -56,7 +56,7 @@ class Rows(Generic[DraftT]):
     def unknown(self, name: str) -> InvalidOption:
         """Make the error for a name that is not in the table."""
         known = ", ".join(self.rows)
-        return InvalidOption(name[:40], f"is no {self.kind} that is understood: {known}")
+        return InvalidOption(name[:40], f"is not a known {self.kind}; known are {known}")
 
     def _also(self, name: str) -> Row[DraftT] | None:
         return next((row for row in self.rows.values() if name in row.also), None)
@@ -71,7 +71,7 @@ def accepted(
 
 def no_effect(meaning: str, *also: str) -> Row[Any]:
     """Make the row of an option that is accepted and changes nothing."""
-    return Row(meaning=meaning, reader=lambda *_: None, also=also)
+    return Row(meaning=f"No effect: {meaning}", reader=lambda *_: None, also=also)
 
 
 def refused(why: str, *also: str) -> Row[Any]:

@@ -1,4 +1,4 @@
-"""Signatures of URLs: made, compared in constant time, and explained when they do not match."""
+"""Verify signatures of URLs in constant time, and explain those that do not match."""
 
 import base64
 import hmac
@@ -11,39 +11,39 @@ from api.dialects.errors import BadSignature
 from safelight.wish.errors import InvalidOption
 
 _TELLING = 8
-"""Characters of a signature that cannot be alike by chance."""
-_LEFT_AS_THEY_ARE = ("/", "/,=:@~", "/!'()*", "/:()!,'*=@&+$;")
-"""What may stand in a path unescaped beside letters, digits and `_.-~`: as Python does it, as
-`safelight sign`, as a browser's scripts, and as RFC 3986 has it."""
+"""Characters of a signature that are too many to be equal by chance."""
+_UNESCAPED = ("/", "/,=:@~", "/!'()*", "/:()!,'*=@&+$;")
+"""Characters left unescaped in a path, beside letters, digits and `_.-~`: by Python, by
+`safelight sign`, by scripts in browsers, and by RFC 3986."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A URL taken apart: what its signature says, and what it should be the signature of."""
+    """A URL split into its signature and the text that the signature should cover."""
 
     given: str
-    """As it was sent, still escaped: in another spelling it would be one more URL to keep."""
+    """The signature as it was sent, still escaped: another spelling is another URL to caches."""
     messages: tuple[str, ...]
-    """What may have been signed, the canonical string first: clients differ in what they escape."""
+    """Texts that may have been signed, the canonical one first: clients escape differently."""
     target: str
-    """What is read once the signature holds, still escaped: a path without its signature."""
+    """The path without its signature, still escaped; read only after verification."""
     query: str = ""
     """The query without its signature, still escaped."""
 
 
 class Scheme(Protocol):
-    """How one dialect signs."""
+    """The part of a dialect that signs."""
 
     @property
     def keys(self) -> Sequence[str]:
         """The keys that are accepted; the first one signs."""
 
     def signature(self, key: str, message: str) -> str:
-        """Sign a message with one key, as it stands in a URL."""
+        """Sign a message with one key, in the form that URLs carry."""
 
 
 def verify(scheme: Scheme, signed: Signed) -> int:
-    """Tell which of the keys made it, or raise `BadSignature`. Tries all, whichever fits."""
+    """Return the number of the key that signed, or raise `BadSignature`. Always tries all keys."""
     fits = [
         number
         for number, key in enumerate(scheme.keys)
@@ -51,7 +51,7 @@ def verify(scheme: Scheme, signed: Signed) -> int:
         if same(scheme.signature(key, message), signed.given.replace("%3D", "="))
     ]
     if not fits:
-        raise BadSignature("the signature does not belong to this path and any key in use")
+        raise BadSignature("the signature does not match this path with any key in use")
     return fits[0]
 
 
@@ -61,19 +61,19 @@ def same(expected: str, given: str) -> bool:
 
 
 def refuse_query(signed: Signed) -> None:
-    """Refuse a query where none is signed, lest one signature fill a cache with copies."""
+    """Refuse a query that is not signed: one signature could fill a cache with copies."""
     if signed.query:
         raise InvalidOption(signed.query.partition("=")[0][:40] or "query", "is not signed here")
 
 
 def is_escaped_as_usual(text: str) -> bool:
-    """Tell whether a path is escaped in one of the few ways in which clients do it.
+    """Check whether a path is escaped in one of the few ways that clients use.
 
-    Where escapes are decoded before the signature is checked, any others would be as many URLs of
-    one picture as a sender likes.
+    Where escapes are decoded before verification, any other way would allow unlimited URLs for
+    one picture.
     """
     decoded = unquote(text)
-    return any(quote(decoded, safe=safe) == text for safe in _LEFT_AS_THEY_ARE)
+    return any(quote(decoded, safe=safe) == text for safe in _UNESCAPED)
 
 
 def digest(key: bytes, message: bytes, algorithm: str) -> bytes:
@@ -87,20 +87,20 @@ def base64url(raw: bytes) -> str:
 
 
 def differences(scheme: Scheme, signed: Signed) -> Iterator[str]:
-    """Find what a signature that does not hold was made of instead: one sentence for each find."""
+    """Find which other text or spelling a wrong signature matches: one sentence for each."""
     given = unquote(signed.given)
     for number, key in enumerate(scheme.keys, start=1):
         which = f"key {number} of {len(scheme.keys)}"
         for what, message in _near(signed):
             expected = scheme.signature(key, message)
             if what and same(expected, given):
-                yield f"it is {which}'s signature of {what}: {message}"
+                yield f"it is the signature of {what} by {which}: {message}"
             elif how := _spelt_otherwise(expected, given):
-                yield f"it is {which}'s signature{f' of {what}' if what else ''}, {how}"
+                yield f"it is the signature of {what or 'this path'} by {which}, {how}"
 
 
 def _near(signed: Signed) -> Iterator[tuple[str, str]]:
-    """List what people sign instead of the canonical string, beginning with that itself."""
+    """List texts that are often signed by mistake, after the canonical one."""
     message = signed.messages[0]
     yield "", message
     yield "the path with a leading slash", f"/{message}"
@@ -116,7 +116,7 @@ def _near(signed: Signed) -> Iterator[tuple[str, str]]:
 
 
 def _spelt_otherwise(expected: str, given: str) -> str | None:
-    """Say how two spellings of one signature differ, if that is all."""
+    """Say how two spellings of one signature differ; None if they are different signatures."""
     plain = expected.rstrip("=")
     if given == expected or len(given) < _TELLING:
         return None

@@ -10,7 +10,7 @@ from pydantic import Field
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
-from api.dialects.key_settings import LEAST, Secrets, words
+from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import (
     Signed,
@@ -72,26 +72,26 @@ class Thumbor:
     keys: tuple[str, ...]
     algorithm: str = "sha1"
     signature_length: int | None = None
-    """Characters that a signature is cut to, as imagor can."""
+    """Characters that imagor truncates a signature to."""
 
     @classmethod
     def from_settings(cls, settings: "ThumborSettings") -> Self:
         """Take keys, algorithm and length from the settings."""
         return cls(
-            keys=words(settings.thumbor_keys),
+            keys=keys_in(settings.thumbor_keys),
             algorithm=settings.thumbor_algorithm,
             signature_length=settings.thumbor_signature_length,
         )
 
     def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart. Raises `UnknownPath`, or `BadSignature` for one that is not signed."""
+        """Split a URL. Raises `UnknownPath` or, if it is unsigned, `BadSignature`."""
         given, slash, rest = path.removeprefix("/").partition("/")
         if not slash or not rest:
             raise UnknownPath("expected /SIGNATURE/.../IMAGE")
         if given == "unsafe":
-            raise BadSignature("unsafe URLs are not answered; sign it")
-        # Some clients sign what they then escape. What has a % left once it is decoded is taken as
-        # it is: decoding it again would let one URL pass for another.
+            raise BadSignature("unsafe URLs are refused; sign this one")
+        # Some clients sign the path and escape it afterwards. A path with a % left after decoding
+        # is verified only as it was sent: a second decoding could make it another URL.
         decoded = unquote(rest)
         both = "%" not in decoded and is_escaped_as_usual(rest)
         messages = (rest, decoded) if both else (rest,)
@@ -104,15 +104,15 @@ class Thumbor:
         ]
 
     def join(self, signature: str, target: str, query: str) -> str:
-        """Put a URL together."""
+        """Build a URL."""
         return f"/{signature}/{target}{f'?{query}' if query else ''}"
 
     def unsigned(self, text: str) -> Signed:
-        """Take a path as what is to be signed."""
+        """Prepare a path for signing."""
         return self.split(f"/_/{text.lstrip('/').removeprefix('unsafe/')}", "")
 
     def read(self, signed: Signed) -> ImageUrl:
-        """Read what was signed."""
+        """Read a verified URL."""
         refuse_query(signed)
         return read_path(unquote(signed.target), dialect=self.NAME)
 
@@ -128,10 +128,10 @@ class ThumborSettings(OneDialect):
         f"{LEAST}. Off without any.",
     )
     thumbor_algorithm: Literal["sha1", "sha256", "sha512"] = Field(
-        default="sha1", description="What thumbor's URLs are signed with; imagor offers all three."
+        default="sha1", description="HMAC hash of thumbor's URLs; imagor offers all three."
     )
     thumbor_signature_length: int | None = Field(
-        default=None, ge=20, description="Characters that imagor cuts a signature to."
+        default=None, ge=20, description="Characters that imagor truncates a signature to."
     )
 
 
@@ -141,7 +141,7 @@ def read_path(path: str, *, dialect: str) -> ImageUrl:
     if parts is None:
         raise UnknownPath("expected .../IMAGE")
     if parts["debug"]:
-        raise InvalidOption(parts["debug"], "tells facts, not a picture; ask the API for them")
+        raise InvalidOption(parts["debug"], "returns facts, not a picture; ask the API for them")
     draft = ThumborDraft(width=_side(parts["width"]), height=_side(parts["height"]))
     _fit(draft, parts)
     for text in _filters(parts["filters"] or ""):
@@ -161,7 +161,7 @@ def _fit(draft: ThumborDraft, parts: re.Match[str]) -> None:
     """Read how the box is filled; without fit-in a picture is enlarged to it."""
     originals = (parts["width"], parts["height"]).count("orig")
     if originals == 1 or (originals and parts["fit"]):
-        raise InvalidOption("orig", "is understood for both sides, and without fit-in")
+        raise InvalidOption("orig", "is supported only for both sides, without fit-in")
     draft.swap = (parts["fit"] or "").startswith("adaptive")
     match (parts["fit"] or "").removeprefix("adaptive-"):
         case "fit-in":
@@ -174,13 +174,13 @@ def _trim(parts: re.Match[str]) -> Trim | None:
     if not parts["trim"]:
         return None
     if parts["crop"]:
-        raise InvalidOption("trim", "is not understood together with a crop by hand")
+        raise InvalidOption("trim", "is not supported together with a crop")
     tolerance = whole("trim", parts["tolerance"] or "0")
     return Trim(tolerance=min(tolerance, 255), corner=parts["corner"] or "top-left")
 
 
 def _crop(parts: re.Match[str]) -> Crop | None:
-    """Read left, top, right and bottom: pixels, or shares as imagor takes them."""
+    """Read left, top, right and bottom: pixels, or imagor's fractions of the picture."""
     if not parts["crop"]:
         return None
     left, top, right, bottom = (number("crop", text) for text in re.split("[x:]", parts["crop"]))
@@ -212,7 +212,7 @@ def _focal(areas: list[Area]) -> Point | None:
 
 
 def _filters(text: str) -> list[str]:
-    """Cut `a(1):b(2)` into filters; a parenthesis and a colon end one."""
+    """Split `a(1):b(2)` into filters; a parenthesis and a colon end each."""
     return [f"{each})" for each in text.removesuffix(")").split("):")] if text else []
 
 

@@ -17,7 +17,7 @@ _ROUND = re.compile(r"(\d+)(?:\|(\d+))?")
 _PLACES = {"center": "centre", "left": "0", "top": "0", "right": "-0", "bottom": "-0"}
 _TRUE = ("1", "true", "True")
 _LARGEST_RADIUS = 150
-"""Pixels; thumbor blurs no further."""
+"""The largest radius that thumbor blurs with, in pixels."""
 
 Area = tuple[float, float, float]
 """The middle of a focal area, x and y, and its weight."""
@@ -37,7 +37,7 @@ def _name(_: str, name: str = "", *__: str) -> str:
 
 
 def _same(option: str, *texts: str) -> Operation:
-    """Read numbers that mean what our own operation of that name does."""
+    """Read an operation that has the same arguments as our own of that name."""
     return operation(option, *(number(option, text) for text in texts))
 
 
@@ -128,13 +128,15 @@ def _first_page(option: str, *texts: str) -> None:
 
 def _srgb(option: str, *texts: str) -> None:
     if texts not in ((), ("srgb",)):
-        raise InvalidOption(option, "everything is sRGB")
+        raise InvalidOption(option, "colours are always sRGB")
 
 
 def _fill(draft: ThumborDraft, option: str, texts: list[str]) -> None:
     colour, *under = texts
     if colour in ("auto", "blur"):
-        raise InvalidOption(option, f"by {colour} is not done; expected a colour or transparent")
+        raise InvalidOption(
+            option, f"by {colour} is not supported; expected a colour or transparent"
+        )
     draft.operations.append(operation("extend", draft.width or 0, draft.height or 0, colour))
     if under and under[0] in _TRUE and colour != "transparent":
         draft.operations.append(operation("flatten", colour))
@@ -158,52 +160,56 @@ def _stretch(draft: ThumborDraft, *_: object) -> None:
 FILTERS: Rows[ThumborDraft] = Rows(
     "filter",
     {
-        "attachment": accepted("name", "Saved under this name (imagor).", sets("download", _name)),
-        "autojpg": no_effect("Without `format` the client's Accept decides."),
-        "background_color": accepted("colour", "Laid onto the colour.", adds(_flatten)),
-        "blur": accepted("radius[,sigma]", "A Gaussian as wide as thumbor's, cut off.",
+        "attachment": accepted("name", "Downloads under this name (imagor).",
+                               sets("download", _name)),
+        "autojpg": no_effect("without `format` the client's Accept header decides."),
+        "background_color": accepted("colour", "Flattens onto the colour.", adds(_flatten)),
+        "blur": accepted("radius[,sigma]", "A Gaussian as wide as thumbor's, which is cut off.",
                          adds(_blur)),
-        "brightness": accepted("-100..100", "The same sum.", adds(_same)),
-        "contrast": accepted("-100..100", "The same sum.", adds(_same)),
-        "expire": accepted("milliseconds", "Refused after this time (imagor).",
+        "brightness": accepted("-100..100", "The same formula.", adds(_same)),
+        "contrast": accepted("-100..100", "The same formula.", adds(_same)),
+        "expire": accepted("milliseconds", "Refused after this time since 1970 (imagor).",
                            sets("expires", _milliseconds)),
-        "fill": accepted("colour[,under]", "Filled up to the size in the URL.", _fill),
-        "focal": accepted("LxT:RxB", "Kept nearest to the middle; several are weighed.",
+        "fill": accepted("colour[,under]", "Fills up to the size in the URL.", _fill),
+        "focal": accepted("LxT:RxB", "Kept near the middle; several are weighted by size.",
                           adds(_focal_area, field="focals")),
-        "format": accepted("webp|jpeg|png|avif", "Encoded so.", sets("format", _format)),
+        "format": accepted("webp|jpeg|png|avif", "Output format.", sets("format", _format)),
         "grayscale": accepted("", "Shades of grey.", adds(_same)),
-        "max_age": accepted("seconds", "Handed to the answer's Cache-Control.",
+        "max_age": accepted("seconds", "Sets Cache-Control of the response.",
                             sets("max_age_seconds", whole)),
-        "max_bytes": accepted("bytes", "Quality is lowered until it fits.",
+        "max_bytes": accepted("bytes", "Lowers the quality until the file fits.",
                               sets("max_bytes", whole)),
         "no_upscale": accepted("", "No side grows.", _no_upscale),
-        "page": accepted("1", "The first page is what is read (imagor).", checks(_first_page)),
-        "proportion": accepted("0.01..1", "Shrunk so after all before it.", adds(_same, "scale")),
-        "quality": accepted("1..100", "As the format's own scale.", sets("quality", whole)),
-        "rgb": accepted("r,g,b", "The same sum.", adds(_same)),
+        "page": accepted("1", "No effect: only page 1 is read (imagor).", checks(_first_page)),
+        "proportion": accepted("0.01..1", "Scales the result of all earlier steps.",
+                               adds(_same, "scale")),
+        "quality": accepted("1..100", "On the format's own scale.", sets("quality", whole)),
+        "rgb": accepted("r,g,b", "The same formula.", adds(_same)),
         "rotate": accepted("0|90|180|270", "Counter-clockwise.", adds(_rotate)),
-        "round_corner": accepted("radius[|radius],r,g,b[,transparent]", "Rounded.", adds(_round)),
-        "saturation": accepted("factor", "The same sum.", adds(_same)),
-        "sharpen": accepted("amount,radius,luminance", "By another method: lightness only.",
-                            adds(_sharpen)),
-        "stretch": accepted("", "Takes the size, whatever the shape.", _stretch),
-        "strip_exif": no_effect("Metadata never leaves."),
-        "strip_icc": no_effect("Everything is sRGB."),
-        "to_colorspace": accepted("srgb", "Everything is sRGB (imagor).", checks(_srgb)),
-        "upscale": accepted("", "`fit-in` enlarges too, and rounds.", _upscale),
-        "watermark": accepted("image,x,y,alpha[,w%,h%]", "Laid on top; an image in a bucket that "
-                              "is allowed.", adds(_watermark)),
-        "blurhash": refused("a record has its `placeholder` instead."),
-        "thumbhash": refused("a record has its `placeholder` instead."),
-        "colorize": refused("it is not done."),
-        "convolution": refused("its cost has no bound."),
-        "cover": refused("only the first frame is read anyway; leave it out."),
-        "curve": refused("it is not done."),
-        "equalize": refused("it is not done."),
-        "extract_focal": refused("file names and URLs within URLs are never parsed."),
-        "frame": refused("it is not done."),
-        "label": refused("no text is drawn."),
-        "noise": refused("the same URL would not give the same bytes."),
-        "red_eye": refused("no gravity and no filter looks for faces."),
+        "round_corner": accepted("radius[|radius],r,g,b[,transparent]", "Rounds the corners.",
+                                 adds(_round)),
+        "saturation": accepted("factor", "The same formula.", adds(_same)),
+        "sharpen": accepted("amount,radius,luminance",
+                            "By another method: sharpens lightness only.", adds(_sharpen)),
+        "stretch": accepted("", "Takes the size, ignoring proportions.", _stretch),
+        "strip_exif": no_effect("metadata is always removed."),
+        "strip_icc": no_effect("colours are always sRGB."),
+        "to_colorspace": accepted("srgb", "No effect: colours are always sRGB (imagor).",
+                                  checks(_srgb)),
+        "upscale": accepted("", "`fit-in` also enlarges; sizes are rounded.", _upscale),
+        "watermark": accepted("image,x,y,alpha[,w%,h%]",
+                              "Overlays an image from an allowed bucket.", adds(_watermark)),
+        "blurhash": refused("use `placeholder` of the image's record."),
+        "thumbhash": refused("use `placeholder` of the image's record."),
+        "colorize": refused("not supported."),
+        "convolution": refused("its cost is unbounded."),
+        "cover": refused("only the first frame is read; leave it out."),
+        "curve": refused("not supported."),
+        "equalize": refused("not supported."),
+        "extract_focal": refused("file names and nested URLs are never parsed."),
+        "frame": refused("not supported."),
+        "label": refused("drawing text is not supported."),
+        "noise": refused("the same URL would give other bytes each time."),
+        "red_eye": refused("faces are not detected."),
     },
 )  # fmt: skip

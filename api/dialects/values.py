@@ -31,7 +31,7 @@ def whole(option: str, text: str) -> int:
 
 
 def whole_or_none(option: str, text: str) -> int | None:
-    """Read a whole number; 0 stands for the default."""
+    """Read a whole number; 0 means the default."""
     return whole(option, text) or None
 
 
@@ -57,7 +57,7 @@ def colour(_: str, text: str) -> str:
 
 
 def one_of(*choices: str) -> Callable[[str, str], str]:
-    """Make a reader that accepts some words and no others."""
+    """Make a reader that accepts only these words."""
 
     def read(option: str, text: str) -> str:
         if text not in choices:

@@ -1,5 +1,8 @@
 """URLs of other systems give the wishes that those systems would carry out."""
 
+import base64
+import contextlib
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,6 +43,21 @@ def asked(name, wanted, *, now=NOW):
 @pytest.mark.parametrize(("name", "wanted", "expected"), URLS, ids=lambda text: str(text)[:60])
 def test_a_url_gives_the_wish_that_its_own_system_would_carry_out(name, wanted, expected):
     assert canonical(asked(name, wanted).options) == expected
+
+
+def options_in(url):
+    """Split a URL into words; the JSON of AWS's handler is decoded first."""
+    with contextlib.suppress(ValueError):
+        url = base64.b64decode(url.partition("?")[0], validate=True).decode() + url
+    return set(re.findall(r"[\w-]+", url))
+
+
+@pytest.mark.parametrize("name", [name for name, of in DIALECTS.items() if of.ROWS])
+def test_every_option_that_is_understood_is_in_a_url_of_the_table(name):
+    used = set().union(*(options_in(url) for of, url, _ in URLS if of == name))
+    rows = DIALECTS[name].ROWS.rows.items()
+    missing = [row for row, each in rows if each.reader and not used & {row, *each.also}]
+    assert not missing, "add a URL for each to tests/unit/api/dialects/urls.py"
 
 
 @pytest.mark.parametrize(("name", "wanted", "option"), REFUSED, ids=lambda text: str(text)[:60])

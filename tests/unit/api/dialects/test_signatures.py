@@ -134,7 +134,7 @@ def read_url(of, path, query):
 
 @pytest.mark.parametrize("name", SIGNERS)
 def test_one_signature_opens_no_more_urls_than_one(name):
-    """Else whoever has one URL fills a cache with as many copies as they like."""
+    """Otherwise a client with one URL could fill a cache with copies."""
     of, wanted = SIGNERS[name]
     signed = of.unsigned(wanted)
     signature = of.signature(of.keys[0], signed.messages[0])

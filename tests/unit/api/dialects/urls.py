@@ -1,7 +1,7 @@
-"""URLs as clients of other systems send them, without signature, and what each asks for.
+"""URLs as clients of other systems send them, without signature, and the options each asks for.
 
-Written from the grammars: dialect, path and query, canonical options. `enlarge=yes` stands wherever
-the original makes small pictures larger.
+Written from the grammars: dialect, path and query, canonical options. `enlarge=yes` appears where
+the original enlarges small pictures.
 """
 
 import base64
@@ -18,6 +18,8 @@ def edits(**asked: object) -> str:
     return json_path(edits=asked)
 
 
+NEVER = 4_102_444_800
+"""The year 2100, in seconds since 1970."""
 LOGO = "bG9nb3MvcmVkLnBuZw"
 """logos/red.png, as watermarks are written."""
 
@@ -126,6 +128,7 @@ THUMBOR = [
     ("filters:grayscale():rotate(90):brightness(5)/a.jpg", "grayscale,rotate=270,brightness=5"),
     ("300x200/filters:grayscale()/deep/path/a%20b.jpg", "box=300x200,fit=cover,enlarge=yes,grayscale"),  # noqa: E501 - one URL, one line
     ("300x200/filters:attachment(my.jpg)/a.jpg", "box=300x200,fit=cover,enlarge=yes"),
+    (f"filters:expire({NEVER}000)/a.jpg", "_"),
 ]  # fmt: skip
 
 IMGPROXY = [
@@ -199,6 +202,8 @@ IMGPROXY = [
     ("plain/a.png@avif", "format=avif"),
     ("cb:17/plain/a.png", "_"),
     ("fn:x.jpg/att:1/plain/a.png", "_"),
+    (f"exp:{NEVER}/plain/a.png", "_"),
+    ("pr:small/plain/a.jpg", "_"),
     ("w:300/YS9iLmpwZw", "box=300x"),
     ("w:300/YS9i/LmpwZw.webp", "box=300x,format=webp"),
     ("w%3A300/plain/s3://photos/a%20b.jpg", "box=300x"),
@@ -276,7 +281,7 @@ AWS = [
     ("a.jpg?blur=2.5&flip=true&grayscale=true", "flip=v,blur=2.5,grayscale"),
     ("a.jpg?rotate=270&flatten=red", "turn=270,flatten=ff0000"),
     ("a.jpg?extract=[10,20,110,220]", "extract=10:20:100:200"),
-    ("a.jpg?stripExif=true", "_"),
+    ("a.jpg?stripExif=true&stripIcc=true", "_"),
     (f"{edits(resize={'width': 300})}?format=webp", "box=300x,enlarge=yes,format=webp"),
 ]  # fmt: skip
 
@@ -306,6 +311,7 @@ IMGIX = [
     ("a.jpg?trim=auto&trim-tol=20", "trim=20:top-left"),
     ("a.jpg?trim=color&trim-color=00f", "trim=10:0000ff"),
     ("a.jpg?pad=10&pad-left=5", "pad=10:10:10:5:ffffff"),
+    ("a.jpg?pad-top=1&pad-right=2&pad-bottom=3", "pad=1:2:3:0:ffffff"),
     ("a.jpg?blur=100", "blur=5"),
     ("a.jpg?sharp=50", "sharpen=1"),
     ("a.jpg?bri=10&con=-5&sat=-100", "brightness=10,contrast=-5,saturation=0"),
@@ -315,6 +321,7 @@ IMGIX = [
     ("a.jpg?q=50&fm=pjpg", "format=jpeg,quality=50"),
     ("a.jpg?auto=format,compress", "_"),
     ("a.jpg?fm64=d2VicA", "format=webp"),
+    (f"a.jpg?ixlib=js-3.8.0&dl=b.jpg&expires={NEVER}", "_"),
 ]  # fmt: skip
 
 URLS = [
