@@ -7,7 +7,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-import aiohttp
 import structlog
 import uvloop
 
@@ -37,7 +36,6 @@ from worker.lease import Leases
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
-from worker.protection import Protection
 from worker.queue_depth import watch_depth
 from worker.renders import Renders
 from worker.settings import WorkerSettings
@@ -120,13 +118,8 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, consumer.drain)
-        beside = [health.watch(), process_metrics.watch_loop()]
-        beside.append(watch_depth(queue, dead_letters, metrics))
-        if settings.agent_uri and settings.scale_in_protection:
-            http = await stack.enter_async_context(aiohttp.ClientSession())
-            protection = Protection(http, settings.agent_uri, working=lambda: consumer.working)
-            beside.append(protection.watch())
-        async with background(*beside):
+        depth = watch_depth(queue, dead_letters, metrics)
+        async with background(health.watch(), process_metrics.watch_loop(), depth):
             await consumer.run()
     log.info("drained")
 

@@ -99,11 +99,6 @@ class Consumer:
         return self._receiving_well and not self._breaker.open and not self.draining
 
     @property
-    def working(self) -> int:
-        """How many pictures are being worked on."""
-        return self._handler.working
-
-    @property
     def draining(self) -> bool:
         """Whether it was told to drain."""
         return self._draining.is_set()

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
@@ -58,17 +58,6 @@ class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
         description="After SIGTERM, how long started pictures may take to finish.",
     )
 
-    agent_uri: str | None = Field(
-        default=None,
-        validation_alias="ECS_AGENT_URI",
-        description="The ECS agent's address, which ECS sets itself in every container.",
-    )
-    scale_in_protection: bool = Field(
-        default=False,
-        description="Whether a busy worker asks ECS not to choose it when scaling in. Not needed: "
-        "one that is chosen drains. It does not hold on Spot and delays deployments.",
-    )
-
     admin_host: str = Field(
         default="127.0.0.1",
         description="Where health and metrics are served; on loopback to loopback names only.",
@@ -76,10 +65,3 @@ class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
     admin_port: int = Field(
         default=9464, ge=0, le=65_535, description="Its port; 0 takes a free one."
     )
-
-    @field_validator("scale_in_protection")
-    @classmethod
-    def _on_ecs(cls, wanted: bool, info: ValidationInfo) -> bool:
-        if wanted and not info.data.get("agent_uri"):
-            raise ValueError("needs ECS_AGENT_URI, which ECS sets: there is nobody to ask here")
-        return wanted

@@ -42,7 +42,7 @@ WHOLE = {
         "PreviousOriginSecret": "a" * 32, "AccessLogsBucket": "logs",
         "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl",
     },
-    "workers": WATCHED | {"WorkerMinTasks": 0, "ScaleInProtection": "true"},
+    "workers": WATCHED | {"WorkerMinTasks": 0},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
     "data": {
         "UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d",
