@@ -1,16 +1,17 @@
-"""Every failure Safelight knows, sorted by who can put it right.
+"""Every failure that Safelight has a class for, sorted by who can fix it.
 
     SafelightError
-    ├── Rejection       nobody: the source itself is at fault; it is settled with its reason
-    ├── Superseded      nobody needs to: a newer revision answers for the image
-    ├── Unreadable      nobody: the message makes no sense; the dead-letter queue keeps it
-    │   └── WrongQueue  nobody: the message belongs to another role; the dead-letter queue keeps it
-    ├── Unavailable     time: throttled, 5xx, timed out, not connected
-    ├── Misconfigured   a person: access denied, no such queue, a clock that is wrong
-    └── Refused         a developer: a service does not accept what we ask of it
-        └── Archived    a person: the object has to be taken out of an archive first
+    ├── Rejection          no one: the source is at fault; it is settled with its reason
+    ├── Superseded         no one has to: a newer revision of the image is settled instead
+    ├── Unreadable         no one: the message makes no sense; it becomes a dead letter
+    │   └── WrongQueue     no one: the message belongs to another role; it becomes a dead letter
+    ├── UnusableWatermark  the client: the picture to lay on top cannot be used
+    ├── Unavailable        time: throttled, 5xx, timed out, not connected
+    ├── Misconfigured      an operator: access denied, no such queue, a wrong clock
+    └── Refused            a developer: a service does not accept a request of ours
+        └── Archived       an operator: the object has to be restored from its archive first
 
-Everything else that is raised is a developer's to mend. Foreign errors are translated at the edge
+Any other exception is a bug, for a developer to fix. Errors of libraries are translated at the edge
 (`safelight/aws`, `safelight/imaging`), once, with `raise ... from error`.
 """
 
@@ -18,38 +19,38 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a source was rejected. A closed list, public in records, completions and metrics."""
+    """Why a source was rejected: a closed list, public in records, completions and metrics."""
 
     EMPTY = "empty"
     """The source has no bytes."""
     UNSUPPORTED = "unsupported"
-    """The bytes are not of a format that Safelight reads, whatever their name says."""
+    """The bytes are in no format that Safelight reads. The file name does not matter."""
     TRUNCATED = "truncated"
-    """The picture ends before its data does."""
+    """The file ends before the picture is complete."""
     CORRUPT = "corrupt"
     """The picture's data is damaged."""
     TOO_MANY_BYTES = "too_many_bytes"
-    """The source is larger than the limit for a file."""
+    """The source has more bytes than the limit for a file."""
     TOO_MANY_PIXELS = "too_many_pixels"
-    """The header announces more pixels than the limit for a frame or for all frames together."""
+    """By its header, the picture has more pixels than the limit for a frame or for all frames."""
     TOO_MANY_FRAMES = "too_many_frames"
-    """The header announces more frames than the limit."""
+    """By its header, the picture has more frames than the limit."""
     TIMEOUT = "timeout"
-    """The picture took longer than the time limit: twice, or once if it computed all the time."""
+    """The render exceeded the time limit: twice, or once if it was computing all that time."""
     OUT_OF_MEMORY = "out_of_memory"
-    """The picture needed more memory than a child may have."""
+    """The picture needs more memory than a child may use."""
     DECODER_CRASH = "decoder_crash"
-    """The decoder crashed on this picture, twice."""
+    """The decoder crashed on this picture twice."""
     SOURCE_GONE = "source_gone"
-    """The source was removed before it could be fetched."""
+    """The source was deleted before it could be fetched."""
 
 
 class SafelightError(Exception):
-    """A failure that Safelight has a word for."""
+    """A failure that Safelight has a class for."""
 
 
 class Rejection(SafelightError):
-    """The source itself is at fault: settled as rejected, never tried again."""
+    """The source itself is at fault. It is settled as rejected, and never tried again."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -57,24 +58,24 @@ class Rejection(SafelightError):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type, tuple[Reason, str]]:
-        """Cross a process boundary whole."""
+        """Return what pickle needs to rebuild the error in another process."""
         return type(self), (self.reason, self.detail)
 
 
 class Superseded(SafelightError):
-    """The source was replaced meanwhile: the newer revision's own event settles the image."""
+    """The source was replaced. The event of the newer revision settles the image."""
 
 
 class Unreadable(SafelightError):
-    """The message is not an event that Safelight knows."""
+    """The message has no form that Safelight knows."""
 
 
 class WrongQueue(Unreadable):
-    """The message is of a kind that this queue's role does not handle, so it may be forged."""
+    """The message is of a kind that this queue's role does not process. It may be forged."""
 
 
 class Unavailable(SafelightError):
-    """A service cannot answer now; the same call may succeed later."""
+    """A service cannot answer now. The same call may succeed later."""
 
     def __init__(self, dependency: str, detail: str) -> None:
         super().__init__(f"{dependency} is unavailable: {detail}")
@@ -82,17 +83,30 @@ class Unavailable(SafelightError):
 
 
 class Misconfigured(SafelightError):
-    """A person must act: a permission, a name or a clock is wrong. No picture is at fault."""
+    """An operator must act: a permission, a name or a clock is wrong. No picture is at fault."""
 
     def __init__(self, dependency: str, detail: str) -> None:
         super().__init__(f"{dependency} is misconfigured: {detail}")
         self.dependency = dependency
 
 
-class Refused(SafelightError):
-    """A service does not accept a request as we make it: a fault of ours that it has a word for.
+class UnusableWatermark(SafelightError):
+    """The picture to lay on top cannot be used. The source below it is not at fault."""
 
-    Not `Misconfigured`, which stops the worker: one odd picture must not hold up all others.
+    def __init__(self, key: str, detail: str) -> None:
+        super().__init__(f"the watermark {key} cannot be used: {detail}")
+        self.key = key
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Return what pickle needs to rebuild the error in another process."""
+        return type(self), (self.key, self.detail)
+
+
+class Refused(SafelightError):
+    """A service does not accept a request as we send it: a bug of ours, with the service's code.
+
+    It is not `Misconfigured`, which opens the breaker: one odd picture must not delay all others.
     """
 
     def __init__(self, dependency: str, detail: str) -> None:
@@ -101,12 +115,12 @@ class Refused(SafelightError):
 
 
 class Archived(Refused):
-    """The object is in an archive, of which nothing is read until somebody restores it."""
+    """The object is in an archive. It cannot be read until an operator restores it."""
 
     def __init__(self, dependency: str, detail: str) -> None:
         super().__init__(dependency, detail)
         self.detail = detail
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Be copied whole."""
+        """Return what pickle and copy need to rebuild the error."""
         return type(self), (self.dependency, self.detail)

@@ -17,9 +17,9 @@ from safelight.errors import Misconfigured, SafelightError
 from safelight.hidden import hide_from_children
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
-from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
 from safelight.logs import configure_logging
+from safelight.making import Maker, Pipeline
 from safelight.metrics import ProcessMetrics, make_registry
 from safelight.presets import InvalidPresets, Preset, load_presets
 from safelight.program import background
@@ -133,39 +133,37 @@ async def build_process(
     metrics: WorkerMetrics,
     spans: Spans,
 ) -> Process:
-    """Put together what the role does with a message."""
+    """Build the collaborators of the role; return the function that processes a message."""
     admission = Admission(settings.memory_budget_bytes, wait=metrics.stages.labels("admit"))
     metrics.memory_budget.set(admission.budget_bytes)
     metrics.memory_admitted.set_function(lambda: admission.admitted_bytes)
     observer = Observer(metrics, spans=spans)
     objects, records = await aws.objects(), await aws.records()
-    processor = Processor(
-        objects=objects,
-        records=records,
-        topic=await aws.topic(settings.topic_arn),
-        renderer=pool,
-        presets=presets,
-        admission=admission,
-        spool=spool,
-        observer=observer,
-        ids=settings.image_ids,
-        uploads_bucket=settings.uploads_bucket,
-        max_bytes=settings.max_bytes,
-    )
-    if settings.worker_role == "uploads":
-        return processor.process
-    maker = Maker(
+    pipeline = Pipeline(
         assets=objects,
         renderer=pool,
         admission=admission,
-        spool=spool,
         max_source_bytes=settings.max_bytes,
     )
+    processor = Processor(
+        sources=objects,
+        records=records,
+        topic=await aws.topic(settings.topic_arn),
+        pipeline=pipeline,
+        spool=spool,
+        presets=presets,
+        observer=observer,
+        ids=settings.image_ids,
+        uploads_bucket=settings.uploads_bucket,
+    )
+    if settings.worker_role == "uploads":
+        return processor.process
+    maker = Maker(pipeline=pipeline, spool=spool)
     return Renders(
         demands=Demands(records=records, sources=objects, maker=maker, observer=observer),
         ingests=Ingests(
             sources=objects,
-            settlement=processor,
+            processor=processor,
             observer=observer,
             ids=settings.image_ids,
             uploads_bucket=settings.uploads_bucket,

@@ -1,9 +1,9 @@
-"""Meets demands: renders one variant that a viewer asked for, beside what uploads get anyway."""
+"""Renders variants on demand: for a viewer, in addition to the variants that every upload gets."""
 
 from typing import Protocol
 
 from safelight.errors import Rejection, Superseded
-from safelight.imaging.result import Maker, Sources, Wanted, source_of
+from safelight.making import Maker, RenderRequest, Sources, source_of
 from safelight.queued import Demand
 from safelight.record import Record, Status
 from worker.observer import Observer
@@ -11,15 +11,15 @@ from worker.verdict import Progress
 
 
 class Records(Protocol):
-    """What is known of images."""
+    """The table of images."""
 
     async def get(self, image_id: str) -> Record | None:
-        """Read the record that stands."""
+        """Read the current record of an image."""
         ...
 
 
 class Demands:
-    """Renders what is demanded, as long as it is wanted still. A repeat writes the same again."""
+    """Renders demanded variants of current revisions. A repeat stores the same asset again."""
 
     def __init__(
         self, *, records: Records, sources: Sources, maker: Maker, observer: Observer
@@ -30,17 +30,20 @@ class Demands:
         self._observer = observer
 
     async def meet(self, demand: Demand) -> Progress:
-        """Make the variant and store it. Nothing is committed or published: the bucket knows it."""
+        """Render and store the variant. Nothing is committed: delivery looks in the bucket."""
         outcome = await self._meet(demand)
         self._observer.demanded(demand, outcome)
         return Progress.STORED if outcome == "met" else Progress.NONE
 
     async def _meet(self, demand: Demand) -> str:
         record = await self._records.get(demand.image_id)
-        stands = record is not None and record.status is Status.COMPLETED
-        if record is None or not stands or record.revision != demand.revision:
+        if (
+            record is None
+            or record.status is not Status.COMPLETED
+            or record.revision != demand.revision
+        ):
             return "superseded"
-        wanted = Wanted.of_preset(
+        request = RenderRequest.of_preset(
             demand.preset,
             source_of(record, self._sources),
             image_id=demand.image_id,
@@ -48,7 +51,7 @@ class Demands:
         )
         try:
             with self._observer.stage("demand"):
-                await self._maker.make(wanted)
+                await self._maker.make(request)
         except Superseded:
             return "superseded"
         except Rejection:

@@ -1,8 +1,9 @@
-"""Settles the latest version of a source by its key alone: an event was lost, or is a dead letter.
+"""Settles the latest version of a source by its key, for events that were lost or never processed.
 
-The message names only a key, and S3 says what is settled. An ingest cannot know the place of a
-version in S3's order: it takes the next one, and the version's own event corrects that. If that
-event never comes, a late event of an older version still wins, until the key is ingested again.
+The message names only a key; the version comes from S3. An ingest does not know the version's place
+in S3's order, so it gives the version the next place. The version's own event corrects that. If
+that event never comes, a late event of an older version still wins, until the key is ingested
+again.
 """
 
 from dataclasses import replace
@@ -13,32 +14,20 @@ from safelight.aws.objects import ObjectVersion
 from safelight.errors import Unavailable
 from safelight.image_ids import ImageIds
 from safelight.queued import Ingest
-from safelight.record import Record
 from worker.events import Upload, upload_of
 from worker.observer import Observer
+from worker.processor import Processor
 from worker.verdict import Progress
 
 TRIES = 5
-"""How often a source that was replaced meanwhile is settled again, before its message waits."""
+"""How often a source is settled again because it was replaced, before its message has to wait."""
 
 
 class Sources(Protocol):
     """The uploads bucket."""
 
     async def stand(self, key: str) -> ObjectVersion | None:
-        """Return the latest version of a source; None if there is none."""
-        ...
-
-
-class Settlement(Protocol):
-    """What settles uploads."""
-
-    async def identify(self, upload: Upload) -> tuple[Upload, Record | None]:
-        """Find the image of an upload and read its record, if it has one."""
-        ...
-
-    async def settle(self, upload: Upload, standing: Record | None) -> Progress:
-        """Settle an upload whose record was read."""
+        """Return the latest version of a source, or None if there is none."""
         ...
 
 
@@ -49,44 +38,44 @@ class Ingests:
         self,
         *,
         sources: Sources,
-        settlement: Settlement,
+        processor: Processor,
         observer: Observer,
         ids: ImageIds,
         uploads_bucket: str,
     ) -> None:
         self._sources = sources
-        self._settlement = settlement
+        self._processor = processor
         self._observer = observer
         self._ids = ids
         self._uploads_bucket = uploads_bucket
 
     async def settle(self, ingest: Ingest) -> Progress:
-        """Settle the latest version of a key; where there is none, do nothing.
+        """Settle the latest version of a key. If the key has no version, do nothing.
 
-        The record is read before S3 is asked. The other way round, a version that arrives between
+        The record is read before S3 is asked. In the other order, a version that arrives between
         the two could be settled already, and the older one be taken for the next. S3 is asked again
         at the end, since another ingest may have settled a newer version meanwhile. Raises
         `Unavailable` if the source is replaced again and again.
         """
-        reach = Progress.NONE
+        progress = Progress.NONE
         for _ in range(TRIES):
-            upload, standing = await self._settlement.identify(self._unversioned(ingest.key))
+            upload, current = await self._processor.identify(self._unversioned(ingest.key))
             version = await self._sources.stand(ingest.key)
             if version is None:
                 self._observer.ingested(ingest, "gone")
-                return reach
+                return progress
             upload = replace(
                 upload,
                 version_id=version.version_id,
                 etag=version.etag,
                 size_bytes=version.size_bytes,
                 happened_at=version.modified_at,
-            ).following(standing)
-            reach = max(reach, await self._settlement.settle(upload, standing))
+            ).following(current)
+            progress = max(progress, await self._processor.settle(upload, current))
             if await self._sources.stand(ingest.key) == version:
-                settled = reach is not Progress.NONE
+                settled = progress is not Progress.NONE
                 self._observer.ingested(ingest, "settled" if settled else "superseded")
-                return reach
+                return progress
         raise Unavailable("s3", f"{ingest.key} was replaced {TRIES} times while it was settled")
 
     def _unversioned(self, key: str) -> Upload:

@@ -1,49 +1,40 @@
-"""Says what an upload came to, as a record to commit. Pure but for the time of day."""
+"""Turns the outcome of an upload into a record to commit. Pure, but for the time of day."""
 
 import time
-from collections.abc import Mapping
 
-from safelight.aws.objects import Fetched
 from safelight.aws.records import Commit
 from safelight.errors import Rejection
 from safelight.formats import BY_NAME
-from safelight.imaging.probe import Probe
-from safelight.imaging.render import RenderedVariant, Rendering
+from safelight.imaging.render import RenderedVariant
 from safelight.keys import asset_key
+from safelight.making import Made
 from safelight.record import Record, Status, Variant
 from worker.events import Upload
 
 
-def settled_before(upload: Upload, standing: Record | None) -> Commit | None:
-    """Tell how the record that stands answers for an upload; None where there is work to do."""
-    if standing is None or not standing.settles(
-        revision=upload.revision, sequencer=upload.sequencer
-    ):
+def settled_before(upload: Upload, current: Record | None) -> Commit | None:
+    """Return how the current record answers for an upload; None if there is work to do."""
+    if current is None or not current.settles(revision=upload.revision, sequencer=upload.sequencer):
         return None
-    return Commit.found(standing, revision=upload.revision)
+    return Commit.found(current, revision=upload.revision)
 
 
-def completed(
-    upload: Upload,
-    fetched: Fetched,
-    probe: Probe,
-    rendering: Rendering,
-    variants: Mapping[str, Variant],
-) -> Record:
-    """Settle an upload as completed with these variants."""
+def completed(upload: Upload, made: Made) -> Record:
+    """Settle an upload as completed, with the variants that were made."""
+    rendering = made.rendering
     look = rendering.appearance
     return _settled(upload).model_copy(
         update={
             "status": Status.COMPLETED,
-            "original_size": fetched.size_bytes,
-            "media_type": BY_NAME[probe.format].media_type,
-            "sha256": fetched.sha256,
-            "width": probe.width,
-            "height": probe.height,
+            "original_size": made.fetched.size_bytes,
+            "media_type": BY_NAME[made.probe.format].media_type,
+            "sha256": made.fetched.sha256,
+            "width": made.probe.width,
+            "height": made.probe.height,
             "placeholder": look and look.placeholder,
             "dominant_colour": look and look.dominant_colour,
             "perceptual_hash": look and look.perceptual_hash,
-            "variants": dict(variants),
+            "variants": {each.preset: variant_of(upload, each) for each in rendering.variants},
             "failed_variants": dict(rendering.failures),
             "render_time_ms": round(1000 * rendering.seconds),
         }
@@ -51,7 +42,7 @@ def completed(
 
 
 def rejected(upload: Upload, rejection: Rejection) -> Record:
-    """Settle an upload as rejected: its source is at fault."""
+    """Settle an upload as rejected, because its source is at fault."""
     return _settled(upload).model_copy(
         update={
             "status": Status.REJECTED,
@@ -63,7 +54,7 @@ def rejected(upload: Upload, rejection: Rejection) -> Record:
 
 
 def variant_of(upload: Upload, rendered: RenderedVariant) -> Variant:
-    """Name the asset that a rendered variant becomes."""
+    """Return the record's entry for a rendered variant, with the key of its asset."""
     return Variant(
         key=asset_key(
             image_id=upload.image_id,
@@ -83,7 +74,7 @@ def variant_of(upload: Upload, rendered: RenderedVariant) -> Variant:
 
 
 def stamped(settlement: Record, started: float) -> Record:
-    """Add the time of day, and how long it took since `started` on the monotonic clock."""
+    """Add the time of day, and the processing time since `started` on the monotonic clock."""
     return settlement.model_copy(
         update={
             "completed_at": round(1000 * time.time()),

@@ -23,8 +23,8 @@ from api.settings import ApiSettings
 from safelight.aws.session import Aws
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
-from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
+from safelight.making import Maker, Pipeline
 from safelight.presets import Preset
 
 log = structlog.get_logger()
@@ -52,11 +52,10 @@ async def build(
     if pool.gaps:
         log.warning("children_not_fully_confined", missing=pool.gaps)
     objects = await aws.objects()
-    maker = Maker(
+    pipeline = Pipeline(
         assets=objects,
         renderer=pool,
         admission=Admission(settings.memory_budget_bytes),
-        spool=spool,
         max_source_bytes=settings.max_bytes,
         max_result_bytes=settings.max_result_bytes,
     )
@@ -87,7 +86,7 @@ async def build(
         lookup=Lookup(
             assets=CachedAssets(objects, most_bytes=settings.cache_bytes),
             on_demand=OnDemand(
-                maker,
+                Maker(pipeline=pipeline, spool=spool),
                 slots=settings.slots,
                 queue=settings.render_queue,
                 wait_seconds=settings.render_wait_seconds,

@@ -46,7 +46,7 @@ from safelight.aws.objects import Asset
 from safelight.errors import SafelightError
 from safelight.formats import AUTO, BY_NAME
 from safelight.image_ids import ImageIds
-from safelight.imaging.result import Sources
+from safelight.making import Sources
 from safelight.presets import Preset
 from safelight.record import Record
 

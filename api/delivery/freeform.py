@@ -24,7 +24,7 @@ from safelight import keys
 from safelight.formats import BY_NAME
 from safelight.image_ids import ImageIds
 from safelight.imaging.plan_options import plan_options
-from safelight.imaging.result import Source, Sources, Wanted
+from safelight.making import RenderRequest, Source, Sources
 from safelight.presets import Preset
 from safelight.wish.canonical import NAME, fingerprint
 from safelight.wish.errors import InvalidOption
@@ -48,10 +48,10 @@ class Wished(SourceImage):
     marks: Mapping[str, Source]
     """Watermarks' keys -> where they are."""
 
-    def wanted(self, wish: Preset) -> Wanted:
+    def wanted(self, wish: Preset) -> RenderRequest:
         """Name what becomes of it in the format of a preset, of which nothing else counts."""
         options = self.options.in_format(wish.format)
-        return Wanted(
+        return RenderRequest(
             key=keys.asset_key(
                 image_id=self.image_id,
                 revision=self.revision,

@@ -18,9 +18,8 @@ from api.delivery.sources import SourceImage, not_rendered
 from api.problems import Problem, Refusal
 from api.quotas import Quotas
 from safelight.aws.objects import Asset
-from safelight.errors import Archived, Rejection, Superseded, Unavailable
-from safelight.imaging.result import Wanted
-from safelight.imaging.watermark import UnusableWatermark
+from safelight.errors import Archived, Rejection, Superseded, Unavailable, UnusableWatermark
+from safelight.making import RenderRequest
 from safelight.presets import Preset
 from safelight.wish.errors import InvalidOption
 
@@ -130,7 +129,7 @@ class Lookup:
             except Rejection as rejection:
                 raise not_rendered(rejection.reason, rejection.detail) from rejection
 
-    async def _made(self, wanted: Wanted, visit: Visit) -> Asset:
+    async def _made(self, wanted: RenderRequest, visit: Visit) -> Asset:
         """Have a result made, unless the key that signed the URL has had too many made."""
         try:
             with timed(visit.timings, "render"):

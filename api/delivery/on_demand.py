@@ -11,9 +11,8 @@ from collections.abc import Callable
 from api.delivery.single_flight import SingleFlight
 from api.metrics import DeliveryMetrics
 from safelight.aws.objects import PART_BYTES, Asset
-from safelight.errors import Archived, Rejection
-from safelight.imaging.result import Maker, Wanted
-from safelight.imaging.watermark import UnusableWatermark
+from safelight.errors import Archived, Rejection, UnusableWatermark
+from safelight.making import Maker, RenderRequest
 from safelight.wish.errors import InvalidOption
 
 LASTING = (Rejection, InvalidOption, UnusableWatermark, Archived)
@@ -50,7 +49,7 @@ class OnDemand:
         return len(self._renders)
 
     async def render(
-        self, wanted: Wanted, *, before: Callable[[], None] = lambda: None
+        self, wanted: RenderRequest, *, before: Callable[[], None] = lambda: None
     ) -> tuple[Asset, bool]:
         """Render and store a result; also return whether another request had started the render.
 
@@ -63,7 +62,7 @@ class OnDemand:
         asset = await self._renders.join(wanted.key, lambda: self._render(wanted), before=before)
         return asset, joined
 
-    async def _render(self, wanted: Wanted) -> Asset:
+    async def _render(self, wanted: RenderRequest) -> Asset:
         try:
             made, body = await self._maker.make(wanted)
         except LASTING as error:

@@ -11,7 +11,7 @@ from safelight import keys
 from safelight.aws.objects import ObjectVersion
 from safelight.errors import Reason
 from safelight.image_ids import ImageIds
-from safelight.imaging.result import Source, Sources, Wanted, source_of
+from safelight.making import RenderRequest, Source, Sources, source_of
 from safelight.presets import Preset
 from safelight.record import Record, Status, Variant
 
@@ -49,11 +49,11 @@ class SourceImage:
         """Tell whether a worker made the asset of this key."""
         return any(variant.key == key for variant in self.variants.values())
 
-    def wanted(self, wish: Preset) -> Wanted:
+    def wanted(self, wish: Preset) -> RenderRequest:
         """Name what a preset makes of it. Of `auto` it is what its render chose."""
         made = self.variants.get(wish.name)
         name = keys.read_asset_key(made.key) if made and wish.format == "auto" else None
-        return Wanted.of_preset(
+        return RenderRequest.of_preset(
             wish,
             self.source,
             image_id=self.image_id,

@@ -15,14 +15,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from safelight.errors import Reason, Rejection
+from safelight.errors import Reason, Rejection, UnusableWatermark
 from safelight.formats import BY_NAME
 from safelight.imaging.appearance import Appearance
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Recipe
 from safelight.imaging.render import RenderedVariant, Rendering, file_of
-from safelight.imaging.watermark import UnusableWatermark
 from safelight.wish.errors import InvalidOption
 
 MOST_BYTES = 1024**2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyvips
 
-from safelight.errors import Misconfigured, Rejection
+from safelight.errors import Rejection, UnusableWatermark
 from safelight.formats import BY_NAME
 from safelight.imaging.colours import converted
 from safelight.imaging.geometry import Size
@@ -25,19 +25,6 @@ _SPACE = 10
 _MOST_REPEATS = 100
 _FEWER = 6
 """What thumbor lays along each side instead of more."""
-
-
-class UnusableWatermark(Misconfigured):
-    """The picture that should be laid on top cannot be read; the picture below is not at fault."""
-
-    def __init__(self, key: str, detail: str) -> None:
-        super().__init__(f"the watermark {key}", detail)
-        self.key = key
-        self.detail = detail
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Cross a process boundary whole."""
-        return type(self), (self.key, self.detail)
 
 
 def watermark_at(

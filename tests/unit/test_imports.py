@@ -10,16 +10,18 @@ ROOT = Path(__file__).parents[2]
 
 LANGUAGE = {"safelight", "safelight.wish"}
 """What every side shares."""
+MAKING = {"safelight.making", "safelight.imaging"}
+"""The pipeline and the engine, for those that render."""
 MAY_IMPORT = {
     "safelight": LANGUAGE,
     "safelight.wish": LANGUAGE,
     "safelight.imaging": LANGUAGE | {"safelight.imaging"},
+    "safelight.making": LANGUAGE | {"safelight.imaging"},
     "safelight.aws": LANGUAGE | {"safelight.aws"},
-    "worker": LANGUAGE | {"safelight.imaging", "safelight.aws", "worker"},
-    "api": LANGUAGE | {"safelight.imaging", "safelight.aws", "api", "api.dialects"},
+    "worker": LANGUAGE | MAKING | {"safelight.aws", "worker"},
+    "api": LANGUAGE | MAKING | {"safelight.aws", "api", "api.dialects"},
     "api.dialects": LANGUAGE | {"api.dialects"},
-    "ops": LANGUAGE
-    | {"safelight.imaging", "safelight.aws", "worker", "api", "api.dialects", "ops"},
+    "ops": LANGUAGE | MAKING | {"safelight.aws", "worker", "api", "api.dialects", "ops"},
 }
 ONLY_IN = {
     "pyvips": "safelight.imaging",

@@ -23,6 +23,7 @@ from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
+from safelight.making import Pipeline
 from safelight.presets import Preset
 from safelight.record import Record
 from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeQueue, FakeRecords, FakeTopic
@@ -288,18 +289,23 @@ class Model:
         return None
 
     def _processor(self, life: Life) -> Processor:
+        objects = life.wire(self.objects)
+        pipeline = Pipeline(
+            assets=objects,
+            renderer=life.wire(_Renderer()),
+            admission=Admission(10**12),
+            max_source_bytes=1000,
+        )
         return Processor(
-            objects=life.wire(self.objects),
+            sources=objects,
             records=life.wire(self.records),
             topic=life.wire(self.topic),
-            renderer=life.wire(_Renderer()),
-            presets=PRESETS,
-            admission=Admission(10**12),
+            pipeline=pipeline,
             spool=self._spool,
+            presets=PRESETS,
             observer=Observer(self._metrics),
             ids=IDS,
             uploads_bucket=BUCKET,
-            max_bytes=1000,
         )
 
     def _assert_no_step_back(self) -> None:

@@ -7,8 +7,9 @@ import pytest
 import pyvips
 from PIL import Image
 
+from safelight.errors import UnusableWatermark
 from safelight.imaging.operations import CARRIED_OUT, _shares, operated
-from safelight.imaging.watermark import UnusableWatermark, positions, watermark_at
+from safelight.imaging.watermark import positions, watermark_at
 from safelight.wish.operations import KINDS, operation
 from tests.support import pictures
 from tests.support.pictures import BLUE, GREEN, RED, YELLOW

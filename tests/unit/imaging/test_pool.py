@@ -16,13 +16,12 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from safelight.errors import Reason, Rejection, Unavailable
+from safelight.errors import Reason, Rejection, Unavailable, UnusableWatermark
 from safelight.imaging.answers import JobFailed
 from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.slot import ChildMissing, Slot
-from safelight.imaging.watermark import UnusableWatermark
 from safelight.presets import Preset
 from safelight.wish.errors import InvalidOption
 from tests.support import jobs, pictures

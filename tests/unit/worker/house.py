@@ -14,8 +14,8 @@ from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
-from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
+from safelight.making import Maker, Pipeline
 from safelight.presets import load_presets
 from safelight.record import Record
 from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeRecords, FakeTopic, FakeVersion
@@ -92,34 +92,32 @@ class House:
         self.topic = FakeTopic()
         self.renderer = FakeRenderer()
         self.spool = spool
-        admission, observer = Admission(10**9), Observer(metrics)
+        observer = Observer(metrics)
+        pipeline = Pipeline(
+            assets=self.objects,
+            renderer=self.renderer,
+            admission=Admission(10**9),
+            max_source_bytes=1000,
+        )
         self.processor = Processor(
-            objects=self.objects,
+            sources=self.objects,
             records=self.records,
             topic=self.topic,
-            renderer=self.renderer,
-            presets=PRESETS,
-            admission=admission,
+            pipeline=pipeline,
             spool=Spool(spool),
+            presets=PRESETS,
             observer=observer,
             ids=IDS,
             uploads_bucket=BUCKET,
-            max_bytes=1000,
         )
-        maker = Maker(
-            assets=self.objects,
-            renderer=self.renderer,
-            admission=admission,
-            spool=Spool(spool),
-            max_source_bytes=1000,
-        )
+        maker = Maker(pipeline=pipeline, spool=Spool(spool))
         self.renders = Renders(
             demands=Demands(
                 records=self.records, sources=self.objects, maker=maker, observer=observer
             ),
             ingests=Ingests(
                 sources=self.objects,
-                settlement=self.processor,
+                processor=self.processor,
                 observer=observer,
                 ids=IDS,
                 uploads_bucket=BUCKET,

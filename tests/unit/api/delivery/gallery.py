@@ -36,8 +36,8 @@ from safelight.imaging.limits import Limits as ImagingLimits
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering, render
-from safelight.imaging.result import Maker
 from safelight.imaging.spool import Spool
+from safelight.making import Maker, Pipeline
 from safelight.presets import Preset
 from safelight.record import Record, Status
 from tests.support import pictures
@@ -149,14 +149,14 @@ async def open_gallery(
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
     signing = SigningKeys.read(SIGNING)
     with Spool(spool) as own:
-        maker = Maker(
+        pipeline = Pipeline(
             assets=objects,
             renderer=renderer,
             admission=Admission(10**9),
-            spool=own,
             max_source_bytes=10**6,
             max_result_bytes=max_result_bytes,
         )
+        maker = Maker(pipeline=pipeline, spool=own)
         registry = CollectorRegistry()
         metrics = DeliveryMetrics(registry)
         on_demand = OnDemand(

@@ -5,7 +5,7 @@ from itertools import pairwise
 from api.delivery.deferral import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, Deferral
 from api.delivery.sources import SourceImage
 from safelight.errors import Unavailable
-from safelight.imaging.result import Source
+from safelight.making import Source
 from safelight.presets import Preset
 from tests.support.fakes import FakeDeadLetters, FakeObjects
 
