@@ -1,4 +1,4 @@
-"""Carries out what becomes of messages: deletes, releases or buries them, ten a request."""
+"""Carries out verdicts: deletes, releases or buries messages, ten per request."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,37 +13,37 @@ from safelight.errors import SafelightError, Unavailable
 from safelight.metrics import timed
 from worker.batch import Batch
 from worker.metrics import WorkerMetrics
-from worker.verdict import NOT_BURIED, Abandon, Cause, DeadLetter, Done, Retry, Verdict
+from worker.verdict import NOT_BURIED, Abandon, DeadLetter, Done, Retry, Verdict
 
 log = structlog.get_logger()
 
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.2
-"""Before the second try; doubled before each next one."""
+"""The pause before the second try. It doubles with every further try."""
 
 
 class Queue(Protocol):
-    """Where messages go back to."""
+    """The queue of this worker's role."""
 
     async def delete(self, receipts: Sequence[str]) -> Sequence[Failure]:
-        """Delete up to ten messages; answer the failures."""
+        """Delete up to ten messages; return the failures."""
         ...
 
     async def change_visibility(self, changes: Mapping[str, int]) -> Sequence[Failure]:
-        """Hide up to ten messages for so many seconds from now; answer the failures."""
+        """Hide up to ten messages for some seconds from now; return the failures."""
         ...
 
 
 class DeadLetters(Protocol):
-    """Where messages go that nothing could be done with."""
+    """The dead-letter queue."""
 
     async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
-        """Keep a message, with words on it."""
+        """Send a message, with attributes that say why it is there."""
         ...
 
 
 class Disposal:
-    """Does what verdicts say."""
+    """Carries out what verdicts say."""
 
     def __init__(
         self,
@@ -60,16 +60,16 @@ class Disposal:
         self._metrics = metrics
 
     def is_last_chance(self, message: Message) -> bool:
-        """Tell whether it is to be buried if it fails now. Without a known place, never."""
+        """Return whether a failure now buries the message: never without a dead-letter queue."""
         return self._dead_letters is not None and message.receive_count >= self._max_receives
 
     async def carry_out(
         self, verdict: Verdict, message: Message, *, facts: Mapping[str, Any]
     ) -> None:
-        """Delete the message, let it come back, or bury it with these facts of its end.
+        """Delete the message, release it, or bury it with these facts from its log event.
 
-        Raises `Unavailable` or `Misconfigured` when the queue takes none of it. Nothing is lost by
-        that: the message comes back when its lease has run out.
+        Raises `Unavailable` or `Misconfigured` if the queue refuses. The message is not lost then:
+        it comes back when its lease has run out.
         """
         match verdict:
             case Done():
@@ -79,7 +79,7 @@ class Disposal:
                 await self._send(self._releases, message, after_seconds)
                 self._metrics.messages_released.labels(cause).inc()
             case DeadLetter(cause) if self._dead_letters is None:
-                # Come back at once, until the queue's redrive policy moves it.
+                # It comes back at once, until the queue's redrive policy moves it.
                 await self.carry_out(Retry(0, cause), message, facts=facts)
             case DeadLetter(cause) if await self._bury(message, cause, facts):
                 self._metrics.messages_buried.labels(cause).inc()
@@ -89,8 +89,8 @@ class Disposal:
             case Abandon():
                 pass
 
-    async def _bury(self, message: Message, cause: Cause, facts: Mapping[str, Any]) -> bool:
-        """Send a message to the dead-letter queue; tell whether it is there."""
+    async def _bury(self, message: Message, cause: str, facts: Mapping[str, Any]) -> bool:
+        """Send a message to the dead-letter queue; return whether it was accepted."""
         attributes = {
             "reason": cause,
             "stage": facts.get("stage", "read"),
@@ -105,12 +105,12 @@ class Disposal:
         try:
             await self._dead_letters.send(message.body, attributes=attributes)
         except SafelightError as error:
-            log.error("not_buried", error=str(error), message_id=message.message_id)
+            log.error("dead_letter_failed", error=str(error), message_id=message.message_id)
             return False
         return True
 
     async def _send(self, batch: Batch[Any], message: Message, item: int | None) -> None:
-        """Send one entry; try it again, and only it, after growing pauses."""
+        """Send one entry. If it fails, send it alone again, after growing pauses."""
         detail = ""
         for attempt in range(TRIES):
             try:
@@ -123,4 +123,4 @@ class Disposal:
                 detail = failure.detail
             log.warning("delete_or_release_retrying", detail=detail, attempt=attempt + 1)
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
-        raise Unavailable("sqs", f"the queue did not take it in {TRIES} tries: {detail}")
+        raise Unavailable("sqs", f"the queue refused it {TRIES} times: {detail}")

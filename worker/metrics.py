@@ -6,9 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from safelight.errors import Reason
 from safelight.metrics import SECONDS
+from worker.verdict import DEAD_LETTER_CAUSES
 
-MISFORTUNES = ("misconfigured", "unavailable", "unknown", "unreadable", "wrong_queue")
-"""Causes for which messages are sent to the dead-letter queue."""
 _WORK = (0.025, 0.1, 0.5, 1, 2.5, 10)
 _WAITS = (1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _BYTES = tuple(4096 * 8**power for power in range(6))
@@ -124,7 +123,7 @@ class WorkerMetrics:
     def _begin_at_zero(self) -> None:
         """Show rare series that alerts rest on: Prometheus cannot see a first rise from nothing."""
         for counter, values in (
-            (self.messages_buried, MISFORTUNES),
+            (self.messages_buried, DEAD_LETTER_CAUSES),
             (self.child_exits, ("signal", "memory", "deadline")),
             (self.rejections, RENDERING_BROKE),
             (self.commits, ("written",)),

@@ -14,7 +14,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from api.metrics import ApiMetrics, DeliveryMetrics
 from safelight.errors import Reason
 from safelight.metrics import ProcessMetrics
-from worker.metrics import MISFORTUNES, WorkerMetrics
+from worker.metrics import WorkerMetrics
+from worker.verdict import DEAD_LETTER_CAUSES
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -25,7 +26,7 @@ OF_PROMETHEUS = {"up": SCRAPED, "ALERTS": frozenset({"alertname", "alertstate", 
 OF_THE_PROCESS = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds")
 VALUES: Mapping[tuple[str, str], frozenset[str]] = {
     ("safelight_image_rejections_total", "reason"): frozenset(map(str, Reason)),
-    ("safelight_messages_buried_total", "cause"): frozenset(MISFORTUNES),
+    ("safelight_messages_buried_total", "cause"): frozenset(DEAD_LETTER_CAUSES),
 }
 """Values of a metric's label, where the code declares a closed set."""
 

@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.errors import Misconfigured, Unavailable, Unreadable, WrongQueue
-from worker.verdict import DeadLetter, Retry, backoff_seconds, verdict_on
+from safelight.errors import (
+    Misconfigured,
+    Unavailable,
+    Unreadable,
+    UnusableWatermark,
+    WrongQueue,
+)
+from worker.verdict import DeadLetter, Retry, backoff_seconds, most_hopeful, verdict_on
 
 
 @pytest.mark.parametrize(
@@ -45,6 +51,7 @@ def test_an_unknown_error_is_tried_again_after_growing_delays() -> None:
         (WrongQueue("x"), "wrong_queue"),
         (Unavailable("s3", "x"), "unavailable"),
         (Misconfigured("spool", "x"), "misconfigured"),
+        (UnusableWatermark("logos/x", "gone"), "unknown"),
         (KeyError("x"), "unknown"),
     ],
 )
@@ -52,3 +59,15 @@ def test_on_its_last_attempt_a_message_is_a_dead_letter_with_a_reason(
     error: Exception, reason: str
 ) -> None:
     assert verdict_on(error, receive_count=10, last_chance=True) == DeadLetter(reason)
+
+
+def test_of_several_failures_the_one_that_a_retry_helps_most_decides() -> None:
+    errors = [
+        Misconfigured("spool", "x"),
+        Unavailable("s3", "x"),
+        KeyError("x"),
+        Unreadable("x"),
+        WrongQueue("x"),
+    ]
+    while errors:
+        assert most_hopeful(errors[::-1]) is errors.pop(0)
