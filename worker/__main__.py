@@ -113,7 +113,10 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         consumer = build_consumer(settings, queue, dead_letters, process, pool, metrics)
         health = Health(pool, metrics, max_seconds=settings.max_seconds)
         app = make_admin_app(
-            registry=registry, health=health, consumer=consumer, host=settings.admin_host
+            registry=registry,
+            health=health,
+            ready=lambda: consumer.ready,
+            host=settings.admin_host,
         )
         await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,9 +182,9 @@ def build_consumer(
     pool: RenderPool,
     metrics: WorkerMetrics,
 ) -> Consumer:
-    """Put together the loop that feeds the role."""
-    capacity = settings.slots + settings.prefetch
-    breaker = Breaker(metrics)
+    """Build the loop that receives and handles messages."""
+    room = asyncio.Event()
+    breaker = Breaker(metrics, room=room)
     handler = Handler(
         process=process,
         slots=settings.slots,
@@ -199,7 +202,8 @@ def build_consumer(
         handler=handler,
         leases=Leases(queue, visibility_seconds=settings.visibility_seconds, metrics=metrics),
         breaker=breaker,
-        capacity=capacity,
+        room=room,
+        capacity=settings.slots + settings.prefetch,
         rendering=lambda: pool.rendering,
         receive_wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,

@@ -1,8 +1,8 @@
-"""The worker's own port: health, readiness and metrics. Never reachable from outside by default."""
+"""Serves health, readiness and metrics on the worker's own port, by default on loopback only."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -18,12 +18,12 @@ log = structlog.get_logger()
 
 CANARY_INTERVAL_SECONDS = 15
 CANARY_SECONDS = 5
-"""For the tiny picture itself, once it has a slot."""
+"""The time limit for rendering the tiny picture, once it has a slot."""
 CANARY_FAILURES_TO_BE_UNHEALTHY = 2
 
 
 class Canary(Protocol):
-    """Something that shows whether pictures can still be rendered."""
+    """A renderer that can test itself."""
 
     async def canary(self) -> None:
         """Render a tiny picture, or raise."""
@@ -31,21 +31,21 @@ class Canary(Protocol):
 
 
 class Health:
-    """Whether this worker can render at all: a tiny picture through a real child, now and then.
+    """Tests whether this worker can render: a tiny picture through a real child, every 15 s.
 
-    AWS is never asked: a worker is not restarted because a service is down.
+    AWS is not tested, so that a worker is not restarted because a service is down.
     """
 
     def __init__(self, renderer: Canary, metrics: WorkerMetrics, *, max_seconds: float) -> None:
         self._renderer = renderer
         self._metrics = metrics
-        # It waits for a slot, behind pictures that may take their whole time limit, twice.
+        # A canary waits for a slot, behind pictures that may take their whole time limit twice.
         self._patience_seconds = 2 * max_seconds + CANARY_SECONDS
         self._failures = 0
 
     @property
     def well(self) -> bool:
-        """Whether rendering works, as far as the last canaries tell."""
+        """Return whether rendering works, judged by the last canaries."""
         return self._failures < CANARY_FAILURES_TO_BE_UNHEALTHY
 
     async def watch(self) -> None:
@@ -59,7 +59,7 @@ class Health:
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await self._renderer.canary()
-        except Exception as error:  # noqa: BLE001 - whatever it is, no picture can be rendered
+        except Exception as error:  # noqa: BLE001 - after any error, rendering is in doubt
             self._failures += 1
             log.error("canary_failed", error=repr(error), failures=self._failures)
         else:
@@ -68,28 +68,20 @@ class Health:
         log.debug("canary", seconds=round(time.monotonic() - started, 3))
 
 
-class Receiving(Protocol):
-    """What readiness asks of the consumer."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether messages are being received."""
-        ...
-
-
 def make_admin_app(
-    *, registry: CollectorRegistry, health: Health, consumer: Receiving, host: str
+    *, registry: CollectorRegistry, health: Health, ready: Callable[[], bool], host: str
 ) -> web.Application:
-    """Serve `/healthz`, `/readyz` and `/metrics`.
+    """Build the application of `/healthz`, `/readyz` and `/metrics`.
 
-    On a loopback `host` only loopback names are answered. Elsewhere a scraper asks by any address.
+    On a loopback `host`, only requests to loopback names are answered. On others, any name will do,
+    because scrapers use addresses.
     """
 
     async def healthz(_: web.Request) -> web.Response:
         return _answer(health.well, "cannot render")
 
     async def readyz(_: web.Request) -> web.Response:
-        return _answer(consumer.ready, "not receiving")
+        return _answer(ready(), "not receiving")
 
     hide_software()
     app = web.Application(middlewares=[loopback_names_only] if is_loopback(host) else [])
@@ -101,7 +93,7 @@ def make_admin_app(
 
 @asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Serve an app for the block, and log where: port 0 takes a free one."""
+    """Serve an application for the block, and log its URL. Port 0 picks a free port."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:

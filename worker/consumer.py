@@ -1,8 +1,8 @@
-"""Keeps the slots filled from the queue. Knows nothing of pictures, nor of what becomes of them.
+"""Receives messages to keep the slots busy. It knows nothing about pictures or their outcomes.
 
-It receives only what there is room for, never waits for a whole batch, holds every message under a
-renewed lease, and on drain gives back at once what was not started. One user's backlog takes little
-of the room.
+It receives only as many messages as there is room for, and never waits for a whole batch. Every
+message is held under a renewed lease. On shutdown, messages that have not been started are released
+at once. One user's backlog takes little of the room.
 """
 
 import asyncio
@@ -27,27 +27,27 @@ from worker.turns import STUCK_SECONDS
 log = structlog.get_logger()
 
 LONGEST_PAUSE_SECONDS = 8
-"""After failing receives: a queue that is back is found within that."""
+"""The longest pause after failed receives. A queue that works again is found within that time."""
 LAST_RELEASES_SECONDS = 10
-"""For giving back, after a drain, what was stopped; what is not comes back by itself."""
+"""Time to release stopped messages at the end of a shutdown. The rest come back by themselves."""
 MOST_ASIDE = 16
-"""Held messages that take no room while slow pictures keep the slots, as their user has another one
-here: so deep behind a user's backlog another user's message is found. An idle worker cannot have
-them meanwhile."""
+"""Messages that take no room while slow pictures keep all slots busy and their user has another one
+here. This is how far into a user's backlog another user's message is found. Meanwhile, no idle
+worker can receive these messages."""
 SHORTEST_EMPTY_SECONDS = 1
-"""Between receives that bring nothing: past its limit of messages in flight SQS answers at once."""
+"""The shortest time between empty receives. SQS answers at once when it has too many in flight."""
 
 
 class Queue(Protocol):
-    """Where messages come from."""
+    """The queue of this worker's role."""
 
     async def receive(self, *, max_messages: int, wait_seconds: int) -> Sequence[Message]:
-        """Wait for messages, up to so many."""
+        """Wait for messages; return at most `max_messages`."""
         ...
 
 
 class Consumer:
-    """The worker's loop. `run` returns when it has drained."""
+    """The worker's loop. `run` returns once the worker has drained."""
 
     def __init__(
         self,
@@ -56,12 +56,14 @@ class Consumer:
         handler: Handler,
         leases: Leases,
         breaker: Breaker,
+        room: asyncio.Event,
         capacity: int,
         rendering: Callable[[], bool],
         receive_wait_seconds: int,
         drain_seconds: float,
         metrics: WorkerMetrics,
     ) -> None:
+        """`room` is set when there may be room for another message; the breaker sets it too."""
         self._queue = queue
         self._handler = handler
         self._leases = leases
@@ -74,19 +76,16 @@ class Consumer:
         self._handling: dict[asyncio.Task[None], Lease] = {}
         self._paused_until = 0.0
         self._probed_at = 0.0
-        self._room = asyncio.Event()
+        self._room = room
         self._draining = asyncio.Event()
         self._receiving_well = False
-        breaker.on_held = self._room.set
-        metrics.messages_held.labels("working").set_function(lambda: handler.working)
-        metrics.messages_held.labels("held").set_function(lambda: breaker.held)
         metrics.queue_oldest_age.set_function(self._oldest_age)
         metrics.messages_held.labels("waiting").set_function(
             lambda: len(self._handling) - handler.working - breaker.held
         )
 
     def drain(self) -> None:
-        """Take nothing new and finish what is started. Saying it again changes nothing."""
+        """Receive no more messages, and finish those that are started. A repeat does nothing."""
         if not self._draining.is_set():
             log.info("draining", held=len(self._handling), working=self._handler.working)
         self._metrics.draining.set(1)
@@ -95,16 +94,16 @@ class Consumer:
 
     @property
     def ready(self) -> bool:
-        """Whether messages are being received, as far as is known."""
+        """Return whether the last receive worked and the next one will be made."""
         return self._receiving_well and not self._breaker.open and not self.draining
 
     @property
     def draining(self) -> bool:
-        """Whether it was told to drain."""
+        """Return whether the worker is shutting down."""
         return self._draining.is_set()
 
     async def run(self) -> None:
-        """Receive and handle messages until drained."""
+        """Receive and handle messages until the worker has drained."""
         async with background(self._leases.renew_forever()):
             receiving = asyncio.create_task(self._receive_forever())
             receiving.add_done_callback(lambda _: self.drain())
@@ -124,11 +123,11 @@ class Consumer:
             try:
                 await self._receive()
                 failures = 0
-            except Exception as error:  # noqa: BLE001 - whatever happens, the loop goes on
+            except Exception as error:  # noqa: BLE001 - no error may end the loop
                 failures += 1
                 seconds = self._pause_after(error, failures)
-                with contextlib.suppress(Exception):  # also where the telling fails
-                    self._tell_failure(error, seconds)
+                with contextlib.suppress(Exception):  # even if the log cannot be written
+                    self._report_failure(error, seconds)
 
     async def _receive(self) -> None:
         asked_at = time.monotonic()
@@ -139,14 +138,14 @@ class Consumer:
         for message in messages:
             self._hold(message)
         self._receiving_well = True
-        if self._breaker.open:  # what comes now is only to find out
+        if self._breaker.open:  # this receive was an attempt to find out whether work is possible
             self._probed_at = asked_at
         if not messages:
             self._paused_until = asked_at + SHORTEST_EMPTY_SECONDS
         self._count_received(messages)
 
     async def _has_room(self) -> bool:
-        """Wait until something may be received; False when that will not be, for draining."""
+        """Wait until there is room for a message. Return False once the worker drains."""
         while not self._draining.is_set():
             pause = self._pause_seconds()
             if pause <= 0 and self._vacancies() > 0:
@@ -167,18 +166,18 @@ class Consumer:
         return until - time.monotonic()
 
     def _vacancies(self) -> int:
-        """Count what may be received now: while the breaker is open, one message at a time.
+        """Return how many messages may be received now: one at a time while the breaker is open.
 
-        Those that are held for better times take nobody's room.
+        Messages held for an outage do not count against capacity.
         """
         taken = len(self._handling) - self._breaker.held
         return 1 - taken if self._breaker.open else self._capacity - taken + self._aside()
 
     def _aside(self) -> int:
-        """Count the messages that take no room while the slots are stuck: all but one of each user.
+        """Return how many messages take no room while the slots are stuck: all but one per user.
 
-        Ordinary pictures soon free a slot, and then the next message is received anyway. While no
-        picture is rendered, a service keeps the slots busy, and other users wait for it too.
+        Ordinary pictures soon free a slot, and then the next message is received in any case. If no
+        picture is being rendered, the slots wait for a service, and other users wait for it too.
         """
         if not (self._handler.turns.stuck and self._rendering()):
             return 0
@@ -190,7 +189,7 @@ class Consumer:
         return min(MOST_ASIDE, len(users) - len(set(users)))
 
     def _pause_after(self, error: Exception, failures: int) -> float:
-        """Stop receiving for a while, jittered and longer with every failure: so many seconds."""
+        """Pause receiving, with jitter and longer after every failure; return the seconds."""
         longest = min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** min(failures, 10))
         seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         if isinstance(error, Misconfigured):
@@ -199,7 +198,7 @@ class Consumer:
         self._paused_until = time.monotonic() + seconds
         return seconds
 
-    def _tell_failure(self, error: Exception, seconds: float) -> None:
+    def _report_failure(self, error: Exception, seconds: float) -> None:
         code = type(error).__name__ if isinstance(error, SafelightError) else "other"
         self._metrics.receive_errors.labels(code).inc()
         log.error("receive_failed", code=code, error=str(error), again_in_seconds=seconds)
@@ -213,7 +212,7 @@ class Consumer:
             self._metrics.receive_count.observe(message.receive_count)
 
     def _hold(self, message: Message) -> None:
-        """Begin with a message. One that arrives after the drain began is given back at once."""
+        """Start to handle a message. One that arrives during the shutdown is released at once."""
         lease = self._leases.take(message)
         handling = asyncio.create_task(self._handler.handle(lease))
         self._handling[handling] = lease

@@ -1,4 +1,4 @@
-"""Sees one message through: work on it in a slot, decide, tell, carry out."""
+"""Handles one message: processes it in a slot, decides its outcome, logs it, carries it out."""
 
 import asyncio
 import contextvars
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Handler:
-    """Works on messages, as many at once as there are slots; users take turns."""
+    """Handles messages, as many at once as there are slots. Users take turns."""
 
     def __init__(
         self,
@@ -38,23 +38,24 @@ class Handler:
         self._disposal = disposal
         self._metrics = metrics
         self.working = 0
-        """Slots that are busy."""
+        """The number of busy slots."""
         metrics.slots.set(slots)
         metrics.slots_busy.set_function(lambda: self.working)
+        metrics.messages_held.labels("working").set_function(lambda: self.working)
 
     async def handle(self, lease: Lease) -> None:
-        """Bring a message to its end. Stopping the lease's work releases it."""
+        """Process a message and carry out its verdict. If its lease is stopped, release it."""
         context = contextvars.copy_context()
         work = asyncio.create_task(self._work(lease), context=context)
         lease.held_by(work)
         await asyncio.wait([work])
         lease.ended = True
         verdict = self._decide(lease, work)
-        context.run(self._tell, lease, work, verdict)
+        context.run(self._log, lease, work, verdict)
         facts = context.run(get_contextvars)
         try:
             await self._disposal.carry_out(verdict, lease.message, facts=facts)
-        except SafelightError as error:  # its lease runs out, and it comes back
+        except SafelightError as error:  # the message comes back when its lease runs out
             self._count(error)
             log.error(
                 "delete_or_release_failed", error=str(error), message_id=lease.message.message_id
@@ -64,10 +65,10 @@ class Handler:
                 self._breaker.succeeded(work.result())
 
     async def _work(self, lease: Lease) -> Progress:
-        """Process in a slot, again and again while it is hopeless for reasons of others.
+        """Process a message in a slot, and again after each failure of a service it depends on.
 
-        Such a message is no more at fault than the next one: it is held, its receive count does
-        not pay, and while it waits it takes no slot and a drain releases it.
+        Such a message is not at fault, so it is held instead of returned, which would use up its
+        receives. While it waits it takes no slot, and a shutdown releases it.
         """
         missing: str | None = None
         while True:
@@ -121,8 +122,8 @@ class Handler:
             case error:
                 raise error
 
-    def _tell(self, lease: Lease, work: asyncio.Task[Progress], verdict: Verdict) -> None:
-        """Write the message's one wide event, and note what a dead letter should say."""
+    def _log(self, lease: Lease, work: asyncio.Task[Progress], verdict: Verdict) -> None:
+        """Log the message's one wide event, and keep the exception's type for a dead letter."""
         error = None if work.cancelled() else work.exception()
         known = isinstance(error, SafelightError)
         if error:

@@ -1,4 +1,15 @@
-"""Our hold on messages: renewed in batches while work goes on, given up when it cannot be."""
+"""Holds messages: renews their leases in batches during the work, and gives up what is lost.
+
+take() --> waiting --begin()--> working --> ended (the outcome is decided)
+                                 |   ^
+                           rest()|   |begin()
+                                 v   |
+                                resting (waits for an outage to end)
+
+recall()  on shutdown: stops a waiting or resting lease at once, a working one if it rests
+stop()    in any state: cancels the work; the message is released
+lose()    in any state: cancels the work; another worker may hold the message by now
+"""
 
 import asyncio
 import time
@@ -15,75 +26,77 @@ from worker.owners import user_of
 log = structlog.get_logger()
 
 RENEWALS_PER_VISIBILITY = 3
+"""Renewals within the time for which SQS hides a message."""
 LONGEST_HOLD_SECONDS = 8 * 3600
-"""SQS ends every hold after twelve hours. Work is bounded far below; what is held may wait, but as
-often as it may be received it must not outlive the queue, which forgets it after four days."""
+"""The longest that a message is held; SQS ends every hold after twelve hours. Work takes far less.
+A held message may wait for long, but with all its receives it must not outlive the queue's
+retention of four days."""
 
 
 class Visibility(Protocol):
-    """What renewing needs of a queue."""
+    """A queue that can hide messages for longer."""
 
     async def change_visibility(self, changes: dict[str, int]) -> tuple[Failure, ...]:
-        """Hide each receipt's message for so many seconds from now; answer the failures."""
+        """Hide each receipt's message for some seconds from now; return the failures."""
         ...
 
 
 class Lease:
-    """The hold on one message. Once lost it stays lost, and the work on it stops."""
+    """The hold on one message. A lost lease stays lost, and the work on its message stops."""
 
     def __init__(self, message: Message, *, expires_at: float, held_since: float) -> None:
         self.message = message
         self.user = user_of(message.body)
-        """Whose message it is, as far as its body shows."""
+        """The user whose message it is, as far as its body shows."""
         self.expires_at = expires_at
         self.held_since = held_since
         self.started = False
-        """Whether it is being worked on, not only waiting."""
+        """Whether the message is being processed, not only waiting."""
         self.resting = False
         """Whether it waits for an outage to end."""
         self.lost = False
         self.ended = False
-        """Whether what becomes of the message is decided: it is renewed no more."""
+        """Whether the message's outcome is decided. The lease is not renewed after that."""
         self._stopped = False
         self._recalled = False
         self._work: asyncio.Task[Any] | None = None
 
     def held_by(self, work: asyncio.Task[Any]) -> None:
-        """Name the task that works on the message."""
+        """Set the task that processes the message."""
         self._work = work
         if self._stopped:
             work.cancel()
 
     def begin(self) -> None:
-        """Say that work on the message goes on now."""
+        """Mark the message as being processed."""
         self.started, self.resting = True, False
 
     def rest(self) -> None:
-        """Say that the message waits; one that was recalled meanwhile waits no longer."""
+        """Mark it as idle. If it was recalled meanwhile, release it now."""
         self.started, self.resting = False, True
         if self._recalled:
             self.stop()
 
     def recall(self) -> None:
-        """Ask for the message back: at once if it waits, else when its work ends."""
+        """Release the message: at once if it waits, otherwise when its work ends."""
         self._recalled = True
         if not self.started:
             self.stop()
 
     def stop(self) -> None:
-        """Stop the work on the message."""
+        """Cancel the work on the message."""
         self._stopped = True
         if self._work is not None:
             self._work.cancel()
 
     def lose(self) -> None:
-        """Stop the work for good: another worker may hold the message now."""
+        """Cancel the work for good, because another worker may hold the message now."""
         self.lost = True
         self.stop()
 
 
 class Leases:
-    """All leases of this worker, and the loop that renews them every third of the visibility."""
+    """All leases of this worker, renewed every third of the visibility time."""
 
     def __init__(
         self,
@@ -101,7 +114,7 @@ class Leases:
         self._held: dict[str, Lease] = {}
 
     def take(self, message: Message) -> Lease:
-        """Begin to hold a message that was just received."""
+        """Start to hold a message that was just received."""
         lease = Lease(
             message,
             expires_at=message.received_at + self._visibility_seconds,
@@ -111,11 +124,11 @@ class Leases:
         return lease
 
     def drop(self, lease: Lease) -> None:
-        """Hold it no longer: no more renewals."""
+        """Stop renewing a lease."""
         self._held.pop(lease.message.receipt, None)
 
     async def renew_forever(self) -> None:
-        """Renew every held lease in time, and lose each when it runs out, until cancelled."""
+        """Renew all leases in time, and lose those that run out, until cancelled."""
         due = self._clock() + self._interval_seconds
         async with asyncio.TaskGroup() as rounds:
             while True:
@@ -128,7 +141,7 @@ class Leases:
                     rounds.create_task(self.renew_all())  # one that hangs must not delay the next
 
     async def renew_all(self) -> None:
-        """Renew every held lease once, ten a request, and lose those that are past saving."""
+        """Renew all leases once, ten per request, and lose those that ran out."""
         held = iter(self._renewed())
         batches = iter(lambda: list(islice(held, BATCH_SIZE)), [])
         await asyncio.gather(*(self._renew(batch) for batch in batches))

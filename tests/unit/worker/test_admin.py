@@ -32,10 +32,6 @@ async def test_a_canary_may_wait_behind_two_pictures_however_long_they_may_take(
     assert bounds == [40 + CANARY_SECONDS, 180 + CANARY_SECONDS]
 
 
-class Ready:
-    ready = True
-
-
 @pytest.mark.parametrize(
     ("listens_on", "host", "status"),
     [
@@ -49,7 +45,7 @@ async def test_on_loopback_the_admin_port_answers_loopback_names_only(
 ) -> None:
     registry = CollectorRegistry()
     health = Health(FakeCanary(), WorkerMetrics(registry), max_seconds=20)
-    app = make_admin_app(registry=registry, health=health, consumer=Ready(), host=listens_on)
+    app = make_admin_app(registry=registry, health=health, ready=lambda: True, host=listens_on)
     async with (
         TestClient(TestServer(app)) as client,
         client.get("/metrics", headers={"Host": host}) as answer,

@@ -77,7 +77,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     registry = CollectorRegistry()
     metrics = WorkerMetrics(registry)
-    breaker = Breaker(metrics, pause_seconds=0.01)
+    room = asyncio.Event()
+    breaker = Breaker(metrics, room=room, pause_seconds=0.01)
     handler = Handler(
         process=process,
         slots=slots,
@@ -95,6 +96,7 @@ async def running(
         handler=handler,
         leases=Leases(queue, visibility_seconds=queue.visibility_seconds, metrics=metrics),
         breaker=breaker,
+        room=room,
         capacity=slots + prefetch,
         rendering=lambda: rendering,
         receive_wait_seconds=20,
@@ -387,7 +389,7 @@ async def test_while_nobody_can_be_told_whatever_is_settled_waits_here_to_be_tol
 
 
 async def test_of_all_that_wait_for_a_service_one_at_a_time_finds_out() -> None:
-    breaker = Breaker(WorkerMetrics(CollectorRegistry()), pause_seconds=0.001)
+    breaker = Breaker(WorkerMetrics(CollectorRegistry()), room=asyncio.Event(), pause_seconds=0.001)
     breaker.failed(Unavailable("s3", "503"))
     at_once: list[int] = []
     trying = 0
@@ -425,7 +427,7 @@ async def test_what_tells_of_no_picture_says_nothing_of_a_service() -> None:
 
 def test_what_is_made_for_nobody_to_be_told_closes_the_breaker_for_all_but_the_telling() -> None:
     registry = CollectorRegistry()
-    breaker = Breaker(WorkerMetrics(registry))
+    breaker = Breaker(WorkerMetrics(registry), room=asyncio.Event())
 
     def opened() -> dict[str, float | None]:
         return {
