@@ -1,4 +1,4 @@
-"""Sends what many tasks want sent together, so that ten messages cost one request."""
+"""Collects the items of many tasks, so that ten of them cost one request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,9 +10,9 @@ Item = TypeVar("Item")
 
 
 class Batch(Generic[Item]):
-    """Gathers items for a moment, sends them in one call, and gives each sender its own answer.
+    """Collects items for a moment, sends them in one call, and returns each sender its own result.
 
-    `send` takes up to ten items by receipt and returns the failures among them.
+    `send` takes up to ten items by receipt and returns those that failed.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Batch(Generic[Item]):
         self._flushes: set[asyncio.Future[None]] = set()
 
     async def add(self, receipt: str, item: Item) -> Failure | None:
-        """Have one item sent; answer its failure, or raise what the whole call raised."""
+        """Send one item with others; return its failure, or raise the error of the whole call."""
         answer: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         self._waiting[receipt] = (item, answer)
         if len(self._waiting) == BATCH_SIZE:
@@ -46,11 +46,11 @@ class Batch(Generic[Item]):
     async def _answer(
         self, batch: Mapping[str, tuple[Item, "asyncio.Future[Failure | None]"]]
     ) -> None:
-        """Send a batch and answer each of its senders; one that was cancelled wants no answer."""
+        """Send a batch, and give each sender its result, unless the sender was cancelled."""
         waiting = {receipt: answer for receipt, (_, answer) in batch.items()}
         try:
             failures = await self._send({receipt: item for receipt, (item, _) in batch.items()})
-        except Exception as error:  # noqa: BLE001 - every sender gets it raised
+        except Exception as error:  # noqa: BLE001 - raised in every sender
             for answer in waiting.values():
                 if not answer.done():
                     answer.set_exception(error)

@@ -1,7 +1,7 @@
-"""Reads S3's events out of a message's body, whatever envelope they came in.
+"""Reads the events of S3 from a message's body, in any of the envelopes they come in.
 
-Each form of body is one row of the table at the end: how to recognise it, and how to read one event
-of it. What was read is checked and turned into an upload in one common step.
+Each form of body is one row of the table at the end: how to recognise it, and how to read one of
+its events. Every event is then checked and turned into an upload by the same code.
 """
 
 import json
@@ -23,7 +23,7 @@ _REMOVED = ("ObjectRemoved:", "LifecycleExpiration:", "Object Deleted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """One arrival (or removal) of a source object, as an event tells it."""
+    """One arrival or removal of a source object, as an event describes it."""
 
     bucket: str
     key: str
@@ -32,7 +32,7 @@ class Upload:
     version_id: str | None = None
     etag: str | None = None
     sequencer: str
-    """Padded, so that it orders revisions as text."""
+    """S3's order of the revisions of a key, padded so that it sorts as text."""
     size_bytes: int | None = None
     happened_at: float
     """Seconds since 1970."""
@@ -40,41 +40,41 @@ class Upload:
 
     @property
     def revision(self) -> str:
-        """Which version of the source this is."""
+        """Return the revision: which version of the source this is."""
         return keys.revision_of(
             version_id=self.version_id, sequencer=self.sequencer, etag=self.etag
         )
 
     @property
     def revision_tag(self) -> str:
-        """What may be published of the revision."""
+        """Return the hash of the revision that may be published."""
         return keys.revision_tag(self.revision)
 
     @property
     def filename(self) -> str:
-        """The key's last part: the name of an adopted object."""
+        """Return the last part of the key, which is the name of an adopted object."""
         return self.key.rpartition("/")[2]
 
-    def following(self, standing: Record | None) -> Self:
-        """Give it a place in the order of revisions, where no event gave it one.
+    def following(self, current: Record | None) -> Self:
+        """Return the upload with a sequencer, for a version whose event is not known.
 
-        It takes the place of the revision that is settled if it is that revision, else the next.
+        It gets the sequencer of the settled revision if it is that revision, otherwise the next.
         """
-        if standing is None or standing.sequencer is None:
+        if current is None or current.sequencer is None:
             return self
-        same = replace(self, sequencer=standing.sequencer)
-        if same.revision == standing.revision:
+        same = replace(self, sequencer=current.sequencer)
+        if same.revision == current.revision:
             return same
-        return replace(self, sequencer=keys.next_sequencer(standing.sequencer))
+        return replace(self, sequencer=keys.next_sequencer(current.sequencer))
 
     def adopted(self, ids: ImageIds) -> Self:
-        """Give it the image id that is derived from its bucket and key."""
+        """Return the upload with the image id that is derived from its bucket and key."""
         return replace(self, image_id=ids.of_object(bucket=self.bucket, key=self.key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """The uploads of one message, and the faults of its records that cannot be read."""
+    """The uploads of one message, and the faults of its unreadable records."""
 
     uploads: tuple[Upload, ...] = ()
     faults: tuple[Unreadable, ...] = ()
@@ -82,7 +82,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RawEvent:
-    """One event with its envelope taken off; the key decoded, nothing else checked."""
+    """One event without its envelope. The key is decoded, and nothing is checked yet."""
 
     name: Any
     time: Any
@@ -95,7 +95,7 @@ class _RawEvent:
 
 
 def read_events(body: str, *, bucket: str, ids: ImageIds) -> Events:
-    """Read a message's body; faults are for single records.
+    """Read the uploads from a message's body, and the faults of single records.
 
     Raises `WrongQueue` if it is a message of ours, `Unreadable` if it is no event at all.
     """
@@ -111,7 +111,7 @@ def read_events(body: str, *, bucket: str, ids: ImageIds) -> Events:
                 upload.key.encode()
                 uploads.append(upload)
         except UnicodeEncodeError:
-            faults.append(Unreadable("an event names what is no text"))
+            faults.append(Unreadable("an event has a name that is not valid Unicode"))
         except Unreadable as error:
             faults.append(error)
     return Events(uploads=tuple(uploads), faults=tuple(faults))
@@ -145,12 +145,12 @@ def first_key(document: Mapping[str, Any]) -> str | None:
 
 
 def is_event(document: Mapping[str, Any]) -> bool:
-    """Return whether a body is one of S3's events, as far as its outside shows."""
+    """Return whether a body looks like one of S3's events. Only its envelope is examined."""
     return any(form.singles(_unwrapped(document)) is not None for form in _FORMS)
 
 
 def parsed(body: str) -> Mapping[str, Any]:
-    """Read a message's body as a JSON object, or raise `Unreadable`."""
+    """Parse a message's body as a JSON object, or raise `Unreadable`."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -161,7 +161,7 @@ def parsed(body: str) -> Mapping[str, Any]:
 
 
 def _unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Take SNS's wrapping off; with raw delivery there is none."""
+    """Remove the envelope of SNS. With raw delivery there is none."""
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
         return parsed(document["Message"])
     return document
@@ -185,7 +185,7 @@ def _split(document: Mapping[str, Any]) -> tuple[list[_RawEvent], list[Unreadabl
 
 
 def _read_upload(raw: _RawEvent, bucket: str, ids: ImageIds) -> Upload | None:
-    """Check one event; None where it tells of something that is not ours to act on."""
+    """Check one event and return its upload; None for an event that needs no action."""
     removed = _one_of(raw.name, _REMOVED)
     if not removed and not _one_of(raw.name, _CREATED):
         return None
@@ -217,7 +217,7 @@ def upload_of(
     happened_at: float,
     removed: bool = False,
 ) -> Upload:
-    """Return the upload of a source; its key says whose it is and of which image."""
+    """Return the upload of a source. The key contains the user and the image id."""
     uploaded = keys.read_source_key(key)
     return Upload(
         bucket=bucket,
@@ -236,7 +236,7 @@ def upload_of(
 def _check(raw: _RawEvent, bucket: str) -> None:
     if raw.bucket != bucket or not raw.key.startswith(keys.UPLOADS_PREFIX):
         place = f"{raw.bucket}/{raw.key}"
-        raise Unreadable(f"the event is of {place[:80]!r}, not of this bucket's uploads")
+        raise Unreadable(f"the event is about {place[:80]!r}, not about this bucket's uploads")
 
 
 def _one_of(name: Any, prefixes: tuple[str, ...]) -> bool:
@@ -256,15 +256,15 @@ def _seconds(value: Any) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """One form of body: how to tell it and find its single events, and how to read one of them."""
+    """One form of body: how to recognise it and find its events, and how to read one of them."""
 
     singles: Callable[[Mapping[str, Any]], Sequence[Any] | None]
-    """The single events of a body of this form; None for any other body."""
+    """Returns the events of a body of this form; None for any other body."""
     read: Callable[[Any], _RawEvent]
 
 
 def _read_s3_record(record: Mapping[str, Any]) -> _RawEvent:
-    """S3's own form. Keys are form-encoded, `+` is a space: decoded once."""
+    """Read an event in S3's own form. Keys are form-encoded, once: `+` is a space."""
     version = str(record["eventVersion"])
     if not version.startswith("2."):
         raise KeyError(f"a known eventVersion: {version}")
@@ -282,7 +282,7 @@ def _read_s3_record(record: Mapping[str, Any]) -> _RawEvent:
 
 
 def _read_eventbridge(event: Mapping[str, Any]) -> _RawEvent:
-    """EventBridge's form. Keys are not encoded."""
+    """Read an event in EventBridge's form. Keys are not encoded."""
     source = event["detail"]["object"]
     return _RawEvent(
         name=event["detail-type"],
@@ -306,7 +306,7 @@ def _eventbridge_event(document: Mapping[str, Any]) -> Sequence[Any] | None:
 
 
 def _test_event(document: Mapping[str, Any]) -> Sequence[Any] | None:
-    """S3's greeting when a notification is set up tells of no upload."""
+    """Recognise the test message with which S3 checks a new notification. It has no events."""
     return [] if document.get("Event") == "s3:TestEvent" else None
 
 

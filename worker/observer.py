@@ -1,6 +1,6 @@
-"""Counts and remembers what happens to uploads, in one place.
+"""Counts and logs what happens to uploads, demands and ingests, in one place.
 
-Facts are bound to the message's wide log event, which the consumer writes at its end.
+Facts are bound to the message's wide log event, which the handler writes at its end.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from worker.metrics import WorkerMetrics
 
 
 class Observer:
-    """The processor's witness: stages timed, outcomes counted, facts bound to the log."""
+    """Times stages, counts outcomes and binds facts to the log."""
 
     def __init__(self, metrics: WorkerMetrics, *, spans: Spans = OFF) -> None:
         self._metrics = metrics
@@ -27,7 +27,7 @@ class Observer:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time one stage of the way, also when it fails."""
+        """Time the block as one stage, even if it fails."""
         started = time.perf_counter()
         bind_contextvars(stage=name)
         failed = True
@@ -41,7 +41,7 @@ class Observer:
             bind_contextvars(**{f"{name}_seconds": round(seconds, 4)})
 
     def began(self, upload: Upload) -> None:
-        """Name the upload in the log from here on, and forget what was said of another."""
+        """Bind the upload to the log, and unbind the facts of the upload before it."""
         unbind_contextvars("outcome", "reason", "detail", "render_cpu_seconds", "stage")
         bind_contextvars(image_id=upload.image_id, revision_tag=upload.revision_tag, key=upload.key)
         lag = max(0.0, time.time() - upload.happened_at)
@@ -51,18 +51,18 @@ class Observer:
         self._spans.add("wait", upload.image_id, seconds=lag, revision_tag=upload.revision_tag)
 
     def rendered(self, rendering: Rendering) -> None:
-        """Measure what a child made."""
+        """Record measurements of a finished render."""
         self._metrics.child_rss.observe(rendering.peak_bytes)
         for variant in rendering.variants:
             self._metrics.renders.labels(variant.preset, variant.extension).observe(variant.seconds)
         bind_contextvars(render_cpu_seconds=round(rendering.cpu_seconds, 4))
 
     def removed(self) -> None:
-        """Count a source that was removed: nothing is to be done."""
+        """Count a source that was removed. There is nothing else to do."""
         self._outcome("removed")
 
     def settled(self, upload: Upload, commit: Commit | None) -> None:
-        """Count how an upload stands now; None where its source was replaced meanwhile."""
+        """Count an upload's outcome by its commit, which is None if the source was replaced."""
         result = commit.result if commit else "superseded"
         self._metrics.commits.labels(result).inc()
         if commit is None or result != "written":
@@ -77,19 +77,19 @@ class Observer:
         return self._outcome(record.status, record)
 
     def published(self, record: Record) -> None:
-        """Count a completion that the topic took."""
+        """Count a completion that was published."""
         self._metrics.completions.labels(record.status).inc()
         self._metrics.last_success.set_to_current_time()
 
     def demanded(self, demand: Demand, outcome: str) -> None:
-        """Count what came of a demand, and name it in the log."""
+        """Count a demand's outcome, and bind the demand to the log."""
         self._metrics.demands.labels(outcome).inc()
         bind_contextvars(
             image_id=demand.image_id, preset=demand.preset.name, outcome=f"demand_{outcome}"
         )
 
     def ingested(self, ingest: Ingest, outcome: str) -> None:
-        """Count an ingest, and name its key in the log."""
+        """Count an ingest's outcome, and bind its key to the log."""
         self._metrics.ingests.labels(outcome).inc()
         bind_contextvars(key=ingest.key, ingest=outcome)
 
@@ -108,7 +108,7 @@ class Observer:
 
 
 def _format(record: Record | None) -> str:
-    """Name the source's format: a closed set, since only readable formats are recorded."""
+    """Return the source's format. The set is closed, since only readable formats are recorded."""
     if record is None or record.media_type is None:
         return "none"
     return record.media_type.removeprefix("image/")

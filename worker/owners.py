@@ -1,7 +1,7 @@
-"""Whose a message is, read from its body alone: only for sharing slots and room, never for access.
+"""Finds the user of a message in its body. Used to share slots and room, never to grant access.
 
-S3's events and ingests hold a key, which names the user. A demand names no user, so each
-image counts as one. A body that cannot be read belongs to UNKNOWN.
+S3's events and ingests contain a key, which names the user. A demand names no user, so each image
+counts as one. A body that cannot be read belongs to `UNKNOWN`.
 """
 
 from safelight import keys
@@ -14,7 +14,7 @@ UNKNOWN = ""
 
 
 def user_of(body: str) -> str:
-    """Return the user of a message; of several users' events, the first one's."""
+    """Return the user of a message; if it has events of several users, the first event's."""
     try:
         document = parsed(body)
         if not is_ours(document):
@@ -25,5 +25,5 @@ def user_of(body: str) -> str:
                 return f"image:{image_id}"
             case Ingest(key=key):
                 return keys.owner_of(key)
-    except (Unreadable, ValueError, RecursionError):  # the handler finds out what is wrong
+    except (Unreadable, ValueError, RecursionError):  # the handler reports the fault
         return UNKNOWN

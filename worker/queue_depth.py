@@ -1,4 +1,4 @@
-"""Measures how much waits in the queue, every 15 seconds. All workers see the same number."""
+"""Counts the messages in the queue every 15 seconds. All workers see the same number."""
 
 import asyncio
 import math
@@ -16,17 +16,17 @@ INTERVAL_SECONDS = 15
 
 
 class Measured(Protocol):
-    """A queue that can say how much is in it."""
+    """A queue that can count its messages."""
 
     async def depth(self) -> Depth:
-        """Count messages, about."""
+        """Return the approximate numbers of messages."""
         ...
 
 
 async def watch_depth(
     queue: Measured, dead_letters: Measured | None, metrics: WorkerMetrics
 ) -> None:
-    """Measure until cancelled. A failure is logged and the next measurement tried."""
+    """Measure until cancelled. After a failure, log it and try again at the next interval."""
     while True:
         try:
             depth = await queue.depth()
@@ -35,7 +35,7 @@ async def watch_depth(
             if dead_letters is not None:
                 metrics.dead_letters.set((await dead_letters.depth()).visible)
         except SafelightError as error:
-            log.warning("depth_unknown", error=str(error))
+            log.warning("queue_depth_failed", error=str(error))
             for gauge in (metrics.queue_visible, metrics.queue_in_flight, metrics.dead_letters):
                 gauge.set(math.nan)
         await asyncio.sleep(INTERVAL_SECONDS)

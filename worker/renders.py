@@ -1,7 +1,7 @@
-"""The role renders: demands of delivery, and sources that are settled by key.
+"""The role `renders`: renders what delivery demands, and settles sources by key.
 
-A sender may be mistaken or hostile, so messages are believed in nothing but names.
-S3's events are refused here: only S3 may say what happened in the bucket, and it has its own queue.
+A sender may be mistaken or hostile, so only names are taken from messages. Events of S3 are refused
+here: only S3 may report what happened in the bucket, and it has its own queue.
 """
 
 from safelight.aws.queue import Message
@@ -14,16 +14,16 @@ from worker.verdict import Progress
 
 
 class Renders:
-    """Works on the messages of RendersQueue."""
+    """Processes the messages of RendersQueue."""
 
     def __init__(self, *, demands: Demands, ingests: Ingests) -> None:
         self._demands = demands
         self._ingests = ingests
 
     async def process(self, message: Message) -> Progress:
-        """Do what a message asks for, and return how far it got.
+        """Do what a message asks for, and return the progress.
 
-        Raises `WrongQueue` for an event of S3, `Unreadable` for what is no message of ours.
+        Raises `WrongQueue` for an event of S3, `Unreadable` for any other message that is not ours.
         """
         match read_renders(message.body):
             case Demand() as demand:
@@ -33,7 +33,7 @@ class Renders:
 
 
 def read_renders(body: str) -> Demand | Ingest:
-    """Read a message's body."""
+    """Parse a message's body."""
     document = parsed(body)
     if is_event(document):
         raise WrongQueue("an event of S3 is not a message for the role renders")

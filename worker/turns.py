@@ -1,4 +1,4 @@
-"""Shares the worker's slots between users: a free slot goes to the user with the least in work."""
+"""Shares the worker's slots: a free slot goes to the user who has the fewest pictures in work."""
 
 import asyncio
 import contextlib
@@ -7,30 +7,30 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 STUCK_SECONDS = 2
-"""How long no slot may become free before the pictures in work count as slow."""
+"""Time without a free slot after which the pictures in work count as slow."""
 
 
 class Turns:
-    """So many slots. No slot is kept free while a message waits."""
+    """A number of slots. No slot is left free while a message waits."""
 
     def __init__(self, slots: int) -> None:
         self._free = slots
         self._working: Counter[str] = Counter()
         self._waiting: dict[asyncio.Future[None], str] = {}
-        """Users in the order in which their messages came."""
+        """The users of the waiting messages, in the order of arrival."""
         self._granted_at = time.monotonic()
 
     @property
     def stuck(self) -> bool:
-        """Whether every slot has been busy with the same pictures for a while."""
+        """Return whether every slot has been busy with the same pictures for `STUCK_SECONDS`."""
         return not self._free and time.monotonic() - self._granted_at >= STUCK_SECONDS
 
     @contextlib.asynccontextmanager
     async def turn(self, user: str) -> AsyncIterator[None]:
         """Wait for a slot and keep it for the block.
 
-        Of those that wait, the one whose user has the fewest blocks in work is next; the first
-        to arrive among equals.
+        The next slot goes to the user with the fewest blocks in work; among equals, to the first
+        to arrive.
         """
         granted = asyncio.get_running_loop().create_future()
         self._waiting[granted] = user
