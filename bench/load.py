@@ -3,7 +3,7 @@
     python -m bench.load [--pictures 2000] [--workers 1 2 4] [--rounds 5] [--photographs 12]
 
 Real workers and the embedded AWS run as processes on this machine. Compare the ratios: other load
-on the machine slows rendering and everything else alike. docs/operate/operating.md explains each
+on the machine slows rendering and everything else alike. docs/measured.md defines each
 figure.
 """
 

@@ -88,8 +88,17 @@ def test_every_make_target_that_is_told_is_there() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
-        assert (path.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", path.read_text()):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        if heading:
+            assert heading in anchors(page.read_text()), f"{target}{heading}"
+
+
+def anchors(text: str) -> set[str]:
+    """Make the anchor of every heading of a page, as GitHub does."""
+    headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
+    return {"#" + re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 def test_the_readmes_presets_are_those_of_the_file() -> None:
