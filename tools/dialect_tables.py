@@ -1,4 +1,4 @@
-"""docs/guide/dialects.md, its tables written from the grammars themselves."""
+"""Write docs/guide/dialects.md from the dialects' own classes and rows."""
 
 import inspect
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def _code(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    """A table's cells end at a bar."""
+    """Escape bars, which would end a cell."""
     return text.replace("|", "\\|")
 
 
@@ -79,17 +79,18 @@ def dialects_page() -> str:
     sections = "\n".join(map(_section, DIALECTS.values()))
     return f"""# Free-form URLs
 
-A preset names a variant. A free-form URL lists the options itself, and is signed. It may use Safelight's own grammar, or that of thumbor (and
-imagor), imgproxy, AWS's image handler or imgix, so that clients of those systems keep their URLs. Each grammar is off until it has keys
-([settings](../operate/settings.md#free-form-urls)). The same options in another grammar are the same asset, rendered once.
+A preset URL names a preset. A free-form URL lists its options itself, and is signed. It may use Safelight's own grammar, or that of
+thumbor (and imagor), imgproxy, AWS's image handler or imgix, so that clients of those systems can keep their URLs. Each grammar is off
+until it has keys ([settings](../operate/settings.md#free-form-urls)). The same options in another grammar are the same asset, rendered
+once.
 
 - Unsigned URLs are refused, including thumbor's `unsafe` and imgproxy without a key. All configured keys are accepted; the first one signs.
 - A secret has at least 16 characters; imgproxy's key has at least 16 bytes. `openssl rand -hex 32` makes one.
-- An unknown option is an error that names it. An option that asks for default behaviour is accepted and has no effect; the tables list both.
-- `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what that signature covers.
-- Every dialect has a prefix, such as `/thumbor/`. `SAFELIGHT_ROOT_DIALECT` names one that also answers without it. The prefix is never signed.
+- An unknown option is refused by name. An option that asks for the default is accepted without effect. The tables below list all options.
+- `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what it covers.
+- Every dialect has a prefix, such as `/thumbor/`, which is never signed. `SAFELIGHT_ROOT_DIALECT` names one that also works without it.
 - A query that the signature does not cover is refused, and so are needless escapes in a path: one signature opens one URL.
-- Metadata is always removed and colours are always sRGB. Without a format, the client's Accept header decides. Only the first frame is read.
+- Metadata is always removed and colours are always sRGB. Without a format, the client's Accept header decides. Only first frames are read.
 - A source is a key, `s3://bucket/key` or an image id. Sources come from buckets only; nothing is fetched by HTTP.
 
 `make docs` writes this page from the code.

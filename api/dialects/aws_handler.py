@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, digest
 from api.dialects.thumbor import read_path
+from api.dialects.values import query_words
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 
@@ -82,7 +83,7 @@ class AwsHandler:
 
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
-        words = _query(signed.query)
+        words = query_words(signed.query)
         expires = _expires(words)
         path = unquote(signed.target).lstrip("/")
         asked = _json(path)
@@ -116,19 +117,6 @@ def _as_thumbor(
     if words:
         raise InvalidOption(next(iter(words)), "is not supported beside a thumbor path")
     return replace(image_url, expires=expires or image_url.expires)
-
-
-def _query(query: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=40
-        )
-    except ValueError as error:
-        raise InvalidOption("query", "expected name=value pairs, at most 40") from error
-    words = dict(pairs)
-    if len(words) != len(pairs):
-        raise InvalidOption("query", "repeats a name")
-    return words
 
 
 def _expires(words: dict[str, str]) -> datetime | None:

@@ -7,7 +7,7 @@ message, but only with bytes that `table.py` accepts in no URL. Text after `s` i
 import hashlib
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from api.dialects.imgix_options import OPTIONS, ImgixDraft
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed
+from api.dialects.values import query_words
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 
@@ -71,7 +72,7 @@ class Imgix:
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
         draft = ImgixDraft()
-        for name, text in _pairs(signed.query):
+        for name, text in _decoded(query_words(signed.query)).items():
             OPTIONS.read(draft, name, [text])
         source = source_of(unquote(signed.target))
         return draft.image_url(self.NAME, source, draft.finished())
@@ -89,18 +90,15 @@ class ImgixSettings(OneDialect):
     )
 
 
-def _pairs(query: str) -> list[tuple[str, str]]:
-    """Read the query; names that end in 64 have their value in base64."""
+def _decoded(words: dict[str, str]) -> dict[str, str]:
+    """Decode the values of names that end in 64."""
     try:
-        pairs = parse_qsl(
-            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=40
-        )
-        plain = [
-            (name.removesuffix("64"), read_base64(text).decode() if name.endswith("64") else text)
-            for name, text in pairs
-        ]
+        plain = {
+            name.removesuffix("64"): read_base64(text).decode() if name.endswith("64") else text
+            for name, text in words.items()
+        }
     except ValueError as error:
-        raise InvalidOption("query", "expected name=value pairs, at most 40") from error
-    if len(dict(plain)) != len(plain):
+        raise InvalidOption("query", "expected base64 where a name ends in 64") from error
+    if len(plain) != len(words):
         raise InvalidOption("query", "repeats a name")
     return plain

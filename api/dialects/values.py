@@ -1,7 +1,8 @@
-"""Read one value of an option. An `InvalidOption` names the option and shows what was found."""
+"""Read a query, and single values. An `InvalidOption` names the option and shows the value."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 from safelight.formats import WRITABLE_WORDS
 from safelight.wish.arguments import Colour, read_number
@@ -65,6 +66,20 @@ def one_of(*choices: str) -> Callable[[str, str], str]:
         return text
 
     return read
+
+
+def query_words(query: str) -> dict[str, str]:
+    """Read the name=value pairs of a query. Raises an `InvalidOption`."""
+    try:
+        pairs = parse_qsl(
+            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=40
+        )
+    except ValueError as error:
+        raise InvalidOption("query", "expected name=value pairs, at most 40") from error
+    words = dict(pairs)
+    if len(words) != len(pairs):
+        raise InvalidOption("query", "repeats a name")
+    return words
 
 
 def _digits(text: str) -> int:

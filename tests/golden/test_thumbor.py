@@ -1,7 +1,7 @@
-"""What thumbor makes of a URL, and what we make of it: the same size, and pictures that look alike.
+"""A thumbor URL gives a picture of the same size and nearly the same content as thumbor itself.
 
 thumbor runs from the environment of `make bench`. Both write PNG, so that only pixels are compared:
-by size exactly, by a gradient hash, and by the mean difference of a coarse grid.
+by exact size, by a gradient hash, and by the mean difference over a coarse grid.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ START_SECONDS = 60
 GRID = 12
 MOST_BITS_APART = 6
 MOST_APART = 4.0
-"""The mean over a grid of how far colours are apart, of 255."""
+"""The largest mean difference of colours over the grid, from 0 to 255."""
 FLAT = 5
 LIMITS = Limits()
 
@@ -80,7 +80,7 @@ URLS = [
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    """Pictures that both read."""
+    """Write the pictures that both systems read; return their folder."""
     root = tmp_path_factory.mktemp("thumbor")
     cat = Image.open(pictures.SAMPLES / "cat-451px.jpg").convert("RGB")
     cat.save(root / "cat.png")
@@ -97,7 +97,7 @@ def sources(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def thumbor(sources):
-    """Run thumbor on loopback: its address."""
+    """Run thumbor on loopback; return its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -122,7 +122,7 @@ def _wait_until_it_answers(port):
 
 
 def as_png(url):
-    """Ask for PNG, in the filters that are there or in new ones."""
+    """Add a filter for PNG to those of the URL, or as the only one."""
     if "filters:" in url:
         return url.replace("filters:", "filters:format(png):", 1)
     path, _, image = url.rpartition("/")
@@ -130,22 +130,22 @@ def as_png(url):
 
 
 def theirs(address, url):
-    told = f"{address}/unsafe/{url}"
-    with urllib.request.urlopen(told, timeout=60) as answer, Image.open(answer) as picture:  # noqa: S310 - our own server
+    unsigned = f"{address}/unsafe/{url}"
+    with urllib.request.urlopen(unsigned, timeout=60) as answer, Image.open(answer) as picture:  # noqa: S310 - our own server
         return picture.convert("RGBA")
 
 
 def ours(sources, directory, url):
     scheme = Thumbor(keys=("k",))
-    # A watermark's key has a bucket in it here; there it is a file's name.
-    told = url.replace("watermark(mark.png", "watermark(marks/mark.png")
-    request = scheme.read(scheme.unsigned(told))
-    source = sources / request.source.key
-    marks = dict.fromkeys(request.options.watermarks, sources / "mark.png")
-    planned = plan_options(probe(source, LIMITS), request.options.normal(), marks)
+    # Our watermark is a bucket and a key; thumbor's is the name of a file.
+    with_bucket = url.replace("watermark(mark.png", "watermark(marks/mark.png")
+    image_url = scheme.read(scheme.unsigned(with_bucket))
+    source = sources / image_url.source.key
+    marks = dict.fromkeys(image_url.options.watermarks, sources / "mark.png")
+    planned = plan_options(probe(source, LIMITS), image_url.options.normal(), marks)
     rendering = render(planned, source, directory, LIMITS)
     with Image.open(rendering.variants[0].path) as picture:
-        return picture.convert("RGBA"), canonical(request.options)
+        return picture.convert("RGBA"), canonical(image_url.options)
 
 
 def gradients(picture):
@@ -154,7 +154,7 @@ def gradients(picture):
 
 
 def flat(picture):
-    """Lay it onto white: colours that are invisible do not count."""
+    """Flatten onto white, so that invisible colours do not count."""
     under = Image.new("RGBA", picture.size, (255, 255, 255, 255))
     return Image.alpha_composite(under, picture).convert("RGB")
 
