@@ -192,7 +192,7 @@ class Soak:
         return self._mortals.pop(self._rig.random.randrange(len(self._mortals)))
 
     async def _replace(self) -> None:
-        self._mortals.append(await self._rig.worker(**self._settings()))
+        self._mortals += await self._rig.fleet(1, **self._settings())
 
     async def _watch(self) -> None:
         """Give up if a worker ends without a kill, or if nothing is settled for too long."""

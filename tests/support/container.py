@@ -26,7 +26,7 @@ PIP_SETTINGS = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf")
 
 def run(*command: str | Path, **how: Any) -> str:
     """Run a program that must succeed; return its output."""
-    done = subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [str(word) for word in command], check=False, capture_output=True, text=True, **how
     )
     assert done.returncode == 0, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import promql_parser as promql
 import yaml
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from api.metrics import ApiMetrics, DeliveryMetrics
@@ -64,7 +64,7 @@ def _series(metric: MetricWrapperBase) -> dict[str, Series]:
     if metric._type == "counter":
         name += "_total"
         values = {label: VALUES[name, label] for label in labels if (name, label) in VALUES}
-    if metric._type != "histogram":
+    if not isinstance(metric, Histogram):
         return {name: Series(labels, values)}
     bounds = frozenset(  # as a scrape writes them, and as a collector does
         spelt

@@ -162,7 +162,7 @@ class FakePresigner(Fake):
         self.endpoint_url = endpoint_url
 
     async def post(
-        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None = None,
         expires_seconds: int,
     ) -> PresignedPost:  # fmt: skip
         self._called("post")
@@ -177,7 +177,7 @@ class FakePresigner(Fake):
         return PresignedPost(url=self.endpoint_url, fields=fields)
 
     async def put(
-        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None = None,
         expires_seconds: int,
     ) -> PresignedPut:  # fmt: skip
         self._called("put")

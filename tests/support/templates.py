@@ -90,8 +90,7 @@ class Resolved:
     def value(self, node: Any) -> Any:
         """Evaluate a node."""
         if isinstance(node, list):
-            values = [self.value(one) for one in node]
-            return [one for one in values if one is not _NO_VALUE]
+            return [one for one in map(self.value, node) if one is not _NO_VALUE]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:

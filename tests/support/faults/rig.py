@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,35 +50,31 @@ class Rig:
         self._clients = clients
         self._directory = directory
         self._opened = opened
+        self._numbers = count(1)
 
     async def worker(
         self,
         *,
         role: str = "uploads",
-        proxy: FaultProxy | None = None,
         environment: Mapping[str, str] | None = None,
         **settings: str,
     ) -> Worker:
         """Start a worker behind the proxy. Names of `settings` have no prefix."""
-        name = f"worker-{len(self.workers) + 1}"
-        self.workers.append(None)  # type: ignore[arg-type]  # reserves its place, so that names differ
-        place = len(self.workers) - 1
-        prefixed = {f"SAFELIGHT_{key}": value for key, value in settings.items()}
-        worker = await Worker.start(
-            name,
-            self.stack,
-            (proxy or self.proxy).url,
-            self._directory,
-            role,
-            **prefixed,
-            **(environment or {}),
-        )
-        self.workers[place] = worker
-        return worker
+        return await self._start(role, {**_prefixed(settings), **(environment or {})})
 
     async def fleet(self, number: int, **settings: str) -> list[Worker]:
         """Start several workers at once."""
-        return list(await asyncio.gather(*(self.worker(**settings) for _ in range(number))))
+        environment = _prefixed(settings)
+        started = (self._start("uploads", environment) for _ in range(number))
+        return list(await asyncio.gather(*started))
+
+    async def _start(self, role: str, environment: Mapping[str, str]) -> Worker:
+        name = f"worker-{next(self._numbers)}"
+        worker = await Worker.start(
+            name, self.stack, self.proxy.url, self._directory, role, **environment
+        )
+        self.workers.append(worker)
+        return worker
 
     async def alice(self) -> Person:
         """Start an api without the proxy; return the user who owns the uploads, signed in."""
@@ -207,8 +204,12 @@ class Rig:
 
     async def stop(self) -> None:
         """Kill every worker that still runs, including frozen ones."""
-        for worker in filter(None, self.workers):
+        for worker in self.workers:
             worker.kill()
+
+
+def _prefixed(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"SAFELIGHT_{name}": value for name, value in settings.items()}
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +17,8 @@ from ops.local.emulator import ROOT
 from ops.local.processes import Child
 from ops.local.stack import Stack
 from ops.local.system import LOCAL_SETTINGS, LOCAL_WORKER_SETTINGS
+
+T = TypeVar("T")
 
 VISIBILITY_SECONDS = 4
 BUSY_SECONDS = 0.25
@@ -30,12 +32,13 @@ _WORKER_SETTINGS = {
 }
 
 
-async def until(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
-    """Wait for a condition; fail with `what` if it does not come true in time."""
+async def until(condition: Callable[[], T], what: str, *, seconds: float = 30) -> T:
+    """Wait for a condition and return its value; fail with `what` if it is not true in time."""
     try:
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not (value := condition()):
                 await asyncio.sleep(0.005)
+            return value
     except TimeoutError:
         raise AssertionError(f"not within {seconds:g} s: {what}") from None
 
@@ -162,9 +165,7 @@ class Worker:
             found = self.render_children()
             return [pid for pid in found if cpu_seconds(pid) - began.get(pid, 0) > BUSY_SECONDS]
 
-        found: list[int] = []
-        await until(lambda: found.extend(busy()) or found, "a child renders")
-        return found[0]
+        return (await until(busy, "a child renders"))[0]
 
     def processes(self) -> list[int]:
         """List the process ids of itself and all its descendants."""

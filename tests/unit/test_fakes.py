@@ -1,0 +1,45 @@
+"""Each fake is called as the edge that it replaces: same methods, arguments, defaults and types."""
+
+import inspect
+
+import pytest
+
+from safelight.aws.objects import Objects
+from safelight.aws.presign import Presigner
+from safelight.aws.queue import Queue
+from safelight.aws.records import Records
+from safelight.aws.topic import Topic
+from tests.support.fakes import (
+    FakeDeadLetters,
+    FakeObjects,
+    FakePresigner,
+    FakeQueue,
+    FakeRecords,
+    FakeTopic,
+)
+
+EDGES = {
+    FakeDeadLetters: Queue,
+    FakeObjects: Objects,
+    FakePresigner: Presigner,
+    FakeQueue: Queue,
+    FakeRecords: Records,
+    FakeTopic: Topic,
+}
+FOR_TESTS = {(FakeObjects, "upload"), (FakeQueue, "send"), (FakeQueue, "wake")}
+"""Methods by which tests act as clients and clocks."""
+
+
+@pytest.mark.parametrize(
+    ("fake", "name"),
+    [
+        pytest.param(fake, name, id=f"{fake.__name__}.{name}")
+        for fake in EDGES
+        for name, method in vars(fake).items()
+        if inspect.isfunction(method)
+        if not name.startswith("_") and (fake, name) not in FOR_TESTS
+    ],
+)
+def test_a_fake_is_called_as_its_edge_is(fake: type, name: str) -> None:
+    edge = getattr(EDGES[fake], name)
+    assert inspect.signature(getattr(fake, name)) == inspect.signature(edge)
