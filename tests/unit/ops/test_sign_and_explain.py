@@ -1,12 +1,13 @@
 """`safelight sign` makes URLs that are answered; `safelight explain` says why one is not."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
 
-from api.dialects.table import DialectSettings, read
+from api.dialects.table import DIALECTS, DialectSettings, read
 from ops.__main__ import app
 from ops.explain import explained
 from safelight.keys import assets_prefix
@@ -38,7 +39,7 @@ def run(*words):
     return CliRunner().invoke(app, words)
 
 
-@pytest.mark.parametrize("name", WANTED)
+@pytest.mark.parametrize("name", DIALECTS)
 def test_what_is_signed_is_answered_and_explained(name):
     signed = run("sign", WANTED[name], "--as", name)
     assert signed.exit_code == 0
@@ -51,6 +52,11 @@ def test_what_is_signed_is_answered_and_explained(name):
     assert "holds, by key 1" in told["signature"]
     assert told["options"].startswith("box=300x")
     assert "refused" not in told
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_help_of_sign_names_every_dialect(name):
+    assert re.search(rf"\b{name}\b", run("sign", "--help").stdout)
 
 
 def test_the_asset_key_is_told_for_an_image():
