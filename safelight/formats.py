@@ -70,6 +70,23 @@ class Format:
     """The least and most that `quality = "auto"` takes if a preset says nothing."""
     effort: Scale | None = None
     """Time spent for fewer bytes; None where the encoder has no such choice worth making."""
+    size_rank: int | None = None
+    """Order of typical file sizes of writable formats: 1 is the smallest."""
+    tried_by_auto: bool = False
+    """Whether `format = "auto"` tries it."""
+    costly: bool = False
+    """Whether encoding takes so much CPU that `auto` tries it within its budget only, and delivery
+    leaves large pictures to the workers."""
+    writes_animations: bool = False
+    """Whether variants may keep all frames of an animation."""
+    carries_gain_maps: bool = False
+    """Whether variants may keep the gain map of an Ultra HDR source."""
+    opaque: bool = False
+    """Whether sources of this format have no alpha."""
+    shown_by_browsers: bool = False
+    """Whether current browsers show it in a page."""
+    shown_everywhere: bool = False
+    """Whether every client shows it, also one that sends `Accept: */*`."""
     save_options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Encoder options that hold whatever the preset says."""
 
@@ -138,6 +155,12 @@ FORMATS: tuple[Format, ...] = (
         quality=Scale(least=1, most=100, default=85),
         searched_quality=(50, 95),
         save_options=MappingProxyType({"optimize_coding": True}),
+        size_rank=3,
+        tried_by_auto=True,
+        carries_gain_maps=True,
+        opaque=True,
+        shown_by_browsers=True,
+        shown_everywhere=True,
     ),
     Format(
         name="png",
@@ -151,6 +174,9 @@ FORMATS: tuple[Format, ...] = (
         interlaced_bytes_per_sample=1.07,
         encoded_bytes_per_pixel=3,
         save_options=MappingProxyType({"compression": 6, "filter": "all"}),
+        size_rank=4,
+        shown_by_browsers=True,
+        shown_everywhere=True,
     ),
     Format(
         name="webp",
@@ -169,6 +195,10 @@ FORMATS: tuple[Format, ...] = (
         quality=Scale(least=1, most=100, default=80),
         searched_quality=(45, 95),
         effort=Scale(least=0, most=6, default=2),
+        size_rank=2,
+        tried_by_auto=True,
+        writes_animations=True,
+        shown_by_browsers=True,
     ),
     Format(
         name="gif",
@@ -178,6 +208,7 @@ FORMATS: tuple[Format, ...] = (
         loader="gifload",
         animates=True,
         decoded_bytes_per_pixel=5.5,
+        shown_by_browsers=True,
     ),
     Format(
         name="tiff",
@@ -205,6 +236,10 @@ FORMATS: tuple[Format, ...] = (
         searched_quality=(35, 90),
         effort=Scale(least=0, most=9, default=0),
         save_options=MappingProxyType({"compression": "av1", "bitdepth": 8}),
+        size_rank=1,
+        tried_by_auto=True,
+        costly=True,
+        shown_by_browsers=True,
     ),
     Format(
         name="heic",
@@ -222,6 +257,7 @@ FORMATS: tuple[Format, ...] = (
         extension="bmp",
         matches=_is_bmp,
         decoded_bytes_per_pixel=14,
+        opaque=True,
     ),
 )
 
@@ -233,20 +269,26 @@ SVG = Format(
     matches=_is_svg,
     decoded_bytes_per_pixel=8,
 )
-AUTO = "auto"
-"""What a preset says instead of a format, to get the one of these that takes the fewest bytes."""
-AUTO_FORMATS = ("avif", "webp", "jpeg")
-AUTO_SCALE = "webp"
-"""The format whose scale `quality` is on then; on others' it is moved as their defaults differ."""
 BY_NAME: Mapping[str, Format] = MappingProxyType(
     {format.name: format for format in (*FORMATS, SVG)}
 )
 READABLE = tuple(format for format in FORMATS if format.readable)
 WRITABLE = tuple(format for format in FORMATS if format.writable)
+WRITABLE_NAMES = tuple(format.name for format in WRITABLE)
 WRITABLE_WORDS: Mapping[str, str] = MappingProxyType(
     {word: format.name for format in WRITABLE for word in (format.extension, format.name)}
 )
-"""What URLs call a format that can be written, its extension or its name -> its name."""
+"""Extension or name of a writable format, as URLs have it -> its name."""
+BY_SIZE = tuple(
+    format.name for format in sorted(WRITABLE, key=lambda format: format.size_rank or len(FORMATS))
+)
+"""Names of the writable formats, the one with the smallest files first."""
+AUTO = "auto"
+"""The word that presets use in place of a format, to get the smallest file of several formats."""
+AUTO_FORMATS = tuple(name for name in BY_SIZE if BY_NAME[name].tried_by_auto)
+"""The formats that `auto` tries, the one with the smallest files first."""
+AUTO_SCALE = "webp"
+"""The format on whose scale the quality of `auto` is; `equivalent_quality` converts it."""
 
 
 def equivalent_quality(quality: int | None, scale: Format, format: Format) -> int | None:

@@ -22,8 +22,8 @@ from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
-from safelight.presets import Preset
 from safelight.record import Record
+from safelight.wish.wish import Wish
 
 
 class Fetched(Protocol):
@@ -123,7 +123,8 @@ class RenderRequest:
     @classmethod
     def of_preset(
         cls,
-        preset: Preset,
+        name: str,
+        wish: Wish,
         source: Source,
         *,
         image_id: str,
@@ -138,18 +139,18 @@ class RenderRequest:
             key=keys.asset_key(
                 image_id=image_id,
                 revision=revision,
-                preset=preset.name,
-                fingerprint=preset.fingerprint,
-                extension=extension or BY_NAME[preset.format].extension,
+                preset=name,
+                fingerprint=wish.fingerprint,
+                extension=extension or BY_NAME[wish.format].extension,
             ),
             source=source,
-            plan=partial(_alone, preset),
+            plan=partial(_alone, name, wish),
         )
 
 
-def _alone(preset: Preset, probe: Probe) -> Plan:
+def _alone(name: str, wish: Wish, probe: Probe) -> Plan:
     """Plan one preset, without the appearance: the record has it since the upload."""
-    return plan_of(probe, probe, recipe_of(probe, preset), None)
+    return plan_of(probe, probe, recipe_of(probe, wish, name=name), None)
 
 
 def source_of(record: Record, bucket: Sources) -> Source:

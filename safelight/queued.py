@@ -45,7 +45,7 @@ class Demand(Queued):
     @field_validator("preset")
     @classmethod
     def _of_one_format(cls, preset: Preset) -> Preset:
-        if preset.format not in BY_NAME:
+        if preset.wish.format not in BY_NAME:
             raise ValueError("names no format that a picture can have")
         return preset
 

@@ -20,9 +20,10 @@ from safelight.aws.records import Records
 from safelight.aws.topic import Topic
 from safelight.completion import Completion
 from safelight.errors import Reason
-from safelight.presets import Preset
+from safelight.presets import Policy, Preset
 from safelight.queued import Demand, Ingest
 from safelight.record import Record, Status, Variant
+from safelight.wish.wish import Wish
 from tests.support.events import s3_event
 from tests.support.fakes import FakeQueue
 from worker.disposal import Disposal
@@ -34,13 +35,15 @@ MODELS = (Record, Demand, Ingest)
 IMAGE_ID = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
 KEY = keys.source_key(user_id="key:alice", image_id=IMAGE_ID)
 BUCKET = "uploads-bucket"
-PRESET = Preset(name="small", box=(600, 600), format="jpeg", access="public")
+PRESET = Preset(
+    name="small", wish=Wish(box=(600, 600), format="jpeg"), policy=Policy(access="public")
+)
 ASSET = b"not looked at"
 ASSET_KEY = keys.asset_key(
     image_id=IMAGE_ID,
     revision="v1",
     preset="small",
-    fingerprint=PRESET.fingerprint,
+    fingerprint=PRESET.wish.fingerprint,
     extension="jpg",
 )
 PENDING = Record(

@@ -44,7 +44,8 @@ class Demands:
         ):
             return "superseded"
         request = RenderRequest.of_preset(
-            demand.preset,
+            demand.preset.name,
+            demand.preset.wish,
             source_of(record, self._sources),
             image_id=demand.image_id,
             revision=demand.revision,

@@ -10,8 +10,6 @@ from safelight.presets import InvalidPresets, Preset
 
 MAX_BYTES = 1024**2
 """The most bytes of one default picture, which is kept in memory."""
-SHOWABLE = frozenset({"jpeg", "png", "webp", "gif", "avif"})
-"""Formats that browsers show."""
 
 
 def load_defaults(presets: Iterable[Preset], directory: Path) -> Mapping[str, Asset]:
@@ -19,13 +17,14 @@ def load_defaults(presets: Iterable[Preset], directory: Path) -> Mapping[str, As
     found: dict[str, Asset] = {}
     faults: list[str] = []
     for preset in presets:
-        if preset.default is None:
+        default = preset.policy.default
+        if default is None:
             continue
         try:
-            found[preset.name] = _read(directory / preset.default)
+            found[preset.name] = _read(directory / default)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            faults.append(f"[{preset.name}] default: {preset.default!r}: {why}")
+            faults.append(f"[{preset.name}] default: {default!r}: {why}")
     if faults:
         raise InvalidPresets(faults)
     return found
@@ -37,7 +36,7 @@ def _read(path: Path) -> Asset:
     if len(body) > MAX_BYTES:
         raise ValueError(f"has more than {MAX_BYTES} bytes")
     format = recognise(body[:HEADER_BYTES])
-    if format is None or format.name not in SHOWABLE:
+    if format is None or not format.shown_by_browsers:
         raise ValueError("is no picture that browsers show")
     return Asset(
         media_type=format.media_type,

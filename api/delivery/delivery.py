@@ -44,11 +44,13 @@ from api.problems import Problem, Refusal, json_answer
 from safelight import keys
 from safelight.aws.objects import Asset
 from safelight.errors import SafelightError
-from safelight.formats import AUTO, BY_NAME
+from safelight.formats import AUTO, AUTO_SCALE, BY_NAME
 from safelight.image_ids import ImageIds
 from safelight.making import Sources
-from safelight.presets import Preset
+from safelight.presets import Policy, Preset
 from safelight.record import Record
+from safelight.wish.canonical import NAME
+from safelight.wish.wish import Wish
 
 log = structlog.get_logger()
 
@@ -140,16 +142,16 @@ class Delivery:
             # Who knows a key may have it of a record that is younger than what is kept of it.
             for records in (self._records, self._current):
                 image = await find_image(name.image_id, grant, records=records, bucket=self._bucket)
-                if image.has(key) or (wish and image.wanted(wish).key == key):
+                if image.has(key) or (wish and image.wanted(name.preset, wish).key == key):
                     return image
             raise Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
 
         return await self._answer(request, self.presets[name.preset], find, key=key, wish=wish)
 
-    def _wish_of(self, name: keys.AssetName) -> Preset | None:
+    def _wish_of(self, name: keys.AssetName) -> Wish | None:
         """Find what a key's fingerprint stands for, as the presets are declared now."""
         preset = self.presets[name.preset]
-        wishes = (preset, *map(preset.in_format, preset.deliverable))
+        wishes = (preset.wish, *map(preset.wish.in_format, preset.deliverable))
         return next((one for one in wishes if one.fingerprint == name.fingerprint), None)
 
     async def get_freeform(self, request: web.Request) -> web.Response:
@@ -159,7 +161,9 @@ class Delivery:
             raise Refusal(Problem.UNKNOWN_PATH, Problem.UNKNOWN_PATH.remedy)
         wished = freeform.read(request, now=self._now())
         note(request, dialect=wished.dialect, signing_key=wished.key_id)
-        preset = freeform.policy(wished, self.presets)
+        preset = freeform.preset(wished, self.presets) or Preset(
+            name=NAME, wish=Wish(format=AUTO_SCALE), policy=freeform.policy(wished)
+        )
 
         async def find(grant: Grant) -> SourceImage:
             return await freeform.find(wished, grant)
@@ -177,13 +181,16 @@ class Delivery:
         extension: str | None = None,
         of_alias: bool = False,
         key: str | None = None,
-        wish: Preset | None = None,
+        wish: Wish | None = None,
         asked: Query | None = None,
         grant: Grant | None = None,
     ) -> web.Response:
         """Answer; what is asked and granted is read of the URL, unless somebody has read it."""
         timings = Timings()
-        headers = {"Vary": _varies_by(preset), "Cross-Origin-Resource-Policy": "cross-origin"}
+        headers = {
+            "Vary": _varies_by(preset.policy),
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
         try:
             visit = Visit(
                 request=request,
@@ -192,7 +199,7 @@ class Delivery:
                 or Query.read(
                     request.query, extension=extension, of_alias=of_alias, of_asset=key is not None
                 ),
-                grant=_ending(preset, grant or self._granted(request, preset)),
+                grant=_ending(preset.policy, grant or self._granted(request, preset.policy)),
                 timings=timings,
                 key=key,
                 wish=wish,
@@ -240,7 +247,8 @@ class Delivery:
             return visit.key, asset
         order = negotiation.in_order(_accept(visit.request), formats, alpha=image.transparent)
         hinted = negotiation.hinted(visit.preset, visit.request.headers)
-        return await self._lookup.first_of(_wishes(image, hinted, order), image, visit)
+        wishes = _wishes(image, visit.preset.name, hinted, order)
+        return await self._lookup.first_of(wishes, image, visit)
 
     async def _parts(self, key: str, asset: Asset, first: int, beyond: int) -> AsyncIterator[bytes]:
         """Send a picture on. Its answer has begun: a failure can only be told here."""
@@ -254,9 +262,9 @@ class Delivery:
             log.warning("answer_broken", key=key, error=str(error))
             raise
 
-    def _granted(self, request: web.Request, preset: Preset) -> Grant:
-        """Check the signature, where the preset wants one or the URL has one."""
-        if preset.access == "public" and not PARAMETERS.intersection(request.query):
+    def _granted(self, request: web.Request, policy: Policy) -> Grant:
+        """Check the signature, where the policy wants one or the URL has one."""
+        if policy.access == "public" and not PARAMETERS.intersection(request.query):
             return Grant()
         grant = self._signing.check(request.path, request.query)
         note(request, signing_key=grant.key_id)
@@ -265,7 +273,7 @@ class Delivery:
     def _headers(self, key: str, visit: Visit) -> dict[str, str]:
         at_most = STAND_IN_SECONDS if visit.timings.outcome == STAND_IN else None
         freshness = Freshness.of(
-            visit.preset,
+            visit.preset.policy,
             visit.grant,
             self._now(),
             at_most=at_most,
@@ -284,8 +292,10 @@ class Delivery:
         headers = {"Retry-After": str(PENDING_SECONDS)}
         default = self._defaults.get(visit.preset.name)
         visit.timings.outcome = "pending"
-        if visit.preset.pending == "default" and default is not None:
-            return _default(visit.request, visit.preset, default, status=202, headers=headers)
+        if visit.preset.policy.pending == "default" and default is not None:
+            return _default(
+                visit.request, visit.preset.policy, default, status=202, headers=headers
+            )
         waiting = Waiting(image_id=record.image_id, status=record.status)
         return json_answer(waiting, status=202, headers=headers)
 
@@ -298,16 +308,16 @@ class Delivery:
         if default is None or not shown or refusal.problem not in SHOWN_INSTEAD:
             raise refusal
         note(request, problem=refusal.problem.slug)
-        return _default(request, preset, default, status=refusal.problem.status, headers={})
+        return _default(request, preset.policy, default, status=refusal.problem.status, headers={})
 
 
 class _Find(Protocol):
     async def __call__(self, grant: Grant) -> SourceImage: ...
 
 
-def _ending(preset: Preset, grant: Grant) -> Grant:
+def _ending(policy: Policy, grant: Grant) -> Grant:
     """Hold what is private to URLs that end, whoever read them."""
-    if preset.access == "private" and grant.expires_at is None:
+    if policy.access == "private" and grant.expires_at is None:
         raise Refusal(Problem.INVALID_SIGNATURE, "The URL must expire, and does not say when.")
     return grant
 
@@ -318,30 +328,30 @@ def _accept(request: web.Request) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def _wishes(image: SourceImage, preset: Preset, order: Sequence[str]) -> tuple[Preset, ...]:
+def _wishes(image: SourceImage, preset: str, wish: Wish, order: Sequence[str]) -> tuple[Wish, ...]:
     """List what would do, the best first; of `auto` what its render chose, if that is welcome."""
-    made = image.variants.get(preset.name) if preset.format == AUTO else None
+    made = image.variants.get(preset) if wish.format == AUTO else None
     name = keys.read_asset_key(made.key) if made else None
     welcome = {BY_NAME[format].media_type for format in order}
-    if made and made.media_type in welcome and name and name.fingerprint == preset.fingerprint:
-        return (preset,)
-    return tuple(preset.in_format(format) for format in order)
+    if made and made.media_type in welcome and name and name.fingerprint == wish.fingerprint:
+        return (wish,)
+    return tuple(wish.in_format(format) for format in order)
 
 
 def _default(
     request: web.Request,
-    preset: Preset,
+    policy: Policy,
     default: Asset,
     *,
     status: int,
     headers: Mapping[str, str],
 ) -> web.Response:
-    freshness = Freshness(seconds=PLACEHOLDER_SECONDS, private=preset.access == "private")
+    freshness = Freshness(seconds=PLACEHOLDER_SECONDS, private=policy.access == "private")
     return picture(request, default, {"Cache-Control": str(freshness), **headers}, status=status)
 
 
-def _varies_by(preset: Preset) -> str:
-    return ", ".join(["Accept", *(negotiation.HINTS if preset.hints else ())])
+def _varies_by(policy: Policy) -> str:
+    return ", ".join(["Accept", *(negotiation.HINTS if policy.hints else ())])
 
 
 def _disposition(key: str, asked: Query) -> str:

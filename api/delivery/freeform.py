@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
 
 from aiohttp import web
 
@@ -21,14 +20,15 @@ from api.dialects.image_url import ImageUrl, SourceName
 from api.dialects.table import Dialects, read
 from api.problems import Problem, Refusal
 from safelight import keys
-from safelight.formats import BY_NAME
+from safelight.formats import BY_NAME, WRITABLE_NAMES
 from safelight.image_ids import ImageIds
 from safelight.imaging.plan_options import plan_options
 from safelight.making import RenderRequest, Source, Sources
-from safelight.presets import Preset
-from safelight.wish.canonical import NAME, fingerprint
+from safelight.presets import Policy, Preset
+from safelight.wish.canonical import fingerprint
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
+from safelight.wish.wish import Wish
 
 _PROBLEMS: Mapping[type[Exception], Problem] = {
     UnknownPath: Problem.UNKNOWN_PATH,
@@ -36,8 +36,6 @@ _PROBLEMS: Mapping[type[Exception], Problem] = {
     Expired: Problem.URL_EXPIRED,
     InvalidOption: Problem.INVALID_URL,
 }
-_FORMATS: Final = ("avif", "jpeg", "png")
-"""What may be answered with beside WebP, where the URL names no format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +46,14 @@ class Wished(SourceImage):
     marks: Mapping[str, Source]
     """Watermarks' keys -> where they are."""
 
-    def wanted(self, wish: Preset) -> RenderRequest:
-        """Name what becomes of it in the format of a preset, of which nothing else counts."""
+    def wanted(self, name: str, wish: Wish) -> RenderRequest:
+        """Name what becomes of it in the format of a wish, of which nothing else counts."""
         options = self.options.in_format(wish.format)
         return RenderRequest(
             key=keys.asset_key(
                 image_id=self.image_id,
                 revision=self.revision,
-                preset=NAME,
+                preset=name,
                 fingerprint=fingerprint(options),
                 extension=BY_NAME[wish.format].extension,
             ),
@@ -95,18 +93,20 @@ class FreeForm:
         except URL_ERRORS as error:
             raise refusal_of(error) from error
 
-    def policy(self, asked: ImageUrl, presets: Mapping[str, Preset]) -> Preset:
-        """Take the preset that is named, or say what presets say: how long, in which formats."""
-        if asked.preset is not None:
-            if asked.preset not in presets:
-                why = f"preset: there is no {asked.preset[:40]!r}"
-                raise Refusal(Problem.INVALID_URL, why)
-            return presets[asked.preset]
+    def preset(self, asked: ImageUrl, presets: Mapping[str, Preset]) -> Preset | None:
+        """Return the preset that the URL names, if it names one. Raises a `Refusal`."""
+        if asked.preset is None:
+            return None
+        if asked.preset not in presets:
+            why = f"preset: there is no {asked.preset[:40]!r}"
+            raise Refusal(Problem.INVALID_URL, why)
+        return presets[asked.preset]
+
+    def policy(self, asked: ImageUrl) -> Policy:
+        """Return the policy of a URL that names no preset."""
         seconds = asked.max_age_seconds
-        return Preset(
-            name=NAME,
-            format="webp",
-            formats=_FORMATS,
+        return Policy(
+            formats=WRITABLE_NAMES,
             access="public",
             max_age=min(self._max_age_seconds if seconds is None else seconds, 31_536_000),
         )

@@ -22,6 +22,7 @@ from safelight.errors import Archived, Rejection, Superseded, Unavailable, Unusa
 from safelight.making import RenderRequest
 from safelight.presets import Preset
 from safelight.wish.errors import InvalidOption
+from safelight.wish.wish import Wish
 
 PENDING_SECONDS = 1
 """How soon to ask again for a picture that is being worked on."""
@@ -51,7 +52,7 @@ class Visit:
     timings: Timings
     key: str | None = None
     """Of the asset, where that is the URL: nothing is negotiated."""
-    wish: Preset | None = None
+    wish: Wish | None = None
     """What the key stands for; None if it is of a preset as it was declared once."""
 
 
@@ -74,18 +75,19 @@ class Lookup:
         self._max_bytes = max_bytes
 
     async def first_of(
-        self, wishes: Sequence[Preset], image: SourceImage, visit: Visit
+        self, wishes: Sequence[Wish], image: SourceImage, visit: Visit
     ) -> tuple[str, Asset]:
         """Find the first wish that is there or can be made while the viewer waits, and its key."""
         *better, last = wishes
+        name = visit.preset.name
         for wish in better:
-            wanted = image.wanted(wish)
+            wanted = image.wanted(name, wish)
             asset = await self.there(wanted.key, image, visit)
             if asset is not None or not self._deferral.is_for(wish, image):
                 return wanted.key, asset or await self._made(wanted, visit)
-            await self._deferral.demand(wish, image)
+            await self._deferral.demand(name, wish, image)
             visit.timings.outcome = STAND_IN
-        wanted = image.wanted(last)
+        wanted = image.wanted(name, last)
         asset = await self.there(wanted.key, image, visit)
         return wanted.key, asset or await self._made(wanted, visit)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from safelight.formats import BY_NAME
+from safelight.formats import BY_NAME, FORMATS
 from safelight.presets import Preset
+from safelight.wish.wish import Wish
 
-ANYWHERE = frozenset({"jpeg", "png"})
+ANYWHERE = frozenset(format.name for format in FORMATS if format.shown_everywhere)
 """Formats that every client shows. Others must be named: clients without AVIF also send `*/*`."""
 HINTS = ("Sec-CH-DPR", "Sec-CH-Width")
 """Client hints that are read."""
@@ -38,18 +39,19 @@ def wants_picture(accept: str | None, destination: str | None) -> bool:
     return destination == "image" or (destination is None and named)
 
 
-def hinted(preset: Preset, headers: Mapping[str, str]) -> Preset:
+def hinted(preset: Preset, headers: Mapping[str, str]) -> Wish:
     """Scale the preset's box, in steps, by the client hints if the preset allows it.
 
     `Sec-CH-Width` is in device pixels: the pixel ratio is already included.
     """
-    if not preset.hints or preset.box is None:
-        return preset
+    wish = preset.wish
+    if not preset.policy.hints or wish.box is None:
+        return wish
     width = _number(headers.get("Sec-CH-Width"))
     if width:
-        return preset.scaled(_step(width, WIDTHS) / preset.box[0])
+        return wish.scaled(_step(width, WIDTHS) / wish.box[0], formats=preset.deliverable)
     ratio = _number(headers.get("Sec-CH-DPR"))
-    return preset.scaled(_step(ratio, RATIOS)) if ratio else preset
+    return wish.scaled(_step(ratio, RATIOS), formats=preset.deliverable) if ratio else wish
 
 
 def _read(accept: str | None) -> dict[str, float]:

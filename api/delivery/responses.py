@@ -9,7 +9,7 @@ from api.delivery.signing import Grant
 from api.problems import Document, Problem, Refusal
 from safelight.aws.objects import Asset
 from safelight.keys import read_asset_key
-from safelight.presets import Preset
+from safelight.presets import Policy
 from safelight.record import Status
 
 FOR_EVER_SECONDS = 31_536_000
@@ -35,7 +35,7 @@ class Freshness:
     @classmethod
     def of(
         cls,
-        preset: Preset,
+        policy: Policy,
         grant: Grant,
         now: float,
         *,
@@ -46,12 +46,12 @@ class Freshness:
 
         At the URL of its key it never changes, and may be kept for as long as HTTP can say.
         """
-        seconds = FOR_EVER_SECONDS if immutable else preset.max_age
+        seconds = FOR_EVER_SECONDS if immutable else policy.max_age
         if at_most is not None:
             seconds = min(seconds, at_most)
         if grant.expires_at is not None:
             seconds = min(seconds, max(0, grant.expires_at - int(now)))
-        private = preset.access == "private"
+        private = policy.access == "private"
         return cls(seconds=seconds, private=private, immutable=immutable)
 
     def __str__(self) -> str:

@@ -10,12 +10,13 @@ from api.problems import Problem, Refusal
 from safelight import keys
 from safelight.aws.objects import ObjectVersion
 from safelight.errors import Reason
+from safelight.formats import AUTO, FORMATS
 from safelight.image_ids import ImageIds
 from safelight.making import RenderRequest, Source, Sources, source_of
-from safelight.presets import Preset
 from safelight.record import Record, Status, Variant
+from safelight.wish.wish import Wish
 
-OPAQUE = frozenset({"image/jpeg", "image/bmp"})
+OPAQUE = frozenset(format.media_type for format in FORMATS if format.opaque)
 """Media types of sources that cannot be transparent."""
 MAX_KEY_BYTES = 1024
 """As S3 has it."""
@@ -49,11 +50,12 @@ class SourceImage:
         """Tell whether a worker made the asset of this key."""
         return any(variant.key == key for variant in self.variants.values())
 
-    def wanted(self, wish: Preset) -> RenderRequest:
+    def wanted(self, preset: str, wish: Wish) -> RenderRequest:
         """Name what a preset makes of it. Of `auto` it is what its render chose."""
-        made = self.variants.get(wish.name)
-        name = keys.read_asset_key(made.key) if made and wish.format == "auto" else None
+        made = self.variants.get(preset)
+        name = keys.read_asset_key(made.key) if made and wish.format == AUTO else None
         return RenderRequest.of_preset(
+            preset,
             wish,
             self.source,
             image_id=self.image_id,

@@ -13,8 +13,8 @@ from api.dialects.json_values import colour, flag, number, object_of, rounded
 from api.dialects.rows import Reader, Rows, accepted, adds, checks, refused, sets
 from api.dialects.values import format_called
 from safelight.formats import WRITABLE_WORDS
-from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Options, Trim
 

@@ -7,8 +7,8 @@ from api.dialects.draft import Draft
 from api.dialects.rows import Rows, accepted, adds, checks, no_effect, refused, sets
 from api.dialects.values import colour, moment, number, one_of, plain_text, whole
 from safelight.formats import WRITABLE_WORDS
-from safelight.presets import GRAVITIES
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import GRAVITIES
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Options, Point, Trim
 

@@ -16,10 +16,10 @@ from api.dialects.key_settings import check_keys, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, base64url, digest, refuse_query
 from api.dialects.values import format_called
-from safelight.presets import ATTENTION, GRAVITIES
 from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Options, Point
 

@@ -16,9 +16,9 @@ from api.dialects.values import (
     whole,
     whole_or_none,
 )
-from safelight.presets import ATTENTION
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Trim
 

@@ -1,8 +1,8 @@
 """Read where imgproxy's URLs place things: gravities, focal points and offsets."""
 
 from api.dialects.values import number
-from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.options import Point
 
 GRAVITY = {

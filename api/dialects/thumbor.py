@@ -21,8 +21,8 @@ from api.dialects.signatures import (
 )
 from api.dialects.thumbor_filters import FILTERS, Area, ThumborDraft
 from api.dialects.values import number, whole
-from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.options import Crop, Point, Trim
 
 _PARTS = re.compile(

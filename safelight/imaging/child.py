@@ -33,6 +33,7 @@ from safelight.imaging.plan import Plan, plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import Rendering, render
 from safelight.presets import Preset
+from safelight.wish.wish import Wish
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -185,8 +186,8 @@ def canary(directory: Path, limits: Limits) -> None:
     The directory is the parent's, who outlives a child that is killed here.
     """
     wishes = [
-        Preset(name="full", format="webp"),
-        Preset(name="thumbnail", format="jpeg", box=(8, 8)),
+        Preset(name="full", wish=Wish(format="webp")),
+        Preset(name="thumbnail", wish=Wish(format="jpeg", box=(8, 8))),
     ]
     source = directory / "source"
     grey = pyvips.Image.black(32, 32, bands=3).linear(1, 128).cast("uchar")

@@ -2,7 +2,8 @@
 
 import math
 
-from safelight.presets import ATTENTION, GRAVITIES, Preset
+from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.wish import Wish
 
 Size = tuple[int, int]
 """Width and height, or across and down, in pixels."""
@@ -51,16 +52,16 @@ def scaled_by(source: Size, scale: float) -> Size:
     return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
 
 
-def offset(preset: Preset, scaled: Size, size: Size) -> Size | None:
-    """Place what is cropped or padded: by the focal point if there is one, else by gravity."""
-    if preset.gravity == ATTENTION:
+def offset(wish: Wish, scaled: Size, size: Size) -> Size | None:
+    """Place a crop or a padded picture by the wish's focal point, or else by its gravity."""
+    if wish.gravity == ATTENTION:
         return None if scaled != size else (0, 0)
     room = (abs(scaled[0] - size[0]), abs(scaled[1] - size[1]))
-    if preset.focal is None:
-        return placed(room, preset.gravity)
+    if wish.focal is None:
+        return placed(room, wish.gravity)
     left, top = (
         min(max(round(focal * long - short / 2), 0), most)
-        for focal, long, short, most in zip(preset.focal, scaled, size, room, strict=True)
+        for focal, long, short, most in zip(wish.focal, scaled, size, room, strict=True)
     )
     return left, top
 

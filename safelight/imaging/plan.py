@@ -27,6 +27,7 @@ from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Decode, Edits, Level, Recipe
 from safelight.presets import Preset
 from safelight.wish.options import Options
+from safelight.wish.wish import Wish
 
 STILL = ("srgb", False)
 """How most variants are decoded: the first frame, in sRGB."""
@@ -72,7 +73,7 @@ class Plan:
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
     """Work the presets out for one source. What is decoded in another way is decoded apart."""
-    recipes = [recipe_of(probe, preset) for preset in presets]
+    recipes = [recipe_of(probe, preset.wish, name=preset.name) for preset in presets]
     ways = {recipe.way for recipe in recipes} | {STILL}
     decodes: list[Decode] = []
     for way in sorted(ways, key=lambda way: (way == STILL, way)):
@@ -108,61 +109,61 @@ def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) 
         yield _decode(probe, together, with_appearance=with_appearance)
 
 
-def recipe_of(probe: Probe, preset: Preset) -> Recipe:
-    """Work one preset out for one source."""
-    if preset.format == AUTO:
-        return _choice(probe, preset)
+def recipe_of(probe: Probe, wish: Wish, *, name: str) -> Recipe:
+    """Work one wish out for one source, under the name of its preset."""
+    if wish.format == AUTO:
+        return _choice(probe, wish, name=name)
     source = (probe.width, probe.height)
-    limit = BY_NAME[preset.format].max_side
-    scaled, size = FITS[preset.fit](source, preset.box or source, math.inf if preset.enlarge else 1)
+    limit = BY_NAME[wish.format].max_side
+    scaled, size = FITS[wish.fit](source, wish.box or source, math.inf if wish.enlarge else 1)
     longest = max(size)
     if longest > limit:  # only a preset without a box can get here: its size is the source's
         scaled = size = within(source, (limit, limit))
     return Recipe(
-        preset=preset.name,
-        fingerprint=preset.fingerprint,
-        format=preset.format,
-        quality=preset.quality if isinstance(preset.quality, int) else None,
-        search=_search(preset, BY_NAME[preset.format]),
-        effort=preset.effort,
-        fit=preset.fit,
+        preset=name,
+        fingerprint=wish.fingerprint,
+        format=wish.format,
+        quality=wish.quality if isinstance(wish.quality, int) else None,
+        search=_search(wish, BY_NAME[wish.format]),
+        effort=wish.effort,
+        fit=wish.fit,
         scaled=scaled,
         size=size,
-        offset=offset(preset, scaled, size),
-        background=preset.background_rgb,
-        colour=preset.colour if probe.wide_gamut else "srgb",
-        keep=preset.keep,
-        hdr=preset.hdr and probe.gain_map,
-        animated=preset.animated and probe.frames > 1 and BY_NAME[probe.format].animates,
+        offset=offset(wish, scaled, size),
+        background=wish.background_rgb,
+        colour=wish.colour if probe.wide_gamut else "srgb",
+        keep=wish.keep,
+        hdr=wish.hdr and probe.gain_map,
+        animated=wish.animated and probe.frames > 1 and BY_NAME[probe.format].animates,
     )
 
 
-def _choice(probe: Probe, preset: Preset) -> Recipe:
-    """Work a preset out in every format that may turn out the smallest, WebP among them always."""
+def _choice(probe: Probe, wish: Wish, *, name: str) -> Recipe:
+    """Work a wish out in every format that `auto` tries for this source."""
     scale = BY_NAME[AUTO_SCALE]
-    on_scale = recipe_of(probe, preset.model_copy(update={"format": AUTO_SCALE}))
+    on_scale = recipe_of(probe, wish.model_copy(update={"format": AUTO_SCALE}), name=name)
     width, height = on_scale.size
-    within_budget = width * height <= (preset.budget or 0) * 1_000_000
+    within_budget = width * height <= (wish.budget or 0) * 1_000_000
     candidates = [
         replace(
             on_scale,
-            fingerprint=preset.fingerprint,
+            fingerprint=wish.fingerprint,
             format=format.name,
             quality=equivalent_quality(on_scale.quality, scale, format),
-            search=_search(preset, format),
+            search=_search(wish, format),
             effort=format.effort.default if format.effort else None,
         )
         for format in map(BY_NAME.__getitem__, AUTO_FORMATS)
-        if (format.name != "avif" or within_budget) and (format.keeps_alpha or not probe.alpha)
+        if (within_budget or not format.costly) and (format.keeps_alpha or not probe.alpha)
     ]
     return replace(candidates[0], alternatives=tuple(candidates[1:]))
 
 
-def _search(preset: Preset, format: Format) -> Search | None:
-    bounds = preset.quality_range or format.searched_quality
-    if preset.quality != AUTO or preset.target is None or bounds is None:
+def _search(wish: Wish, format: Format) -> Search | None:
+    bounds = wish.quality_range or format.searched_quality
+    if wish.quality != AUTO or wish.target is None or bounds is None:
         return None
-    return Search(target=preset.target, least=bounds[0], most=bounds[1])
+    return Search(target=wish.target, least=bounds[0], most=bounds[1])
 
 
 def _is_full_size(probe: Probe, recipe: Recipe) -> bool:

@@ -15,11 +15,12 @@ from safelight.imaging.geometry import Box, Size, bounded, extended, placed, sca
 from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Edits
-from safelight.presets import ATTENTION, Preset
 from safelight.wish.canonical import NAME, fingerprint
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION
 from safelight.wish.operations import MAX_SIDE, Operation, operation
 from safelight.wish.options import MAX_PIXELS, Crop, Options, Point
+from safelight.wish.wish import Wish
 
 _NO_PICTURES: Mapping[str, Path] = MappingProxyType({})
 _UPRIGHT = (0, 180)
@@ -48,7 +49,7 @@ def plan_options(
     source = (seen.width, seen.height)
     geometry = _geometry(options, source)
     focal = _focal(options, probe, edits)
-    recipe = recipe_of(seen, _preset(options, geometry, focal))
+    recipe = recipe_of(seen, _wish(options, geometry, focal), name=NAME)
     if geometry.stretched:
         recipe = replace(recipe, scaled=geometry.stretched, size=geometry.stretched, offset=(0, 0))
     done = tuple(each for each in (*geometry.filled, *options.operations) if each.changes_something)
@@ -200,9 +201,8 @@ def _focal(options: Options, probe: Probe, edits: Edits | None) -> Point | None:
     return across, down
 
 
-def _preset(options: Options, geometry: _Geometry, focal: Point | None) -> Preset:
+def _wish(options: Options, geometry: _Geometry, focal: Point | None) -> Wish:
     said: dict[str, object] = {
-        "name": NAME,
         "format": options.format,
         "background": f"#{options.background}",
         "keep": ("copyright",) if options.keep_copyright else (),
@@ -210,13 +210,13 @@ def _preset(options: Options, geometry: _Geometry, focal: Point | None) -> Prese
     if options.quality is not None and BY_NAME[str(options.format)].quality:
         said["quality"] = options.quality
     if geometry.box is None:
-        return Preset.model_validate(said)
+        return Wish.model_validate(said)
     said |= {"box": geometry.box, "fit": geometry.fit, "enlarge": geometry.enlarge}
     if geometry.fit == "cover" and focal:
         said["focal"] = focal
     elif geometry.fit == "cover":
         said["gravity"] = options.gravity
-    return Preset.model_validate(said)
+    return Wish.model_validate(said)
 
 
 def _sizes(size: Size, operations: tuple[Operation, ...], *, limit: int) -> tuple[Size, ...]:

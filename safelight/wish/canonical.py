@@ -8,16 +8,14 @@ out. Printed, words stand in one order and defaults are left out, so the same wi
 same string, and the same key.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from safelight.presets import ENGINE_VERSION
 from safelight.wish.arguments import Colour, number_text, read_number
 from safelight.wish.errors import InvalidOption
+from safelight.wish.fingerprints import fingerprint_of
 from safelight.wish.operations import KINDS, read_operation, write_operation
 from safelight.wish.options import Crop, Options, Trim, lossless
 
@@ -46,8 +44,7 @@ def canonical(options: Options) -> str:
 
 def fingerprint(options: Options) -> str:
     """Hash a wish and the engine's version: part of the keys of what is made."""
-    text = json.dumps([ENGINE_VERSION, canonical(options)], separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+    return fingerprint_of(canonical(options), digits=_FINGERPRINT_DIGITS)
 
 
 def read_options(text: str) -> Options:

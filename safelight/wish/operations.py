@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from safelight.presets import GRAVITIES
 from safelight.wish.arguments import Argument, Choice, Colour, Key, Number, Place, Value
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import GRAVITIES
 
 MAX_SIDE = 8192
 """The most pixels that any side may be asked for."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from safelight.formats import BY_NAME, WRITABLE
-from safelight.presets import ATTENTION, GRAVITIES
+from safelight.formats import BY_NAME, WRITABLE_NAMES
 from safelight.wish.arguments import number_text
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import MAX_OPERATIONS, MAX_SIDE, Operation
 
 MAX_PIXELS = 40_000_000
@@ -36,7 +36,6 @@ _PLACES = (*GRAVITIES, ATTENTION)
 _TURNS = (0, 90, 180, 270)
 _FLIPS = ("", "h", "v", "hv")
 _HEX = re.compile(r"[0-9a-f]{6}")
-_FORMATS = tuple(format.name for format in WRITABLE)
 
 Point = tuple[float, float]
 
@@ -235,7 +234,7 @@ def _check_output(options: Options) -> None:
         found = options.background[:40]
         raise InvalidOption("background", f"must be a colour as rrggbb; found {found!r}")
     if options.format is not None:
-        _check_choice("format", options.format, _FORMATS)
+        _check_choice("format", options.format, WRITABLE_NAMES)
     if options.quality is not None and not 1 <= options.quality <= 100:
         raise InvalidOption("quality", f"must be from 1 to 100; found {options.quality}")
     if options.max_bytes is not None and not 1 <= options.max_bytes <= MAX_BYTES:

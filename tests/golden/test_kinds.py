@@ -1,8 +1,8 @@
 """One photograph as every kind of source, rendered by every kind of preset, as it looked before.
 
 Each fact is type, size, frames, a gradient hash (dHash) and bytes. If this fails because the engine
-now gives other pixels on purpose, raise `ENGINE_VERSION` in `safelight/presets.py` and run
-`python -m tests.golden.test_kinds` to write the new facts; a new kind needs only the latter.
+now gives other pixels on purpose, raise `ENGINE_VERSION` in `safelight/wish/fingerprints.py` and
+run `python -m tests.golden.test_kinds` to write the new facts; a new kind needs only the latter.
 """
 
 import json
@@ -19,7 +19,8 @@ from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
-from safelight.presets import ENGINE_VERSION, load_presets
+from safelight.presets import load_presets
+from safelight.wish.fingerprints import ENGINE_VERSION
 from tests.support import pictures
 
 LIMITS = Limits()

@@ -1,7 +1,8 @@
 """The samples' variants as they looked when `ENGINE_VERSION` was set.
 
 If this fails because the engine now gives other pixels on purpose, raise `ENGINE_VERSION` in
-`safelight/presets.py` and run `python -m tests.golden.test_variants` to write the new facts.
+`safelight/wish/fingerprints.py` and run `python -m tests.golden.test_variants` to write the new
+facts.
 """
 
 import json
@@ -14,7 +15,8 @@ from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
-from safelight.presets import ENGINE_VERSION, load_presets
+from safelight.presets import load_presets
+from safelight.wish.fingerprints import ENGINE_VERSION
 
 ROOT = Path(__file__).parents[2]
 FACTS = Path(__file__).with_name("variants.json")

@@ -111,7 +111,7 @@ def test_the_readmes_presets_are_those_of_the_file() -> None:
 def test_the_default_presets_are_the_promised_ones() -> None:
     presets = {preset.name: preset for preset in load_presets(ROOT / "presets.toml")}
     assert {
-        name: (preset.box, preset.fit, preset.format, preset.quality)
+        name: (preset.wish.box, preset.wish.fit, preset.wish.format, preset.wish.quality)
         for name, preset in presets.items()
     } == {
         "compressed": (None, "inside", "webp", 80),

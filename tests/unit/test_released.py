@@ -116,7 +116,7 @@ def test_the_asset_key_of_a_release_is_still_the_one_that_its_record_gives(relea
         image_id=record.image_id,
         revision=record.revision,
         preset=name.preset,
-        fingerprint=released.PRESET.fingerprint,
+        fingerprint=released.PRESET.wish.fingerprint,
         extension=name.extension,
     )
 

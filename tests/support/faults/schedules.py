@@ -26,6 +26,7 @@ from safelight.imaging.spool import Spool
 from safelight.making import Pipeline
 from safelight.presets import Preset
 from safelight.record import Record
+from safelight.wish.wish import Wish
 from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeQueue, FakeRecords, FakeTopic
 from tests.support.faults.injector import Source, s3_record
 from tests.support.faults.invariant import Asset, World, faults_of
@@ -37,7 +38,10 @@ from worker.verdict import Retry, verdict_on
 BUCKET = "uploads-bucket"
 VISIBILITY_SECONDS = 60
 IMAGES = tuple(IDS.of_object(bucket=BUCKET, key=name) for name in ("one", "two"))
-PRESETS = (Preset(name="compressed", format="webp"), Preset(name="small", format="jpeg"))
+PRESETS = (
+    Preset(name="compressed", wish=Wish(format="webp")),
+    Preset(name="small", wish=Wish(format="jpeg")),
+)
 _NEVER = 10**6
 
 Ill = Literal["fine", "killed", "unavailable", "misconfigured", "frozen"]

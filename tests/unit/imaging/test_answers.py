@@ -95,7 +95,7 @@ def test_files_media_types_and_fingerprints_come_from_the_plan(rendered, tmp_pat
     assert answers.read_rendering(lie, plan=made, directory=tmp_path) == honest
     full, _ = honest.variants
     assert (full.path, full.media_type) == (tmp_path / "full.webp", "image/webp")
-    assert full.fingerprint == PRESETS[0].fingerprint
+    assert full.fingerprint == PRESETS[0].wish.fingerprint
 
 
 def test_an_honest_rendering_is_read_as_it_was_made(file, tmp_path):

@@ -56,7 +56,7 @@ def test_a_picture_is_never_enlarged_and_never_vanishes(probe, preset):
     assert 1 <= recipe.scaled[0] <= probe.width
     assert 1 <= recipe.scaled[1] <= probe.height
     assert min(recipe.size) >= 1
-    if preset.fit != "contain":
+    if preset.wish.fit != "contain":
         assert recipe.size[0] <= probe.width
         assert recipe.size[1] <= probe.height
 
@@ -64,16 +64,16 @@ def test_a_picture_is_never_enlarged_and_never_vanishes(probe, preset):
 @given(probes(), presets())
 def test_a_variant_fits_its_box_and_its_format(probe, preset):
     recipe = only(probe, preset)
-    assert max(recipe.size) <= BY_NAME[preset.format].max_side
-    if preset.box:
-        assert recipe.size[0] <= preset.box[0]
-        assert recipe.size[1] <= preset.box[1]
+    assert max(recipe.size) <= BY_NAME[preset.wish.format].max_side
+    if preset.wish.box:
+        assert recipe.size[0] <= preset.wish.box[0]
+        assert recipe.size[1] <= preset.wish.box[1]
 
 
 @given(probes(), presets())
 def test_the_aspect_is_kept_within_a_pixel(probe, preset):
     width, height = only(probe, preset).scaled
-    if preset.fit == "cover":
+    if preset.wish.fit == "cover":
         scale = max(width / probe.width, height / probe.height)
     else:
         scale = min(width / probe.width, height / probe.height)
@@ -180,9 +180,8 @@ def test_what_looks_for_its_place_in_a_stream_has_the_pixels_held():
 
 def plan_held(probe, preset) -> bool:
     """Plan without the appearance, which is one more reader."""
-    (decode,) = plan(
-        replace(probe, wide_gamut=True), [preset.model_copy(update={"colour": "p3"})]
-    ).decodes[:1]
+    wide = Preset(name="a", wish=preset.wish.model_copy(update={"colour": "p3"}))
+    (decode,) = plan(replace(probe, wide_gamut=True), [wide]).decodes[:1]
     return decode.keeps_pixels
 
 
@@ -224,7 +223,7 @@ def test_auto_chooses_among_formats_that_fit_the_budget_and_the_alpha(side, alph
     recipe = only(probe, preset)
     candidates = (recipe, *recipe.alternatives)
     assert [(each.format, each.quality, each.effort) for each in candidates] == formats
-    assert {each.fingerprint for each in candidates} == {preset.fingerprint}
+    assert {each.fingerprint for each in candidates} == {preset.wish.fingerprint}
 
 
 def test_a_source_wider_than_the_format_can_be_is_shrunk_to_it():

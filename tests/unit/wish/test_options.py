@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.formats import WRITABLE
-from safelight.presets import ATTENTION, GRAVITIES
 from safelight.wish.arguments import Choice, Colour, Key, Number, Place
 from safelight.wish.canonical import FORMS, WORDS, canonical, fingerprint, read_options
 from safelight.wish.errors import InvalidOption
+from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import KINDS, MAX_OPERATIONS, operation
 from safelight.wish.options import FITS, Crop, Options, Trim
 

@@ -15,7 +15,8 @@ from tests.unit.worker.house import IMAGE, KEY, PRESETS, House
 from worker.renders import read_renders
 from worker.verdict import Progress
 
-AVIF = next(preset for preset in PRESETS if preset.name == "small").in_format("avif")
+SMALL = next(preset for preset in PRESETS if preset.name == "small")
+AVIF = Preset(name="small", wish=SMALL.wish.in_format("avif"))
 
 
 def demanded(house: House, revision: str | None = None) -> str:
@@ -32,7 +33,7 @@ async def test_a_demand_is_rendered_and_stored_and_nobody_is_told(house: House) 
         image_id=IMAGE,
         revision=record.revision or "",
         preset="small",
-        fingerprint=AVIF.fingerprint,
+        fingerprint=AVIF.wish.fingerprint,
         extension="avif",
     )
     assert house.record == record

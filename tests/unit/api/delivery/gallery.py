@@ -191,7 +191,7 @@ async def open_gallery(
                 max_bytes=max_result_bytes,
             ),
             presets=presets,
-            defaults={preset.name: shown for preset in presets if preset.default},
+            defaults={preset.name: shown for preset in presets if preset.policy.default},
             signing=signing,
             ids=IDS,
             aliases=named,

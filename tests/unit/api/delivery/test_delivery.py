@@ -34,9 +34,19 @@ def key_of(preset: Preset, extension: str, *, revision: str = "v1") -> str:
         image_id=IMAGE_ID,
         revision=revision,
         preset=preset.name,
-        fingerprint=preset.fingerprint,
+        fingerprint=preset.wish.fingerprint,
         extension=extension,
     )
+
+
+def in_format(name: str, format: str) -> Preset:
+    preset = BY_NAME[name]
+    return Preset(name=name, wish=preset.wish.in_format(format), policy=preset.policy)
+
+
+def with_quality(preset: Preset, quality: int) -> Preset:
+    wish = preset.wish.model_copy(update={"quality": quality})
+    return preset.model_copy(update={"wish": wish})
 
 
 def store_eagerly(gallery: Gallery, preset: Preset, extension: str, body: bytes) -> Variant:
@@ -168,7 +178,7 @@ async def test_caches_are_told_how_long_and_by_what_to_forget(gallery: Gallery) 
     gallery.hang()
     answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
-    fingerprint = BY_NAME["plain"].fingerprint
+    fingerprint = BY_NAME["plain"].wish.fingerprint
     assert answer.headers["x-amz-meta-cache-tag"] == f"img-{IMAGE_ID},preset-{fingerprint}"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Disposition"] == f'inline; filename="{IMAGE_ID}-plain.jpg"'
@@ -290,7 +300,7 @@ async def test_a_new_assets_key_is_known_though_the_old_record_is_kept(open_: An
 async def test_a_recorded_asset_is_answered_by_its_key_whatever_its_preset_means_now(
     gallery: Gallery,
 ) -> None:
-    once = BY_NAME["plain"].model_copy(update={"quality": 33})
+    once = with_quality(BY_NAME["plain"], 33)
     variant = store_eagerly(gallery, once, "jpg", b"as it was declared once")
     gallery.hang(variants={"plain": variant})
     answer, body = await gallery.ask(f"/{variant.key}")
@@ -298,7 +308,7 @@ async def test_a_recorded_asset_is_answered_by_its_key_whatever_its_preset_means
     assert "immutable" in answer.headers["Cache-Control"]
     del gallery.objects.assets[variant.key]
     assert (await gallery.ask(f"/{variant.key}"))[0].status == 404
-    other = once.model_copy(update={"quality": 34})
+    other = with_quality(once, 34)
     assert (await gallery.ask(f"/{key_of(other, 'jpg')}"))[0].status == 404
 
 
@@ -499,9 +509,9 @@ async def test_a_costly_avif_is_left_to_the_workers_and_the_first_viewer_gets_we
     (message,) = gallery.workers.letters
     demand = read_queued(json.loads(message.body))
     assert demand is not None
-    avif = BY_NAME["small"].in_format("avif")
+    avif = in_format("small", "avif")
     assert (demand.image_id, demand.revision) == (IMAGE_ID, "v1")
-    assert demand.preset.fingerprint == avif.fingerprint
+    assert demand.preset.wish.fingerprint == avif.wish.fingerprint
     gallery.objects.assets[key_of(avif, "avif")] = FakeAsset(
         body=b"avif", media_type="image/avif", sha256="ab" * 32
     )
@@ -544,7 +554,7 @@ async def test_an_asset_is_delivered_by_its_key_and_may_be_kept_for_ever(gallery
     gallery.hang()
     for preset, extension in (("small", "jpg"), ("small", "webp"), ("best", "avif")):
         format = {"jpg": "jpeg"}.get(extension, extension)
-        key = key_of(BY_NAME[preset].in_format(format), extension)
+        key = key_of(in_format(preset, format), extension)
         for outcome in ("rendered", "stored"):
             answer, _ = await gallery.ask(f"/{key}", accept="image/png")
             assert (answer.status, answer.content_type) == (200, f"image/{format}")
