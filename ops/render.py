@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -124,7 +124,7 @@ async def render(
         _refuse_to_overwrite(folders)
     make_writable(out)
     with tempfile.TemporaryDirectory(dir=out, prefix=".safelight-") as work:
-        limits = replace(settings.limits, spool=Path(work))
+        limits = settings.limits.model_copy(update={"spool": Path(work)})
         async with RenderPool(slots=settings.slots, limits=limits) as pool:
             pipeline = Pipeline(
                 assets=Files(),

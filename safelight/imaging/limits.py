@@ -1,40 +1,59 @@
-"""What one picture and one render child may take. Settings take their defaults from here."""
+"""Limits on one picture and on one render child, each declared once with its description."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
 
 MIB = 1024**2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The most that a picture may ask for; beyond it the picture is rejected.
+class AdjustableLimits(BaseModel):
+    """Limits that operators may set. A picture that exceeds one of the first is rejected.
 
-    Pixels are counted over the frames that are used: the first one, unless a preset asks for an
-    animation. Announced frames are limited all the same, because telling their number takes time.
+    Pixels are counted over the frames that are used: the first frame, unless a preset keeps
+    animations. The number of frames is limited in any case, because counting them takes time.
     """
 
-    max_bytes: int = 64 * MIB
-    """Of the source as uploaded."""
-    max_pixels: int = 50_000_000
-    """Of one frame."""
-    max_total_pixels: int = 100_000_000
-    """Of all frames used."""
-    max_frames: int = 100
-    """That the header announces."""
-    max_seconds: float = 20
-    """For one probe or one render, from its start in a child."""
-    child_memory_bytes: int = 3072 * MIB
-    """Of one child: beyond it a plan is refused and a decoder stopped. The default is what the
-    most pixels of a frame need, transparent and in the hungriest format."""
+    max_bytes: int = Field(default=64 * MIB, ge=1, description="Largest source, in bytes.")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="Most pixels of one frame.")
+    max_total_pixels: int = Field(
+        default=100_000_000, ge=1, description="Most pixels of all frames used."
+    )
+    max_frames: int = Field(
+        default=100, ge=1, description="Most frames that a source's header may announce."
+    )
+    max_seconds: float = Field(
+        default=20, gt=0, description="Longest time for one probe or one render, in seconds."
+    )
+    child_memory_bytes: int = Field(
+        default=3072 * MIB,
+        ge=64 * MIB,
+        description="Memory that one render child may use; by default 3 GiB, or 60 % of the "
+        "available memory if that is less. A picture predicted to need more is rejected.",
+    )
+    """3 GiB suffice for a transparent frame of `max_pixels` in the format that needs the most."""
+    tasks_per_child: int = Field(
+        default=500,
+        ge=1,
+        description="Probes and renders after which a child is replaced by a new one.",
+    )
+    accept_damaged: bool = Field(
+        default=False,
+        description="Whether a picture with damaged data is rendered as far as it can be decoded.",
+    )
+    accept_svg: bool = Field(
+        default=False,
+        description="Whether SVG drawings are rendered; they can refer to nothing outside.",
+    )
+
+
+class Limits(AdjustableLimits):
+    """All limits that a render child obeys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     max_file_bytes: int = 512 * MIB
-    """Of one file that a child writes: more than the most pixels of a frame take as a PNG of 16
-    bits a band."""
+    """The largest file that a child may write: more than a frame of `max_pixels` takes as a PNG
+    of 16 bits per band."""
     spool: Path | None = None
-    """The only folder in which a child may read and write; None for that of temporary files."""
-    tasks_per_child: int = 500
-    """Probes and renders after which a child makes room for a fresh one."""
-    accept_damaged: bool = False
-    """Take pictures whose decoder warns, such as a JPEG with damage in its scan."""
-    accept_svg: bool = False
-    """Read SVG drawings: programs rather than pictures, but they refer to nothing outside."""
+    """The only folder in which a child may read and write; None for the temporary folder."""

@@ -92,7 +92,7 @@ def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Renderi
         odd = rejection.reason is Reason.CORRUPT and has_an_odd_header(source, plan.probe.format)
         if limits.accept_damaged or not odd:
             raise
-    return _attempt(plan, source, directory, replace(limits, accept_damaged=True))
+    return _attempt(plan, source, directory, limits.model_copy(update={"accept_damaged": True}))
 
 
 def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
