@@ -1,5 +1,4 @@
-"""The language that api, worker and operator's command share."""
+"""The vocabulary that the API, the worker and the operators' command share."""
 
 __version__ = "0.1.0"
-"""The release. This is its only place: the package, the programs and the documents read it or are
-held to it by a test."""
+"""The version, declared here only. Package and programs read it; a test compares the documents."""

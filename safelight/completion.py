@@ -1,7 +1,7 @@
-"""The published fact that an image is settled, as a CloudEvent. Pure: knows nothing of SNS.
+"""The event that says an image is settled, as a CloudEvent. Pure: knows nothing about SNS.
 
 CloudEvents 1.0, JSON format, structured mode (https://github.com/cloudevents/spec, v1.0.2). The id
-is the same for every telling of one outcome, so that receivers can drop repeats.
+is the same whenever an outcome is published again, so that receivers can drop duplicates.
 """
 
 import json
@@ -18,7 +18,7 @@ TYPES: Mapping[Status, str] = {
     Status.REJECTED: "safelight.image.rejected",
 }
 MAX_BYTES = 250 * 1024
-"""SNS and SQS take 256 KiB, attributes included."""
+"""The longest event, in bytes. SNS and SQS accept 256 KiB, including attributes."""
 
 _PUBLIC = {
     "image_id", "user_id", "uploaded_at", "filename", "tags", "status", "reason", "detail",
@@ -27,12 +27,12 @@ _PUBLIC = {
     "processing_time_ms", "render_time_ms", "completed_at",
 }  # fmt: skip
 _LEFT_OUT_FIRST = ("failedVariants", "detail", "variants", "tags", "filename")
-"""What a completion that would be too long goes without, in this order; the record has it."""
+"""Facts dropped from a completion that is too long, in this order. The record keeps them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """One settled image, told. `data` is what the record says of it in public."""
+    """The completion of one settled image. `data` holds the public facts of its record."""
 
     id: str
     type: str
@@ -44,7 +44,7 @@ class Completion:
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """Tell of a settled record."""
+        """Build the completion of a settled record."""
         settled_at = record.uploaded_at if record.completed_at is None else record.completed_at
         return cls(
             id=f"{record.image_id}:{record.revision_tag}:{record.status}",
@@ -57,10 +57,10 @@ class Completion:
         )
 
     def to_json(self) -> str:
-        """Write the event, at most `MAX_BYTES` long.
+        """Return the event as JSON of at most `MAX_BYTES`.
 
-        Plain ASCII, so that a character counts as one byte and none is one that SNS refuses. Facts
-        that do not fit are named in `data.leftOut`.
+        It is plain ASCII: each character is one byte, and SNS accepts all of them. `data.leftOut`
+        lists facts that did not fit.
         """
         data = dict(self.data)
         text = self._written(data)

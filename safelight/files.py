@@ -1,4 +1,4 @@
-"""Opens files in places where a render child writes too, and where it may have put traps."""
+"""Opens files in folders where a render child can write, and may have placed traps."""
 
 import errno
 import os
@@ -10,16 +10,15 @@ from safelight.errors import Reason, Rejection
 
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
 _TRAPS = (errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM)
-"""What the kernel answers for a link in place of the file or of a folder, and for a file that its
-owner may not read."""
+"""Error numbers for a link in place of the file or of a folder, and for an unreadable file."""
 
 
 def open_result(path: Path) -> BinaryIO:
-    """Open a file that a child has left, for reading. The path must be absolute and resolved.
+    """Open a file written by a child, for reading. The path must be absolute and resolved.
 
-    Nothing on the way may be a symbolic link, and the file must be a regular one without a second
-    name, or bytes from elsewhere would be stored as the picture's. Raises a `Rejection` for a file
-    that is not, and `OSError`.
+    No part of the path may be a symbolic link, and the file must be a regular one with a single
+    hard link. Otherwise bytes of other files could be stored as the picture's. Raises a
+    `Rejection` for such a file, or an `OSError`.
     """
     folder = os.open(path.anchor, _DIRECTORY)
     try:
@@ -27,7 +26,7 @@ def open_result(path: Path) -> BinaryIO:
             inner = os.open(part, _DIRECTORY, dir_fd=folder)
             os.close(folder)
             folder = inner
-        # Without waiting, because it may be a pipe.
+        # Non-blocking, because the file may be a pipe.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         file = os.open(path.name, flags, dir_fd=folder)
         known = os.fstat(file)
@@ -39,4 +38,4 @@ def open_result(path: Path) -> BinaryIO:
             raise
     finally:
         os.close(folder)
-    raise Rejection(Reason.DECODER_CRASH, f"{path.name} is not a file that a child of ours writes")
+    raise Rejection(Reason.DECODER_CRASH, f"{path.name} is not a regular file of a render child")

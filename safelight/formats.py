@@ -1,7 +1,7 @@
-"""The one table of picture formats: how each is recognised, read and written.
+"""The table of picture formats: how each is recognised, read and written.
 
-A new format is a new row. Recognition is by content only; names and declared types are claims.
-The factors of memory are measured bytes a pixel (docs of `imaging/plan.py` say how they are used).
+A new format is a new row. Recognition is by content only, because file names and declared types
+may be wrong. The memory factors are measured; `imaging/memory.py` uses them.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 HEADER_BYTES = 1024
-"""How many leading bytes `recognise` needs."""
+"""How many leading bytes of a file `recognise` needs."""
 
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
-"""Lengths of the bitmap headers that were ever defined."""
+"""Lengths of all known bitmap headers, in bytes."""
 _NEUTRAL_BRANDS = frozenset({b"mif1", b"msf1", b"miaf"})
-"""Major brands of the container that leave the coding to the compatible brands."""
+"""Major brands that do not say the coding; the compatible brands do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """A whole-number option of an encoder: its bounds, and what it is if a preset says nothing."""
+    """A whole-number option of an encoder: its bounds, and the default of presets."""
 
     least: int
     most: int
@@ -28,48 +28,49 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One picture format."""
+    """One picture format: a row of the table."""
 
     name: str
     media_type: str
     extension: str
     matches: Callable[[bytes], bool]
-    """Whether the first `HEADER_BYTES` bytes of a file are of this format."""
+    """Returns whether the first `HEADER_BYTES` bytes of a file are of this format."""
     loader: str | None = None
-    """The libvips operation that reads it, the only one un-blocked for it; None where libvips has
-    none (`imaging/decoders.py`)."""
+    """The libvips operation that reads it, which `restrict` leaves enabled; None if
+    `imaging/decoders.py` reads it."""
     also_declared: tuple[str, ...] = ()
-    """Other media types under which clients upload it."""
+    """Other media types that clients declare for it."""
     coding: str | None = None
-    """What libvips must call the coding inside its container, where that may hold several."""
+    """The coding that libvips must report, for containers that may hold several codings."""
     saver: str | None = None
-    """The libvips operation that writes it; None where Safelight does not."""
+    """The libvips operation that writes it; None if Safelight does not write it."""
     readable: bool = True
     keeps_alpha: bool = False
+    """Whether variants may be transparent."""
     max_side: int = 65_535
     """The longest side the encoder can write, in pixels."""
     animates: bool = False
-    """Whether a file's frames follow one another in time; a TIFF's pages do not."""
+    """Whether the frames of a source form an animation; the pages of a TIFF do not."""
     shrinks_on_load: bool = False
-    """Whether the decoder can give 1/2, 1/4 and 1/8 of the size for less work."""
+    """Whether the decoder can produce 1/2, 1/4 and 1/8 of the size with less work."""
     decoded_bytes_per_pixel: float = 3.0
-    """Memory that decoding takes beyond the plan's own copies, in bytes a pixel."""
+    """Memory that decoding takes in addition to the plan's own copies, in bytes per pixel."""
     decoded_bytes_per_frame_pixel: float = 0.0
-    """What each frame of an animation adds to that: where the decoder gives all frames at once."""
+    """Additional bytes per pixel for each frame, if the decoder decodes all frames at once."""
     decoded_bytes_per_sample: float = 0.0
-    """The same in bytes a pixel and band of 8 bits; it counts instead where it is given."""
+    """The same in bytes per pixel and band of 8 bits; if set, it replaces the former two."""
     interlaced_bytes_per_sample: float = 0.0
-    """The same for an interlaced or progressive file."""
+    """The same for interlaced and progressive files."""
     encoded_bytes_per_pixel: float = 0.0
-    """Memory that encoding takes beyond the pixels given to it, in bytes a pixel."""
+    """Memory that encoding takes in addition to its input, in bytes per pixel."""
     encoded_alpha_bytes_per_pixel: float = 0.0
-    """What alpha adds to that."""
+    """Additional bytes per pixel for alpha."""
     quality: Scale | None = None
-    """None where the format is lossless."""
+    """None for lossless formats."""
     searched_quality: tuple[int, int] | None = None
-    """The least and most that `quality = "auto"` takes if a preset says nothing."""
+    """The default range for `quality = "auto"`."""
     effort: Scale | None = None
-    """Time spent for fewer bytes; None where the encoder has no such choice worth making."""
+    """CPU time spent to save bytes; None if the encoder has no useful choice."""
     size_rank: int | None = None
     """Order of typical file sizes of writable formats: 1 is the smallest."""
     tried_by_auto: bool = False
@@ -88,11 +89,11 @@ class Format:
     shown_everywhere: bool = False
     """Whether every client shows it, also one that sends `Accept: */*`."""
     save_options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """Encoder options that hold whatever the preset says."""
+    """Encoder options that presets cannot change."""
 
     @property
     def writable(self) -> bool:
-        """Whether a preset may ask for it."""
+        """Whether variants may have this format."""
         return self.saver is not None
 
 
@@ -105,17 +106,17 @@ def _is_webp(head: bytes) -> bool:
 
 
 def _is_tiff(head: bytes) -> bool:
-    """Tell TIFF and BigTIFF from the camera raw files that borrow TIFF's header."""
+    """Recognise TIFF and BigTIFF, but not camera raw files with a TIFF header."""
     return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:10] != b"CR"
 
 
 def _is_bmp(head: bytes) -> bool:
-    """Tell a bitmap by its magic number and the length of the header that follows."""
+    """Recognise a bitmap by its magic number and the length of the next header."""
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
 
 
 def _is_svg(head: bytes) -> bool:
-    """Find the root element behind a declaration, comments and a document type."""
+    """Find the root element after a declaration, comments and a document type."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     return text.startswith(b"<svg") or (
         text.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in text
@@ -123,9 +124,9 @@ def _is_svg(head: bytes) -> bool:
 
 
 def _has_brand(*brands: bytes) -> Callable[[bytes], bool]:
-    """Read an ISO media file's brands (ISO/IEC 14496-12, 4.3: size, ftyp, major, minor, ...).
+    """Match an ISO media file by its brands (ISO/IEC 14496-12, 4.3: size, ftyp, major, minor, ...).
 
-    A file stays what its major brand names it, whatever else it is compatible with.
+    The major brand decides. Compatible brands count only if the major brand is neutral.
     """
 
     def matches(head: bytes) -> bool:
@@ -216,7 +217,7 @@ FORMATS: tuple[Format, ...] = (
         extension="tif",
         matches=_is_tiff,
         loader="tiffload",
-        # Up to two rows of tiles are held, and tiles may be half as high as the picture.
+        # libvips holds up to two rows of tiles, and a tile may be half as high as the picture.
         decoded_bytes_per_sample=1.5,
     ),
     Format(
@@ -261,7 +262,7 @@ FORMATS: tuple[Format, ...] = (
     ),
 )
 
-# Apart from the others: a drawing is a program, and is read only where a setting says so.
+# Not in FORMATS: an SVG drawing is a program, and is read only if a setting permits it.
 SVG = Format(
     name="svg",
     media_type="image/svg+xml",
@@ -292,7 +293,7 @@ AUTO_SCALE = "webp"
 
 
 def equivalent_quality(quality: int | None, scale: Format, format: Format) -> int | None:
-    """Take a quality from one format's scale to another's, as far apart as their defaults are."""
+    """Convert a quality between the scales of two formats, in proportion to their defaults."""
     if quality is None or scale.quality is None or format.quality is None:
         return quality
     moved = round(quality * format.quality.default / scale.quality.default)
@@ -300,6 +301,6 @@ def equivalent_quality(quality: int | None, scale: Format, format: Format) -> in
 
 
 def recognise(head: bytes, *, accept_svg: bool = False) -> Format | None:
-    """Name the readable format that the first `HEADER_BYTES` bytes of a file are of, if any."""
+    """Return the readable format of a file from its first `HEADER_BYTES` bytes, if any."""
     readable = (*READABLE, SVG) if accept_svg else READABLE
     return next((format for format in readable if format.matches(head)), None)

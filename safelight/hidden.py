@@ -9,8 +9,8 @@ _PR_SET_DUMPABLE = 4
 def hide_from_children() -> None:
     """Make the kernel refuse `/proc/PID/environ`, `/proc/PID/mem` and ptrace to the same user.
 
-    Both hold signing keys and credentials. Root may read them all the same. What this process
-    starts by `execve` is not hidden. Where there is no prctl, nothing happens.
+    Both files hold signing keys and credentials. Root can still read them. Programs started by
+    `execve` are not hidden. On systems other than Linux this does nothing.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,5 +1,7 @@
-"""Image ids that are derived, so that a repeat gives the same id, and from a secret, so that nobody
-else can compute one: with a public preset the id is all that keeps a picture unknown.
+"""Derives image ids from names, so that a repeat gives the same id.
+
+A secret takes part, so that others cannot compute ids. With a public preset, not knowing the id is
+the only thing that protects a picture.
 """
 
 import hmac
@@ -17,16 +19,16 @@ LEAST_SECRET_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class ImageIds:
-    """Derives image ids with the deployment's secret."""
+    """Derives image ids with the secret of the deployment."""
 
     secret: str = field(repr=False)
 
     def of_request(self, *, user_id: str, idempotency_key: str) -> str:
-        """Return the image id that a user's Idempotency-Key always gives."""
+        """Return the image id for a user's Idempotency-Key."""
         return self._derived("idempotency-key", user_id, idempotency_key)
 
     def of_object(self, *, bucket: str, key: str) -> str:
-        """Return the image id of an object that was stored without an upload of ours."""
+        """Return the image id of an object that was stored without the upload API."""
         return self._derived("object", bucket, key)
 
     def _derived(self, *words: str) -> str:
@@ -35,12 +37,12 @@ class ImageIds:
 
 
 class IdSettings(Settings):
-    """What every program that derives image ids needs."""
+    """Settings of every program that derives image ids."""
 
     id_secret: SecretStr = Field(
-        description="The secret that image ids are derived with, at least "
-        f"{LEAST_SECRET_LENGTH} characters, the same for api, delivery and workers. Never change "
-        "it: with another secret a repeated Idempotency-Key makes a second image.",
+        description="The secret for deriving image ids, at least "
+        f"{LEAST_SECRET_LENGTH} characters, the same for API, delivery and workers. Never change "
+        "it: with another secret a repeated Idempotency-Key creates a second image.",
     )
 
     @field_validator("id_secret")

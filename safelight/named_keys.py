@@ -1,4 +1,4 @@
-"""Keys that URLs are signed with, as settings write them: `id:secret` or `id:secret:user`. Pure."""
+"""Keys for signing URLs, in the form of settings: `id:secret` or `id:secret:user`. Pure."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedKey:
-    """One key."""
+    """One key for signing URLs."""
 
     key_id: str
     secret: str = field(repr=False)
     user_id: str | None
-    """The user id whose images alone it opens; None for everybody's."""
+    """The only user whose images the key gives access to; None for the images of all users."""
 
 
 def read_key(text: str) -> NamedKey:
-    """Read one key, or raise a `ValueError` that repeats no secret."""
+    """Read one key. Raises a `ValueError` that contains no secret."""
     key_id, _, rest = text.partition(":")
     secret, colon, user_id = rest.partition(":")
     if not _KEY_ID.fullmatch(key_id) or not secret:
         raise ValueError(f"must be {FORM}")
     if colon and not user_id:
-        # Taken as none it would open everybody's images.
+        # Without a user the key would give access to all images.
         raise ValueError(f"key {key_id}: names no user after its last colon")
     if colon and not users.is_user_id(user_id):
         raise ValueError(
@@ -42,7 +42,7 @@ def read_key(text: str) -> NamedKey:
 
 
 def read_keys(text: str) -> dict[str, NamedKey]:
-    """Read keys by their ids, in their order, or raise a `ValueError` that repeats no secret."""
+    """Return keys by their ids, in order. Raises a `ValueError` that contains no secret."""
     keys: dict[str, NamedKey] = {}
     for entry in filter(None, (entry.strip() for entry in text.split(","))):
         key = read_key(entry)

@@ -1,7 +1,7 @@
-"""Messages of our own: what RendersQueue carries. S3's events are read in `worker/events.py`.
+"""Safelight's own messages on RendersQueue. S3 events are read in `worker/events.py`.
 
-They name an image or a key, never a state. So a forged message causes work that is harmless to
-repeat, and nothing else.
+They name an image or a key, never a state. So a forged message causes only work that is harmless
+to repeat.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from safelight.presets import Preset
 from safelight.record import StoredModel
 
 MAX_KEY_BYTES = 1024
-"""As S3 has it."""
+"""The longest object key in S3, in bytes."""
 MAX_REVISION_LENGTH = 2048
-"""In characters: a version id of S3 has at most 1,024 bytes."""
+"""The longest revision, in characters. A version id of S3 has at most 1,024 bytes."""
 OURS = "safelight."
-"""What the `type` of every message of ours begins with."""
+"""The prefix of the `type` of every message of Safelight."""
 
 
 class Queued(StoredModel):
-    """A message of our own."""
+    """A message of Safelight."""
 
     def to_json(self) -> str:
         """Return the message's body."""
@@ -32,9 +32,9 @@ class Queued(StoredModel):
 
 
 class Demand(Queued):
-    """One variant of one revision: a viewer asked for it, and delivery left it to the workers.
+    """A request of delivery that a worker renders one variant of one revision.
 
-    It holds the preset's whole definition: the worker may be of another version than delivery.
+    It holds the whole preset, because the worker may run another version than delivery.
     """
 
     type: Literal["safelight.demand"] = "safelight.demand"
@@ -46,12 +46,12 @@ class Demand(Queued):
     @classmethod
     def _of_one_format(cls, preset: Preset) -> Preset:
         if preset.wish.format not in BY_NAME:
-            raise ValueError("names no format that a picture can have")
+            raise ValueError("names a format that no picture can have")
         return preset
 
 
 class Ingest(Queued):
-    """The key of a source whose latest version is to be settled, whatever events said of it."""
+    """A request to settle the latest version of a source, whatever its events said."""
 
     type: Literal["safelight.ingest"] = "safelight.ingest"
     key: str = Field(pattern=r"^uploads/(.|\n)*[^/]$", max_length=MAX_KEY_BYTES)
@@ -65,7 +65,7 @@ class Ingest(Queued):
 
 
 def ingest_of(key: str) -> Ingest:
-    """Return the ingest of a source's key; `Unreadable` if no source can have that key."""
+    """Return the ingest of a source. Raises `Unreadable` if no source can have this key."""
     try:
         return Ingest(key=key)
     except ValidationError as error:
@@ -78,12 +78,12 @@ _ANY: TypeAdapter[Demand | Ingest] = TypeAdapter(
 
 
 def is_ours(document: Mapping[str, Any]) -> bool:
-    """Return whether a message's body is one of ours, of this version or another."""
+    """Return whether a message's body was written by Safelight, in any version."""
     return str(document.get("type")).startswith(OURS)
 
 
 def read_queued(document: Mapping[str, Any]) -> Demand | Ingest:
-    """Read a message's body, or raise `Unreadable`."""
+    """Read a message's body. Raises `Unreadable`."""
     try:
         return _ANY.validate_python(document)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What is known of one image, as the table keeps it and as completions tell it."""
+"""The record of one image, as stored in the table and published in completions."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,32 +13,32 @@ from safelight.errors import Reason
 
 SCHEMA_VERSION = 1
 COMPRESSED = "compressed"
-"""The preset whose saving is reported."""
+"""The preset whose size is compared with the source, as `savingsPercent`."""
 
 
 class Status(StrEnum):
-    """How far an image is."""
+    """The state of an image."""
 
     PENDING = "pending"
-    """A URL was issued; nothing arrived yet, or it is being worked on."""
+    """An upload URL was issued. The upload has not arrived, or is being processed."""
     COMPLETED = "completed"
     REJECTED = "rejected"
     ERASED = "erased"
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more will happen to this revision by itself."""
+        """Whether processing of this revision is finished."""
         return self is not Status.PENDING
 
 
 class StoredModel(BaseModel):
-    """A frozen value whose stored names are camel case."""
+    """A frozen model whose stored attribute names are in camel case."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class Variant(StoredModel):
-    """One asset: where it is and what it is. Sizes in bytes and pixels."""
+    """One asset: its key, type and size, in bytes and pixels."""
 
     key: str
     media_type: str
@@ -47,9 +47,9 @@ class Variant(StoredModel):
     size: int
     sha256: str
     quality: int | None = None
-    """None where the format is lossless, or the variant older than this attribute."""
+    """None for lossless formats, and for variants older than this attribute."""
     score: int | None = None
-    """Where the quality was searched: what was reached, in points of SSIMULACRA 2."""
+    """The score reached by `quality = "auto"`, in points of SSIMULACRA 2; else None."""
 
 
 class Record(StoredModel):
@@ -62,14 +62,14 @@ class Record(StoredModel):
     status: Status = Status.PENDING
     reason: Reason | None = None
     detail: str | None = None
-    """The rejection in words, for people."""
+    """Why the image was rejected, in words."""
     filename: str | None = None
     tags: tuple[str, ...] = ()
     original_size: int | None = None
     media_type: str | None = None
-    """As declared while pending; as found once settled."""
+    """The declared type while pending, the detected type once settled."""
     sha256: str | None = None
-    """Of the source, in hexadecimal."""
+    """SHA-256 of the source, in hexadecimal."""
     width: int | None = None
     height: int | None = None
     placeholder: str | None = None
@@ -79,39 +79,39 @@ class Record(StoredModel):
     perceptual_hash: str | None = None
     """64 bits in hexadecimal."""
     revision: str | None = None
-    """Internal: whoever knows it can compute every asset key of the image (`keys.asset_key`)."""
+    """Internal: every asset key of the image can be computed from it (`keys.asset_key`)."""
     version_id: str | None = None
-    """Of the source in a versioned bucket: what to fetch to render this very revision again."""
+    """The source's version id in a versioned bucket, for rendering this revision again."""
     sequencer: str | None = None
-    """Padded (`keys.padded_sequencer`), so that it orders revisions as text."""
+    """Padded by `keys.padded_sequencer`, so that revisions can be ordered as text."""
     variants: Mapping[str, Variant] = Field(default_factory=dict)
     failed_variants: Mapping[str, str] = Field(default_factory=dict)
-    """Preset -> why this one variant could not be made, while the others could."""
+    """Preset -> why its variant could not be rendered although others could."""
     processing_time_ms: int | None = None
-    """From the start of the fetch to the commit."""
+    """Milliseconds from the start of the fetch to the commit."""
     render_time_ms: int | None = None
-    """Of that, decoding and encoding in the child."""
+    """Milliseconds of that spent decoding and encoding in the render child."""
     completed_at: int | None = None
     expires_at: int | None = None
     request_hash: str | None = None
-    """Of the request that issued the URL: one Idempotency-Key stands for one request."""
+    """Hash of the request that issued the URL. An Idempotency-Key allows one request only."""
     schema_version: int = SCHEMA_VERSION
 
     @property
     def revision_tag(self) -> str:
-        """What may be published of the revision."""
+        """The public identifier of the revision."""
         return keys.revision_tag(self.revision or "")
 
     @property
     def savings_percent(self) -> float | None:
-        """How much smaller the compressed variant is than the source; negative if it is larger."""
+        """Size saved by `compressed`, in per cent of the source; negative if it is larger."""
         compressed = self.variants.get(COMPRESSED)
         if compressed is None or not self.original_size:
             return None
         return round(100 * (1 - compressed.size / self.original_size), 1)
 
     def settles(self, *, revision: str, sequencer: str) -> bool:
-        """Tell whether this record already answers for an upload: this revision or a newer one."""
+        """Return whether this record already settles an upload: its revision or a newer one."""
         if self.status is Status.ERASED:
             return True
         if not self.status.settled or self.sequencer is None:
@@ -119,10 +119,10 @@ class Record(StoredModel):
         return self.sequencer > sequencer or self.revision == revision
 
     def to_item(self) -> dict[str, Any]:
-        """Write the stored attributes; those without a value are left out.
+        """Return the stored attributes, without those that have no value.
 
-        `compressedKey`, `compressedSize`, `savingsPercent` and `thumbnails` repeat what `variants`
-        says, under the names that published consumers know. They are never read back.
+        `compressedKey`, `compressedSize`, `savingsPercent` and `thumbnails` repeat facts from
+        `variants` under names that existing consumers use. They are never read back.
         """
         item = self.model_dump(by_alias=True, exclude_none=True, mode="json")
         if compressed := self.variants.get(COMPRESSED):
@@ -137,5 +137,5 @@ class Record(StoredModel):
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Read the stored attributes back."""
+        """Build a record from its stored attributes."""
         return cls.model_validate(item)

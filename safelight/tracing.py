@@ -1,8 +1,8 @@
-"""Traces, if they are wanted: the spans of an image's way, all in the image's own trace.
+"""Optional tracing: each image has one trace, with a span for each step of its processing.
 
-An image id is a ULID of 128 bits, and so is a trace's id: they are the same bits. So nothing has to
-be handed on through S3's events. OpenTelemetry is an extra and is imported only when tracing is on;
-its own variables (OTEL_EXPORTER_OTLP_ENDPOINT and the like) say where spans go.
+An image id is a ULID of 128 bits, and the trace id has the same bits. So nothing has to be passed
+on through S3 events. OpenTelemetry is an extra and is imported only when tracing is on. Its own
+variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, configure where spans are sent.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ NANOSECONDS = 1_000_000_000
 
 
 class Spans:
-    """Takes spans that are over, by the image that they are of. Without a tracer it drops them."""
+    """Records finished spans in the traces of their images. Without a tracer it drops them."""
 
     def __init__(self, tracer: "Tracer | None" = None) -> None:
         self._tracer = tracer
 
     def trace_id(self, image_id: str | None) -> str | None:
-        """Write the id of an image's trace, for the log; None without tracing."""
+        """Return the trace id of an image, for the log; None without tracing."""
         if self._tracer is None or image_id is None or not is_image_id(image_id):
             return None
         return ULID.from_str(image_id).hex
@@ -38,7 +38,7 @@ class Spans:
     def add(
         self, name: str, image_id: str | None, *, seconds: float, failed: bool = False, **facts: Any
     ) -> None:
-        """Add a span that ends now, after so many seconds."""
+        """Record a span that ends now and took `seconds`."""
         if self._tracer is None or image_id is None or not is_image_id(image_id):
             return
         from opentelemetry import trace  # noqa: PLC0415 - an extra
@@ -62,9 +62,9 @@ OFF = Spans()
 def tracing(
     *, wanted: bool, service: str, exporter: "SpanExporter | None" = None
 ) -> Iterator[Spans]:
-    """Open tracing for the life of a process; spans that wait are sent at its end.
+    """Trace until the context ends, which sends the spans still waiting.
 
-    Raises `Misconfigured` where it is wanted and its libraries are not installed.
+    Raises `Misconfigured` if tracing is wanted but its libraries are not installed.
     """
     if not wanted:
         yield OFF
@@ -77,7 +77,7 @@ def tracing(
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
     except ImportError as error:
-        detail = f"SAFELIGHT_TRACING needs what requirements/otel.txt lists: {error}"
+        detail = f"SAFELIGHT_TRACING needs the packages in requirements/otel.txt: {error}"
         raise Misconfigured("tracing", detail) from error
     resource = Resource.create(
         {"service.name": f"safelight-{service}", "service.version": __version__}
@@ -91,7 +91,7 @@ def tracing(
 
 
 def _root_of(image_id: str) -> Any:
-    """Name the span that all others hang on: it is only a name, known to all who know the image."""
+    """Return the context of the root span, derived from the image id. No such span is sent."""
     from opentelemetry import trace  # noqa: PLC0415 - an extra
 
     bits = int(ULID.from_str(image_id))

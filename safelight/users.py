@@ -1,9 +1,9 @@
-"""User ids: whose an image is. Every one is made and checked here, so that no two kinds meet.
+"""User ids, which say who owns an image. All are made and checked here, so kinds cannot clash.
 
     key:NAME     the user of an API key called NAME
     oidc:SUB     the user of a token whose subject is SUB
-    anonymous    every client, where no authentication is set up
-    (adopted)    objects that arrived without the API
+    anonymous    every client, if no authentication is configured
+    (adopted)    objects that were not uploaded through the API
 
 An API key's name never contains `/`, so `key:NAME/USER` is free for a user that a key names.
 """
@@ -15,8 +15,8 @@ ANONYMOUS = "anonymous"
 ADOPTED = "(adopted)"
 
 MAX_NAME_LENGTH = 64
-"""The longest name of an API key, in characters. `key:NAME/USER` with a USER as long as a subject
-then still fits an object key of 1,024 bytes, percent-encoded."""
+"""The longest name of an API key, in characters. With it, `key:NAME/USER` with the longest USER,
+percent-encoded, still fits into an object key of 1,024 bytes."""
 MAX_SUBJECT_LENGTH = 255
 """The longest subject of a token, in characters, as OpenID Connect limits `sub`."""
 
@@ -29,14 +29,14 @@ _USER_ID = re.compile(rf"key:{_NAME}|oidc:{_SUBJECT}|{ANONYMOUS}|{re.escape(ADOP
 
 
 def of_key(name: str) -> str:
-    """Make the user id of an API key from the key's name, or raise a `ValueError`."""
+    """Return the user id of an API key of this name. Raises a `ValueError` for an invalid name."""
     if not is_key_name(name):
         raise ValueError(f"an API key's name has {NAME_FORM}")
     return f"key:{name}"
 
 
 def of_token(subject: str) -> str:
-    """Make the user id of a token from its subject, or raise a `ValueError`."""
+    """Return the user id for a token's subject. Raises a `ValueError` for an invalid subject."""
     if not is_subject(subject):
         raise ValueError(f"a subject has {SUBJECT_FORM}")
     return f"oidc:{subject}"
@@ -53,7 +53,7 @@ def is_key_name(text: str) -> bool:
 
 
 def is_subject(text: str) -> bool:
-    """Return whether a user id can be made of this subject of a token."""
+    """Return whether a token with this subject can have a user id."""
     return re.fullmatch(_SUBJECT, text) is not None
 
 

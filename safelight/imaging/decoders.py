@@ -1,8 +1,8 @@
-"""Reads what libvips cannot read from a file: HEIC, BMP, SVG. Runs in a render child only.
+"""Reads formats that libvips cannot read from files: HEIC, BMP, SVG. Runs only in render children.
 
-HEIC's header is still libvips' to read; its pixels are HEVC, which pillow-heif decodes. A BMP is
-read by Pillow, an SVG by libvips from memory. Whatever they raise becomes `pyvips.Error`: one word
-for a picture that cannot be decoded. docs/decisions/0010 tells why HEIC and BMP are read so.
+libvips reads the header of a HEIC file; pillow-heif decodes its pixels, which are HEVC. Pillow
+reads BMP, and libvips reads SVG from memory. All errors become `pyvips.Error`, which means that a
+picture cannot be decoded. docs/decisions/0010 explains the choice for HEIC and BMP.
 """
 
 import struct
@@ -18,11 +18,11 @@ from PIL.BmpImagePlugin import BmpImageFile
 
 _DEEP = ";16"
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
-"""What Pillow makes of a BMP, and what is asked of it."""
+"""Mode of a BMP in Pillow -> the mode to convert it to."""
 _MOST_SIDE = 100_000_000
-"""Of what libvips can speak of; a BMP may announce more, far beyond any limit of pixels."""
+"""The longest side in libvips. A BMP may announce more, which is far above any pixel limit."""
 _BMP_HEADER_BYTES = 64 * 1024
-"""Enough for every header there is and a palette."""
+"""Enough bytes for any header and a palette."""
 _PILLOW_ERRORS = (
     ValueError,
     EOFError,
@@ -32,13 +32,13 @@ _PILLOW_ERRORS = (
     IndexError,
     struct.error,
 )
-"""What Pillow and its plug-ins raise of damaged data; the file itself is read before."""
+"""Errors that Pillow and its plug-ins raise for damaged data. The file is in memory already."""
 
 
 def decode_heic(path: Path) -> pyvips.Image:
-    """Decode the primary picture, turned and cropped as its properties say; alpha kept.
+    """Decode the primary picture with alpha, rotated and cropped by its properties.
 
-    The container's own rotation counts, its EXIF orientation does not (ISO/IEC 23008-12, 6.5.10).
+    The rotation of the container counts, the EXIF orientation does not (ISO/IEC 23008-12, 6.5.10).
     """
     data = path.read_bytes()
     try:
@@ -64,8 +64,8 @@ def _interpretation(bands: int, *, deep: bool) -> str:
 
 
 def _tagged(image: pyvips.Image, info: dict[str, Any]) -> pyvips.Image:
-    """Attach metadata and the profile."""
-    pillow_heif.set_orientation(info)  # upright already, whatever its EXIF says
+    """Attach the metadata and the colour profile."""
+    pillow_heif.set_orientation(info)  # the pixels are upright already
     blocks = {"exif-data": "exif", "xmp-data": "xmp", "icc-profile-data": "icc_profile"}
     for name, key in blocks.items():
         if block := info.get(key):
@@ -74,7 +74,7 @@ def _tagged(image: pyvips.Image, info: dict[str, Any]) -> pyvips.Image:
 
 
 def describe_bmp(path: Path) -> pyvips.Image:
-    """Make a black picture as large as a BMP's header announces; it takes no memory."""
+    """Return a black picture of the size announced by a BMP's header. It takes no memory."""
     with path.open("rb") as file:
         picture = _bmp(file.read(_BMP_HEADER_BYTES))
     bands = len(_BMP_MODES[picture.mode])
@@ -85,7 +85,7 @@ def describe_bmp(path: Path) -> pyvips.Image:
 
 
 def decode_bmp(path: Path) -> pyvips.Image:
-    """Decode a BMP; a palette becomes colours."""
+    """Decode a BMP. A palette is converted to colours."""
     picture = _bmp(path.read_bytes())
     try:
         plain = picture.convert(_BMP_MODES[picture.mode])
@@ -97,7 +97,7 @@ def decode_bmp(path: Path) -> pyvips.Image:
 
 
 def _bmp(data: bytes) -> BmpImageFile:
-    """Open with this one reader; Pillow's own limit on pixels, a global, is none of ours."""
+    """Open with the BMP reader itself, which does not apply Pillow's global limit on pixels."""
     try:
         return BmpImageFile(BytesIO(data))
     except _PILLOW_ERRORS as error:
@@ -105,14 +105,14 @@ def _bmp(data: bytes) -> BmpImageFile:
 
 
 def accept_svg() -> None:
-    """Let this process draw SVG, which `restrict` has blocked like every loader of no format."""
+    """Enable SVG in this process. `restrict` disables all loaders that the formats do not name."""
     pyvips.operation_block_set("VipsForeignLoadSvgBuffer", False)
 
 
 def read_svg(path: Path) -> pyvips.Image:
-    """Open an SVG drawing, at the size that it gives itself.
+    """Open an SVG drawing at its own size.
 
-    From memory, not by its path: what has no address can refer to no file beside it.
+    It is loaded from memory: without a path it cannot refer to files next to it.
     """
     return pyvips.Image.svgload_buffer(path.read_bytes())
 
@@ -120,8 +120,8 @@ def read_svg(path: Path) -> pyvips.Image:
 DESCRIBES: Mapping[str, Callable[[Path], pyvips.Image]] = MappingProxyType(
     {"bmp": describe_bmp, "svg": read_svg}
 )
-"""Format -> what reads its header, where libvips does not."""
+"""Format -> function that reads its header in place of libvips."""
 DECODES: Mapping[str, Callable[[Path], pyvips.Image]] = MappingProxyType(
     {"heic": decode_heic, "bmp": decode_bmp, "svg": read_svg}
 )
-"""Format -> what decodes it, where libvips does not."""
+"""Format -> function that decodes it in place of libvips."""

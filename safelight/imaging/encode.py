@@ -1,4 +1,4 @@
-"""Encodes one variant: its format, its quality, and of the metadata only what its recipe keeps.
+"""Encodes one variant in its format and quality, with only the metadata that its recipe keeps.
 
 Runs in a render child.
 """
@@ -16,12 +16,12 @@ from safelight.imaging.recipe import Recipe
 from safelight.imaging.rights import Rights
 
 LEAST_QUALITY = 10
-"""Below it a picture is not worth its bytes."""
+"""The lowest quality that `max_bytes` may lead to."""
 _EXIF, _XMP, _IPTC = "exif-data", "xmp-data", "iptc-data"
 
 
 def with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | None]:
-    """Put the quality in that the recipe asks to search, and answer its score."""
+    """Return the recipe with the quality it asks to search, and the score reached, if it does."""
     if recipe.search is None:
         return recipe, None
     format = BY_NAME[recipe.format]
@@ -36,9 +36,9 @@ def with_quality(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, int | Non
 
 
 def within_bytes(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, bytes]:
-    """Encode, with the highest quality at which it has few enough bytes if the recipe says so.
+    """Encode with the highest quality at which the file has at most `max_bytes`, if set.
 
-    Where not even the lowest quality does, that is taken: as few bytes as there can be.
+    If even the lowest quality gives more bytes, the lowest is used.
     """
     saved = encoded(image, recipe)
     if recipe.max_bytes is None or recipe.quality is None or len(saved) <= recipe.max_bytes:
@@ -57,7 +57,7 @@ def within_bytes(image: pyvips.Image, recipe: Recipe) -> tuple[Recipe, bytes]:
 
 
 def encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
-    """Encode with no metadata but what the recipe keeps: no GPS, XMP or comment leaves here."""
+    """Encode with only the metadata that the recipe keeps: never GPS, XMP or comments."""
     format = BY_NAME[recipe.format]
     image, kept = _with_what_is_kept(image, recipe)
     chosen = {"Q": recipe.quality, "effort": recipe.effort}
@@ -71,7 +71,7 @@ def encoded(image: pyvips.Image, recipe: Recipe) -> bytes:
 
 
 def _with_what_is_kept(image: pyvips.Image, recipe: Recipe) -> tuple[pyvips.Image, str]:
-    """Leave of the metadata what the recipe keeps, and name that to the encoder."""
+    """Reduce the metadata to what the recipe keeps, and return its names for the encoder."""
     kept = ["icc"] if recipe.colour == "p3" else []
     if recipe.hdr:
         kept.append("gainmap")
@@ -91,7 +91,7 @@ def _blob(image: pyvips.Image, name: str) -> bytes:
 
 
 def _without_exif(image: pyvips.Image) -> pyvips.Image:
-    """Forget the EXIF, and what libvips read from it, which it would write back."""
+    """Remove the EXIF, and the fields that libvips read from it and would write back."""
     image = image.copy()
     for name in image.get_fields():
         if name.startswith("exif-"):

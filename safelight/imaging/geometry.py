@@ -1,4 +1,4 @@
-"""Where a picture ends up: how a fit scales it into a box, what it cuts off or pads. Pure."""
+"""Sizes and positions: how a fit scales a picture into a box, and crops or pads it. Pure."""
 
 import math
 
@@ -10,7 +10,7 @@ Size = tuple[int, int]
 Box = tuple[int, int, int, int]
 """Left, top, width and height, in pixels."""
 MOST_SCALED_PIXELS = 50_000_000
-"""How large a picture may become before `cover` cuts its box out of it, unless it was so large."""
+"""The most pixels that `cover` may scale to before cropping, unless source or box has more."""
 
 
 def _inside(source: Size, box: Size, most: float) -> tuple[Size, Size]:
@@ -23,9 +23,10 @@ def _contain(source: Size, box: Size, most: float) -> tuple[Size, Size]:
 
 
 def _cover(source: Size, box: Size, most: float) -> tuple[Size, Size]:
-    """Fill the box; a source that may not be enlarged to it fills a smaller box of its shape.
+    """Fill the box, or a smaller box of its shape.
 
-    So does one that is so much longer than the box that the rest of it would cost too much.
+    A smaller one if the source may not be enlarged, or if so much would be cropped from a very long
+    source that scaling it would cost too much.
     """
     size = box if most > 1 else within(box, source)
     enough = max(MOST_SCALED_PIXELS, source[0] * source[1], box[0] * box[1])
@@ -42,18 +43,18 @@ FITS = {"inside": _inside, "contain": _contain, "cover": _cover}
 
 
 def within(source: Size, box: Size, most: float = 1) -> Size:
-    """Scale a size into a box, aspect kept, by `most` at most."""
+    """Scale a size into a box, keeping its aspect ratio, by a factor of at most `most`."""
     width, height = scaled_by(source, min(box[0] / source[0], box[1] / source[1], most))
     return min(width, box[0]), min(height, box[1])
 
 
 def scaled_by(source: Size, scale: float) -> Size:
-    """Scale a size, no side below a pixel."""
+    """Scale a size. No side becomes shorter than one pixel."""
     return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
 
 
 def offset(wish: Wish, scaled: Size, size: Size) -> Size | None:
-    """Place a crop or a padded picture by the wish's focal point, or else by its gravity."""
+    """Return the position of a crop or of a padded picture; None to find it in the pixels."""
     if wish.gravity == ATTENTION:
         return None if scaled != size else (0, 0)
     room = (abs(scaled[0] - size[0]), abs(scaled[1] - size[1]))
@@ -67,13 +68,13 @@ def offset(wish: Wish, scaled: Size, size: Size) -> Size | None:
 
 
 def placed(room: Size, gravity: str) -> Size:
-    """Share room that is left over as a gravity says: how much is left of it and above."""
+    """Return how much of the leftover room goes to the left of and above the kept part."""
     across, down = GRAVITIES[gravity]
     return int(room[0] * across), int(room[1] * down)
 
 
 def bounded(box: Box, size: Size) -> Box:
-    """Keep of a box what lies in a picture of this size; one pixel of it at least."""
+    """Clip a box to a picture of this size, to at least one pixel."""
     left, top = (min(max(at, 0), side - 1) for at, side in zip(box[:2], size, strict=True))
     right, bottom = (
         min(max(at + length, start + 1), side)
@@ -83,7 +84,7 @@ def bounded(box: Box, size: Size) -> Box:
 
 
 def extended(size: Size, wanted: Size, *, to: str) -> Size:
-    """Grow a size to a box, or to the box's ratio; a side of 0 asks for nothing."""
+    """Extend a size to a box, or to the box's ratio. A side of 0 stays as it is."""
     width, height = size
     if to == "ratio" and all(wanted):
         wanted = (round(height * wanted[0] / wanted[1]), round(width * wanted[1] / wanted[0]))

@@ -1,7 +1,7 @@
 """Predicts the memory of a render from a header and a plan. Pure; `make bench-memory` checks it.
 
-A picture is admitted by this number before anything of it is decoded: too low, and a task dies of
-it; too high, and it waits for nothing.
+Admission relies on this prediction before anything is decoded. If it is too low, the kernel may end
+the task for lack of memory. If it is too high, pictures wait without need.
 """
 
 from safelight.formats import BY_NAME, Format
@@ -11,26 +11,27 @@ from safelight.imaging.recipe import Decode, Recipe
 from safelight.wish.arguments import TRANSPARENT
 
 BASE_BYTES = 48 * 1024**2
-"""What a child takes for itself and for the lines in flight, however small the picture."""
+"""Memory of a child itself and of lines in flight, even for the smallest picture, in bytes."""
 LINES_BYTES = 1280
 LINE_BYTES = 16
-"""What resampling takes, a pixel of width: lines in flight, of a low picture each of its lines."""
+"""Bytes per pixel of width held while resampling: at most `LINES_BYTES`, and `LINE_BYTES` for each
+line of a low picture."""
 ALPHA_LINES_BYTES = 16 * 640
-"""What resampling with alpha takes more, a pixel of width: lines of four floats."""
+"""Bytes per pixel of width held while resampling with alpha: 640 lines of four floats."""
 GAIN_MAP_BYTES = 8
-"""What a gain map takes more, a pixel of the variant, were it as large as the source."""
+"""Additional bytes per pixel of the variant for a gain map, assumed to be of full size."""
 WATERMARK_BYTES = 48 * 1024**2
-"""What reading a watermark takes, beside the one that is laid on top."""
+"""Memory for reading a watermark, in addition to its resized copy, in bytes."""
 HELD_BYTES = 4
-"""Of a pixel with alpha."""
+"""Bytes of a pixel with alpha."""
 OPERATION_FACTOR = 1.5
-"""What an operation takes beyond what it reads and makes: floats of the lines in flight, and the
-smaller picture that a wide blur is made of."""
+"""Memory of an operation relative to its input and output: it also holds floats of the lines in
+flight, and a wide blur works on a smaller copy."""
 
 
 def decode_bytes(probe: Probe, decode: Decode) -> int:
-    """Add up one pass: the decoder's own memory, the held pixels, and the hungriest encoder."""
-    # Later frames may be transparent where the first, which the header tells of, is not.
+    """Add up one decode: the decoder, the pixels kept, and the encoder that needs the most."""
+    # Later frames may be transparent even if the first, which the header describes, is not.
     bands = 4 if probe.alpha or decode.frames > 1 else 3
     decoded = probe.pixels / decode.shrink**2
     held = decoded * bands * decode.frames if decode.keeps_pixels else 0
@@ -51,7 +52,7 @@ def decode_bytes(probe: Probe, decode: Decode) -> int:
         default=0,
     )
     decoding = _decoder_bytes(probe, BY_NAME[probe.format], decode.frames)
-    # Where the pixels are held, the decoder is done and gone before the first encoder starts.
+    # If the pixels are kept, the decoder is closed before the first encoder starts.
     working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
     return int(held + lines + working)
 
@@ -71,13 +72,13 @@ def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
 
 
 def _operations_bytes(recipe: Recipe) -> float:
-    """Add up what an operation reads and what it makes, both held, where that is the most."""
+    """Return the memory of the operation whose input and output together are the largest."""
     pairs = zip(recipe.sizes, recipe.sizes[1:], strict=False)
     most = max((one[0] * one[1] + two[0] * two[1] for one, two in pairs), default=0)
     operated = most * HELD_BYTES * OPERATION_FACTOR
     if not recipe.pictures:
         return operated
-    # A mark that is scaled is as large as the picture at most.
+    # A scaled watermark is at most as large as the picture.
     mark = max((width * height for width, height in recipe.sizes), default=0) * HELD_BYTES
     return operated + WATERMARK_BYTES + mark
 
@@ -90,5 +91,5 @@ def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
     a_pixel = format.decoded_bytes_per_pixel
     if frames > 1:
         a_pixel += frames * format.decoded_bytes_per_frame_pixel
-    # What may be an animation is read whole.
+    # Files that may be animations are read into memory.
     return pixels * a_pixel + probe.size_bytes * format.animates

@@ -1,10 +1,11 @@
-"""Works out, from a picture's header and the presets, exactly what will be made and from what.
+"""Plans every variant of one source, from its header and the presets.
 
-Pure: it opens nothing. A plan says how often the source is decoded, which sizes are resampled from
-which, and what each variant is; rendering only carries it out.
+Pure: it opens nothing. A plan says how often the source is decoded, which size is resampled from
+which, and how each variant is encoded. Rendering only executes it.
 
-One decode feeds everything. Sizes come largest first, each from the smallest larger one that still
-leaves a real step down: a size made from one hardly larger would be resampled twice for nothing.
+If possible one decode serves all variants. Sizes are made in descending order, each from the
+smallest larger size that is at least `CASCADE_STEP` times as large. Resampling from a size hardly
+larger would only lose quality.
 """
 
 import math
@@ -30,49 +31,50 @@ from safelight.wish.options import Options
 from safelight.wish.wish import Wish
 
 STILL = ("srgb", False)
-"""How most variants are decoded: the first frame, in sRGB."""
+"""How most variants are decoded: sRGB, and the first frame only."""
 SPLIT_PIXELS = 30_000_000
-"""Above this, full-size variants and thumbnails decode separately: +2 % CPU, 0.69x memory."""
+"""Above this many pixels, each full-size variant has its own decode: +2 % CPU, 0.69x memory."""
 CASCADE_STEP = 1.5
-"""How much larger than a size another must be to be resampled into it."""
+"""How many times as large a size must be for another to be resampled from it."""
 SQUARE = (SIDE, SIDE)
-"""What the picture's appearance is read from: one more level, made like the others."""
+"""The size from which the appearance is computed. It is one more level of a decode."""
 SHRINKS = (8, 4, 2)
-"""What a decoder may divide by on loading, the largest first."""
+"""Factors by which a decoder can shrink while loading, the largest first."""
 SHRINK_ROOM = 1.5
-"""Shrinking on load averages blocks; this much is left to the resampling that follows. 2 would cost
-a quarter more CPU, for 0.3 points of SSIMULACRA 2 in a JPEG (docs/decisions/0037)."""
+"""Shrinking on load averages blocks, so resampling must still reduce by at least this factor.
+A factor of 2 would cost a quarter more CPU, for 0.3 points of SSIMULACRA 2 in a JPEG
+(docs/decisions/0037)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that will be made of one source."""
+    """All decodes and variants of one source."""
 
     probe: Probe
     decodes: tuple[Decode, ...]
     untrimmed: Options | None = None
-    """A wish that trims, to be planned again once the border was looked at."""
+    """A wish that trims, to be planned again once the border is measured."""
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """Every recipe, in the order in which they are made."""
+        """All recipes, in the order of rendering."""
         return tuple(
             recipe for decode in self.decodes for level in decode.levels for recipe in level.recipes
         )
 
     @property
     def predicted_bytes(self) -> int:
-        """Predict the peak memory of carrying this out, in bytes. Decodes run one after another."""
+        """The predicted peak memory in bytes. Decodes run one after another."""
         return BASE_BYTES + max(decode_bytes(self.probe, each) for each in self.decodes)
 
     @property
     def pixels_used(self) -> int:
-        """Of all frames that are decoded at once."""
+        """The number of pixels of all frames that are decoded at once."""
         return self.probe.pixels * max(decode.frames for decode in self.decodes)
 
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
-    """Work the presets out for one source. What is decoded in another way is decoded apart."""
+    """Plan the variants of one source. Recipes of different ways get separate decodes."""
     recipes = [recipe_of(probe, preset.wish, name=preset.name) for preset in presets]
     ways = {recipe.way for recipe in recipes} | {STILL}
     decodes: list[Decode] = []
@@ -83,23 +85,23 @@ def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:
 
 
 def plan_of(probe: Probe, seen: Probe, recipe: Recipe, edits: Edits | None) -> Plan:
-    """Plan one recipe alone, without the picture's appearance.
+    """Plan a single recipe, without the picture's appearance.
 
-    `seen` is the probe of what is there after the edits, of which the recipe was worked out.
+    `seen` is the probe of the edited picture, from which the recipe was made.
     """
     decode = _decode(seen, [recipe], with_appearance=False)
     if edits is not None:
-        # What turns, trims or looks reads out of order.
+        # Turning, trimming and looking for attention read pixels out of order.
         trims = edits.trimmed is not None
         held = decode.keeps_pixels or edits.looks or edits.turn or trims
-        # What was looked at is what is trimmed: a border is measured in its pixels.
+        # The border was measured in pixels of the full size, so trimming needs the same size.
         shrink = 1 if trims else decode.shrink
         decode = replace(decode, edits=edits, keeps_pixels=bool(held), shrink=shrink)
     return Plan(probe=probe, decodes=(decode,))
 
 
 def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -> Iterator[Decode]:
-    """Plan the decodes for recipes of one way."""
+    """Plan the decodes for recipes that are decoded in one way."""
     full = [recipe for recipe in recipes if _is_full_size(probe, recipe)]
     alone = full if probe.pixels > SPLIT_PIXELS else []
     for recipe in alone:
@@ -110,14 +112,14 @@ def _decodes(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) 
 
 
 def recipe_of(probe: Probe, wish: Wish, *, name: str) -> Recipe:
-    """Work one wish out for one source, under the name of its preset."""
+    """Work out the recipe of a wish for one source. `name` is that of its preset."""
     if wish.format == AUTO:
         return _choice(probe, wish, name=name)
     source = (probe.width, probe.height)
     limit = BY_NAME[wish.format].max_side
     scaled, size = FITS[wish.fit](source, wish.box or source, math.inf if wish.enlarge else 1)
     longest = max(size)
-    if longest > limit:  # only a preset without a box can get here: its size is the source's
+    if longest > limit:  # only without a box: the size is the source's
         scaled = size = within(source, (limit, limit))
     return Recipe(
         preset=name,
@@ -139,7 +141,7 @@ def recipe_of(probe: Probe, wish: Wish, *, name: str) -> Recipe:
 
 
 def _choice(probe: Probe, wish: Wish, *, name: str) -> Recipe:
-    """Work a wish out in every format that `auto` tries for this source."""
+    """Work out a recipe for each format that `auto` tries, the others as alternatives."""
     scale = BY_NAME[AUTO_SCALE]
     on_scale = recipe_of(probe, wish.model_copy(update={"format": AUTO_SCALE}), name=name)
     width, height = on_scale.size
@@ -187,16 +189,16 @@ def _decode(probe: Probe, recipes: Sequence[Recipe], *, with_appearance: bool) -
         shrink=_shrink(probe, levels[0].size),
         colour=recipes[0].colour if recipes else STILL[0],
         frames=probe.frames if animated else 1,
-        # A stream can be read only once, and a turned picture is read out of order.
+        # A stream can be read only once, and a rotated picture is read out of order.
         keeps_pixels=reads > 1 or probe.orientation > 1 or animated,
         levels=tuple(levels),
     )
 
 
 def _reads(probe: Probe, level: Level) -> int:
-    """Count how often a level reads the decoded picture; resampled pixels are held."""
-    # What looks for its place or its quality reads the pixels before it encodes them; a choice
-    # encodes them again.
+    """Count how often a level reads the decoded picture. Resampled pixels are kept in memory."""
+    # Attention and a quality search read the pixels before encoding. Each alternative encodes them
+    # again.
     looks = sum(
         (recipe.offset is None)
         + (recipe.search is not None)
@@ -209,7 +211,7 @@ def _reads(probe: Probe, level: Level) -> int:
 
 
 def _origin(probe: Probe, levels: Sequence[Level], size: Size) -> int | None:
-    """Find the smallest level that was shrunk and is a real step larger on both sides."""
+    """Return the index of the smallest shrunken level that is a step larger on both sides."""
     source = (probe.width, probe.height)
     for index in reversed(range(len(levels))):
         larger = levels[index].size

@@ -1,7 +1,7 @@
-"""Works free-form options out for one source, as `plan` works presets out. Pure.
+"""Plans the variant of free-form options, as `plan` does for presets. Pure.
 
-What a preset says is taken from a preset: the wish is turned into one of exact size. What no preset
-can say, what is done before resizing and after it, goes along.
+Resizing is expressed as a `Wish` of exact size, which `plan` works out like any other. Edits before
+resizing and operations after it are added to the recipe.
 """
 
 import math
@@ -26,7 +26,7 @@ _NO_PICTURES: Mapping[str, Path] = MappingProxyType({})
 _UPRIGHT = (0, 180)
 _TRIM_ROOM = 4
 _TRIM_PIXELS = 1_000_000
-"""By how much more, or up to how many pixels, a result may have once the source is trimmed."""
+"""A trimmed source may give results this many times as large, or up to this many pixels."""
 
 
 def plan_options(
@@ -36,15 +36,15 @@ def plan_options(
     *,
     trimmed: Box | None = None,
 ) -> Plan:
-    """Work a wish out for one source. Its format must be settled.
+    """Plan the variant of options that name a format.
 
-    `pictures`: the key of each watermark -> its file. `trimmed`: what of the upright picture is
-    left once it is trimmed, which only its pixels tell; without it a wish that trims is planned as
-    if nothing were cut off, and planned again by whoever has looked. Raises an `InvalidOption`
-    where the result would be too large.
+    `pictures` has the file of each watermark by its key. `trimmed` is the part of the upright
+    picture that remains after trimming, which is measured in its pixels. Without it, options that
+    trim are planned as if nothing were cut off, and must be planned again after measuring. Raises
+    an `InvalidOption` if the result would be too large.
     """
     if options.format is None:
-        raise ValueError("the format must be settled before a wish is planned")
+        raise ValueError("the options must name a format before they are planned")
     seen, edits = _edited(probe, options, trimmed)
     source = (seen.width, seen.height)
     geometry = _geometry(options, source)
@@ -67,31 +67,31 @@ def plan_options(
     if options.box is not None:
         recipe = replace(recipe, sizes=tuple(map(_with_room, recipe.sizes)))
     planned = plan_of(probe, seen, recipe, edits)
-    # Whoever looks for the border looks at every pixel.
+    # Measuring the border reads every pixel.
     decodes = tuple(replace(each, shrink=1, keeps_pixels=True) for each in planned.decodes)
     return replace(planned, decodes=decodes, untrimmed=options)
 
 
 def _with_room(size: Size) -> Size:
-    """Leave room for another shape: what is trimmed may fill more of its box, or be taller."""
+    """Return a size for any shape: a trimmed picture may fill more of its box, or be taller."""
     side = math.isqrt(max(_TRIM_ROOM * size[0] * size[1], _TRIM_PIXELS)) + 1
     return side, side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Geometry:
-    """How a wish is resized, in the words of presets."""
+    """How options resize, in the terms of a `Wish`."""
 
     box: Size | None = None
     fit: str = "inside"
     enlarge: bool = False
     stretched: Size | None = None
-    """The size it takes whatever its shape."""
+    """The exact size to stretch to."""
     filled: tuple[Operation, ...] = ()
 
 
 def _edited(probe: Probe, options: Options, trimmed: Box | None) -> tuple[Probe, Edits | None]:
-    """Work out what is done before resizing: the probe of what is then there."""
+    """Work out the edits before resizing, and the probe of the edited picture."""
     whole = trimmed or (0, 0, probe.width, probe.height)
     size = whole[2:]
     if options.turn not in _UPRIGHT:
@@ -110,7 +110,7 @@ def _edited(probe: Probe, options: Options, trimmed: Box | None) -> tuple[Probe,
 
 
 def _crop(crop: Crop, size: Size) -> Box:
-    """Place a crop: shares and pixels, from where its gravity or its focal point says."""
+    """Work out the box of a crop from its size, gravity, offset or focal point."""
     width, height = (
         round(side * wanted) if 0 < wanted < 1 else round(wanted) or side
         for wanted, side in zip((crop.width, crop.height), size, strict=True)
@@ -167,7 +167,7 @@ def _fit(fit: str, box: Size, source: Size) -> str:
 
 
 def _box(options: Options, source: Size) -> Size:
-    """Work out a side that is left to proportion, and swap what is swapped."""
+    """Work out a side that is not given, in proportion, and swap sides if asked."""
     width, height = options.width, options.height
     if width and height:
         swaps = options.swap and (width > height) != (source[0] > source[1])
@@ -180,7 +180,7 @@ def _box(options: Options, source: Size) -> Size:
 
 
 def _limited(size: Size) -> Size:
-    """Hold a side that the source's shape decides to the bounds that hold for all."""
+    """Shrink a size within the limits of any box, for sides that depend on the source's shape."""
     scale = min(
         1.0,
         MAX_SIDE / max(size),
@@ -190,7 +190,7 @@ def _limited(size: Size) -> Size:
 
 
 def _focal(options: Options, probe: Probe, edits: Edits | None) -> Point | None:
-    """Take a focal point of the source's pixels as shares of what is left of the source."""
+    """Convert a focal point in pixels of the source to shares of the cropped source."""
     if options.focal is None or max(options.focal) <= 1:
         return options.focal
     crop = (edits and edits.crop) or (0, 0, probe.width, probe.height)
@@ -220,7 +220,7 @@ def _wish(options: Options, geometry: _Geometry, focal: Point | None) -> Wish:
 
 
 def _sizes(size: Size, operations: tuple[Operation, ...], *, limit: int) -> tuple[Size, ...]:
-    """Work out how large the picture is after each operation, at most; bounded, or refused."""
+    """Return the largest sizes before and after each operation. Raises an `InvalidOption`."""
     sizes = [size]
     for each in operations:
         size = _size_after(each, size)

@@ -1,6 +1,6 @@
-"""Reads of an ICC profile how much colour it can say. Pure; a profile is as untrusted as a picture.
+"""Measures the gamut of an ICC profile. Pure; profiles are as untrusted as pictures.
 
-ICC.1:2022, 7.2 and 10.31: a header of 128 bytes, a table of tags, and per primary its place in XYZ.
+ICC.1:2022, 7.2 and 10.31: a header of 128 bytes, a table of tags, and each primary's XYZ position.
 """
 
 import struct
@@ -9,17 +9,17 @@ _TABLE = 128
 _MAX_TAGS = 200
 _PRIMARIES = (b"rXYZ", b"gXYZ", b"bXYZ")
 _FIXED = 65_536
-"""Numbers are signed, with 16 bits after the point."""
+"""Divisor of fixed-point numbers, which are signed with 16 fractional bits."""
 _SRGB_AREA = 0.1091
-"""Of the triangle between sRGB's primaries in CIE 1931 x and y, adapted to D50 as in a profile."""
+"""Area of the triangle between sRGB's primaries in CIE 1931 x and y, adapted to D50."""
 _WIDER = 1.1
-"""Profiles round differently; Display P3's triangle is 1.3 times as large."""
+"""How many times sRGB's area counts as wider. Rounding of profiles differs; Display P3 has 1.3."""
 
 
 def is_wider_than_srgb(profile: bytes) -> bool:
-    """Tell whether a profile of red, green and blue says colours that sRGB cannot.
+    """Return whether an RGB profile contains colours outside sRGB.
 
-    A profile by tables, as printers and scanners have, counts as no wider.
+    Profiles based on tables, as for printers and scanners, count as no wider.
     """
     try:
         primaries = _primaries(profile)

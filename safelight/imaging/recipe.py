@@ -1,6 +1,6 @@
-"""What a plan consists of: passes over the source, the sizes made in each, each variant's recipe.
+"""The parts of a plan: decodes of the source, the sizes made in each, and recipes of variants.
 
-Values only; `plan` works them out, `render` carries them out, `memory` predicts what that takes.
+Values only. `plan` makes them, `render` executes them, and `memory` predicts their memory.
 """
 
 from dataclasses import dataclass
@@ -13,91 +13,92 @@ from safelight.wish.operations import Operation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edits:
-    """What options do to the upright picture before it is resized, in this order."""
+    """Edits of the upright picture before resizing, in this order."""
 
     trimmed: Box | None
-    """What is left once a border is cut away."""
+    """The part that remains after trimming."""
     turn: int
     """Degrees clockwise, a multiple of 90."""
     crop: Box | None
-    """What of it then counts."""
+    """The part that is kept after that."""
     looks: bool
-    """Whether the crop's place, not its size, is found in the pixels."""
+    """Whether the position of the crop is found in the pixels. Its size is known."""
     size: Size
-    """What is then there."""
+    """The size of the edited picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One preset, or one wish, worked out for one source. Sizes in pixels, as displayed."""
+    """How one variant is made from one source. Sizes are in pixels, as displayed."""
 
     preset: str
     fingerprint: str
     format: str
     quality: int | None
-    """None where the format is lossless, or where it is searched."""
+    """None for lossless formats, and if the quality is searched."""
     search: Search | None
     effort: int | None
     fit: str
     scaled: Size
-    """The whole picture's size once resampled; only a preset that says so enlarges."""
+    """The size of the whole picture after resampling, larger than the source only on request."""
     size: Size
-    """The variant's own size: `scaled`, cropped by `cover` or padded by `contain`."""
+    """The size of the variant: `scaled`, cropped by `cover` or padded by `contain`."""
     offset: Size | None
-    """Where `size` lies in `scaled`, or `scaled` in `size` if padded; None: found in the pixels."""
+    """Position of `size` in `scaled`, or of `scaled` in `size` if padded; None to find it in the
+    pixels."""
     background: tuple[int, int, int]
-    """Red, green, blue: what stands for transparency and fills padding."""
+    """Red, green and blue of the colour that replaces transparency and fills padding."""
     colour: str
-    """`srgb` or `p3`: what the pixels are in, and what the variant says of it."""
+    """`srgb` or `p3`: the colour space of the pixels, declared by the variant."""
     keep: tuple[str, ...]
-    """Metadata that stays."""
+    """Metadata to keep."""
     hdr: bool
-    """Whether the source's gain map goes along."""
+    """Whether the gain map of the source is kept."""
     animated: bool
-    """Whether every frame is in it."""
+    """Whether all frames are kept."""
     alternatives: tuple["Recipe", ...] = ()
-    """The same picture in other formats: what takes the fewest bytes of all is the variant."""
+    """The same picture in other formats. The smallest file of all becomes the variant."""
     flip: str = ""
-    """`h` swaps left and right, `v` top and bottom; of options alone, as is what follows."""
+    """`h` swaps left and right, `v` swaps top and bottom. From here on only options set fields."""
     operations: tuple[Operation, ...] = ()
-    """What is done to the picture once it has its size."""
+    """Operations after resizing."""
     sizes: tuple[Size, ...] = ()
-    """How large it is before the first operation and after each, at most."""
+    """The largest possible sizes before the first operation and after each."""
     pictures: tuple[tuple[str, Path], ...] = ()
-    """The key and the file of each watermark."""
+    """Key and file of each watermark."""
     max_bytes: int | None = None
-    """What the encoded variant should not exceed."""
+    """The size in bytes that the encoded variant should not exceed."""
 
     @property
     def way(self) -> tuple[str, bool]:
-        """How its source is decoded: recipes of one way share a decode."""
+        """How the source is decoded: colour space, and whether all frames. Recipes may share it."""
         return self.colour, self.animated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One size that is resampled, and the recipes cut from it."""
+    """One resampled size, and the recipes that are cut from it."""
 
     size: Size
     origin: int | None
-    """Index of the level it is made from; None for the decoded picture."""
+    """Index of the level from which it is resampled; None for the decoded picture."""
     recipes: tuple[Recipe, ...]
     shows_appearance: bool = False
-    """Whether this is the square that the picture's appearance is read from."""
+    """Whether this is the square for computing the appearance of the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decode:
-    """One pass over the source and all that is made in it."""
+    """One pass over the source, and the levels made in it."""
 
     shrink: int
-    """What the decoder divides the size by."""
+    """The factor by which the decoder shrinks while loading."""
     colour: str
-    """`srgb`, or `p3` where the source has more colours than sRGB and a preset keeps them."""
+    """`srgb`, or `p3` if the source has more colours than sRGB and a preset keeps them."""
     frames: int
-    """How many frames are decoded, the first ones."""
+    """How many frames are decoded, from the first on."""
     keeps_pixels: bool
-    """Whether the decoded picture is held in memory; else it streams into its one use."""
+    """Whether the decoded picture is kept in memory. If not, it streams into its only use."""
     levels: tuple[Level, ...]
     edits: Edits | None = None
-    """What is done before resizing; the levels are of what is then there."""
+    """Edits before resizing. The levels are sizes of the edited picture."""

@@ -1,1 +1,1 @@
-"""What may be asked of pixels: the seam between a URL and a picture."""
+"""What may be asked of pixels: the vocabulary between URLs or presets and the engine."""

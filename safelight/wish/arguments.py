@@ -1,6 +1,6 @@
-"""Kinds of arguments that options take: how each is read, bounded and written. Pure.
+"""Types of option arguments: how each is read, bounded and written. Pure.
 
-What is written is read back the same, and two ways to say one thing are written alike.
+A written argument reads back as the same value, and equal values are written alike.
 """
 
 import base64
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 Value = float | str
-"""A number, or a word, colour, place or key."""
+"""A number; or a word, colour, place or key."""
 
 TRANSPARENT = "transparent"
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?|-?\.\d{1,9}")
@@ -28,40 +28,40 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "white": "ffffff", "yellow": "ffff00",
     }
 )  # fmt: skip
-"""The names of CSS 2.1, 4.3.6, and grey as people spell it."""
+"""The colour names of CSS 2.1 (section 4.3.6), and `grey`."""
 
 
 class Argument(Protocol):
     """One argument of an option.
 
-    `read` and `check` raise a `ValueError` that tells what is expected.
+    `read` and `check` raise a `ValueError` whose message says what was expected.
     """
 
     @property
     def name(self) -> str:
-        """What it is called in errors and documents."""
+        """The name used in errors and documents."""
 
     @property
     def default(self) -> Value | None:
-        """What it is if nothing is said; None if something must be."""
+        """The value if the argument is left out; None if it is required."""
 
     @property
     def expected(self) -> str:
-        """What it may be, in words."""
+        """The permitted values, in words."""
 
     def read(self, text: str) -> Value:
-        """Read it from a URL that is decoded."""
+        """Read the argument from a decoded URL."""
 
     def check(self, value: Value) -> Value:
-        """Bring a value to its one form, or raise."""
+        """Normalise a value, or raise."""
 
     def write(self, value: Value) -> str:
-        """Write a checked value so that it needs no escaping in a path."""
+        """Write a checked value with characters that need no escaping in a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A number with bounds; four places behind the point count."""
+    """A number with bounds, precise to four decimal places."""
 
     name: str
     least: float
@@ -71,16 +71,16 @@ class Number:
 
     @property
     def expected(self) -> str:
-        """What it may be, in words."""
+        """The permitted values, in words."""
         kind = "a whole number" if self.whole else "a number"
         return f"{kind} from {number_text(self.least)} to {number_text(self.most)}"
 
     def read(self, text: str) -> Value:
-        """Read digits, with a sign and a point if there are any."""
+        """Read a decimal number with an optional sign and point."""
         return self.check(read_number(text, self.expected))
 
     def check(self, value: Value) -> Value:
-        """Round to what counts, and hold the bounds."""
+        """Check the bounds and round to four places."""
         if isinstance(value, str) or not self.least <= value <= self.most:
             raise ValueError(self.expected)
         if self.whole and value != int(value):
@@ -88,13 +88,13 @@ class Number:
         return int(value) if self.whole else round(float(value), 4) + 0.0
 
     def write(self, value: Value) -> str:
-        """Write the fewest digits that say it."""
+        """Write the number with as few digits as possible."""
         return number_text(float(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colour:
-    """Six hexadecimal digits, three that are doubled, a name of CSS 2.1, or `transparent`."""
+    """A colour: six or three hexadecimal digits, a CSS 2.1 name, or `transparent`."""
 
     name: str = "colour"
     default: Value | None = None
@@ -102,16 +102,16 @@ class Colour:
 
     @property
     def expected(self) -> str:
-        """What it may be, in words."""
+        """The permitted values, in words."""
         also = f' or "{TRANSPARENT}"' if self.may_be_transparent else ""
         return f"a colour as rrggbb, rgb, one of {', '.join(COLOURS)}{also}"
 
     def read(self, text: str) -> Value:
-        """Read digits or a name, in whatever case."""
+        """Read digits or a name in any case."""
         return self.check(text)
 
     def check(self, value: Value) -> Value:
-        """Spell it as six digits, or as `transparent`."""
+        """Convert it to six digits, or `transparent`."""
         word = str(value).lower().removeprefix("#")
         if word == TRANSPARENT and self.may_be_transparent:
             return word
@@ -121,13 +121,13 @@ class Colour:
         return digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
 
     def write(self, value: Value) -> str:
-        """Write it as it is."""
+        """Write it unchanged."""
         return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One of some words."""
+    """One word from a list."""
 
     name: str
     choices: tuple[str, ...]
@@ -135,7 +135,7 @@ class Choice:
 
     @property
     def expected(self) -> str:
-        """What it may be, in words."""
+        """The permitted values, in words."""
         return f"one of {', '.join(self.choices)}"
 
     def read(self, text: str) -> Value:
@@ -143,21 +143,21 @@ class Choice:
         return self.check(text)
 
     def check(self, value: Value) -> Value:
-        """Take it if it is one of them."""
+        """Accept it if it is one of the choices."""
         if value not in self.choices:
             raise ValueError(self.expected)
         return value
 
     def write(self, value: Value) -> str:
-        """Write it as it is."""
+        """Write it unchanged."""
         return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where along one side: pixels, per cent as `10p`, `centre` or `repeat`.
+    """A position along one side: pixels, per cent such as `10p`, `centre` or `repeat`.
 
-    Negative ones count from the far end, so that `-0` is flush with it.
+    Negative positions count from the far end, so that `-0` is flush with it.
     """
 
     name: str
@@ -165,45 +165,45 @@ class Place:
 
     @property
     def expected(self) -> str:
-        """What it may be, in words."""
+        """The permitted values, in words."""
         return "pixels such as 10 or -10, per cent such as 5p, centre or repeat"
 
     def read(self, text: str) -> Value:
-        """Read the place."""
+        """Read the position."""
         return self.check(text)
 
     def check(self, value: Value) -> Value:
-        """Take it if it has the form of one."""
+        """Accept it if it is well-formed."""
         if not _PLACE.fullmatch(str(value)):
             raise ValueError(self.expected)
         return str(value)
 
     def write(self, value: Value) -> str:
-        """Write it as it is."""
+        """Write it unchanged."""
         return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """`bucket/key` of another picture; base64 in a path, where it may hold anything."""
+    """`bucket/key` of another picture, in base64 because it may hold any character."""
 
     name: str = "key"
     default: Value | None = None
 
     @property
     def expected(self) -> str:
-        """What it may be, in words."""
+        """The permitted values, in words."""
         return f"bucket/key, up to {_MAX_KEY} characters, as URL-safe base64"
 
     def read(self, text: str) -> Value:
-        """Decode it."""
+        """Decode it from base64."""
         try:
             return self.check(read_base64(text).decode())
         except UnicodeDecodeError as error:
             raise ValueError(self.expected) from error
 
     def check(self, value: Value) -> Value:
-        """Take it if it has a bucket and a key and nothing that cannot be printed."""
+        """Accept it if it has a bucket and a key and only printable characters."""
         key = str(value)
         bucket, _, rest = key.partition("/")
         if not bucket or not rest or len(key) > _MAX_KEY or not key.isprintable():
@@ -211,25 +211,25 @@ class Key:
         return key
 
     def write(self, value: Value) -> str:
-        """Encode it."""
+        """Encode it in base64."""
         return base64.urlsafe_b64encode(str(value).encode()).decode().rstrip("=")
 
 
 def read_number(text: str, expected: str = "a number") -> float:
-    """Read a plain decimal number, or raise a `ValueError` with what is expected."""
+    """Read a plain decimal number. Raises a `ValueError` that says what was expected."""
     if not _NUMBER.fullmatch(text):
         raise ValueError(expected)
     return float(text)
 
 
 def number_text(value: float) -> str:
-    """Write a number with up to four places, no zero too many."""
+    """Write a number with up to four decimal places and no trailing zeros."""
     text = f"{value:.4f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
 def read_base64(text: str) -> bytes:
-    """Decode base64 of either alphabet, padded or not, or raise a `ValueError`."""
+    """Decode base64 in either alphabet, padded or not. Raises a `ValueError`."""
     plain = text.rstrip("=").replace("+", "-").replace("/", "_")
     try:
         padded = plain.encode("ascii") + b"=" * (-len(plain) % 4)

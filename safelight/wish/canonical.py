@@ -1,11 +1,11 @@
-"""Our own grammar of options, and the one canonical string of a wish.
+"""Safelight's own grammar of options, and the canonical string of a wish.
 
     box=300x200,fit=cover,gravity=attention,blur=2.5,format=webp,quality=80
 
-Words are separated by commas, a word's arguments by colons; all characters may stand in a path as
-they are. What says where comes in any order, operations in the order in which they are carried
-out. Printed, words stand in one order and defaults are left out, so the same wish always has the
-same string, and the same key.
+Commas separate words, and colons separate the arguments of a word. No character needs escaping in
+a path. Words come in any order, except operations: they are applied in the order given. The
+canonical string has a fixed order of words and omits defaults, so equal wishes have equal strings
+and asset keys.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from safelight.formats import WRITABLE_NAMES
 from safelight.wish.arguments import Colour, number_text, read_number
 from safelight.wish.errors import InvalidOption
 from safelight.wish.fingerprints import fingerprint_of
@@ -20,19 +21,20 @@ from safelight.wish.operations import KINDS, read_operation, write_operation
 from safelight.wish.options import Crop, Options, Trim, lossless
 
 NAME = "options"
-"""What stands in an asset's key where a preset has its name."""
+"""The name in asset keys, in the place where presets have theirs."""
 NOTHING = "_"
-"""The string of a wish for the picture as it is."""
+"""The string of the empty wish: the picture unchanged."""
 MAX_LENGTH = 1500
+"""The longest string of options, in characters."""
 _FINGERPRINT_DIGITS = 24
-"""Twice a preset's: there are as many wishes as people who can sign."""
+"""Twice as many as for presets, because signers can ask for far more different wishes."""
 
 Fields = Mapping[str, Any]
 Texts = list[str]
 
 
 def canonical(options: Options) -> str:
-    """Print a wish: stable order, defaults left out."""
+    """Return the canonical string of a wish."""
     wish = options.normal()
     words = [
         *(f"{name}={text}" for name, text in _before(wish) if text),
@@ -43,12 +45,12 @@ def canonical(options: Options) -> str:
 
 
 def fingerprint(options: Options) -> str:
-    """Hash a wish and the engine's version: part of the keys of what is made."""
+    """Hash a wish and the engine's version, for asset keys."""
     return fingerprint_of(canonical(options), digits=_FINGERPRINT_DIGITS)
 
 
 def read_options(text: str) -> Options:
-    """Read our own grammar. Raises an `InvalidOption` that names what is wrong."""
+    """Read a string of options. Raises an `InvalidOption` that names the faulty word."""
     if len(text) > MAX_LENGTH:
         raise InvalidOption("options", f"must be at most {MAX_LENGTH} characters")
     fields: dict[str, Any] = {}
@@ -64,7 +66,7 @@ def read_options(text: str) -> Options:
         elif reader := WORDS.get(name):
             for field, found in _read(name, reader, texts).items():
                 if field in fields:
-                    raise InvalidOption(name, "says again what another word has said")
+                    raise InvalidOption(name, "repeats what another word says")
                 fields[field] = found
         else:
             known = ", ".join([*WORDS, "dpr", *KINDS])
@@ -233,14 +235,14 @@ WORDS: Mapping[str, Callable[[str, Texts], Fields]] = MappingProxyType(
         "keep": _read_keep,
     }
 )
-"""What is said once: word -> how its arguments are read into fields of `Options`."""
+"""Words that may appear once: word -> reader of its arguments into fields of `Options`."""
 FORMS: Mapping[str, str] = MappingProxyType(
     {
         "trim": "TOLERANCE or TOLERANCE:CORNER or TOLERANCE:rrggbb; corners are top-left and "
         "bottom-right",
         "turn": "90, 180 or 270",
         "crop": "WIDTHxHEIGHT, then :GRAVITY, :GRAVITY:X:Y or :focal:X:Y if it is not centred",
-        "box": "WIDTHxHEIGHT, one of them may be left out",
+        "box": "WIDTHxHEIGHT; one of them may be left out",
         "width": "a whole number of pixels",
         "height": "a whole number of pixels",
         "fit": "inside, cover, crop, contain, fill, outside or auto",
@@ -250,7 +252,7 @@ FORMS: Mapping[str, str] = MappingProxyType(
         "enlarge": "yes or no",
         "flip": "h, v or hv",
         "background": "rrggbb",
-        "format": "webp, jpeg, png or avif",
+        "format": f"one of {', '.join(WRITABLE_NAMES)}",
         "quality": "a whole number from 1 to 100",
         "max-bytes": "a whole number of bytes",
         "keep": "copyright",

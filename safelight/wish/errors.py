@@ -1,8 +1,8 @@
-"""Why a wish cannot be carried out."""
+"""The error for wishes that cannot be fulfilled."""
 
 
 class InvalidOption(Exception):
-    """An option that is not understood, is refused for a reason, or is out of its bounds."""
+    """An option is unknown, refused or out of bounds. The message says which and why."""
 
     def __init__(self, option: str, message: str) -> None:
         super().__init__(f"{option}: {message}")
@@ -10,5 +10,5 @@ class InvalidOption(Exception):
         self.message = message
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Cross a process boundary whole."""
+        """Pickle both parts, to cross a process boundary."""
         return type(self), (self.option, self.message)

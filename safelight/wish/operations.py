@@ -1,7 +1,7 @@
-"""What may be done to a picture once it has its size: one table, in the words of our own grammar.
+"""Operations on a resized picture: one table, in the words of Safelight's own grammar.
 
-Operations are carried out in the order in which they are asked for. `safelight/imaging` has one
-function for each row; a test holds the two together.
+Operations are applied in the order given. `safelight/imaging/operations.py` has one function per
+row; a test compares the two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,30 +13,31 @@ from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import GRAVITIES
 
 MAX_SIDE = 8192
-"""The most pixels that any side may be asked for."""
+"""The longest side that may be requested, in pixels."""
 MAX_OPERATIONS = 12
+"""The most operations of one wish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of operation."""
+    """One type of operation."""
 
     arguments: tuple[Argument, ...]
     meaning: str
     neutral: tuple[Value, ...] | None = None
-    """The first arguments with which it changes nothing, and is left out."""
+    """Leading arguments with which it has no effect and is omitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation with all its arguments, checked."""
+    """One operation with all its arguments, already checked."""
 
     name: str
     arguments: tuple[Value, ...] = ()
 
     @property
     def changes_something(self) -> bool:
-        """Whether it is worth carrying out."""
+        """Whether the operation has an effect."""
         neutral = KINDS[self.name].neutral
         return neutral is None or self.arguments[: len(neutral)] != neutral
 
@@ -70,12 +71,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "pixelate": Kind(
             arguments=(Number(name="size", least=1, most=512, whole=True),),
-            meaning="Squares of so many pixels.",
+            meaning="Replaces the picture by squares of this size in pixels.",
             neutral=(1,),
         ),
         "brightness": Kind(
             arguments=(_per_cent("per cent"),),
-            meaning="Adds so much of full white to every colour.",
+            meaning="Adds this percentage of full white to every colour.",
             neutral=(0,),
         ),
         "contrast": Kind(
@@ -90,18 +91,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "rgb": Kind(
             arguments=(_per_cent("red"), _per_cent("green"), _per_cent("blue")),
-            meaning="Adds so many per cent of full red, green and blue.",
+            meaning="Adds these percentages of full red, green and blue.",
             neutral=(0, 0, 0),
         ),
-        "grayscale": Kind(arguments=(), meaning="Shades of grey."),
+        "grayscale": Kind(arguments=(), meaning="Converts to shades of grey."),
         "rotate": Kind(
             arguments=(Number(name="degrees", least=-360, most=360), _FILL),
-            meaning="Turns clockwise by any angle; the corners that open are filled.",
+            meaning="Rotates clockwise by any angle and fills the new corners.",
             neutral=(0,),
         ),
         "scale": Kind(
             arguments=(Number(name="factor", least=0.01, most=1),),
-            meaning="Shrinks what is there so far.",
+            meaning="Shrinks the picture by this factor.",
             neutral=(1,),
         ),
         "extract": Kind(
@@ -111,7 +112,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _side("width", least=1, default=None),
                 _side("height", least=1, default=None),
             ),
-            meaning="Cuts out of what is there so far; what reaches beyond it is left out.",
+            meaning="Cuts out a rectangle. Parts of it outside the picture are ignored.",
         ),
         "extend": Kind(
             arguments=(
@@ -121,7 +122,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 Choice(name="gravity", choices=tuple(GRAVITIES), default="centre"),
                 Choice(name="to", choices=("box", "ratio"), default="box"),
             ),
-            meaning="Fills up to a box, or to its ratio of width to height; a side of 0 stays.",
+            meaning="Pads to a box, or to its ratio of width to height. A side of 0 is unchanged.",
             neutral=(0, 0),
         ),
         "pad": Kind(
@@ -131,12 +132,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "round": Kind(
             arguments=(_side("x", least=1, default=None), _side("y"), _FILL),
-            meaning="Rounds the corners by these radii; y of 0 is the same as x. At most half a "
-            "side is rounded.",
+            meaning="Rounds the corners with these radii, at most half of a side. With y of 0, x "
+            "counts for both.",
         ),
-        "flatten": Kind(
-            arguments=(Colour(),), meaning="Lays the picture onto a colour; nothing shines through."
-        ),
+        "flatten": Kind(arguments=(Colour(),), meaning="Replaces transparency by a colour."),
         "watermark": Kind(
             arguments=(
                 Key(),
@@ -146,15 +145,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 Number(name="width", least=0, most=100, default=0),
                 Number(name="height", least=0, most=100, default=0),
             ),
-            meaning="Lays another picture on top, in per cent transparent; width and height in per "
-            "cent of the picture, 0 for its own.",
+            meaning="Places another picture on top. Transparency is in per cent, width and height "
+            "in per cent of the picture; 0 keeps the size of the watermark.",
         ),
     }
 )
 
 
 def operation(name: str, *arguments: Value) -> Operation:
-    """Make an operation of values, or raise an `InvalidOption` that names the argument."""
+    """Build an operation from values. Raises an `InvalidOption` that names the argument."""
     kind = KINDS[name]
     given: list[Value | None] = [*arguments]
     given += [None] * (len(kind.arguments) - len(given))
@@ -173,7 +172,7 @@ def operation(name: str, *arguments: Value) -> Operation:
 
 
 def read_operation(name: str, texts: Sequence[str]) -> Operation:
-    """Read an operation of our own grammar, its arguments in order, the last ones optional."""
+    """Read an operation from its texts, in order; trailing arguments may be optional."""
     kind = KINDS[name]
     if len(texts) > len(kind.arguments):
         raise InvalidOption(name, f"takes {len(kind.arguments)} arguments; found {len(texts)}")
@@ -188,7 +187,7 @@ def read_operation(name: str, texts: Sequence[str]) -> Operation:
 
 
 def write_operation(asked: Operation) -> str:
-    """Write an operation in our own grammar, without the defaults at its end."""
+    """Write an operation without trailing defaults."""
     kinds = KINDS[asked.name].arguments
     texts = [kind.write(value) for kind, value in zip(kinds, asked.arguments, strict=True)]
     while texts and asked.arguments[len(texts) - 1] == kinds[len(texts) - 1].default:

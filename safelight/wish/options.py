@@ -1,8 +1,8 @@
 """A free-form wish: everything that one URL may ask of one picture. Pure, frozen, bounded.
 
-It is carried out in this order: upright, trim, turn, crop, resize, flip, the operations as they
-come, encode. Whatever grammar it came in, the same wish is the same value, and has one canonical
-string (`canonical.py`), of which its assets' keys are made.
+Its steps are applied in this order: make upright, trim, turn, crop, resize, flip, operations in the
+order given, encode. Equal wishes are equal values in whatever grammar they were written, and have
+one canonical string (`canonical.py`), which determines the asset key.
 """
 
 import re
@@ -17,18 +17,20 @@ from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import MAX_OPERATIONS, MAX_SIDE, Operation
 
 MAX_PIXELS = 40_000_000
-"""Of what is made, before it is padded or turned."""
+"""The most pixels of a result, before padding and rotation."""
 MAX_BYTES = 64 * 1024**2
+"""The largest permitted `max_bytes`, in bytes."""
 MAX_OFFSET = 65_535
+"""The largest coordinate or offset, in pixels."""
 FITS: Mapping[str, str] = MappingProxyType(
     {
-        "inside": "shrinks to fit the box",
-        "cover": "fills the box and crops the rest; too small a picture keeps the box's shape",
-        "crop": "as `cover`, but a side that is too small stays as long as it is",
-        "contain": "fits inside and fills up to the box with the background",
-        "fill": "takes the box's size, whatever becomes of the shape",
-        "outside": "is as small as it can be while it covers the box",
-        "auto": "`cover` where picture and box are both upright or both lying, else `inside`",
+        "inside": "shrinks to fit into the box",
+        "cover": "fills the box and crops the rest; crops a smaller picture to the box's shape",
+        "crop": "like `cover`, but a side that is too short keeps its length",
+        "contain": "fits into the box and pads to it with the background",
+        "fill": "stretches to the size of the box, ignoring the shape",
+        "outside": "resizes to the smallest size that covers the box",
+        "auto": "`cover` if picture and box are both portrait or both landscape, else `inside`",
     }
 )
 _PLACED = ("cover", "crop", "contain", "auto")
@@ -42,30 +44,31 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
-    """Cut away the border that looks like a corner, or like a colour."""
+    """Cut off a border that resembles a corner of the picture, or a colour."""
 
     tolerance: int = 10
-    """How far a band's value may be off, 0 to 255."""
+    """The largest difference in a band that still counts as border, 0 to 255."""
     corner: str = "top-left"
     colour: str | None = None
-    """As rrggbb, instead of a corner's."""
+    """The colour of the border as rrggbb; None takes the colour of the corner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """What of the picture counts. Numbers below 1 are shares of it, others pixels."""
+    """The part of the picture to keep. Numbers below 1 are shares of a side, others pixels."""
 
     width: float = 0
-    """0: all of it."""
+    """0 keeps the whole width."""
     height: float = 0
+    """0 keeps the whole height."""
     gravity: str = "centre"
     offset: Point = (0, 0)
-    """Pixels or shares from the edges that the gravity names."""
+    """Distance from the edges that the gravity names, in pixels or shares."""
     focal: Point | None = None
-    """Shares of the picture; what is kept nearest to the middle, instead of a gravity."""
+    """The point to keep nearest to the middle, in shares of the picture; replaces the gravity."""
 
     def normal(self) -> "Crop | None":
-        """Leave out what changes nothing; all of it if all of the picture counts."""
+        """Return the crop without settings that have no effect; None if it keeps everything."""
         width, height = round(self.width, 4), round(self.height, 4)
         if not (width or height):
             return None
@@ -81,61 +84,62 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One wish. Sizes in pixels. Raises an `InvalidOption` if anything is out of its bounds."""
+    """One wish, with sizes in pixels. Raises an `InvalidOption` for values out of bounds."""
 
     trim: Trim | None = None
     turn: int = 0
     """Degrees clockwise, a multiple of 90."""
     crop: Crop | None = None
     width: int | None = None
-    """Of the box; None where the height alone says how large."""
+    """Width of the box; None follows from the height."""
     height: int | None = None
+    """Height of the box; None follows from the width."""
     fit: str = "inside"
     swap: bool = False
-    """Whether a box that lies is stood up for a picture that stands, and the other way round."""
+    """Whether the sides of the box are swapped if only box or picture is portrait."""
     gravity: str = "centre"
     focal: Point | None = None
-    """What a crop to the box keeps nearest to the middle: shares of what was cropped; or, above 1,
-    pixels of the source."""
+    """The point that fitting keeps nearest to the middle, in shares of the cropped picture; values
+    above 1 are pixels of the source."""
     enlarge: bool = False
     flip: str = ""
-    """`h` swaps left and right, `v` top and bottom, `hv` both."""
+    """`h` swaps left and right, `v` swaps top and bottom, `hv` both."""
     operations: tuple[Operation, ...] = ()
     background: str = "ffffff"
-    """What shows through where the format carries no alpha, and what `contain` fills up with."""
+    """The colour that replaces transparency in formats without alpha, and fills padding."""
     format: str | None = None
-    """None: what the client accepts."""
+    """None chooses a format that the client accepts."""
     quality: int | None = None
-    """None: the format's own default."""
+    """None uses the default of the format."""
     max_bytes: int | None = None
-    """The quality is lowered until the file is no larger, as far as that goes."""
+    """The quality is lowered until the file has at most this many bytes, or cannot be lowered."""
     keep_copyright: bool = False
 
     def __post_init__(self) -> None:
-        """Hold every bound."""
+        """Check all bounds."""
         _check_size(self)
         _check_region(self)
         _check_output(self)
 
     @property
     def box(self) -> tuple[int | None, int | None] | None:
-        """The box, if a side of it is given."""
+        """The box, if at least one side is given."""
         return (self.width, self.height) if self.width or self.height else None
 
     @property
     def watermarks(self) -> tuple[str, ...]:
-        """The `bucket/key` of every other picture that it needs."""
+        """The `bucket/key` of each watermark, without duplicates."""
         return tuple(
             dict.fromkeys(str(each.arguments[0]) for each in self.operations
                           if each.name == "watermark")
         )  # fmt: skip
 
     def in_format(self, name: str) -> "Options":
-        """Ask for the same in a format, once that is settled. Raises an `InvalidOption`."""
+        """Return the same wish in this format. Raises an `InvalidOption`."""
         return replace(self, format=name)
 
     def scaled(self, ratio: float) -> "Options":
-        """Ask for the same on a screen with more pixels: box, pads and offsets times the ratio."""
+        """Return the same wish for a denser screen: box, padding and radii times the ratio."""
         if ratio == 1:
             return self
         if not 0 < ratio <= 8:
@@ -148,7 +152,7 @@ class Options:
         )
 
     def normal(self) -> "Options":
-        """Leave out what changes nothing, so that one wish has one form."""
+        """Return the wish without settings that have no effect: its normal form."""
         boxed, whole = self.box is not None, None in (self.width, self.height)
         fit = self.fit if boxed and not whole else "inside"
         places = boxed and fit in _PLACED
@@ -166,11 +170,11 @@ class Options:
 
 
 _IN_PIXELS = {"pad": range(4), "extend": range(2), "round": range(2)}
-"""Arguments that go with the size of the screen's pixels."""
+"""Operation -> positions of its arguments that are multiplied by the pixel ratio."""
 
 
 def _rounded(point: Point) -> Point:
-    """Keep of a point what its string says."""
+    """Round a point to the precision of its string."""
     return round(point[0], 4), round(point[1], 4)
 
 
@@ -198,7 +202,7 @@ def _check_size(options: Options) -> None:
     _check_choice("fit", options.fit, tuple(FITS))
     _check_choice("gravity", options.gravity, _PLACES)
     if options.gravity == ATTENTION and options.fit == "contain":
-        raise InvalidOption("gravity", f"{ATTENTION} looks for what to keep; contain keeps all")
+        raise InvalidOption("gravity", f"{ATTENTION} needs a fit that crops, and contain does not")
     if len(options.operations) > MAX_OPERATIONS:
         found = str(len(options.operations))
         raise InvalidOption("operations", f"must be at most {MAX_OPERATIONS}; found {found}")
@@ -243,7 +247,7 @@ def _check_output(options: Options) -> None:
 
 
 def lossless(name: str | None) -> bool:
-    """Tell whether a format has no quality to choose."""
+    """Return whether a format is known and has no quality setting."""
     return name is not None and BY_NAME[name].quality is None
 
 
