@@ -16,6 +16,7 @@ from api.images import Image
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.uploads import UploadIssued, UploadRequest
 from safelight import __version__, keys
+from safelight.formats import BY_NAME, BY_SIZE
 
 Schema = dict[str, Any]
 
@@ -83,6 +84,7 @@ _BODY = (
     Problem.UNSUPPORTED_MEDIA_TYPE,
     Problem.INVALID_REQUEST,
 )
+_EXTENSIONS = "|".join(BY_NAME[format].extension for format in BY_SIZE)
 _IMAGE_ID = {"type": "string", "pattern": keys.IMAGE_ID}
 _PARAMETERS: Mapping[str, Schema] = {
     "imageId": _IMAGE_ID,
@@ -92,7 +94,7 @@ _PARAMETERS: Mapping[str, Schema] = {
     "secret": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "asset": {
         "type": "string",
-        "pattern": "^[a-z][a-z0-9_-]*-[0-9a-f]{12}\\.(avif|webp|jpg|png)$",
+        "pattern": rf"^[a-z][a-z0-9_-]*-[0-9a-f]{{12}}\.({_EXTENSIONS})$",
         "description": "Preset, fingerprint and extension.",
     },
     "signature": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
@@ -105,7 +107,7 @@ _PARAMETERS: Mapping[str, Schema] = {
     "path": {"type": "string", "description": "The rest of the object's key; slashes stay."},
     "image": {
         "type": "string",
-        "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}(\\.(avif|webp|jpg|png))?$",
+        "pattern": rf"^[0-7][0-9A-HJKMNP-TV-Z]{{25}}(\.({_EXTENSIONS}))?$",
         "description": "The image id; with an extension nothing is negotiated.",
     },
     "problem": {"type": "string", "enum": [problem.slug for problem in Problem]},
@@ -122,7 +124,7 @@ _DELIVERY_PARAMETERS = tuple(
         (
             "format",
             "Wins over Accept.",
-            {"type": "string", "enum": ["avif", "webp", "jpeg", "png"]},
+            {"type": "string", "enum": list(BY_SIZE)},
         ),
         ("download", "Answers as an attachment.", {"const": "1"}),
         ("expires", "Until when it is signed, in seconds since 1970.", {"type": "integer"}),

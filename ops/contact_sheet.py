@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from ops.journey import Outcome, Saved
 from ops.report import dimensions, size, why
+from safelight.formats import FORMATS
 
-_SHOWN_BY_BROWSERS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
+_SHOWN_BY_BROWSERS = {format.media_type for format in FORMATS if format.shown_by_browsers}
 _LARGE_SIDE = 480
 """Pixels: longer pictures are shown at this size, thumbnails at their own."""
 

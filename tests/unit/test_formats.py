@@ -1,8 +1,23 @@
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.formats import FORMATS, HEADER_BYTES, SVG, WRITABLE, recognise
+from safelight.formats import (
+    AUTO_FORMATS,
+    BY_SIZE,
+    FORMATS,
+    HEADER_BYTES,
+    SVG,
+    WRITABLE,
+    recognise,
+)
+
+ROOT = Path(__file__).parents[2]
 
 
 def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
@@ -93,3 +108,39 @@ def test_what_is_written_is_webp_jpeg_png_and_avif():
 def test_no_two_formats_share_a_name_a_type_or_an_extension():
     for attribute in ("name", "media_type", "extension"):
         assert len({getattr(format, attribute) for format in FORMATS}) == len(FORMATS)
+
+
+def test_every_writable_format_has_its_place_by_size():
+    assert sorted(format.size_rank or 0 for format in WRITABLE) == [1, 2, 3, 4]
+    assert BY_SIZE == ("avif", "webp", "jpeg", "png")
+    assert AUTO_FORMATS == ("avif", "webp", "jpeg")
+
+
+MAY_NAME_FORMATS = {
+    "safelight/formats.py": "the table itself",
+    "safelight/imaging/encode.py": "the table of encoders that are not libvips",
+    "safelight/imaging/structure.py": "readers of the inner structure of sources",
+    "safelight/imaging/child.py": "the first render of a child, which proves that it works",
+    "api/dialects": "words of other grammars",
+}
+WORDS = "|".join({word for format in WRITABLE for word in (format.name, format.extension)})
+NAMES_A_FORMAT = re.compile(rf"(image/)?({WORDS})|.*\b({WORDS})\|({WORDS})\b.*", re.DOTALL)
+
+
+def texts_of(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def test_a_written_format_is_named_in_its_row_only():
+    """A new row is then all that a new format takes: other modules read the columns."""
+    named = [
+        f"{path}:{line}: {text}"
+        for folder in ("safelight", "api", "worker", "ops")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if not str(path.relative_to(ROOT)).startswith(tuple(MAY_NAME_FORMATS))
+        for line, text in texts_of(path)
+        if NAMES_A_FORMAT.fullmatch(text)
+    ]
+    assert named == []
