@@ -85,7 +85,8 @@ class Policy(BaseModel):
 class Preset(BaseModel):
     """A named variant: what is asked of its pixels, and how delivery hands it out.
 
-    In TOML and in messages it is one flat table of the keys of both.
+    In TOML and in messages it is one flat table of the keys of both parts, and it may be built from
+    such a table: `Preset.model_validate({"name": "a", "format": "webp", "max_age": 60})`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -100,7 +101,7 @@ class Preset(BaseModel):
         if not isinstance(given, dict):
             return handler(given)
         if isinstance(given.get("wish"), Wish):
-            given = _flat(given["name"], given["wish"], given.get("policy", Policy()))
+            given = _flat(given.get("name"), given["wish"], given.get("policy", Policy()))
         return validated(given, lambda table: handler(_composed(table)), _contradictions(given))
 
     @model_serializer
@@ -139,8 +140,8 @@ KEYS = tuple(_FIELDS)
 """The keys of a preset's table."""
 
 
-def _flat(name: str, *parts: BaseModel, **how: Any) -> dict[str, Any]:
-    """Write a name and the keys of both parts as one table."""
+def _flat(name: object, *parts: BaseModel, **how: Any) -> dict[str, Any]:
+    """Return one table of the name and the keys of the parts."""
     table: dict[str, Any] = {"name": name}
     for part in parts:
         table |= part.model_dump(**how)
@@ -148,7 +149,7 @@ def _flat(name: str, *parts: BaseModel, **how: Any) -> dict[str, Any]:
 
 
 def _composed(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Sort the keys of a flat table; unknown ones are left out, and are faults already."""
+    """Sort the keys of a flat table into parts. Unknown keys, which are faults, are dropped."""
     parts = {"wish": Wish.model_fields, "policy": Policy.model_fields}
     composed: dict[str, Any] = {
         part: {key: value for key, value in table.items() if key in fields}
@@ -158,7 +159,7 @@ def _composed(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _contradictions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Find unknown keys, and keys of delivery that do not go with the wish."""
+    """Find unknown keys, and keys of the policy that contradict the wish."""
     for key in table:
         if key not in ("name", *KEYS):
             yield key, f"one of the keys {', '.join(KEYS)}"
@@ -167,8 +168,8 @@ def _contradictions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "formats", f'no formats, because format is "{AUTO}"'
     elif isinstance(formats, list | tuple) and isinstance(box, list | tuple):
         sides = [side for side in box if isinstance(side, int)]
-        for format in map(BY_NAME.get, filter(BY_NAME.__contains__, map(str, formats))):
-            if format and any(side > format.max_side for side in sides):
+        for format in filter(None, (BY_NAME.get(str(name)) for name in formats)):
+            if any(side > format.max_side for side in sides):
                 yield "formats", f"no {format.name}: it has sides up to {format.max_side}"
     if table.get("hints") is True and box is None:
         yield "hints", "no hints, because there is no box to scale"
@@ -219,7 +220,7 @@ def _read(name: str, table: Any) -> Preset:
 
 
 def _expected(error: ValidationError) -> dict[str, str]:
-    """Return what was expected of each faulty key. A contradiction says it better than the form."""
+    """Return the expected value of each faulty key. Contradictions are more precise than forms."""
     forms: dict[str, str] = {}
     contradictions: dict[str, str] = {}
     for fault in error.errors():
