@@ -26,7 +26,7 @@ def _default_slots() -> int:
 
 def _default_child_memory_bytes() -> int:
     """Return 3 GiB, or the memory budget if less: beyond it the kernel would end the whole task."""
-    return min(_DECLARED["child_memory_bytes"].default, default_budget_bytes())
+    return min(Limits().child_memory_bytes, default_budget_bytes())
 
 
 class RenderSettings(AdjustableLimits, Settings):

@@ -66,7 +66,7 @@ def read_options(text: str) -> Options:
         elif reader := WORDS.get(name):
             for field, found in _read(name, reader, texts).items():
                 if field in fields:
-                    raise InvalidOption(name, "repeats what another word says")
+                    raise InvalidOption(name, "says again what another word has said")
                 fields[field] = found
         else:
             known = ", ".join([*WORDS, "dpr", *KINDS])
