@@ -49,6 +49,14 @@ class SafelightError(Exception):
     """A failure that Safelight has a class for."""
 
 
+class InvalidConfiguration(Exception):
+    """The faults of what an operator configured, one on each line. The program does not start."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
 class Rejection(SafelightError):
     """The source itself is at fault. It is settled as rejected, and never tried again."""
 

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from safelight.errors import InvalidConfiguration
 from safelight.formats import AUTO, BY_NAME, BY_SIZE, WRITABLE_NAMES
 from safelight.wish.validation import CONTRADICTION, OneOf, as_tuple, quoted, shown, validated
 from safelight.wish.wish import Wish
@@ -33,12 +34,8 @@ _NAME = "^[a-z][a-z0-9_-]{0,39}$"
 _NAME_IN_WORDS = "a lower-case letter, then up to 39 of a-z, 0-9, _ and -"
 
 
-class InvalidPresets(Exception):
+class InvalidPresets(InvalidConfiguration):
     """The faults of a preset file: one text each, with file, table, key, expected and found."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
 
 
 class Policy(BaseModel):

@@ -13,18 +13,16 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from safelight.errors import InvalidConfiguration
+
 PREFIX = "SAFELIGHT_"
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A tuple of words, written with commas between them."""
 
 
-class InvalidSettings(Exception):
-    """The environment's faults, one a line: name, what is expected, what was found."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+class InvalidSettings(InvalidConfiguration):
+    """The faults of the environment. Each has the variable's name, the expected form, the value."""
 
 
 class Settings(BaseSettings):

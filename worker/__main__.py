@@ -1,31 +1,22 @@
 """Builds a worker from its settings and runs it until it has drained. Only this module builds."""
 
-import argparse
-import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
-import uvloop
 
-from safelight import __version__
 from safelight.aws.queue import Message, Queue
 from safelight.aws.session import Aws, connect
-from safelight.errors import Misconfigured, SafelightError
-from safelight.hidden import hide_from_children
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.spool import Spool
-from safelight.logs import configure_logging
 from safelight.making import Maker, Pipeline
 from safelight.metrics import ProcessMetrics, make_registry
-from safelight.presets import InvalidPresets, Preset, load_presets
-from safelight.program import background
-from safelight.settings import InvalidSettings
+from safelight.presets import Preset, load_presets
+from safelight.program import Program, background, on_stop_signal, serve
 from safelight.tracing import Spans, tracing
-from worker.admin import Health, make_admin_app, serve
+from worker.admin import Health, make_admin_app
 from worker.breaker import Breaker
 from worker.consumer import Consumer
 from worker.demands import Demands
@@ -43,41 +34,23 @@ from worker.verdict import Progress
 
 log = structlog.get_logger()
 
+ADMIN_SHUTDOWN_SECONDS = 2
+"""How long a scrape or health check under way may take once the worker has drained."""
 Process = Callable[[Message], Awaitable[Progress]]
 
 
 def main() -> int:
-    """Run a worker: 0 once drained, 1 when it cannot start, 2 when it is set up wrongly."""
-    hide_from_children()
-    parser = argparse.ArgumentParser(
-        prog="python -m worker",
-        description="Work on the messages of one SQS queue. In the role `uploads`: render the "
-        "variants of uploads, store and record them, publish completions. In the role `renders`: "
-        "render what delivery asks for, and settle sources by key. "
+    """Run a worker and return its exit code."""
+    return Program(
+        service="worker",
+        description="Process the messages of one SQS queue. Role `uploads`: render the variants of "
+        "each upload, store them, update the record and publish the completion. Role `renders`: "
+        "render the pictures that delivery requests, and process source objects by key. "
         "Settings: docs/operate/settings.md.",
-    )
-    parser.add_argument("--print-config", action="store_true", help="print the settings and exit")
-    parser.add_argument("--version", action="version", version=__version__)
-    arguments = parser.parse_args()
-    try:
-        settings = WorkerSettings.load()
-        presets = load_presets(settings.presets)
-    except (InvalidSettings, InvalidPresets) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - for a person, before there is a log
-        return 2
-    if arguments.print_config:
-        print(settings.printable())  # noqa: T201 - what was asked for
-        return 0
-    configure_logging(log_format=settings.log_format, level=settings.log_level, service="worker")
-    try:
-        uvloop.run(run(settings, presets))
-    except Misconfigured as error:
-        log.error("not_started", error=str(error))
-        return 2
-    except (SafelightError, OSError) as error:
-        log.error("not_started", error=str(error))
-        return 1
-    return 0
+        settings=WorkerSettings,
+        read_files=lambda settings: load_presets(settings.presets),
+        run=run,
+    ).main()
 
 
 async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
@@ -118,9 +91,15 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
             ready=lambda: consumer.ready,
             host=settings.admin_host,
         )
-        await stack.enter_async_context(serve(app, settings.admin_host, settings.admin_port))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, consumer.drain)
+        await stack.enter_async_context(
+            serve(
+                app,
+                host=settings.admin_host,
+                port=settings.admin_port,
+                shutdown_seconds=ADMIN_SHUTDOWN_SECONDS,
+            )
+        )
+        on_stop_signal(consumer.drain)
         depth = watch_depth(queue, dead_letters, metrics)
         async with background(health.watch(), process_metrics.watch_loop(), depth):
             await consumer.run()

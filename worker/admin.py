@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -89,21 +88,6 @@ def make_admin_app(
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", serve_metrics(registry))
     return app
-
-
-@asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Serve an application for the block, and log its URL. Port 0 picks a free port."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        bound = runner.addresses[0][1]
-        log.info("listening", url=f"http://{host}:{bound}")
-        yield
-    finally:
-        await runner.cleanup()
 
 
 def _answer(well: bool, otherwise: str) -> web.Response:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from api.dialects.table import DIALECTS
+from safelight.errors import InvalidConfiguration
 
 NAME = r"[a-z][a-z0-9_-]{0,39}"
 RESERVED = frozenset(
@@ -26,12 +27,8 @@ RESERVED = frozenset(
 """First parts of paths that the API uses or reserves."""
 
 
-class InvalidAliases(Exception):
+class InvalidAliases(InvalidConfiguration):
     """The faults of the file, one per line."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
 
 
 class Alias(BaseModel):

@@ -168,10 +168,17 @@ def test_a_hidden_process_still_reports_its_own_metrics() -> None:
 @pytest.mark.parametrize("program", ["api", "worker"])
 def test_programs_with_secrets_hide_before_anything_else(program: str) -> None:
     """Read from the syntax tree: starting both would cost seconds."""
-    tree = ast.parse((ROOT / program / "__main__.py").read_text())
-    (main,) = (node for node in tree.body if getattr(node, "name", "") == "main")
-    _, first, *_ = main.body
+    _, only = main_of(f"{program}/__main__.py").body
+    assert ast.unparse(only).startswith("return Program(")
+    assert ast.unparse(only).endswith(").main()")
+    _, first, *_ = main_of("safelight/program.py").body
     assert ast.unparse(first) == "hide_from_children()"
+
+
+def main_of(path: str) -> ast.FunctionDef:
+    nodes = ast.walk(ast.parse((ROOT / path).read_text()))
+    (main,) = (node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "main")
+    return main
 
 
 async def test_a_render_child_reports_what_does_not_confine_it() -> None:
