@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -12,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
 from api.apikeys import digest_of, new_key
-from api.app import RUNNER_OPTIONS, Delivery, Limits, make_app
+from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias, faults_of_names, load_aliases
 from api.jwks import Issuer, SigningKeys
@@ -32,6 +33,9 @@ from safelight.program import (
     serve,
 )
 from safelight.tracing import tracing
+
+if TYPE_CHECKING:  # only a process with that role loads the renderer
+    from api.delivery.delivery import Delivery
 
 log = structlog.get_logger()
 
@@ -74,18 +78,10 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
         # After the renderers' server, which must not inherit its thread.
         delivery = await _delivery(settings, declared, aws, stack, registry)
         app = make_app(
+            settings=settings,
             records=await aws.records(),
             presigner=await aws.presigner() if UPLOADS in settings.api_roles else None,
             authentication=await stack.enter_async_context(make_authentication(settings)),
-            ids=settings.image_ids,
-            limits=Limits(
-                max_upload_bytes=settings.max_upload_bytes,
-                url_seconds=settings.url_seconds,
-                uploads_per_minute=settings.uploads_per_minute,
-                delivery_url=settings.delivery_url,
-                cors_origins=settings.cors_origins,
-                loopback_names_only=settings.loopback_names_only,
-            ),
             registry=registry,
             delivery=delivery,
             spans=stack.enter_context(tracing(wanted=settings.tracing, service="api")),
@@ -121,7 +117,7 @@ async def _delivery(
     aws: Aws,
     stack: contextlib.AsyncExitStack,
     registry: CollectorRegistry,
-) -> Delivery | None:
+) -> "Delivery | None":
     """Build delivery with its own render children; None without that role."""
     if DELIVERY not in settings.api_roles:
         return None

@@ -1,193 +1,139 @@
-"""The application: what answers which path, and what happens around it. Builds, opens nothing."""
+"""The application: its middlewares and the routes of `api/routes.py`. It opens no connection."""
 
-import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
-from api import images, openapi, problems, uploads
+from api import images, openapi, uploads
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
 from api.health import Checked, Health
 from api.metrics import ApiMetrics
 from api.middlewares import authenticated, observed, with_problems
+from api.operations import DOCUMENT
 from api.quotas import Quotas
-from safelight.image_ids import ImageIds
+from api.routes import Handlers, Route, pattern_of, served_by
+from api.settings import ApiSettings
 from safelight.metrics import serve_metrics
 from safelight.serving import hide_software, loopback_names_only
 from safelight.tracing import OFF, Spans
 
+if TYPE_CHECKING:  # delivery loads the renderer, which a process without that role must not do
+    from api.delivery.delivery import Delivery
+
 RUNNER_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
         "access_log": None,  # the middleware logs each request, once and without its query
-        "auto_decompress": False,  # nothing compressed is read
+        "auto_decompress": False,  # no compressed body is read
         "keepalive_timeout": 75,  # seconds; longer than a load balancer's usual 60
-        "lingering_time": 1,  # second to take in what is left of a body that is not read
-        "max_field_size": 24 * 1024,  # bytes of one header: long tokens get a true answer
+        "lingering_time": 1,  # second to receive the rest of a body that is not read
+        "max_field_size": 24 * 1024,  # bytes of one header, so that long tokens get a real answer
     }
 )
-"""How the application is to be served, here as in tests."""
+"""The options that the application is served with, in tests too."""
 
 
 class Records(uploads.Records, images.Records, Checked, Protocol):
-    """The table of images, as far as the api uses it."""
+    """What the API needs from the table of images."""
 
 
 class Presigner(uploads.Presigner, images.Presigner, Protocol):
-    """What signs URLs."""
-
-
-class FreeForm(Protocol):
-    """What reads free-form URLs."""
-
-    @property
-    def prefixes(self) -> Sequence[str]:
-        """What their paths begin with; the root comes last, if it does."""
-        ...
-
-
-class Delivery(Protocol):
-    """What shows pictures. A process without that role loads nothing that renders."""
-
-    @property
-    def presets(self) -> Mapping[str, object]:
-        """Every preset that is delivered, by name."""
-        ...
-
-    @property
-    def aliases(self) -> Mapping[str, object]:
-        """Every alias, by name."""
-        ...
-
-    async def get(self, request: web.Request) -> web.Response:
-        """Deliver a variant of an image."""
-        ...
-
-    @property
-    def freeform(self) -> FreeForm | None:
-        """What reads free-form URLs, if any dialect of them is switched on."""
-        ...
-
-    async def get_freeform(self, request: web.Request) -> web.Response:
-        """Deliver what a free-form URL asks for."""
-        ...
-
-    async def get_asset(self, request: web.Request) -> web.Response:
-        """Deliver an asset by its key."""
-        ...
-
-    async def get_alias(self, request: web.Request) -> web.Response:
-        """Deliver a variant of an object in a bucket that an alias names."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the api is set to."""
-
-    max_upload_bytes: int
-    url_seconds: int
-    uploads_per_minute: int = 120
-    delivery_url: str | None = None
-    cors_origins: Collection[str] = ()
-    loopback_names_only: bool = False
-    """Whether a request must name a loopback address in `Host`."""
+    """What the API needs from the presigner."""
 
 
 def make_app(
     *,
+    settings: ApiSettings,
     records: Records,
     presigner: Presigner | None,
     authentication: Authentication,
-    ids: ImageIds,
-    limits: Limits,
     registry: CollectorRegistry,
-    delivery: Delivery | None = None,
+    delivery: "Delivery | None" = None,
     spans: Spans = OFF,
     now: Callable[[], float] = time.monotonic,
 ) -> web.Application:
-    """Put the application together from its collaborators.
+    """Build the application from its collaborators.
 
-    Without a presigner it has nothing to do with uploads; without a delivery it shows no pictures.
+    Without a presigner it does not serve uploads and images; without a delivery no pictures.
     """
     metrics = ApiMetrics(registry)
-    middlewares = [observed(metrics, spans), with_problems(now), authenticated(authentication)]
-    if limits.cors_origins:
-        middlewares.insert(1, cross_origin(limits.cors_origins))
-    if limits.loopback_names_only:
-        middlewares.append(loopback_names_only)
-    hide_software()
-    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
-    health = Health(records)
-    if presigner is not None:
-        own = authentication.uploads_per_minute
-        quotas = Quotas(limits.uploads_per_minute, policy="uploads", own=own)
-        _serve_uploads(app, records, presigner, ids, limits, quotas, metrics)
-    app.router.add_get("/healthz", health.healthz)
-    app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", serve_metrics(registry))
-    app.router.add_get("/problems/{problem}", problems.explain)
-    if delivery is not None:
-        app.router.add_get("/images/{shard}/{imageId}/{secret}/{asset}", delivery.get_asset)
-        app.router.add_get(f"/{{preset:{_any_of(delivery.presets)}}}/{{image}}", delivery.get)
-        if delivery.aliases:
-            names = _any_of(delivery.aliases)
-            app.router.add_get(f"/{{alias:{names}}}/{{path:.+}}", delivery.get_alias)
-    document = openapi.document(
-        max_upload_bytes=limits.max_upload_bytes,
-        anonymous=authentication.anonymous,
-        uploads=presigner is not None,
-        presets=delivery.presets if delivery is not None else (),
-        aliases=delivery.aliases if delivery is not None else (),
-        freeform=bool(delivery and delivery.freeform and "/s/" in delivery.freeform.prefixes),
+    handlers = Handlers(
+        health=Health(records),
+        metrics=serve_metrics(registry),
+        uploads=_uploads(settings, records, presigner, authentication, metrics)
+        if presigner
+        else None,
+        images=_images(settings, records, presigner) if presigner else None,
+        delivery=delivery,
     )
-    app.router.add_get("/openapi.json", _serve(document))
-    if delivery is not None and delivery.freeform is not None:
-        for prefix in delivery.freeform.prefixes:
-            app.router.add_get(f"{prefix}{{freeform:.+}}", delivery.get_freeform)
+    routes = served_by(handlers)
+    hide_software()
+    app = web.Application(
+        middlewares=_middlewares(settings, routes, authentication, metrics, spans, now),
+        client_max_size=MAX_BODY_BYTES,
+    )
+    app[DOCUMENT] = openapi.document(
+        routes,
+        max_upload_bytes=settings.max_upload_bytes,
+        anonymous=authentication.anonymous,
+        names=handlers.names,
+    )
+    for route in routes:
+        add = app.router.add_get if route.method == "GET" else app.router.add_post
+        add(pattern_of(route.path, handlers.names), route.handler(handlers))
     return app
 
 
-def _any_of(names: Collection[str]) -> str:
-    return "|".join(map(re.escape, names))
+def _middlewares(
+    settings: ApiSettings,
+    routes: Collection[Route],
+    authentication: Authentication,
+    metrics: ApiMetrics,
+    spans: Spans,
+    now: Callable[[], float],
+) -> list[Middleware]:
+    """List what happens around every request, the outermost first."""
+    quiet = {route.endpoint for route in routes if route.quiet}
+    public = {route.endpoint for route in routes if route.public}
+    return [
+        observed(metrics, spans, quiet=quiet),
+        *([cross_origin(settings.cors_origins)] if settings.cors_origins else []),
+        with_problems(now),
+        authenticated(authentication, public=public),
+        *([loopback_names_only] if settings.loopback_names_only else []),
+    ]
 
 
-def _serve_uploads(
-    app: web.Application,
+def _uploads(
+    settings: ApiSettings,
     records: Records,
     presigner: Presigner,
-    ids: ImageIds,
-    limits: Limits,
-    quotas: Quotas,
+    authentication: Authentication,
     metrics: ApiMetrics,
-) -> None:
-    upload = uploads.Uploads(
+) -> uploads.Uploads:
+    return uploads.Uploads(
         records=records,
         presigner=presigner,
-        ids=ids,
+        ids=settings.image_ids,
         metrics=metrics,
-        max_upload_bytes=limits.max_upload_bytes,
-        url_seconds=limits.url_seconds,
-        quotas=quotas,
+        max_upload_bytes=settings.max_upload_bytes,
+        url_seconds=settings.url_seconds,
+        quotas=Quotas(
+            settings.uploads_per_minute, policy="uploads", own=authentication.uploads_per_minute
+        ),
     )
-    image = images.Images(
+
+
+def _images(settings: ApiSettings, records: Records, presigner: Presigner) -> images.Images:
+    return images.Images(
         records=records,
         presigner=presigner,
-        delivery_url=limits.delivery_url,
-        url_seconds=limits.url_seconds,
+        delivery_url=settings.delivery_url,
+        url_seconds=settings.url_seconds,
     )
-    app.router.add_post("/v1/uploads", upload.create)
-    app.router.add_get("/v1/images/{imageId}", image.get)
-
-
-def _serve(document: openapi.Schema) -> Any:
-    async def serve(_: web.Request) -> web.Response:
-        return web.json_response(document)
-
-    return serve

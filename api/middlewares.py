@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,6 @@ from structlog.contextvars import bound_contextvars
 from ulid import ULID
 
 from api.auth import USER, Authentication
-from api.dialects.table import DIALECTS
 from api.metrics import ApiMetrics
 from api.problems import Problem, Refusal
 from safelight.errors import Misconfigured, Unavailable
@@ -31,25 +30,8 @@ NOTES = web.RequestKey("notes", dict[str, Any])
 """What the request's log line will say."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
-PUBLIC_ROUTES = frozenset(
-    {
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/openapi.json",
-        "/problems/{problem}",
-        "/{preset}/{image}",
-        "/{alias}/{path}",
-        "/images/{shard}/{imageId}/{secret}/{asset}",
-        *(
-            f"{prefix}{{freeform}}"
-            for prefix in ("/", *(each.PREFIX for each in DIALECTS.values()))
-        ),
-    }
-)
-"""The only routes that are answered without credentials. Delivery knows its own by their URLs."""
-QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked for all the time by machines: logged only when something is wrong."""
+Endpoint = tuple[str, str]
+"""A route's method and its path with the parts in braces. HEAD counts as GET."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _OF_STATUS = {
@@ -65,8 +47,13 @@ def note(request: web.Request, **words: Any) -> None:
     request[NOTES].update(words)
 
 
-def observed(metrics: ApiMetrics, spans: Spans = OFF) -> Middleware:
-    """Give every request its id, one log line and one measurement."""
+def observed(
+    metrics: ApiMetrics, spans: Spans = OFF, *, quiet: Collection[Endpoint] = ()
+) -> Middleware:
+    """Give every request its id, one log line and one measurement.
+
+    Requests for `quiet` endpoints are logged at debug level unless they fail.
+    """
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -87,7 +74,8 @@ def observed(metrics: ApiMetrics, spans: Spans = OFF) -> Middleware:
                 image_id = request[NOTES].get("image_id")
                 if trace_id := spans.trace_id(image_id):
                     note(request, trace_id=trace_id)
-                _log(request, status=status, seconds=seconds)
+                level = _level(status, quiet=_endpoint_of(request) in quiet)
+                _log(request, level, status=status, seconds=seconds)
                 spans.add(
                     f"{request.method} {route_of(request)}",
                     image_id,
@@ -132,13 +120,13 @@ def with_problems(now: Callable[[], float] = time.monotonic) -> Middleware:
     return answer
 
 
-def authenticated(authentication: Authentication) -> Middleware:
-    """Let nobody past who has not said who they are, but to the public routes."""
+def authenticated(authentication: Authentication, *, public: Collection[Endpoint]) -> Middleware:
+    """Require credentials for every route that is not public."""
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        route = route_of(request)
-        if route is not None and route not in PUBLIC_ROUTES:
+        endpoint = _endpoint_of(request)
+        if endpoint is not None and endpoint not in public:
             request[USER] = await authentication.user_of(request)
             note(request, user_id=request[USER])
         return await handler(request)
@@ -150,6 +138,13 @@ def route_of(request: web.Request) -> str | None:
     """Name the route's template; None where no route answers the request."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else None
+
+
+def _endpoint_of(request: web.Request) -> Endpoint | None:
+    """Return the route that answers a request; None if there is none."""
+    route = route_of(request)
+    method = "GET" if request.method == "HEAD" else request.method
+    return None if route is None else (method, route)
 
 
 def _request_id(request: web.Request) -> str:
@@ -166,17 +161,18 @@ def _mark(response: web.StreamResponse, *, request_id: str) -> None:
     response.headers.setdefault("Cache-Control", "no-store")
 
 
-def _log(request: web.Request, *, status: int, seconds: float) -> None:
-    route = route_of(request)
-    write: Callable[..., Any] = log.info
+def _level(status: int, *, quiet: bool) -> str:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        write = log.error
-    elif route in QUIET_ROUTES:
-        write = log.debug
+        return "error"
+    return "debug" if quiet else "info"
+
+
+def _log(request: web.Request, level: str, *, status: int, seconds: float) -> None:
+    write: Callable[..., Any] = getattr(log, level)
     write(
         "request",
         method=request.method,
-        route=route or "unmatched",
+        route=route_of(request) or "unmatched",
         status=status,
         seconds=round(seconds, 6),
         **request[NOTES],

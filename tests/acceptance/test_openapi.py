@@ -11,14 +11,22 @@ from hypothesis import HealthCheck, Phase, settings
 from prometheus_client import CollectorRegistry
 from schemathesis.config import SchemathesisConfig
 
-from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
-from api.openapi import document
-from tests.support.fakes import IDS, FakePresigner, FakeRecords
-from tests.unit.api.clients import ALICE, ALL_KEYS, MAX_UPLOAD_BYTES
+from api.operations import DOCUMENT
+from tests.support.fakes import FakePresigner, FakeRecords
+from tests.unit.api.clients import ALICE, ALL_KEYS, api_settings
 
+RECORDS = FakeRecords()
+APP = make_app(
+    settings=api_settings(),
+    records=RECORDS,
+    presigner=FakePresigner(),
+    authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+    registry=CollectorRegistry(),
+)
 SCHEMA = schemathesis.openapi.from_dict(
-    document(max_upload_bytes=MAX_UPLOAD_BYTES, anonymous=False),
+    APP[DOCUMENT],
     config=SchemathesisConfig.from_dict(
         {
             # The test sends the credentials itself.
@@ -30,21 +38,10 @@ SCHEMA = schemathesis.openapi.from_dict(
 )
 
 
-RECORDS = FakeRecords()
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """Serve the application from a loop in a thread: schemathesis is not asynchronous."""
-    app = make_app(
-        records=RECORDS,
-        presigner=FakePresigner(),
-        authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
-        ids=IDS,
-        limits=Limits(max_upload_bytes=MAX_UPLOAD_BYTES, url_seconds=900),
-        registry=CollectorRegistry(),
-    )
-    runner = web.AppRunner(app, **RUNNER_OPTIONS)
+    runner = web.AppRunner(APP, **RUNNER_OPTIONS)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 
 from api.apikeys import ApiKeys, digest_of
-from tests.support.fakes import FakePresigner, FakeRecords
+from api.settings import ApiSettings
+from tests.support.fakes import ID_SECRET, FakePresigner, FakeRecords
 
 MAX_UPLOAD_BYTES = 1_000_000
 KEYS = {"alice": "sl_alices-key", "bob": "sl_bobs-key"}
@@ -69,6 +70,19 @@ def wish(**changes: Any) -> dict[str, Any]:
 
 def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in wish().items() if key != name}
+
+
+def api_settings(**changes: Any) -> ApiSettings:
+    """The settings of an API with keys, unless the changes say otherwise."""
+    usual = {
+        "uploads_bucket": "uploads",
+        "assets_bucket": "assets",
+        "table": "images",
+        "id_secret": ID_SECRET,
+        "api_keys": ",".join(f"{user}:{digest_of(key)}" for user, key in KEYS.items()),
+        "max_upload_bytes": MAX_UPLOAD_BYTES,
+    }
+    return ApiSettings(**usual | changes)
 
 
 ALL_KEYS = ApiKeys(tuple((digest_of(key), user) for user, key in KEYS.items()))

@@ -8,30 +8,30 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
-from tests.support.fakes import IDS, FakePresigner, FakeRecords
-from tests.unit.api.clients import ALL_KEYS, MAX_UPLOAD_BYTES, Api, Start
+from tests.support.fakes import FakePresigner, FakeRecords
+from tests.unit.api.clients import ALL_KEYS, Api, Start, api_settings
 from tests.unit.api.issuer import OidcIssuer
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Start the application, with other limits or authentication than usual if asked."""
+    """Start the application, with other settings or authentication than usual if asked."""
     clients: list[TestClient[web.Request, web.Application]] = []
 
     async def start(
         *, authentication: Authentication | None = None, anonymous: bool = False,
-        now: Callable[[], float] = time.monotonic, **limits: Any,
+        now: Callable[[], float] = time.monotonic, **changes: Any,
     ) -> Api:  # fmt: skip
         records, presigner, registry = FakeRecords(), FakePresigner(), CollectorRegistry()
+        keys = {"api_keys": None} if anonymous else {}
         app = make_app(
+            settings=api_settings(**keys | changes),
             records=records,
             presigner=presigner,
             authentication=authentication
             or Authentication(tokens=None, keys=ALL_KEYS, anonymous=anonymous),
-            ids=IDS,
-            limits=Limits(**{"max_upload_bytes": MAX_UPLOAD_BYTES, "url_seconds": 900} | limits),
             registry=registry,
             now=now,
         )

@@ -244,7 +244,7 @@ async def test_no_answer_names_the_software_of_the_server(api: Api, request_byte
 async def test_where_anyone_may_upload_only_loopback_names_are_answered(
     start: Start, path: str
 ) -> None:
-    api = await start(anonymous=True, loopback_names_only=True)
+    api = await start(anonymous=True)
     answer, problem = await api.ask("POST", path, json=wish(), headers={"Host": "evil.example"})
     assert (answer.status, problem["type"]) == (421, "/problems/misdirected")
     assert "localhost" in problem["detail"]

@@ -16,7 +16,7 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from api.app import RUNNER_OPTIONS, Limits, make_app
+from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias
 from api.delivery.cache import CachedAssets, CachedRecords
@@ -32,7 +32,7 @@ from api.quotas import Quotas
 from safelight import keys
 from safelight.aws.objects import Asset
 from safelight.imaging.admission import Admission
-from safelight.imaging.limits import Limits as ImagingLimits
+from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering, render
@@ -42,7 +42,7 @@ from safelight.presets import Preset
 from safelight.record import Record, Status
 from tests.support import pictures
 from tests.support.fakes import IDS, Fake, FakeDeadLetters, FakeObjects, FakeRecords
-from tests.unit.api.clients import ALL_KEYS
+from tests.unit.api.clients import ALL_KEYS, api_settings
 
 IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
 OTHER_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK7"
@@ -64,7 +64,7 @@ class Renderer(Fake):
 
     async def probe(self, path: Path) -> Probe:
         self._called("probe")
-        return probe(path, ImagingLimits())
+        return probe(path, Limits())
 
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
         self._called("render")
@@ -72,7 +72,7 @@ class Renderer(Fake):
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self.gate.wait()
-            return render(plan, source, directory, ImagingLimits())
+            return render(plan, source, directory, Limits())
         finally:
             self.at_once -= 1
 
@@ -199,11 +199,10 @@ async def open_gallery(
             now=now,
         )
         app = make_app(
+            settings=api_settings(),
             records=records,
             presigner=None,
             authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
-            ids=IDS,
-            limits=Limits(max_upload_bytes=1, url_seconds=900),
             registry=registry,
             delivery=delivery,
         )

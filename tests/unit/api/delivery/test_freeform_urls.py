@@ -203,14 +203,6 @@ async def test_a_flood_of_wishes_is_bounded_by_the_key_that_signed_them(open_: A
     assert (await gallery.ask("/healthz"))[0].status == 200
 
 
-def test_every_dialect_has_a_public_route() -> None:
-    from api.middlewares import PUBLIC_ROUTES  # noqa: PLC0415 - for this test alone
-
-    for name in DIALECTS:
-        prefix = "/s/" if name == "own" else f"/{name}/"
-        assert f"{prefix}{{freeform}}" in PUBLIC_ROUTES
-
-
 LOGO = pictures.encoded(Image.new("RGB", (6, 4), (0, 0, 255)), "PNG")
 
 

@@ -1,0 +1,243 @@
+"""The one table of routes.
+
+The application, the paths that need no credentials, the log levels of requests and the OpenAPI
+document are all read from it. A new route is a new row.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from aiohttp.typedefs import Handler
+
+from api import operations, problems
+from api.dialects.table import DIALECTS
+from api.health import Health
+from api.images import Image, Images
+from api.operations import Answer, Operation
+from api.problems import Problem, ProblemExplanation
+from api.uploads import UploadIssued, UploadRequest, Uploads
+
+if TYPE_CHECKING:  # delivery loads the renderer, which a process without that role must not do
+    from api.delivery.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handlers:
+    """The objects that answer requests. One that belongs to a role is None without that role."""
+
+    health: Health
+    metrics: Handler
+    uploads: Uploads | None = None
+    images: Images | None = None
+    delivery: "Delivery | None" = None
+
+    @property
+    def names(self) -> Mapping[str, Collection[str]]:
+        """The values of those parts of paths that only have certain values."""
+        if self.delivery is None:
+            return {}
+        return {"preset": self.delivery.presets, "alias": self.delivery.aliases}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One row: a method and a path, and everything that depends on them."""
+
+    path: str
+    """The path with its parts in braces; also the route's name in logs and metrics."""
+    handler: Callable[[Handlers], Handler | None]
+    """Return the method that answers, or None if this process does not serve the route."""
+    operation: Operation | None
+    """The description for OpenAPI; None for a grammar of URLs that OpenAPI cannot describe."""
+    method: Literal["GET", "POST"] = "GET"
+    """GET includes HEAD."""
+    public: bool = False
+    """Whether no credentials are needed. Delivery checks the signatures of its URLs itself."""
+    quiet: bool = False
+    """Whether requests below status 500 are logged at debug level: machines send many of them."""
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """The method and path, which no other row has."""
+        return self.method, self.path
+
+
+def _alias(handlers: Handlers) -> Handler | None:
+    delivery = handlers.delivery
+    return delivery.get_alias if delivery and delivery.aliases else None
+
+
+def _freeform(prefix: str, operation: Operation | None = None) -> Route:
+    """Make the row of the free-form URLs below a prefix. They are signed, so they are public."""
+
+    def handler(handlers: Handlers) -> Handler | None:
+        delivery = handlers.delivery
+        if delivery and delivery.freeform and prefix in delivery.freeform.prefixes:
+            return delivery.get_freeform
+        return None
+
+    return Route(path=f"{prefix}{{freeform}}", handler=handler, operation=operation, public=True)
+
+
+_OWN_FREEFORM = Operation(
+    path="/s/{signature}/{options}/{source}",
+    summary="Deliver the picture that a signed free-form URL requests (docs/guide/dialects.md)",
+    answers=operations.PICTURE | operations.WAITING,
+    problems=(*operations.PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
+)
+_DIALECTS = tuple(
+    _freeform(dialect.PREFIX, _OWN_FREEFORM if name == "own" else None)
+    for name, dialect in DIALECTS.items()
+)
+_ROOT_DIALECT = _freeform("/")
+"""One dialect may answer at the root. It comes last, because it matches every path."""
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/v1/uploads",
+        handler=lambda handlers: handlers.uploads.create if handlers.uploads else None,
+        operation=Operation(
+            summary="Issue a presigned URL for one upload",
+            request=UploadRequest,
+            parameters=(operations.IDEMPOTENCY_KEY,),
+            answers={
+                201: Answer(
+                    description="Where and how to upload.",
+                    model=UploadIssued,
+                    headers=("Location", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy"),
+                )
+            },
+            problems=(
+                *operations.PROTECTED,
+                *operations.BODY,
+                Problem.INVALID_IDEMPOTENCY_KEY,
+                Problem.IDEMPOTENCY_KEY_REUSED,
+                Problem.IMAGE_ERASED,
+                Problem.RATE_LIMITED,
+            ),
+        ),
+    ),
+    Route(
+        path="/v1/images/{imageId}",
+        handler=lambda handlers: handlers.images.get if handlers.images else None,
+        operation=Operation(
+            summary="Get the status of an image and the URLs of its variants",
+            answers={
+                200: Answer(
+                    description="The image.", model=Image, headers=operations.IMAGE_HEADERS
+                ),
+                304: Answer(
+                    description="The image with this ETag is current.",
+                    headers=operations.IMAGE_HEADERS,
+                ),
+            },
+            problems=(*operations.PROTECTED, Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED),
+        ),
+    ),
+    Route(
+        path="/{preset}/{image}",
+        public=True,
+        handler=lambda handlers: handlers.delivery.get if handlers.delivery else None,
+        operation=Operation(
+            summary="Deliver a variant in the best format that the client accepts",
+            parameters=operations.PICTURE_PARAMETERS,
+            answers=operations.PICTURE | operations.MOVED | operations.WAITING,
+            problems=(*operations.PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
+        ),
+    ),
+    Route(
+        path="/{alias}/{path}",
+        public=True,
+        handler=_alias,
+        operation=Operation(
+            summary="Deliver a variant of an object in a bucket that an alias names",
+            parameters=(*operations.PICTURE_PARAMETERS, operations.PRESET_PARAMETER),
+            answers=operations.PICTURE | operations.MOVED,
+            problems=operations.PICTURE_PROBLEMS,
+        ),
+    ),
+    Route(
+        path="/images/{shard}/{imageId}/{secret}/{asset}",
+        public=True,
+        handler=lambda handlers: handlers.delivery.get_asset if handlers.delivery else None,
+        operation=Operation(
+            summary="Deliver an asset by its key, which always means the same picture",
+            parameters=operations.ASSET_PARAMETERS,
+            answers=operations.PICTURE | operations.MOVED | operations.WAITING,
+            problems=(*operations.PICTURE_PROBLEMS, Problem.IMAGE_ERASED),
+        ),
+    ),
+    *_DIALECTS,
+    Route(
+        path="/healthz",
+        public=True,
+        quiet=True,
+        handler=lambda handlers: handlers.health.healthz,
+        operation=Operation(summary="Is the process alive?", answers={200: operations.TEXT}),
+    ),
+    Route(
+        path="/readyz",
+        public=True,
+        quiet=True,
+        handler=lambda handlers: handlers.health.readyz,
+        operation=Operation(
+            summary="Can images be looked up now?",
+            answers={
+                200: operations.TEXT,
+                503: Answer(description="No.", media_type="text/plain"),
+            },
+        ),
+    ),
+    Route(
+        path="/metrics",
+        public=True,
+        quiet=True,
+        handler=lambda handlers: handlers.metrics,
+        operation=Operation(
+            summary="Metrics for Prometheus",
+            answers={200: Answer(description="The text format.", media_type="text/plain")},
+        ),
+    ),
+    Route(
+        path="/openapi.json",
+        public=True,
+        handler=lambda _: operations.serve_document,
+        operation=Operation(
+            summary="This document",
+            answers={200: Answer(description="OpenAPI 3.1.", media_type="application/json")},
+        ),
+    ),
+    Route(
+        path="/problems/{problem}",
+        public=True,
+        handler=lambda _: problems.explain,
+        operation=Operation(
+            summary="Explain a type of problem",
+            answers={200: Answer(description="The problem.", model=ProblemExplanation)},
+            problems=(Problem.UNKNOWN_PATH,),
+        ),
+    ),
+    _ROOT_DIALECT,
+)
+_SLASHES = frozenset({"path", "freeform"})
+"""Parts of paths that may contain slashes."""
+
+
+def served_by(handlers: Handlers) -> tuple[Route, ...]:
+    """Return the rows that a process with these handlers serves."""
+    return tuple(route for route in ROUTES if route.handler(handlers) is not None)
+
+
+def pattern_of(path: str, names: Mapping[str, Collection[str]]) -> str:
+    """Write a path as aiohttp matches it, with the values that its parts may have."""
+
+    def with_pattern(found: re.Match[str]) -> str:
+        part = found[1]
+        if part in _SLASHES:
+            return f"{{{part}:.+}}"
+        return f"{{{part}:{'|'.join(map(re.escape, names[part]))}}}" if part in names else found[0]
+
+    return re.sub(r"\{(\w+)\}", with_pattern, path)

@@ -1,0 +1,137 @@
+"""The table of routes: the application, the public paths and the document are read from it."""
+
+import re
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from api.app import make_app
+from api.auth import Authentication
+from api.delivery.aliases import RESERVED
+from api.dialects.table import DIALECTS, prefix_of
+from api.operations import DOCUMENT
+from api.routes import ROUTES, Route
+from tests.support.fakes import FakePresigner, FakeRecords
+from tests.unit.api.clients import ALL_KEYS, api_settings
+
+UPLOADS = {("POST", "/v1/uploads"), ("GET", "/v1/images/{imageId}")}
+SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
+EXAMPLES = {"preset": "small", "alias": "avatars", "path": "a/b.jpg", "freeform": "a/b.jpg"}
+
+
+class Pictures:
+    """A delivery that serves every route it may."""
+
+    def __init__(self) -> None:
+        self.presets = {"small": None}
+        self.aliases = {"avatars": None}
+        self.freeform = SimpleNamespace(prefixes=(*map(prefix_of, DIALECTS.values()), "/"))
+
+    async def get(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+    get_alias = get_asset = get_freeform = get
+
+
+def application(*, uploads: bool = True, delivery: bool = True) -> web.Application:
+    return make_app(
+        settings=api_settings(),
+        records=FakeRecords(),
+        presigner=FakePresigner() if uploads else None,
+        authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+        registry=CollectorRegistry(),
+        delivery=Pictures() if delivery else None,
+    )
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    async with TestClient(TestServer(application())) as client:
+        yield client
+
+
+def example(route: Route) -> str:
+    return re.sub(r"\{(\w+)\}", lambda part: EXAMPLES.get(part[1], "x"), route.path)
+
+
+def endpoints(app: web.Application) -> set[tuple[str, str]]:
+    """List what an application answers; HEAD comes with GET."""
+    found = [
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    ]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+@pytest.mark.parametrize(("uploads", "delivery"), [(True, True), (True, False), (False, True)])
+def test_an_application_has_the_routes_of_its_roles_and_no_others(
+    uploads: bool, delivery: bool
+) -> None:
+    rows = {
+        route.endpoint
+        for route in ROUTES
+        if (uploads and route.endpoint in UPLOADS)
+        or (delivery and route.endpoint not in UPLOADS and route.path not in SHARED)
+        or route.path in SHARED
+    }
+    assert endpoints(application(uploads=uploads, delivery=delivery)) == rows
+
+
+def test_the_document_describes_the_routes_of_an_application() -> None:
+    paths = application(delivery=False)[DOCUMENT]["paths"]
+    described = {(method.upper(), path) for path, one in paths.items() for method in one}
+    assert described == endpoints(application(delivery=False))
+
+
+def test_every_row_is_described_except_the_grammars_of_other_services() -> None:
+    with pytest.raises(TypeError, match="operation"):
+        Route(path="/new", handler=lambda _: None)
+    undescribed = {route.path for route in ROUTES if route.operation is None}
+    others = {prefix_of(dialect) for name, dialect in DIALECTS.items() if name != "own"}
+    assert undescribed == {f"{prefix}{{freeform}}" for prefix in others | {"/"}}
+    described = {row.operation.path or row.path for row in ROUTES if row.operation is not None}
+    assert application()[DOCUMENT]["paths"].keys() == described
+
+
+def test_the_document_names_the_presets_and_aliases() -> None:
+    paths = application()[DOCUMENT]["paths"]
+    for path, name in (("/{preset}/{image}", "small"), ("/{alias}/{path}", "avatars")):
+        assert paths[path]["get"]["parameters"][0]["schema"]["enum"] == [name]
+
+
+def test_every_dialect_has_a_public_route() -> None:
+    public = {route.path for route in ROUTES if route.public}
+    assert {f"{prefix_of(dialect)}{{freeform}}" for dialect in DIALECTS.values()} <= public
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+async def test_only_public_routes_answer_without_credentials(
+    client: TestClient[web.Request, web.Application], route: Route
+) -> None:
+    for method in {route.method, "HEAD" if route.method == "GET" else route.method}:
+        async with client.request(method, example(route)) as answer:
+            assert (answer.status == 401) is not route.public
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+async def test_only_requests_of_quiet_routes_are_logged_at_debug_level(
+    client: TestClient[web.Request, web.Application], route: Route
+) -> None:
+    with structlog.testing.capture_logs() as events:
+        async with client.request(route.method, example(route)):
+            pass
+    (event,) = [event for event in events if event["event"] == "request"]
+    assert event["route"] == route.path
+    assert event["log_level"] == ("debug" if route.quiet else "info")
+
+
+def test_no_preset_and_no_alias_may_hide_a_route() -> None:
+    first = {route.path.split("/")[1].removesuffix(".json") for route in ROUTES}
+    assert {part for part in first if not part.startswith("{")} <= RESERVED
