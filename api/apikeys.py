@@ -1,4 +1,4 @@
-"""API keys: long random words that have a name. Only their hashes are ever kept."""
+"""API keys: long random strings with a name. Only their hashes are stored."""
 
 import hmac
 import re
@@ -11,7 +11,7 @@ from typing import Self
 from safelight import users
 
 PREFIX = "sl_"
-"""What every key begins with, so that people and secret scanners know one when they see it."""
+"""The prefix of every key, by which people and secret scanners recognize it."""
 KEY_BYTES = 32
 
 _DEFINITION = re.compile(r"(?P<name>.+?):(?P<digest>[0-9a-f]{64})(:(?P<rate>[1-9][0-9]{0,6}))?")
@@ -19,18 +19,18 @@ _DEFINITION = re.compile(r"(?P<name>.+?):(?P<digest>[0-9a-f]{64})(:(?P<rate>[1-9
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """The keys that are accepted: pairs of a hash and the key's name."""
+    """The accepted keys, as pairs of a hash and the key's name."""
 
     hashes: tuple[tuple[str, str], ...] = ()
     uploads_per_minute: Mapping[str, int] = field(default_factory=dict)
-    """The most upload URLs a minute of the keys that have a limit, by their names."""
+    """Limits of the keys that have one, in upload URLs a minute, by the key's name."""
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read `name:sha256` or `name:sha256:RATE`, separated by commas; a rate is per minute.
+        """Parse `name:sha256` or `name:sha256:RATE`, separated by commas; a rate is per minute.
 
-        A name may have several keys, for rotation; one rate is then enough. Raises a `ValueError`
-        that repeats no part of a key.
+        A name may have several keys, for rotation; one of them is enough to set the rate. Raises a
+        `ValueError` that repeats no part of a key.
         """
         hashes: list[tuple[str, str]] = []
         rates: dict[str, int] = {}
@@ -50,7 +50,7 @@ class ApiKeys:
         return cls(tuple(hashes), rates)
 
     def name_of(self, key: str) -> str | None:
-        """Return a key's name. Takes the same time whichever key it is, or none."""
+        """Return a key's name, or None. The time does not depend on which key it is."""
         given = digest_of(key)
         found = None
         for digest, name in self.hashes:
@@ -60,10 +60,10 @@ class ApiKeys:
 
 
 def new_key() -> str:
-    """Make a fresh key."""
+    """Return a new random key."""
     return PREFIX + secrets.token_urlsafe(KEY_BYTES)
 
 
 def digest_of(key: str) -> str:
-    """Hash a key. It is long and random, so a fast hash without salt keeps it."""
+    """Return a key's hash. Keys are long and random, so a fast hash without salt is safe."""
     return sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

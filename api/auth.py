@@ -1,13 +1,12 @@
-"""Authentication: turns a request's credential into a user id (safelight/users.py), here alone."""
+"""Authentication: the only place that turns a credential into a user id (safelight/users.py)."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from aiohttp import web
 
 from api.apikeys import PREFIX, ApiKeys
 from api.problems import Problem, Refusal
-from api.tokens import InvalidToken
+from api.tokens import InvalidToken, Tokens
 from safelight import users
 
 CHALLENGE = 'Bearer realm="safelight"'
@@ -15,30 +14,22 @@ CHALLENGE = 'Bearer realm="safelight"'
 USER = web.RequestKey("user", str)
 
 
-class Tokens(Protocol):
-    """What verifies bearer tokens."""
-
-    async def subject_of(self, token: str) -> str:
-        """Return the subject that a token speaks for; raise `InvalidToken`."""
-        ...
-
-
 class Authentication:
-    """Tells who sent a request, or refuses it."""
+    """Finds the user who sent a request, or refuses the request."""
 
     def __init__(self, *, tokens: Tokens | None, keys: ApiKeys, anonymous: bool) -> None:
         self._tokens = tokens
         self._keys = keys
         self.anonymous = anonymous
-        """Whether nobody has to say who they are."""
+        """Whether requests need no credentials."""
 
     @property
     def uploads_per_minute(self) -> Mapping[str, int]:
-        """The most upload URLs a minute of the API keys that have a limit, by their user ids."""
+        """Limits of API keys that have one, in upload URLs a minute, by user id."""
         return {users.of_key(name): rate for name, rate in self._keys.uploads_per_minute.items()}
 
     async def user_of(self, request: web.Request) -> str:
-        """Return the user id of the client, or raise a `Refusal`."""
+        """Return the client's user id, or raise a `Refusal`."""
         if self.anonymous:
             return users.ANONYMOUS
         credential = _credential(request)
@@ -59,7 +50,7 @@ class Authentication:
 
 
 def _credential(request: web.Request) -> str:
-    """Read the one credential of a request: a bearer token or an API key."""
+    """Return the request's only credential, a bearer token or an API key."""
     authorizations = request.headers.getall("Authorization", [])
     keys = request.headers.getall("X-Api-Key", [])
     if not authorizations and not keys:

@@ -1,4 +1,4 @@
-"""Reads JSON bodies. Nothing a client sends may cost more than the limits here, or raise else."""
+"""Reads JSON bodies within limits of size and time. Invalid ones raise a `Refusal`."""
 
 import asyncio
 import re
@@ -14,8 +14,9 @@ from api.problems import Fault, Problem, Refusal
 
 MAX_BODY_BYTES = 16 * 1024
 BODY_SECONDS = 10
+"""How long a body may take to arrive."""
 MAX_FAULTS = 20
-"""More are not listed: the client has understood by then."""
+"""How many faults of a body are listed at most."""
 
 _JSON = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]*)')
@@ -27,16 +28,16 @@ Model = TypeVar("Model", bound=BaseModel)
 async def read_json(
     request: web.Request, model: type[Model], *, context: Mapping[str, Any]
 ) -> Model:
-    """Read a body as the model, or refuse it with every fault named.
+    """Parse a request's body as the model, or refuse it and name its faults.
 
-    Of members given twice, the last counts, as in most JSON readers.
+    If a member is given twice, the last one counts, as in most JSON parsers.
     """
     _check_media_type(request)
     return parse(await _read(request), model, context=context)
 
 
 def parse(body: bytes, model: type[Model], *, context: Mapping[str, Any]) -> Model:
-    """Read JSON as the model, or refuse it."""
+    """Parse JSON as the model, or refuse it."""
     try:
         return model.model_validate_json(body, context=dict(context))
     except ValidationError as error:
@@ -46,13 +47,13 @@ def parse(body: bytes, model: type[Model], *, context: Mapping[str, Any]) -> Mod
 def _check_media_type(request: web.Request) -> None:
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     declared = request.headers.get("Content-Type")
-    # aiohttp's own reading takes seconds for some texts, and raises for others.
+    # aiohttp's own parser takes seconds for some texts, and raises for others.
     if not _JSON.fullmatch(declared or ""):
         found = "none" if declared is None else "another"
         detail = f"The body must be application/json; the request declares {found}."
     elif not _CHARSETS.issuperset(_CHARSET.findall((declared or "").lower())):
         detail = "The body must be in UTF-8; the request declares another charset."
-    elif encoding != "identity":  # a compressed body is unpacked nowhere, so it cannot be a bomb
+    elif encoding != "identity":  # so that no body can be a decompression bomb
         detail = "The body must not be compressed."
     else:
         return
@@ -60,7 +61,7 @@ def _check_media_type(request: web.Request) -> None:
 
 
 async def _read(request: web.Request) -> bytes:
-    """Read the body; the limit on its size is the application's (`client_max_size`)."""
+    """Read the body. The application limits its size (`client_max_size`)."""
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, request.content_length or 0)
     try:

@@ -1,4 +1,4 @@
-"""Lets the pages of named web origins call the api. Off unless origins are named."""
+"""Lets web pages of configured origins call the API. Off unless origins are configured."""
 
 from collections.abc import Collection
 
@@ -13,10 +13,11 @@ EXPOSED_HEADERS = (
     "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 )
 PREFLIGHT_SECONDS = 600
+"""How long a browser may keep the answer to a preflight request."""
 
 
 def cross_origin(origins: Collection[str]) -> Middleware:
-    """Answer preflights, and mark answers as readable by the origins. No cookies are involved."""
+    """Answer preflight requests, and let pages of the origins read answers. No cookies are used."""
     allowed = frozenset(origins)
 
     @web.middleware

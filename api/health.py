@@ -1,4 +1,4 @@
-"""Whether the api is alive, and whether it can do its work."""
+"""Health checks: whether the API is alive, and whether it can look up images."""
 
 import asyncio
 import time
@@ -13,16 +13,16 @@ from safelight.errors import SafelightError
 log = structlog.get_logger()
 
 READY_SECONDS = 2
-"""How long the table may take to answer."""
+"""How many seconds the table may take to answer."""
 REMEMBERED_SECONDS = 1
-"""However often readiness is asked for, the table is asked no more often than this."""
+"""How many seconds a result of `/readyz` is reused, so that checks cannot overload the table."""
 
 
 class Checked(Protocol):
-    """Something that can be asked whether it is in reach."""
+    """A service whose reachability can be checked."""
 
     async def check(self) -> None:
-        """Return if it is; raise why not."""
+        """Return if the service is reachable; raise an error otherwise."""
         ...
 
 
@@ -37,11 +37,11 @@ class Health:
         self._asked_at = float("-inf")
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Answer: whoever gets this sees a running event loop. AWS is never asked."""
+        """Answer 200, which shows that the event loop runs. AWS is never asked."""
         return web.Response(text="ok\n")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Tell whether images can be looked up now."""
+        """Answer 200 if images can be looked up now, else 503."""
         async with self._asking:
             if self._now() - self._asked_at >= REMEMBERED_SECONDS:
                 self._ready = await self._reachable()

@@ -1,4 +1,4 @@
-"""Tells what is known of an image, and where its variants are delivered."""
+"""Answers requests for an image: its status, its properties and the URLs of its variants."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,11 +17,11 @@ from safelight.errors import Reason
 from safelight.record import Record, Status, Variant
 
 POLL_SECONDS = 1
-"""How soon to ask again for a pending image: about as long as a photograph takes."""
+"""Seconds until a client should ask again for a pending image; a photograph takes about one."""
 
 
 class DeliveredVariant(Document):
-    """One variant: where to get it, and what will be got. Sizes in pixels and bytes."""
+    """One variant: its URL and its properties. Sizes are in pixels and bytes."""
 
     url: str
     media_type: str
@@ -30,16 +30,17 @@ class DeliveredVariant(Document):
     size: int
     sha256: str
     quality: int | None = Field(
-        default=None, description="As encoded with; absent if the format is lossless."
+        default=None,
+        description="The encoder's quality; absent if the format is lossless.",
     )
     score: int | None = Field(
         default=None,
-        description="What a searched quality reached, in points of SSIMULACRA 2.",
+        description="The SSIMULACRA 2 score that the search for a quality reached.",
     )
 
 
 class Image(Document):
-    """An image as its owner sees it; members without a value are left out."""
+    """An image as its owner sees it. Members without a value are left out."""
 
     image_id: str
     status: Status
@@ -48,42 +49,45 @@ class Image(Document):
     filename: str | None = None
     tags: tuple[str, ...] = ()
     media_type: str | None = Field(
-        default=None, description="As declared while pending; as found once settled."
+        default=None,
+        description="The declared type while the image is pending, the actual one afterwards.",
     )
-    original_size: int | None = Field(default=None, description="The source's bytes.")
-    width: int | None = Field(default=None, description="The source's, in pixels.")
+    original_size: int | None = Field(default=None, description="The size of the source, in bytes.")
+    width: int | None = Field(default=None, description="The width of the source, in pixels.")
     height: int | None = None
-    sha256: str | None = Field(default=None, description="Of the source, in hexadecimal.")
+    sha256: str | None = Field(default=None, description="The source's SHA-256 in hexadecimal.")
     placeholder: str | None = Field(
-        default=None, description="A ThumbHash in base64: what to show while a variant loads."
+        default=None, description="A ThumbHash in base64, to show while a variant loads."
     )
     dominant_colour: str | None = Field(
-        default=None, description="As #rrggbb; absent if nothing is visible."
+        default=None, description="The dominant colour as #rrggbb; absent if no pixel is visible."
     )
     perceptual_hash: str | None = Field(
         default=None,
-        description="64 bits in hexadecimal; pictures that look alike differ in few of them.",
+        description="64 bits in hexadecimal. Similar pictures differ in few of them.",
     )
     reason: Reason | None = Field(default=None, description="Why the source was rejected.")
-    detail: str | None = Field(default=None, description="The same in words, for people.")
-    variants: Mapping[str, DeliveredVariant] = Field(description="By preset.")
+    detail: str | None = Field(default=None, description="The reason in words, for people.")
+    variants: Mapping[str, DeliveredVariant] = Field(description="The variants by preset.")
     failed_variants: Mapping[str, str] | None = Field(
-        default=None, description="By preset: why this one is missing."
+        default=None, description="The presets without a variant, each with the cause."
     )
     urls_expire_at: datetime | None = Field(
-        default=None, description="Until when the variants' URLs work; absent if for good."
+        default=None, description="When the URLs of the variants end; absent if they never do."
     )
     savings_percent: float | None = None
     processing_time_ms: int | None = Field(
         default=None, description="From the start of the fetch to the commit."
     )
-    render_time_ms: int | None = Field(default=None, description="Of that, decoding and encoding.")
+    render_time_ms: int | None = Field(
+        default=None, description="The part for decoding and encoding."
+    )
 
     @classmethod
     def of(
         cls, record: Record, urls: Mapping[str, str], *, urls_expire_at: datetime | None
     ) -> Self:
-        """Show a record, its keys replaced by URLs."""
+        """Make the answer from a record, with URLs in place of keys."""
         return cls(
             image_id=record.image_id,
             status=record.status,
@@ -114,18 +118,18 @@ class Image(Document):
 
 
 class Records(Protocol):
-    """Where images are looked up."""
+    """The table of images."""
 
     async def get(self, image_id: str) -> Record | None:
-        """Read an image's record, if there is one."""
+        """Return an image's record, or None."""
         ...
 
 
 class Presigner(Protocol):
-    """What signs the variants' URLs."""
+    """Signs the URLs of variants."""
 
     async def get_asset(self, *, key: str, expires_seconds: int) -> str:
-        """Sign a GET of one asset."""
+        """Return a presigned URL that gets one asset."""
         ...
 
 
@@ -149,7 +153,7 @@ class Images:
         self._now = now
 
     async def get(self, request: web.Request) -> web.Response:
-        """Show one image of the user's."""
+        """Answer with one of the user's images."""
         record = await self._find(request.match_info["imageId"], user_id=request[USER])
         note(request, image_id=record.image_id, image_status=record.status)
         presigned = bool(record.variants) and self._delivery_url is None
@@ -162,11 +166,11 @@ class Images:
         answer = json_answer(image)
         if record.status is Status.PENDING:
             answer.headers["Retry-After"] = str(POLL_SECONDS)
-        # Whoever kept an answer whose URLs expire must not be told that it still holds.
+        # A cached answer whose URLs expire must not be confirmed with 304.
         return answer if presigned else _revalidated(request, answer)
 
     async def _find(self, image_id: str, *, user_id: str) -> Record:
-        """Find a user's image. Another's is refused in the same words as none at all."""
+        """Return a user's image. An image of another user is refused as if it did not exist."""
         record = await self._records.get(image_id) if keys.is_image_id(image_id) else None
         if record is None or record.user_id != user_id:
             raise Refusal(Problem.UNKNOWN_IMAGE, "You have no image of this id.")
@@ -198,7 +202,7 @@ def _moment(milliseconds: int) -> datetime:
 
 
 def _revalidated(request: web.Request, answer: web.Response) -> web.Response:
-    """Let the client keep the answer and ask whether it still holds."""
+    """Add an ETag so that the client can revalidate the answer, and answer 304 if it did."""
     body = answer.body if isinstance(answer.body, bytes) else b""
     tag = ETag(sha256(body).hexdigest()[:32])
     asked = request.if_none_match or ()

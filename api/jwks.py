@@ -1,10 +1,10 @@
-"""An issuer's signing keys: fetched without blocking, kept a while, fetched anew on rotation."""
+"""An issuer's signing keys: fetched without blocking, cached, fetched again on rotation."""
 
 import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import aiohttp
 import jwt
@@ -18,105 +18,22 @@ log = structlog.get_logger()
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-"""Asymmetric ones only: nothing that the issuer publishes can be used to sign."""
+"""Only asymmetric algorithms, so that a key from the published set cannot sign tokens."""
 
 LIFETIME_SECONDS = 3600
+"""How long keys are used before they are fetched again."""
 KEPT_SECONDS = 24 * 3600
-"""The longest that keys are used while no fetch succeeds: the issuer may have taken them back."""
+"""How long keys are used at most while fetches fail: the issuer may have revoked them."""
 MAX_KEYS_OF_ONE_ID = 4
-"""Keys that are kept under one id, or under none: each costs a token the check of a signature."""
+"""How many keys are kept under one id, or without an id. A token is checked against each."""
 COOL_DOWN_SECONDS = 30
-"""After a fetch, an unknown key or a failure causes no other for so long."""
+"""The shortest time between two fetches, whatever keys tokens name."""
 FETCH_SECONDS = 5
+"""The time limit for a fetch with all its attempts."""
 FETCH_ATTEMPTS = 3
 MAX_DOCUMENT_BYTES = 256 * 1024
 
 Jwks = Mapping[str, Any]
-
-
-class Source(Protocol):
-    """Where the key set comes from. Raises `Unavailable`."""
-
-    async def fetch(self) -> Jwks:
-        """Fetch the key set as it is now."""
-        ...
-
-
-class SigningKeys:
-    """The keys that an issuer signs with, by key id.
-
-    A fetch that fails leaves the keys that are known, for a day: an issuer's shorter outage refuses
-    no token.
-    """
-
-    def __init__(self, source: Source, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._source = source
-        self._now = now
-        self._keys: Mapping[str, tuple[jwt.PyJWK, ...]] = {}
-        self._fetched_at = float("-inf")
-        self._tried_at = float("-inf")
-        self._failing = False
-        self._fetching = asyncio.Lock()
-
-    async def find(self, key_id: str | None) -> Sequence[jwt.PyJWK]:
-        """Find the keys of an id. A token that names none means those without, or the only one.
-
-        Raises `Unavailable` for an unknown key while the issuer is out of reach.
-        """
-        if self._now() - self._fetched_at >= KEPT_SECONDS:
-            self._keys = {}
-        if self._wanting(key_id) and not (self._fetching.locked() and key_id in self._keys):
-            async with self._fetching:
-                if self._wanting(key_id):  # whoever held the lock may have fetched it
-                    await self._refresh()
-        found = self._keys.get(key_id or "", ())
-        if key_id is None and len(self._keys) == 1:
-            (found,) = self._keys.values()
-        if not found and self._failing:  # the issuer may well publish it: who knows
-            raise Unavailable("oidc", "its keys could not be fetched lately; the log says why")
-        return found
-
-    def _wanting(self, key_id: str | None) -> bool:
-        stale = self._now() - self._fetched_at >= LIFETIME_SECONDS
-        unknown = not self._keys or (key_id is not None and key_id not in self._keys)
-        return (stale or unknown) and self._now() - self._tried_at >= COOL_DOWN_SECONDS
-
-    async def _refresh(self) -> None:
-        try:
-            keys = read_keys(await self._source.fetch())
-        except Unavailable as error:
-            self._failing = True
-            log.warning("signing_keys_not_fetched", error=str(error), kept=len(self._keys))
-        else:
-            self._keys, self._failing, self._fetched_at = keys, False, self._now()
-        finally:
-            self._tried_at = self._now()
-
-
-def read_keys(jwks: Jwks) -> Mapping[str, tuple[jwt.PyJWK, ...]]:
-    """Read the public signing keys of a set, by id; `""` holds those without one.
-
-    Keys for other uses or of unknown kinds are left out. Several may share an id, or have none; of
-    these the first few are read. A key is bound to one algorithm: its own, or the usual one of its
-    kind.
-    """
-    entries = jwks.get("keys")
-    if not isinstance(entries, list):
-        raise Unavailable("oidc", "the issuer's key set has no list of keys")
-    keys: dict[str, tuple[jwt.PyJWK, ...]] = {}
-    for entry in entries:
-        if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
-            continue
-        try:
-            key = jwt.PyJWK(entry)
-        except (jwt.PyJWTError, TypeError, ValueError):  # an odd key is no reason to refuse others
-            continue
-        if key.algorithm_name in ALGORITHMS:
-            key_id = str(entry.get("kid", ""))
-            keys[key_id] = (*keys.get(key_id, ()), key)[:MAX_KEYS_OF_ONE_ID]
-    if not keys:
-        raise Unavailable("oidc", "the issuer's key set has no usable signing key")
-    return keys
 
 
 class Issuer:
@@ -130,20 +47,20 @@ class Issuer:
         jwks_url: str | None,
         acceptable: Callable[[str], bool],
     ) -> None:
-        """`acceptable` tells whether a discovered URL may be fetched at all."""
+        """`acceptable` returns whether a discovered URL may be fetched."""
         self._session = session
         self._issuer = issuer
         self._jwks_url = jwks_url
         self._acceptable = acceptable
 
     async def fetch(self) -> Jwks:
-        """Fetch the key set, with a few tries; raise `Unavailable` when none succeeds."""
+        """Fetch the key set, in a few attempts. Raises `Unavailable` if all of them fail."""
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 return await self._retried(self._fetch_once)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            told = str(error) or type(error).__name__
-            raise Unavailable("oidc", f"its keys could not be fetched: {told}") from error
+            cause = str(error) or type(error).__name__
+            raise Unavailable("oidc", f"its keys could not be fetched: {cause}") from error
 
     async def _retried(self, fetch: Callable[[], Awaitable[Jwks]]) -> Jwks:
         retries = stamina.retry_context(
@@ -168,7 +85,7 @@ class Issuer:
         return jwks_url
 
     async def _document(self, url: str) -> Jwks:
-        """Fetch one small JSON object; redirects are not followed."""
+        """Fetch one small JSON object. Redirects are not followed."""
         async with self._session.get(
             url, allow_redirects=False, headers={"Accept": "application/json"}
         ) as answer:
@@ -180,6 +97,82 @@ class Issuer:
         if len(body) > MAX_DOCUMENT_BYTES:
             raise ValueError(f"{url} is larger than {MAX_DOCUMENT_BYTES} bytes")
         return _object(body, url)
+
+
+class SigningKeys:
+    """The keys that an issuer signs with, by key id.
+
+    If a fetch fails, the known keys stay valid for a day, so that a short outage of the issuer
+    refuses no token.
+    """
+
+    def __init__(self, issuer: Issuer, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._issuer = issuer
+        self._now = now
+        self._keys: Mapping[str, tuple[jwt.PyJWK, ...]] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._failing = False
+        self._fetching = asyncio.Lock()
+
+    async def find(self, key_id: str | None) -> Sequence[jwt.PyJWK]:
+        """Return the keys with an id. Without an id: the keys that have none, or the only key.
+
+        Raises `Unavailable` for an unknown key while the issuer's keys cannot be fetched.
+        """
+        if self._now() - self._fetched_at >= KEPT_SECONDS:
+            self._keys = {}
+        if self._must_fetch(key_id) and not (self._fetching.locked() and key_id in self._keys):
+            async with self._fetching:
+                if self._must_fetch(key_id):  # another task may have fetched it meanwhile
+                    await self._refresh()
+        found = self._keys.get(key_id or "", ())
+        if key_id is None and len(self._keys) == 1:
+            (found,) = self._keys.values()
+        if not found and self._failing:  # the issuer may have published it
+            raise Unavailable("oidc", "its keys could not be fetched lately; the log says why")
+        return found
+
+    def _must_fetch(self, key_id: str | None) -> bool:
+        stale = self._now() - self._fetched_at >= LIFETIME_SECONDS
+        unknown = not self._keys or (key_id is not None and key_id not in self._keys)
+        return (stale or unknown) and self._now() - self._tried_at >= COOL_DOWN_SECONDS
+
+    async def _refresh(self) -> None:
+        try:
+            keys = read_keys(await self._issuer.fetch())
+        except Unavailable as error:
+            self._failing = True
+            log.warning("signing_keys_not_fetched", error=str(error), kept=len(self._keys))
+        else:
+            self._keys, self._failing, self._fetched_at = keys, False, self._now()
+        finally:
+            self._tried_at = self._now()
+
+
+def read_keys(jwks: Jwks) -> Mapping[str, tuple[jwt.PyJWK, ...]]:
+    """Return the public signing keys of a set by id; those without an id are under `""`.
+
+    Keys for other uses or of unknown types are left out. If several share an id or have none, only
+    the first few are kept. A key is bound to one algorithm: its own, or the usual one of its type.
+    """
+    entries = jwks.get("keys")
+    if not isinstance(entries, list):
+        raise Unavailable("oidc", "the issuer's key set has no list of keys")
+    keys: dict[str, tuple[jwt.PyJWK, ...]] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
+            continue
+        try:
+            key = jwt.PyJWK(entry)
+        except (jwt.PyJWTError, TypeError, ValueError):  # the other keys may be usable
+            continue
+        if key.algorithm_name in ALGORITHMS:
+            key_id = str(entry.get("kid", ""))
+            keys[key_id] = (*keys.get(key_id, ()), key)[:MAX_KEYS_OF_ONE_ID]
+    if not keys:
+        raise Unavailable("oidc", "the issuer's key set has no usable signing key")
+    return keys
 
 
 def _object(body: bytes, url: str) -> Jwks:

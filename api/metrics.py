@@ -1,21 +1,21 @@
-"""What the api measures. Every label set is closed, whatever clients send."""
+"""The metrics of the API. The values of every label are a fixed set, whatever clients send."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from safelight.metrics import SECONDS
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-"""Methods that are measured by name; any other is `other`."""
+"""Methods with a label value of their own; any other is counted as `other`."""
 UNMATCHED = "unmatched"
-"""The route of a request that no route answers."""
+"""The label value of a request that matches no route."""
 
 
 DELIVERED = ("stored", "rendered", "joined", "stand-in", "pending", "refused")
-"""What may come of a request for a picture."""
+"""The outcomes of a request for a picture."""
 
 
 class DeliveryMetrics:
-    """What delivery measures beside the requests."""
+    """The metrics of delivery, besides those of every request."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pictures = Counter(
@@ -56,7 +56,7 @@ class DeliveryMetrics:
 
 
 class ApiMetrics:
-    """The api's own measurements."""
+    """The metrics of requests and uploads."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.request_seconds = Histogram(
@@ -76,7 +76,7 @@ class ApiMetrics:
             self.uploads_presigned.labels(outcome)
 
     def observe(self, *, route: str | None, method: str, status: int, seconds: float) -> None:
-        """Measure one answered request."""
+        """Record one answered request."""
         self.request_seconds.labels(
             route or UNMATCHED, method if method in METHODS else "other", str(status)
         ).observe(seconds)

@@ -1,4 +1,4 @@
-"""Around every request: its id, its log line, its measurement, its user, its problems."""
+"""The middlewares of every request: id, log line, metrics, user and problems."""
 
 import re
 import time
@@ -21,13 +21,13 @@ from safelight.tracing import OFF, Spans
 log = structlog.get_logger()
 
 RETRY_SECONDS = 5
-"""When to try again what is temporarily unavailable."""
+"""After how many seconds a client should retry while a service is unavailable."""
 TRACE_SECONDS = 60
-"""Seconds between two logged tracebacks of one dependency that is misconfigured."""
+"""Seconds between two logged tracebacks about one misconfigured dependency."""
 CLIENT_GONE = 499
-"""The status in logs and metrics of a request that nobody waited for the answer of."""
+"""The status in logs and metrics of a request whose client disconnected."""
 NOTES = web.RequestKey("notes", dict[str, Any])
-"""What the request's log line will say."""
+"""The fields that the request's log line will have."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 Endpoint = tuple[str, str]
@@ -43,14 +43,14 @@ _OF_STATUS = {
 
 
 def note(request: web.Request, **words: Any) -> None:
-    """Add words to the request's log line."""
+    """Add fields to the request's log line."""
     request[NOTES].update(words)
 
 
 def observed(
     metrics: ApiMetrics, spans: Spans = OFF, *, quiet: Collection[Endpoint] = ()
 ) -> Middleware:
-    """Give every request its id, one log line and one measurement.
+    """Give every request an id, one log line and one observation in the metrics.
 
     Requests for `quiet` endpoints are logged at debug level unless they fail.
     """
@@ -89,10 +89,10 @@ def observed(
 
 
 def with_problems(now: Callable[[], float] = time.monotonic) -> Middleware:
-    """Answer whatever is raised inside with its problem.
+    """Turn every exception of a handler into a problem.
 
-    A setup that is wrong is wrong for every request: its traceback is logged once a minute for each
-    dependency, its error with every request.
+    A misconfigured dependency fails every request: its error is logged with each, its traceback
+    only once a minute.
     """
     traced_at: dict[str, float] = {}
 
@@ -112,7 +112,7 @@ def with_problems(now: Callable[[], float] = time.monotonic) -> Middleware:
             refusal = _of_http(error)
         except Misconfigured as error:
             refusal = _of_misconfigured(request, error, traced=trace_due(error.dependency))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets an answer in any case
             refusal = _of_failure(request, error)
         note(request, problem=refusal.problem.slug, detail=refusal.detail)
         return refusal.answer(instance=request.rel_url.raw_path, request_id=request[REQUEST_ID])
@@ -135,20 +135,20 @@ def authenticated(authentication: Authentication, *, public: Collection[Endpoint
 
 
 def route_of(request: web.Request) -> str | None:
-    """Name the route's template; None where no route answers the request."""
+    """Return the path template of the request's route; None if no route matches."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else None
 
 
 def _endpoint_of(request: web.Request) -> Endpoint | None:
-    """Return the route that answers a request; None if there is none."""
+    """Return the request's method and path template; None if no route matches."""
     route = route_of(request)
     method = "GET" if request.method == "HEAD" else request.method
     return None if route is None else (method, route)
 
 
 def _request_id(request: web.Request) -> str:
-    """Keep the client's id if it is a sane one, else make one."""
+    """Return the client's request id if it is well-formed, else a new one."""
     given = request.headers.getall("X-Request-Id", [])
     if len(given) == 1 and _SANE_REQUEST_ID.fullmatch(given[0]):
         return given[0]
@@ -180,7 +180,7 @@ def _log(request: web.Request, level: str, *, status: int, seconds: float) -> No
 
 
 def _of_http(error: web.HTTPException) -> Refusal:
-    """Say in our form what aiohttp says in its own."""
+    """Turn an error of aiohttp into a problem."""
     problem = _OF_STATUS.get(error.status, Problem.MALFORMED_REQUEST)
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return Refusal(problem, problem.remedy, headers=headers)
@@ -198,7 +198,7 @@ def _of_misconfigured(request: web.Request, error: Misconfigured, *, traced: boo
 
 
 def _of_failure(request: web.Request, error: Exception) -> Refusal:
-    """Tell the client what it may know; the log gets the whole cause."""
+    """Give the client a problem without internals; the log gets the cause."""
     match error:
         case Refusal():
             return error

@@ -1,4 +1,4 @@
-"""Every problem that a client can be answered with: one table, and RFC 9457's form of it."""
+"""Every problem that an answer can have: one table, and its form from RFC 9457."""
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -9,11 +9,11 @@ from pydantic.alias_generators import to_camel
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/problems/"
-"""Served by the api itself: a problem's type is a link to its explanation."""
+"""A problem's type is a path of the API, which explains the problem."""
 
 
 class Problem(Enum):
-    """A kind of problem: its status, its title, and what a client can do about it."""
+    """A type of problem: its status, its title, and what a client can do about it."""
 
     MALFORMED_REQUEST = 400, "Malformed request", "Send a complete HTTP request."
     MALFORMED_JSON = 400, "Malformed JSON", "Send one JSON object in UTF-8."
@@ -25,7 +25,7 @@ class Problem(Enum):
     INVALID_URL = (
         400,
         "The URL is not understood",
-        "The detail names what is not. See /openapi.json.",
+        "The detail names the part that is wrong. See /openapi.json.",
     )
     UNAUTHENTICATED = (
         401,
@@ -35,14 +35,14 @@ class Problem(Enum):
     INVALID_CREDENTIALS = (
         401,
         "The credentials are not accepted",
-        "The detail says why. Get a fresh token, or a key that is set up here.",
+        "The detail says why. Get a new token, or use a key that is set up here.",
     )
     INVALID_SIGNATURE = (
         403,
         "The URL is not signed as it must be",
         "Sign exactly this path and query with a key that is set up here.",
     )
-    URL_EXPIRED = 403, "The URL has expired", "Get a fresh one from whoever gave you this one."
+    URL_EXPIRED = 403, "The URL has expired", "Get a new URL from the service that issued it."
     UNKNOWN_PATH = 404, "There is nothing here", "Compare the path with /openapi.json."
     UNKNOWN_IMAGE = (
         404,
@@ -57,7 +57,7 @@ class Problem(Enum):
         "The body is too large",
         "Send at most 16384 bytes. Pictures go to the presigned URL, not here.",
     )
-    RANGE_NOT_SATISFIABLE = 416, "No such range", "Ask for bytes that Content-Range says there are."
+    RANGE_NOT_SATISFIABLE = 416, "No such range", "Request bytes within the size in Content-Range."
     UNSUPPORTED_MEDIA_TYPE = (
         415,
         "Unsupported media type",
@@ -96,17 +96,17 @@ class Problem(Enum):
 
     @property
     def slug(self) -> str:
-        """Its stable name."""
+        """The stable name of the problem."""
         return self.name.lower()
 
     @property
     def type(self) -> str:
-        """Its stable URI reference."""
+        """The stable URI reference of the problem."""
         return TYPE_PREFIX + self.slug
 
 
 class Document(BaseModel):
-    """A frozen answer whose members' names are camel case."""
+    """A frozen body of an answer. Its members have names in camel case."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
@@ -114,24 +114,24 @@ class Document(BaseModel):
 class Fault(Document):
     """One member of a request that is at fault."""
 
-    pointer: str = Field(description="Where it is: a JSON pointer as a URI fragment (RFC 6901).")
-    detail: str = Field(description="What is expected there.")
+    pointer: str = Field(description="The member: a JSON pointer as a URI fragment (RFC 6901).")
+    detail: str = Field(description="Why it is refused.")
 
 
 class ProblemDocument(Document):
-    """A problem as RFC 9457 writes it."""
+    """A problem in the form of RFC 9457."""
 
     type: str
     title: str
     status: int
     detail: str
-    instance: str = Field(description="The path that was asked for.")
+    instance: str = Field(description="The requested path.")
     request_id: str
     errors: tuple[Fault, ...] | None = None
 
 
 class ProblemExplanation(Document):
-    """One row of the table of problems."""
+    """The explanation of a problem: one row of the table."""
 
     type: str
     status: int
@@ -140,7 +140,7 @@ class ProblemExplanation(Document):
 
 
 class Refusal(Exception):
-    """A request that is answered with a problem."""
+    """The reason why a request is refused. It is answered as a problem."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Refusal(Exception):
         self.errors = tuple(errors)
 
     def answer(self, *, instance: str, request_id: str) -> web.Response:
-        """Write the answer."""
+        """Return the answer."""
         document = ProblemDocument(
             type=self.problem.type,
             title=self.problem.title,
@@ -177,7 +177,7 @@ class Refusal(Exception):
 def json_answer(
     document: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Answer with a document; members without a value are left out."""
+    """Answer with a document as JSON. Members without a value are left out."""
     return web.Response(
         status=status,
         body=document.model_dump_json(by_alias=True, exclude_none=True).encode(),
@@ -186,7 +186,7 @@ def json_answer(
 
 
 async def explain(request: web.Request) -> web.Response:
-    """Explain one problem: where the types of problems lead to."""
+    """Answer `GET /problems/{problem}` with the explanation of the problem."""
     slug = request.match_info["problem"]
     problem = next((problem for problem in Problem if problem.slug == slug), None)
     if problem is None:

@@ -1,4 +1,4 @@
-"""How much each key or user may ask for in a minute: one bucket of tokens each, per process."""
+"""Rate limits: a bucket of tokens for each key or user, in each process."""
 
 import math
 import time
@@ -9,11 +9,11 @@ from api.problems import Problem, Refusal
 
 WINDOW_SECONDS = 60
 SWEEP_AT = 1024
-"""With so many buckets, full ones are dropped; then again whenever their number has doubled."""
+"""At this number of buckets, full ones are dropped; then again each time the number doubles."""
 
 
 class Quotas:
-    """So many a minute for each name, refilled evenly."""
+    """Allows each name a number of requests a minute; buckets refill evenly."""
 
     def __init__(
         self,
@@ -25,14 +25,14 @@ class Quotas:
     ) -> None:
         self._per_minute = per_minute
         self.own = own
-        """Names that have a limit of their own, and how many a minute."""
+        """Names that have a limit of their own, in requests a minute."""
         self._policy = policy
         self._now = now
         self._levels: dict[str, tuple[float, float]] = {}
         self._sweep_at = SWEEP_AT
 
     def take(self, name: str, *, detail: str) -> None:
-        """Take one of a name's tokens, or raise a `Refusal` with this detail if none is left."""
+        """Take a token from a name's bucket; raise a `Refusal` with this detail if it is empty."""
         level = self._level(name)
         if level < 1:
             seconds = max(1, math.ceil((1 - level) * WINDOW_SECONDS / self._most(name)))
@@ -43,7 +43,7 @@ class Quotas:
             self._sweep()
 
     def headers(self, name: str) -> dict[str, str]:
-        """Write what is left, as draft-ietf-httpapi-ratelimit-headers-10 defines it."""
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers-10."""
         level, most = self._level(name), self._most(name)
         full_in = math.ceil((most - level) * WINDOW_SECONDS / most)
         return {
@@ -60,7 +60,7 @@ class Quotas:
         return self.own.get(name, self._per_minute)
 
     def _sweep(self) -> None:
-        """Drop full buckets: a name without one has a full one. Each is full within a minute."""
+        """Drop full buckets: a name without a bucket gets a full one. All fill within a minute."""
         self._levels = {
             name: held
             for name, held in self._levels.items()

@@ -1,4 +1,4 @@
-"""What the api is told by its environment. Every setting is declared here, with its meaning."""
+"""The settings of the API. Each is declared once, with its meaning."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from safelight.serving import is_loopback
 from safelight.settings import AwsSettings, CommaSeparated
 
 S3_MAX_UPLOAD_BYTES = 5 * 1024**3
-"""The largest object that one POST or PUT may make."""
+"""The largest object that S3 takes in one POST or PUT, in bytes."""
 
 
 UPLOADS, DELIVERY = "uploads", "delivery"
@@ -23,59 +23,59 @@ ROLES = (UPLOADS, DELIVERY)
 
 
 class DeliverySettings(RenderSettings, DialectSettings):
-    """What the role of delivery is told beside what every renderer is."""
+    """The settings of the role `delivery`, besides those of every renderer."""
 
     signing_keys: SecretStr | None = Field(
         default=None,
-        description="Keys of delivery URLs as `id:secret` or `id:secret:user`, separated by "
-        f"commas, secrets of at least {LEAST_SECRET_LENGTH} characters; the first one signs, all "
-        "are accepted. A user is a user id, such as `key:alice`.",
+        description="Keys that sign delivery URLs, as `id:secret` or `id:secret:user` with "
+        f"commas between them. A secret has at least {LEAST_SECRET_LENGTH} characters. The first "
+        "key signs, all are accepted. A user is a user id, such as `key:alice`.",
     )
     render_queue: int = Field(
         default=16,
         ge=0,
         le=10_000,
-        description="Renders on demand that may wait for a slot; beyond them the answer is 503.",
+        description="On-demand renders that may wait for a slot; further requests get 503.",
     )
     render_wait_seconds: float = Field(
         default=10,
         gt=0,
         le=300,
-        description="How long a render on demand may wait for a slot; then the answer is 503.",
+        description="How long an on-demand render may wait for a slot before the answer is 503.",
     )
     aliases: Path | None = Field(
         default=None,
-        description="The file that declares aliases: names for pictures in other buckets.",
+        description="The file that declares aliases: names for objects in other buckets.",
     )
     renders_per_minute: int = Field(
         default=600,
         ge=1,
-        description="Renders that URLs signed by one key may cause in a minute, in one process.",
+        description="Renders a minute that the URLs signed by one key may cause in one process.",
     )
     renders_queue_url: str | None = Field(
         default=None,
-        description="RendersQueue: costly AVIFs are left to its workers, and the first viewers get "
-        "another format. Without it viewers wait.",
+        description="The URL of RendersQueue. Its workers then render costly AVIFs; until they are "
+        "done, viewers get another format. Without it viewers wait for the AVIF.",
     )
     avif_wait_pixels: int = Field(
         default=1_000_000,
         ge=0,
-        description="AVIFs of at least so many pixels are left to the workers.",
+        description="The size in pixels from which the workers render AVIFs.",
     )
     options_max_age: int = Field(
         default=3600,
         ge=0,
         le=31_536_000,
-        description="Seconds for which caches may keep the answer to a free-form URL that says "
-        "nothing of it.",
+        description="Seconds that caches may keep the answer to a free-form URL, unless the URL "
+        "sets a time itself.",
     )
     max_result_bytes: int = Field(
-        default=32 * 1024**2, ge=1, description="Largest picture that is delivered, in bytes."
+        default=32 * 1024**2, ge=1, description="The largest picture that is delivered, in bytes."
     )
     cache_bytes: int = Field(
         default=32 * 1024**2,
         ge=0,
-        description="Delivered pictures of up to 512 KiB that are kept in memory, in bytes of all.",
+        description="The memory for recently delivered pictures of up to 512 KiB, in bytes.",
     )
 
     @field_validator("signing_keys")
@@ -87,68 +87,69 @@ class DeliverySettings(RenderSettings, DialectSettings):
 
     @property
     def signing(self) -> SigningKeys:
-        """The keys that delivery URLs are signed with."""
+        """The keys that sign delivery URLs."""
         return SigningKeys.read(self.signing_keys.get_secret_value() if self.signing_keys else "")
 
 
 class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
-    """Settings of `python -m api`."""
+    """The settings of `python -m api`."""
 
     api_roles: CommaSeparated = Field(
         default=(UPLOADS,),
-        description="What this process serves: `uploads` (upload URLs and images), `delivery` "
-        "(pictures), or both, separated by commas.",
+        description="The roles of this process: `uploads` (upload URLs and images), `delivery` "
+        "(pictures), or both with a comma between them.",
     )
     oidc_audience: CommaSeparated = Field(
         default=(),
-        description="Who tokens must be meant for: `aud`, or Cognito's client id; "
-        "several are separated by commas.",
+        description="The accepted audiences of tokens: `aud`, or Cognito's client id; several with "
+        "commas between them.",
     )
     oidc_issuer: str | None = Field(
         default=None, description="The OpenID Connect issuer whose tokens are accepted."
     )
     oidc_jwks_url: str | None = Field(
-        default=None, description="The issuer's signing keys; by default as the issuer announces."
+        default=None,
+        description="The URL of the issuer's signing keys; by default the issuer announces it.",
     )
     api_keys: SecretStr | None = Field(
         default=None,
-        description="API keys as `name:sha256` separated by commas, or `name:sha256:RATE` with the "
-        "most upload URLs a minute in one process; `python -m api --new-key NAME` makes one. "
-        "Its user id is `key:NAME`.",
+        description="API keys as `name:sha256`, or as `name:sha256:RATE` to limit upload URLs a "
+        "minute in one process, with commas between them. `python -m api --new-key NAME` makes "
+        "one. Its user id is `key:NAME`.",
     )
     host: str = Field(
         default="127.0.0.1",
-        description="The address to listen on. Beyond loopback, authentication must be set up. "
-        "Without it only a Host that names loopback is answered.",
+        description="The address to listen on. An address beyond loopback needs authentication. "
+        "Without authentication, only requests with a loopback Host are answered.",
     )
     port: int = Field(default=8080, ge=0, le=65_535, description="The port; 0 takes a free one.")
     max_upload_bytes: int = Field(
         default=64 * 1024**2,
         ge=1,
         le=S3_MAX_UPLOAD_BYTES,
-        description="The largest source that an upload URL is issued for.",
+        description="The largest source that an upload URL is issued for, in bytes.",
     )
     url_seconds: int = Field(
         default=900,
         ge=60,
         le=43_200,
-        description="How long presigned URLs are valid; at most as long as the credentials that "
-        "sign them.",
+        description="How long presigned URLs are valid; no longer than the credentials that sign "
+        "them.",
     )
     uploads_per_minute: int = Field(
         default=120,
         ge=1,
-        description="Upload URLs that the user of a token may ask for in a minute, in one process. "
-        "An API key has no limit unless its definition gives one.",
+        description="Upload URLs a minute for the user of a token, in one process. An API key has "
+        "no limit unless its definition sets one.",
     )
     delivery_url: str | None = Field(
         default=None,
-        description="Where variants are delivered from, such as a CloudFront distribution; "
-        "by default they are presigned.",
+        description="The base URL of variants, such as a CloudFront distribution's; by default "
+        "their URLs are presigned.",
     )
     cors_origins: CommaSeparated = Field(
         default=(),
-        description="Web origins whose pages may call the api, exact, separated by commas; "
+        description="The exact web origins whose pages may call the API, with commas between them; "
         "none by default.",
     )
 
@@ -190,8 +191,8 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     def _has_audience(cls, issuer: str | None, info: ValidationInfo) -> str | None:
         if issuer and not info.data.get("oidc_audience", True):
             raise ValueError(
-                "needs SAFELIGHT_OIDC_AUDIENCE too, or every token of the issuer, "
-                "meant for whomever, would be accepted"
+                "needs SAFELIGHT_OIDC_AUDIENCE too; without it every token of the issuer would be "
+                "accepted, for any audience"
             )
         return issuer
 
@@ -212,14 +213,14 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     @field_validator("host")
     @classmethod
     def _safe(cls, host: str, info: ValidationInfo) -> str:
-        # A setting that is itself at fault is missing from the data, and was meant to be set.
-        # Delivery knows who may have what by its URLs.
+        # An invalid setting is missing from the data, but the operator meant to set it.
+        # Delivery needs no authentication: it checks the signatures of its URLs.
         only_delivers = set(info.data.get("api_roles", ())) == {DELIVERY}
         authenticated = any(info.data.get(name, True) for name in ("oidc_issuer", "api_keys"))
         if is_loopback(host) or only_delivers or authenticated:
             return host
         raise ValueError(
-            "without authentication only a loopback address such as 127.0.0.1 may be listened on; "
+            "without authentication this must be a loopback address such as 127.0.0.1; "
             "set SAFELIGHT_OIDC_ISSUER and SAFELIGHT_OIDC_AUDIENCE, or SAFELIGHT_API_KEYS"
         )
 
@@ -233,22 +234,22 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
 
     @property
     def keys(self) -> ApiKeys:
-        """The API keys that are accepted."""
+        """The accepted API keys."""
         return ApiKeys.read(self.api_keys.get_secret_value() if self.api_keys else "")
 
     @property
     def loopback_names_only(self) -> bool:
-        """Whether only requests to a loopback name are answered: where anyone may upload."""
+        """Whether only requests with a loopback Host are answered, because anyone may upload."""
         return self.anonymous and UPLOADS in self.api_roles
 
     @property
     def anonymous(self) -> bool:
-        """Whether nobody has to say who they are."""
+        """Whether requests need no credentials."""
         return self.oidc_issuer is None and self.api_keys is None
 
 
 def is_safe_url(url: str) -> bool:
-    """Tell whether what is fetched from a URL can be trusted to come from there."""
+    """Return whether a URL is HTTPS, or HTTP to this machine, so that its answer can be trusted."""
     try:
         parts = urlsplit(url)
     except ValueError:

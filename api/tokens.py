@@ -1,15 +1,15 @@
-"""Verifies bearer tokens: JWTs of one OpenID Connect issuer, Cognito's included."""
+"""Verifies bearer tokens: JWTs from one OpenID Connect issuer, which may be Cognito."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
 
-from api.jwks import ALGORITHMS
+from api.jwks import ALGORITHMS, SigningKeys
 from safelight import users
 
 LEEWAY_SECONDS = 30
-"""How far the issuer's clock and ours may be apart."""
+"""How many seconds the issuer's clock and ours may differ by."""
 MAX_TOKEN_CHARACTERS = 16 * 1024
 
 _COGNITO_USES = ("id", "access")
@@ -24,29 +24,21 @@ _REASONS: Mapping[type[Exception], str] = {
 
 
 class InvalidToken(Exception):
-    """A token that is not accepted; the message says why, and may be told to whoever sent it."""
-
-
-class Keys(Protocol):
-    """The issuer's signing keys."""
-
-    async def find(self, key_id: str | None) -> Sequence[jwt.PyJWK]:
-        """Find the keys of an id, or those that a token without one may mean."""
-        ...
+    """A token that is not accepted. The message says why and is shown to the client."""
 
 
 class Tokens:
-    """What is asked of a token: whose it is, whom it is for, that it is valid now."""
+    """Verifies tokens: signature, issuer, audience and validity."""
 
-    def __init__(self, keys: Keys, *, issuer: str, audience: Collection[str]) -> None:
+    def __init__(self, keys: SigningKeys, *, issuer: str, audience: Collection[str]) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = frozenset(audience)
 
     async def subject_of(self, token: str) -> str:
-        """Return the subject that a token speaks for.
+        """Return a token's subject, or raise `InvalidToken`.
 
-        Raises `InvalidToken`, and `Unavailable` while the issuer's keys are out of reach.
+        Raises `Unavailable` while the issuer's keys cannot be fetched.
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise InvalidToken(f"The token is longer than {MAX_TOKEN_CHARACTERS} characters.")
@@ -61,7 +53,7 @@ class Tokens:
         return str(claims["sub"])
 
     def _verified(self, token: str, keys: Sequence[jwt.PyJWK]) -> Mapping[str, Any]:
-        """Return the claims of a token that one of the keys, all of its algorithm, has signed."""
+        """Return a token's claims if one of the keys signed it. All keys have its algorithm."""
         refusal = InvalidToken(_REASONS[jwt.InvalidAlgorithmError])
         for key in keys:
             try:
@@ -82,7 +74,7 @@ class Tokens:
                 leeway=LEEWAY_SECONDS,
                 options={
                     "require": ["exp", "iss", "sub"],
-                    "verify_aud": False,  # ours knows Cognito's access tokens, see below
+                    "verify_aud": False,  # _check_audience does: it knows Cognito's access tokens
                     "enforce_minimum_key_length": True,
                 },
             )
@@ -92,7 +84,7 @@ class Tokens:
             raise InvalidToken(_REASONS.get(type(error), _NO_JWT)) from error
 
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
-        """Find ourselves in `aud`; Cognito's access tokens name the `client_id` instead."""
+        """Check that `aud` names us. Cognito's access tokens have `client_id` in its place."""
         use = claims.get("token_use", "id")
         if use not in _COGNITO_USES:
             raise InvalidToken("The token is neither an id token nor an access token.")
@@ -103,16 +95,16 @@ class Tokens:
 
 
 _NO_JWT = "The token is not a well-formed JWT."
-# PyJWT's own errors, and what json raises on hostile input.
+# PyJWT's own errors, and those that json raises on hostile input.
 _MALFORMED = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 _OF_THIS_KEY = (jwt.InvalidSignatureError, jwt.InvalidKeyError)
-"""What another key may put right."""
+"""Errors after which another key may still verify the token."""
 
 
 def _header_of(token: str) -> tuple[str | None, str]:
-    """Read the key id and algorithm that a token claims to be signed with: neither is believed."""
+    """Return the key id and algorithm that a token claims. Neither is trusted."""
     try:
         header = jwt.get_unverified_header(token)
     except _MALFORMED as error:

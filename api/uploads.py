@@ -1,4 +1,4 @@
-"""Issues upload URLs: checks the wish, writes the pending record, signs one exact upload."""
+"""Issues upload URLs: checks the request, writes the pending record, signs one exact upload."""
 
 import re
 import time
@@ -33,7 +33,7 @@ from safelight.image_ids import ImageIds
 from safelight.record import Record, Status
 
 UNKNOWN_TYPE = "application/octet-stream"
-"""For clients that do not know: the picture's content decides, as it always does."""
+"""For clients that do not know the type. The content decides in any case."""
 CONTENT_TYPES = (
     *chain.from_iterable((format.media_type, *format.also_declared) for format in READABLE),
     UNKNOWN_TYPE,
@@ -41,8 +41,8 @@ CONTENT_TYPES = (
 
 A_DAY = 24 * 3600
 PENDING_SECONDS = 30 * A_DAY
-"""How long an upload that is not settled is remembered after its URL has ended: longer than its
-message may wait in the queue, as a dead letter and, sent back, in the queue again."""
+"""How long the record of a pending upload is kept after its URL has ended. A message may wait in
+the queue, then as a dead letter, then in the queue again; the record must be kept longer."""
 
 # No control characters: C0, DEL and C1.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -56,20 +56,23 @@ def _known(content_type: str) -> str:
 
 
 def _whole(number: object) -> object:
-    """Read 5.0 as 5: to JSON Schema both are integers, and some languages write them so."""
+    """Turn 5.0 into 5: in JSON Schema both are integers, and some languages write 5.0."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class UploadRequest(BaseModel):
-    """What a client wishes to upload."""
+    """The body of a request for an upload URL."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
 
     filename: str = Field(
-        min_length=1, max_length=255, pattern=_TEXT, description="Only remembered, never a key."
+        min_length=1,
+        max_length=255,
+        pattern=_TEXT,
+        description="Stored and shown, never part of a key.",
     )
     content_type: Annotated[str, AfterValidator(_known)] = Field(
-        description="The media type that the upload will declare; the content decides what it is.",
+        description="The media type that the upload will declare. The content decides in the end.",
         json_schema_extra={"enum": list(CONTENT_TYPES)},
     )
     size: Annotated[int, BeforeValidator(_whole)] = Field(
@@ -78,10 +81,10 @@ class UploadRequest(BaseModel):
     sha256: str | None = Field(
         default=None,
         pattern=r"^[0-9a-fA-F]{64}$",
-        description="The content's SHA-256 in hex; S3 then refuses any other content.",
+        description="The SHA-256 of the content in hex. S3 then refuses any other content.",
     )
     tags: tuple[Annotated[str, Field(min_length=1, max_length=64, pattern=_TEXT)], ...] = Field(
-        default=(), max_length=10, description="Words of yours; given twice, kept once."
+        default=(), max_length=10, description="Words of your choice. Duplicates are dropped."
     )
     method: Literal["POST", "PUT"] = Field(
         default="POST", description="A form upload (POST), or a plain one (PUT)."
@@ -102,32 +105,32 @@ class UploadRequest(BaseModel):
 
     @property
     def hash(self) -> str:
-        """What two requests have in common only if they ask for the same."""
+        """A hash that is equal for two requests only if they ask for the same upload."""
         same = self.model_copy(update={"tags": tuple(dict.fromkeys(self.tags))})
         return sha256(same.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 class UploadIssued(Document):
-    """An image id, and the one upload that makes its source."""
+    """An image id, and the one upload that creates its source."""
 
     image_id: str
     method: Literal["POST", "PUT"]
     url: str
     fields: Mapping[str, str] | None = Field(
-        default=None, description="POST: the form's fields, in this order, before `file`."
+        default=None, description="For POST: the form's fields, in this order, before `file`."
     )
     headers: Mapping[str, str] | None = Field(
-        default=None, description="PUT: the headers to send, exactly."
+        default=None, description="For PUT: the exact headers to send."
     )
     key: str
-    expires_at: datetime = Field(description="Until when the upload may begin.")
-    status_url: str = Field(description="Where to ask for the image, relative to this api.")
+    expires_at: datetime = Field(description="When the URL ends; the upload must begin before.")
+    status_url: str = Field(description="The path of the image on this API.")
 
     @classmethod
     def of(
         cls, record: Record, signed: PresignedPost | PresignedPut, *, expires_at: datetime
     ) -> Self:
-        """Tell a client how to upload this image's source."""
+        """Describe how to upload this image's source."""
         post = isinstance(signed, PresignedPost)
         return cls(
             image_id=record.image_id,
@@ -142,31 +145,32 @@ class UploadIssued(Document):
 
 
 class Records(Protocol):
-    """Where pending images are written."""
+    """The table of images."""
 
     async def create(self, record: Record, *, forgotten_before: int) -> Record:
-        """Write a record if its image has none, or one for the same that expires by then.
+        """Write a record unless its image has one, and return the stored record.
 
-        Return what stands. What was just written equals it: that is how a replay is told.
+        A pending record for the same request that expires before `forgotten_before` (seconds since
+        1970) is replaced. If the stored record differs from the given one, this is a replay.
         """
         ...
 
 
 class Presigner(Protocol):
-    """What signs uploads."""
+    """Signs uploads."""
 
     async def post(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
         expires_seconds: int,
     ) -> PresignedPost:  # fmt: skip
-        """Sign a form."""
+        """Return a presigned form upload."""
         ...
 
     async def put(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
         expires_seconds: int,
     ) -> PresignedPut:  # fmt: skip
-        """Sign a PUT."""
+        """Return a presigned PUT."""
         ...
 
 
@@ -195,7 +199,7 @@ class Uploads:
         self._now = now
 
     async def create(self, request: web.Request) -> web.Response:
-        """Issue an upload URL, and count what became of the request."""
+        """Answer with an upload URL, and count the outcome of the request."""
         try:
             answer, replayed = await self._issue(request)
         except (Refusal, web.HTTPException):
@@ -213,7 +217,7 @@ class Uploads:
         return json_answer(answer, status=201, headers=headers)
 
     async def _issue(self, request: web.Request) -> tuple[UploadIssued, bool]:
-        """Make the answer, and tell whether its image was there before."""
+        """Return the answer, and whether its image existed before."""
         if self._is_limited(request[USER]):
             self._quotas.take(request[USER], detail="This user has asked for too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
@@ -231,11 +235,11 @@ class Uploads:
         return UploadIssued.of(standing, signed, expires_at=expires_at), standing != pending
 
     def _is_limited(self, user: str) -> bool:
-        """Every user of a token is; a key is if its definition says so."""
+        """Return whether a user has a rate limit: every token's user, and keys that define one."""
         return users.is_of_token(user) or user in self._quotas.own
 
     def _pending(self, wish: UploadRequest, *, user_id: str, idempotency_key: str | None) -> Record:
-        """Make the record of an image that is to come. With a key its id is always the same."""
+        """Make the pending record. The same user and idempotency key always give the same id."""
         image_id = (
             keys.new_image_id()
             if idempotency_key is None
@@ -267,7 +271,7 @@ class Uploads:
 
 
 def read_idempotency_key(request: web.Request) -> str | None:
-    """Read the Idempotency-Key header, if there is one."""
+    """Return the Idempotency-Key header, or None. Raises a `Refusal` if it is invalid."""
     values = request.headers.getall("Idempotency-Key", [])
     if not values:
         return None

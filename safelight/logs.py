@@ -1,4 +1,4 @@
-"""Logs of the API and the worker: one wide event per message and per request, without secrets."""
+"""Logging of the API and the worker: one wide event per message and request, without secrets."""
 
 import logging
 import re
@@ -22,10 +22,10 @@ _CREDENTIALS = re.compile(_HEADERS, re.IGNORECASE)
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Cut out queries that are signed or name a version of an object, and headers of credentials.
+    """Remove signed queries, version ids of objects and headers with credentials.
 
-    A presigned URL in a log could be used, and a source's version id gives every asset key of its
-    image. botocore's errors of connection hold the whole URL. Names count in any case.
+    A presigned URL in a log could be used. From a source's version id every asset key of its image
+    can be computed. botocore's connection errors contain the whole URL. Case is ignored.
     """
     for name, value in event.items():
         event[name] = _redacted(value, name)
@@ -47,7 +47,7 @@ def _redacted(value: Any, name: object = "") -> Any:
 
 
 def configure_logging(*, log_format: str, level: str, service: str) -> None:
-    """Send structlog's and the standard library's logs to stderr in one form."""
+    """Write the logs of structlog and of the standard library to stderr in one format."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""Metrics that api and worker measure the same way, on a registry that their `__main__` makes."""
+"""Metrics that the API and the worker share, on a registry that their `__main__` makes."""
 
 import asyncio
 import contextlib
@@ -22,20 +22,19 @@ from prometheus_client.process_collector import ProcessCollector
 from safelight import __version__
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
-"""Buckets for anything that one picture waits for."""
+"""Buckets for the steps of one picture, in seconds."""
 
 
 def make_registry() -> CollectorRegistry:
-    """Make the registry of a process, without a second series for each metric's creation."""
+    """Make a registry that adds no series with the creation time of each metric."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's one bare function
     return CollectorRegistry()
 
 
 def serve_metrics(registry: CollectorRegistry) -> Handler:
-    """Answer a scrape in the one form that every scraper reads: nothing is negotiated.
+    """Return the handler of `/metrics`, which answers in Prometheus's text format.
 
-    A path that is only another spelling is not found, since a load balancer that keeps strangers
-    from `/metrics` may not know it for the same.
+    Any other spelling of the path gets 404: a load balancer that blocks `/metrics` may let it pass.
     """
 
     async def metrics(request: web.Request) -> web.Response:
@@ -49,7 +48,7 @@ def serve_metrics(registry: CollectorRegistry) -> Handler:
 
 
 class ProcessMetrics:
-    """What every Safelight process measures of itself and of the services it calls."""
+    """Metrics of a process itself and of the services that it calls."""
 
     def __init__(self, registry: CollectorRegistry, *, service: str) -> None:
         ProcessCollector(registry=registry)
@@ -79,7 +78,7 @@ class ProcessMetrics:
         )
 
     async def watch_loop(self, *, interval_seconds: float = 0.1) -> None:
-        """Measure the event loop's lag until cancelled."""
+        """Measure the lag of the event loop until cancelled."""
         while True:
             due = time.perf_counter() + interval_seconds
             await asyncio.sleep(interval_seconds)
@@ -88,7 +87,7 @@ class ProcessMetrics:
 
 @contextlib.contextmanager
 def timed(histogram: Histogram) -> Iterator[None]:
-    """Observe how long the block took, also when it raises."""
+    """Observe how many seconds the block took, even if it raises."""
     started = time.perf_counter()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What every HTTP server of Safelight does alike, whatever it serves."""
+"""Rules for every HTTP server of Safelight: the `Server` header and loopback hosts."""
 
 import ipaddress
 import re
@@ -7,26 +7,25 @@ from aiohttp import hdrs, web, web_response
 from aiohttp.typedefs import Handler
 
 SERVER = "safelight"
-"""What the `Server` header of every answer says: no software that an attacker could look up."""
+"""The `Server` header of every answer. It names no software that an attacker could look up."""
 
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::[0-9]{0,5})?")
 
 
 def hide_software() -> None:
-    """Replace the name and version that aiohttp writes where a response has no `Server` header.
+    """Replace the name and version that aiohttp sends if a response has no `Server` header.
 
-    Bytes that are no HTTP request are answered before any of our middlewares, and aiohttp has no
-    setting for it.
+    aiohttp answers malformed requests before any middleware runs, and has no setting for this.
     """
     web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # not meant to be set
 
 
 @web.middleware
 async def loopback_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 421 to a request whose `Host` is not a name of this machine's own loopback.
+    """Answer 421 to a request whose `Host` is not a loopback name.
 
-    A web page may let its own name lead to 127.0.0.1 (DNS rebinding): its reader's browser then
-    takes what listens there for the page's own server, and names the page in `Host`.
+    A web page can make its own name resolve to 127.0.0.1 (DNS rebinding). A browser then treats
+    this server as the page's own, and sends the page's name in `Host`.
     """
     hosts = request.headers.getall(hdrs.HOST, [])
     if len(hosts) != 1 or not is_loopback_host(hosts[0]):
@@ -41,7 +40,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address is reachable from this machine only."""
+    """Return whether an address is reachable only from this machine."""
     if host.lower() == "localhost":
         return True
     try:

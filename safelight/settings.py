@@ -1,7 +1,6 @@
-"""Settings come from the environment, once, in each program's `__main__`; nobody else reads it.
+"""Settings: read from the environment once, when a program starts. No other code reads it.
 
-Each program declares its own settings as a subclass of `Settings`; what both sides of AWS need is
-declared here. Every fault is reported together.
+Each program declares its settings in a subclass of `Settings`. All faults are reported together.
 """
 
 import json
@@ -18,7 +17,7 @@ from safelight.errors import InvalidConfiguration
 PREFIX = "SAFELIGHT_"
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-"""A tuple of words, written with commas between them."""
+"""A tuple of words, written with commas between them in the environment."""
 
 
 class InvalidSettings(InvalidConfiguration):
@@ -26,28 +25,28 @@ class InvalidSettings(InvalidConfiguration):
 
 
 class Settings(BaseSettings):
-    """What a program is told by its environment: `SAFELIGHT_` and the field's name in capitals."""
+    """The settings of a program. A variable is `SAFELIGHT_` and the field's name in capitals."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
     log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", description="`auto` writes console lines on a terminal and JSON elsewhere."
+        default="auto", description="`auto` writes console lines to a terminal and JSON elsewhere."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe level that is written."
+        default="info", description="The lowest level that is written."
     )
 
     tracing: bool = Field(
         default=False,
-        description="Whether spans are sent by OpenTelemetry, as its own variables say; needs the "
-        "extra `otel`. A trace's id is the image's.",
+        description="Whether OpenTelemetry sends spans, as its own variables say. Needs the extra "
+        "`otel`. The id of a trace is that of the image.",
     )
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment, or raise `InvalidSettings` with every fault in it."""
+        """Read the environment, or raise `InvalidSettings` with all its faults."""
         try:
             return cls()
         except ValidationError as error:
@@ -67,7 +66,7 @@ class Settings(BaseSettings):
         return f"{name}: {message[:1].lower()}{message[1:]}{found}"
 
     def printable(self) -> str:
-        """Write every setting as JSON under its variable's name, secrets masked."""
+        """Return all settings as JSON by variable name, with secrets masked."""
         values = {
             variable(name, field): value
             for (name, field), value in zip(
@@ -80,14 +79,14 @@ class Settings(BaseSettings):
 
 
 class AwsSettings(Settings):
-    """Where AWS's parts are. Credentials and region come from the standard chain alone."""
+    """The names of AWS resources. Credentials and region come from the standard chain only."""
 
     uploads_bucket: str = Field(min_length=3, description="The bucket that clients upload to.")
-    assets_bucket: str = Field(min_length=3, description="The bucket that variants are put into.")
+    assets_bucket: str = Field(min_length=3, description="The bucket that variants are stored in.")
     table: str = Field(min_length=3, description="The DynamoDB table of images.")
     public_s3_endpoint_url: str | None = Field(
         default=None,
-        description="S3's address as clients see it, for presigned URLs only; "
+        description="The address of S3 in presigned URLs, as clients see it; "
         "by default the address that Safelight itself uses.",
     )
 
@@ -108,11 +107,11 @@ class AwsSettings(Settings):
         "AWS_ENDPOINT_URL_SNS",
         "AWS_ENDPOINT_URL_DYNAMODB",
     )
-    """Standard AWS variables that botocore reads itself, honoured unchanged."""
+    """Standard AWS variables, which botocore reads itself."""
 
 
 def variable(name: str, field: FieldInfo | None = None) -> str:
-    """Name the environment variable of a field."""
+    """Return the name of a field's environment variable."""
     alias = field.validation_alias if field else None
     return alias if isinstance(alias, str) else PREFIX + name.upper()
 
