@@ -1,16 +1,12 @@
-"""Logs that can be shown to anybody, and measurements of the process itself."""
+"""Logs contain no secrets, and all have one form."""
 
-import asyncio
 import json
 import logging
 
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
 
 from safelight.logs import configure_logging, redact
-from safelight.metrics import ProcessMetrics
-from safelight.program import background
 
 SIGNED = (
     "http://127.0.0.1:4566/b/uploads/alice/1?X-Amz-Algorithm=AWS4-HMAC-SHA256"
@@ -78,38 +74,6 @@ def test_our_logs_and_the_librarys_are_json_of_one_form(capsys: pytest.CaptureFi
         assert line["level"]
         assert line["timestamp"].endswith("Z")
         assert "Signature" not in json.dumps(line)
-
-
-async def test_background_work_ends_with_its_block() -> None:
-    ended = asyncio.Event()
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    async with background(work()):
-        await asyncio.sleep(0)
-    assert ended.is_set()
-
-
-async def test_background_work_that_fails_ends_its_block() -> None:
-    async def work() -> None:
-        raise RuntimeError("a bug")
-
-    with pytest.raises(ExceptionGroup):
-        async with background(work()):
-            await asyncio.Event().wait()
-
-
-async def test_the_loops_lag_is_measured() -> None:
-    registry = CollectorRegistry()
-    metrics = ProcessMetrics(registry, service="test")
-    async with background(metrics.watch_loop(interval_seconds=0.001)):
-        async with asyncio.timeout(10):
-            while not registry.get_sample_value("safelight_event_loop_lag_seconds_count"):
-                await asyncio.sleep(0.001)
 
 
 def test_a_version_of_a_source_in_a_foreign_error_is_cut_off():
