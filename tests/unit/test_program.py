@@ -59,12 +59,11 @@ def test_a_bug_is_not_hidden_behind_an_exit_code() -> None:
         program(run)._run(Settings(), None)
 
 
-@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
-async def test_a_served_application_logs_its_url(host: str, shown: str) -> None:
+async def test_a_served_application_logs_its_url() -> None:
     with structlog.testing.capture_logs() as events:
-        async with serve(web.Application(), host=host, port=0, shutdown_seconds=2):
+        async with serve(web.Application(), host="127.0.0.1", port=0, shutdown_seconds=2):
             (event,) = [event for event in events if event["event"] == "listening"]
-            assert event["url"].startswith(f"http://{shown}:")
+            assert event["url"].startswith("http://127.0.0.1:")
             async with aiohttp.request("GET", event["url"]) as answer:
                 assert answer.status == 404
 
