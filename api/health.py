@@ -48,7 +48,7 @@ class Health:
                 self._asked_at = self._now()
         if self._ready:
             return web.Response(text="ok\n")
-        return web.Response(status=503, text="records are out of reach\n")
+        return web.Response(status=503, text="the table cannot be reached\n")
 
     async def _reachable(self) -> bool:
         try:

@@ -78,7 +78,7 @@ class Issuer:
         url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
         document = await self._document(url)
         if document.get("issuer") != self._issuer:
-            raise ValueError(f"{url} speaks for another issuer")
+            raise ValueError(f"{url} names another issuer")
         jwks_url = document.get("jwks_uri")
         if not isinstance(jwks_url, str) or not self._acceptable(jwks_url):
             raise ValueError(f"{url} names no https:// jwks_uri")
@@ -130,7 +130,7 @@ class SigningKeys:
         if key_id is None and len(self._keys) == 1:
             (found,) = self._keys.values()
         if not found and self._failing:  # the issuer may have published it
-            raise Unavailable("oidc", "its keys could not be fetched lately; the log says why")
+            raise Unavailable("oidc", "its keys could not be fetched; the log has the cause")
         return found
 
     def _must_fetch(self, key_id: str | None) -> bool:

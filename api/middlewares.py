@@ -34,7 +34,7 @@ Endpoint = tuple[str, str]
 """A route's method and its path with the parts in braces. HEAD counts as GET."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_OF_STATUS = {
+_PROBLEM_OF_STATUS = {
     404: Problem.UNKNOWN_PATH,
     405: Problem.METHOD_NOT_ALLOWED,
     413: Problem.BODY_TOO_LARGE,
@@ -181,7 +181,7 @@ def _log(request: web.Request, level: str, *, status: int, seconds: float) -> No
 
 def _of_http(error: web.HTTPException) -> Refusal:
     """Turn an error of aiohttp into a problem."""
-    problem = _OF_STATUS.get(error.status, Problem.MALFORMED_REQUEST)
+    problem = _PROBLEM_OF_STATUS.get(error.status, Problem.MALFORMED_REQUEST)
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return Refusal(problem, problem.remedy, headers=headers)
 
@@ -192,8 +192,8 @@ def _of_misconfigured(request: web.Request, error: Misconfigured, *, traced: boo
         note(request, exc_info=error)
     return Refusal(
         Problem.MISCONFIGURED,
-        "Safelight may not use a service that it needs, or cannot find it. "
-        "Only its operator can mend this.",
+        "Safelight has no access to a service that it needs, or cannot find it. "
+        "Only the operator can fix this.",
     )
 
 
@@ -211,4 +211,4 @@ def _of_failure(request: web.Request, error: Exception) -> Refusal:
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
     note(request, error=str(error), exc_info=error)
-    return Refusal(Problem.INTERNAL, "Something went wrong that should not.")
+    return Refusal(Problem.INTERNAL, "An unexpected error occurred.")

@@ -84,7 +84,7 @@ class Problem(Enum):
     MISCONFIGURED = (
         500,
         "Safelight is not set up correctly",
-        "Trying again does not help until the operator, whose log has the cause, has acted.",
+        "Retrying does not help until the operator has fixed the cause, which is in the log.",
     )
     BUSY = 503, "Too much is being rendered", "Try again after Retry-After seconds."
     UNAVAILABLE = 503, "Temporarily unavailable", "Try again after Retry-After seconds."

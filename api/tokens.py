@@ -16,7 +16,7 @@ _COGNITO_USES = ("id", "access")
 _REASONS: Mapping[type[Exception], str] = {
     jwt.ExpiredSignatureError: "The token has expired.",
     jwt.ImmatureSignatureError: "The token is not valid yet.",
-    jwt.InvalidIssuerError: "The token is of another issuer.",
+    jwt.InvalidIssuerError: "The token is from another issuer.",
     jwt.InvalidSignatureError: "The token's signature is wrong.",
     jwt.InvalidAlgorithmError: "The token is signed in a way that is not accepted.",
     jwt.InvalidKeyError: "The token's signing key is too weak.",

@@ -219,26 +219,28 @@ class Uploads:
     async def _issue(self, request: web.Request) -> tuple[UploadIssued, bool]:
         """Return the answer, and whether its image existed before."""
         if self._is_limited(request[USER]):
-            self._quotas.take(request[USER], detail="This user has asked for too many upload URLs.")
+            self._quotas.take(request[USER], detail="This user has requested too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
         limits = {"max_upload_bytes": self._max_upload_bytes}
-        wish = await read_json(request, UploadRequest, context=limits)
-        pending = self._pending(wish, user_id=request[USER], idempotency_key=idempotency_key)
+        requested = await read_json(request, UploadRequest, context=limits)
+        pending = self._pending(requested, user_id=request[USER], idempotency_key=idempotency_key)
         note(request, image_id=pending.image_id)
         url_ends_at = int(self._now()) + self._url_seconds
         # The record must outlive the upload's message, or its file name and tags would be gone.
         soon = url_ends_at + PENDING_SECONDS - A_DAY
-        standing = await self._records.create(pending, forgotten_before=soon)
-        _check_same(standing, pending)
+        stored = await self._records.create(pending, forgotten_before=soon)
+        _check_same(stored, pending)
         expires_at = datetime.fromtimestamp(url_ends_at, UTC)
-        signed = await self._sign(standing, wish)
-        return UploadIssued.of(standing, signed, expires_at=expires_at), standing != pending
+        signed = await self._sign(stored, requested)
+        return UploadIssued.of(stored, signed, expires_at=expires_at), stored != pending
 
     def _is_limited(self, user: str) -> bool:
         """Return whether a user has a rate limit: every token's user, and keys that define one."""
         return users.is_of_token(user) or user in self._quotas.own
 
-    def _pending(self, wish: UploadRequest, *, user_id: str, idempotency_key: str | None) -> Record:
+    def _pending(
+        self, requested: UploadRequest, *, user_id: str, idempotency_key: str | None
+    ) -> Record:
         """Make the pending record. The same user and idempotency key always give the same id."""
         image_id = (
             keys.new_image_id()
@@ -251,21 +253,21 @@ class Uploads:
             user_id=user_id,
             uploaded_at=int(now * 1000),
             original_key=keys.source_key(user_id=user_id, image_id=image_id),
-            filename=wish.filename,
-            tags=tuple(dict.fromkeys(wish.tags)),
-            original_size=wish.size,
-            media_type=wish.content_type,
+            filename=requested.filename,
+            tags=tuple(dict.fromkeys(requested.tags)),
+            original_size=requested.size,
+            media_type=requested.content_type,
             expires_at=int(now) + self._url_seconds + PENDING_SECONDS,
-            request_hash=wish.hash,
+            request_hash=requested.hash,
         )
 
-    async def _sign(self, record: Record, wish: UploadRequest) -> PresignedPost | PresignedPut:
-        sign = self._presigner.post if wish.method == "POST" else self._presigner.put
+    async def _sign(self, record: Record, requested: UploadRequest) -> PresignedPost | PresignedPut:
+        sign = self._presigner.post if requested.method == "POST" else self._presigner.put
         return await sign(
             key=record.original_key,
-            content_type=wish.content_type,
-            size_bytes=wish.size,
-            sha256=wish.sha256,
+            content_type=requested.content_type,
+            size_bytes=requested.size,
+            sha256=requested.sha256,
             expires_seconds=self._url_seconds,
         )
 
@@ -283,11 +285,11 @@ def read_idempotency_key(request: web.Request) -> str | None:
     return values[0]
 
 
-def _check_same(standing: Record, pending: Record) -> None:
-    if standing.status is Status.ERASED:
+def _check_same(stored: Record, pending: Record) -> None:
+    if stored.status is Status.ERASED:
         raise Refusal(Problem.IMAGE_ERASED, "The image of this Idempotency-Key was erased.")
-    if standing.request_hash not in {None, pending.request_hash}:
+    if stored.request_hash not in {None, pending.request_hash}:
         raise Refusal(
             Problem.IDEMPOTENCY_KEY_REUSED,
-            "This Idempotency-Key was used for a request that asked for something else.",
+            "This Idempotency-Key was used for a different request.",
         )

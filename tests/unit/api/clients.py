@@ -36,8 +36,8 @@ class Api:
             is_json = "json" in answer.content_type and body
             return answer, json.loads(body) if is_json else body
 
-    async def post(self, wish: dict[str, Any], **headers: str) -> tuple[Any, Any]:
-        return await self.ask("POST", "/v1/uploads", json=wish, headers=ALICE | headers)
+    async def post(self, upload: dict[str, Any], **headers: str) -> tuple[Any, Any]:
+        return await self.ask("POST", "/v1/uploads", json=upload, headers=ALICE | headers)
 
     async def get(self, image_id: str, **headers: str) -> tuple[Any, Any]:
         return await self.ask("GET", f"/v1/images/{image_id}", headers=ALICE | headers)
@@ -64,12 +64,12 @@ class Api:
         return self.registry.get_sample_value(name, labels) or 0
 
 
-def wish(**changes: Any) -> dict[str, Any]:
+def an_upload(**changes: Any) -> dict[str, Any]:
     return {"filename": "cat.jpg", "contentType": "image/jpeg", "size": 1234} | changes
 
 
 def without(name: str) -> dict[str, Any]:
-    return {key: value for key, value in wish().items() if key != name}
+    return {key: value for key, value in an_upload().items() if key != name}
 
 
 def api_settings(**changes: Any) -> ApiSettings:

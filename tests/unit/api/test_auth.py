@@ -28,7 +28,7 @@ from api.tokens import InvalidToken, Tokens
 from safelight import keys
 from safelight.errors import Unavailable
 from safelight.record import Record
-from tests.unit.api.clients import ALL_KEYS, Start, wish
+from tests.unit.api.clients import ALL_KEYS, Start, an_upload
 from tests.unit.api.issuer import ALGORITHM, PRIVATE, OidcIssuer, public_jwk
 
 
@@ -377,7 +377,7 @@ async def test_a_token_is_a_bearer_token_over_http(
 ) -> None:
     api = await start(authentication=Authentication(tokens=tokens, keys=ApiKeys(), anonymous=False))
     headers = {"Authorization": f"bearer {issuer.token(sub='dave')}"}
-    _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
+    _, told = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=headers)
     assert api.records.records[told["imageId"]].user_id == "oidc:dave"
     assert keys.read_source_key(told["key"]) == ("oidc:dave", told["imageId"])
 
@@ -390,7 +390,7 @@ async def test_a_token_never_is_a_user_of_another_kind(
 ) -> None:
     api = await start(authentication=Authentication(tokens=tokens, keys=ALL_KEYS, anonymous=False))
     same = {"Idempotency-Key": "order-1"}
-    _, alices = await api.post(wish(), **same)
+    _, alices = await api.post(an_upload(), **same)
     others = [alices["imageId"]]
     for user_id in ("anonymous", "(adopted)", "alice"):
         others.append(keys.new_image_id())
@@ -401,7 +401,7 @@ async def test_a_token_never_is_a_user_of_another_kind(
     for image_id in others:
         answer, _ = await api.ask("GET", f"/v1/images/{image_id}", headers=bearer)
         assert answer.status == 404, image_id
-    _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers=bearer | same)
+    _, told = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=bearer | same)
     assert told["imageId"] not in others
     assert api.records.records[told["imageId"]].user_id == f"oidc:{subject}"
     assert (await api.ask("GET", told["statusUrl"], headers=bearer))[0].status == 200
@@ -415,10 +415,10 @@ async def test_an_api_key_named_like_another_user_is_not_that_user(
     named = ApiKeys.read(f"{name}:{digest_of('sl_named')}")
     api = await start(authentication=Authentication(tokens=tokens, keys=named, anonymous=False))
     bearer = {"Authorization": f"Bearer {issuer.token(sub='carol')}"}
-    _, carols = await api.ask("POST", "/v1/uploads", json=wish(), headers=bearer)
+    _, carols = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=bearer)
     key = {"X-Api-Key": "sl_named"}
     assert (await api.ask("GET", carols["statusUrl"], headers=key))[0].status == 404
-    _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers=key)
+    _, told = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=key)
     assert api.records.records[told["imageId"]].user_id == f"key:{name}"
     assert told["key"].startswith("uploads/key%3A")
 
@@ -428,7 +428,7 @@ async def test_a_refused_token_is_told_why_in_both_ways(
 ) -> None:
     api = await start(authentication=Authentication(tokens=tokens, keys=ApiKeys(), anonymous=False))
     headers = {"Authorization": f"Bearer {issuer.token(exp=1)}"}
-    answer, problem = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
+    answer, problem = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=headers)
     assert answer.status == 401
     assert problem["type"] == "/problems/invalid_credentials"
     assert problem["detail"] == "The token has expired."
@@ -441,7 +441,7 @@ async def test_a_long_token_gets_a_true_answer(
 ) -> None:
     api = await start(authentication=Authentication(tokens=tokens, keys=ApiKeys(), anonymous=False))
     headers = {"Authorization": f"Bearer {'x' * 20_000}"}
-    _, problem = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
+    _, problem = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=headers)
     assert "longer than" in problem["detail"]
 
 
@@ -473,7 +473,7 @@ async def test_credentials_are_refused_for_their_true_reason(
     start: Start, headers: list[tuple[str, str]], kind: str, why: str
 ) -> None:
     api = await start()
-    answer, problem = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
+    answer, problem = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=headers)
     assert answer.status == 401
     assert problem["type"] == f"/problems/{kind}"
     assert why in problem["detail"]
@@ -484,13 +484,13 @@ async def test_credentials_are_refused_for_their_true_reason(
 async def test_a_key_stands_for_its_user_in_either_header(start: Start, header: str) -> None:
     api = await start()
     value = "sl_bobs-key" if header == "X-Api-Key" else "Bearer sl_bobs-key"
-    _, told = await api.ask("POST", "/v1/uploads", json=wish(), headers={header: value})
+    _, told = await api.ask("POST", "/v1/uploads", json=an_upload(), headers={header: value})
     assert api.records.records[told["imageId"]].user_id == "key:bob"
 
 
 async def test_without_authentication_everybody_is_anonymous(start: Start) -> None:
     api = await start(anonymous=True)
-    _, told = await api.ask("POST", "/v1/uploads", json=wish())
+    _, told = await api.ask("POST", "/v1/uploads", json=an_upload())
     assert api.records.records[told["imageId"]].user_id == "anonymous"
 
 

@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import LineTooLong
 from api.__main__ import without_request_bytes
 from api.problems import Problem
 from safelight.errors import Misconfigured, Unavailable
-from tests.unit.api.clients import ALICE, Api, Start, wish
+from tests.unit.api.clients import ALICE, Api, Start, an_upload
 
 Events = list[MutableMapping[str, Any]]
 HEAD = b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Api-Key: sl_alices-key\r\n"
@@ -34,7 +34,7 @@ def only_request(events: Events) -> MutableMapping[str, Any]:
 
 
 async def test_a_request_is_told_in_one_event(api: Api, logged: Events) -> None:
-    answer, told = await api.post(wish(), **{"X-Request-Id": "req-1.a_B"})
+    answer, told = await api.post(an_upload(), **{"X-Request-Id": "req-1.a_B"})
     event = only_request(logged)
     assert (event["method"], event["route"], event["status"]) == ("POST", "/v1/uploads", 201)
     assert (event["user_id"], event["image_id"]) == ("key:alice", told["imageId"])
@@ -44,9 +44,9 @@ async def test_a_request_is_told_in_one_event(api: Api, logged: Events) -> None:
 
 
 async def test_nothing_secret_is_logged(api: Api, logged: Events) -> None:
-    await api.post(wish(method="PUT"), Cookie="session=hush")
+    await api.post(an_upload(method="PUT"), Cookie="session=hush")
     await api.ask("GET", "/v1/images/x?X-Amz-Signature=hush", headers=ALICE)
-    await api.post(wish(), **{"X-Api-Key": "sl_hush"})
+    await api.post(an_upload(), **{"X-Api-Key": "sl_hush"})
     told = repr(logged)
     assert "hush" not in told
     assert "sl_" not in told
@@ -56,7 +56,7 @@ async def test_nothing_secret_is_logged(api: Api, logged: Events) -> None:
 async def test_one_request_leaves_nothing_for_the_next_of_its_connection(
     api: Api, logged: Events
 ) -> None:
-    await api.post(wish())
+    await api.post(an_upload())
     await api.ask("GET", "/nowhere")
     first, second = (event for event in logged if event["event"] == "request")
     assert "image_id" in first
@@ -120,7 +120,7 @@ async def test_another_method_is_told_which_there_are(
 
 
 async def test_head_is_get_without_a_body(api: Api) -> None:
-    _, told = await api.post(wish())
+    _, told = await api.post(an_upload())
     answer, body = await api.ask("HEAD", told["statusUrl"], headers=ALICE)
     assert (answer.status, body) == (200, b"")
     assert int(answer.headers["Content-Length"]) > 0
@@ -245,20 +245,24 @@ async def test_where_anyone_may_upload_only_loopback_names_are_answered(
     start: Start, path: str
 ) -> None:
     api = await start(anonymous=True)
-    answer, problem = await api.ask("POST", path, json=wish(), headers={"Host": "evil.example"})
+    answer, problem = await api.ask(
+        "POST", path, json=an_upload(), headers={"Host": "evil.example"}
+    )
     assert (answer.status, problem["type"]) == (421, "/problems/misdirected")
     assert "localhost" in problem["detail"]
-    answer, _ = await api.ask("POST", "/v1/uploads", json=wish(), headers={"Host": "localhost:1"})
+    answer, _ = await api.ask(
+        "POST", "/v1/uploads", json=an_upload(), headers={"Host": "localhost:1"}
+    )
     assert answer.status == 201
 
 
 async def test_an_api_with_keys_is_asked_by_any_name(api: Api) -> None:
-    answer, _ = await api.post(wish(), Host="api.example.com")
+    answer, _ = await api.post(an_upload(), Host="api.example.com")
     assert answer.status == 201
 
 
 async def test_a_client_may_ask_before_it_sends_the_body(api: Api) -> None:
-    body = json.dumps(wish()).encode()
+    body = json.dumps(an_upload()).encode()
     head = JSON + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
     answer = await api.send(head + body)
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created")
@@ -309,10 +313,10 @@ async def test_pages_of_a_named_origin_may_call_and_read(start: Start) -> None:
     assert preflight.status == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == "https://app.example"
     assert "Idempotency-Key" in preflight.headers["Access-Control-Allow-Headers"]
-    answer, _ = await api.post(wish(), **ORIGIN)
+    answer, _ = await api.post(an_upload(), **ORIGIN)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
     assert "Location" in answer.headers["Access-Control-Expose-Headers"]
-    refused, _ = await api.ask("POST", "/v1/uploads", json=wish(), headers=ORIGIN)
+    refused, _ = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=ORIGIN)
     assert refused.status == 401
     assert refused.headers["Access-Control-Allow-Origin"] == "https://app.example"
 

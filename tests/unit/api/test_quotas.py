@@ -8,7 +8,7 @@ from api.apikeys import ApiKeys, digest_of
 from api.auth import Authentication
 from api.problems import Refusal
 from api.quotas import SWEEP_AT, Quotas
-from tests.unit.api.clients import Start, wish
+from tests.unit.api.clients import Start, an_upload
 
 
 class Subjects:
@@ -60,7 +60,7 @@ def signed_in() -> Authentication:
 
 async def ask(api: Any, subject: str, **changes: Any) -> tuple[Any, Any]:
     headers = {"Authorization": f"Bearer {subject}"}
-    return await api.ask("POST", "/v1/uploads", json=wish(**changes), headers=headers)
+    return await api.ask("POST", "/v1/uploads", json=an_upload(**changes), headers=headers)
 
 
 async def test_the_user_of_a_token_has_so_many_uploads_a_minute(
@@ -88,14 +88,14 @@ async def test_a_request_that_is_not_valid_costs_one_too(
 
 async def test_an_api_key_has_no_limit(start: Start) -> None:
     api = await start(uploads_per_minute=1)
-    answers = [(await api.post(wish()))[0] for _ in range(3)]
+    answers = [(await api.post(an_upload()))[0] for _ in range(3)]
     assert [answer.status for answer in answers] == [201] * 3
     assert "RateLimit" not in answers[0].headers
 
 
 async def test_an_anonymous_client_has_no_limit(start: Start) -> None:
     api = await start(anonymous=True, uploads_per_minute=1)
-    assert [(await api.post(wish()))[0].status for _ in range(3)] == [201] * 3
+    assert [(await api.post(an_upload()))[0].status for _ in range(3)] == [201] * 3
 
 
 async def test_an_api_key_has_the_limit_that_its_definition_gives(start: Start) -> None:
@@ -107,7 +107,7 @@ async def test_an_api_key_has_the_limit_that_its_definition_gives(start: Start) 
     async def statuses(key: str) -> list[int]:
         sent = {"X-Api-Key": key}
         return [
-            (await api.ask("POST", "/v1/uploads", json=wish(), headers=sent))[0].status
+            (await api.ask("POST", "/v1/uploads", json=an_upload(), headers=sent))[0].status
             for _ in range(4)
         ]
 

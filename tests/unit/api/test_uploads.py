@@ -14,11 +14,11 @@ from safelight.errors import Misconfigured, Unavailable
 from safelight.formats import READABLE
 from safelight.record import Record, Status
 from tests.support.fakes import IDS
-from tests.unit.api.clients import ALICE, BOB, MAX_UPLOAD_BYTES, Api, wish, without
+from tests.unit.api.clients import ALICE, BOB, MAX_UPLOAD_BYTES, Api, an_upload, without
 
 
 async def test_an_upload_is_issued_as_a_form_by_default(api: Api) -> None:
-    answer, told = await api.post(wish())
+    answer, told = await api.post(an_upload())
     assert answer.status == 201
     assert told["method"] == "POST"
     assert told["key"] == f"uploads/key%3Aalice/{told['imageId']}"
@@ -31,7 +31,7 @@ async def test_an_upload_is_issued_as_a_form_by_default(api: Api) -> None:
 
 
 async def test_a_put_is_signed_for_the_exact_length_once(api: Api) -> None:
-    _, told = await api.post(wish(method="PUT"))
+    _, told = await api.post(an_upload(method="PUT"))
     assert told["method"] == "PUT"
     assert told["headers"] == {
         "Content-Type": "image/jpeg",
@@ -43,14 +43,14 @@ async def test_a_put_is_signed_for_the_exact_length_once(api: Api) -> None:
 
 async def test_an_upload_expires_after_fifteen_minutes(api: Api) -> None:
     before = datetime.now(UTC)
-    _, told = await api.post(wish())
+    _, told = await api.post(an_upload())
     expires_at = datetime.fromisoformat(told["expiresAt"])
     assert timedelta(0) <= expires_at - before + timedelta(seconds=1) - timedelta(minutes=15)
     assert expires_at <= datetime.now(UTC) + timedelta(minutes=15)
 
 
 async def test_the_answer_leads_to_the_image_and_is_stored_nowhere(api: Api) -> None:
-    answer, told = await api.post(wish())
+    answer, told = await api.post(an_upload())
     assert answer.headers["Location"] == told["statusUrl"] == f"/v1/images/{told['imageId']}"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -59,7 +59,7 @@ async def test_the_answer_leads_to_the_image_and_is_stored_nowhere(api: Api) -> 
 
 
 async def test_a_pending_record_is_written_that_expires_in_a_month(api: Api) -> None:
-    _, told = await api.post(wish(tags=["a", "b", "a"]))
+    _, told = await api.post(an_upload(tags=["a", "b", "a"]))
     record = api.records.records[told["imageId"]]
     assert record.status is Status.PENDING
     assert (record.user_id, record.original_key) == ("key:alice", told["key"])
@@ -69,13 +69,13 @@ async def test_a_pending_record_is_written_that_expires_in_a_month(api: Api) -> 
 
 
 async def test_two_uploads_of_one_name_are_two_images(api: Api) -> None:
-    (_, one), (_, other) = await asyncio.gather(api.post(wish()), api.post(wish()))
+    (_, one), (_, other) = await asyncio.gather(api.post(an_upload()), api.post(an_upload()))
     assert one["imageId"] != other["imageId"]
     assert one["key"] != other["key"]
 
 
 async def test_a_checksum_is_signed_in_lower_case(api: Api) -> None:
-    _, told = await api.post(wish(sha256="AB" * 32))
+    _, told = await api.post(an_upload(sha256="AB" * 32))
     assert json.loads(told["fields"]["policy"])["x-amz-checksum-sha256"] == "ab" * 32
 
 
@@ -84,13 +84,13 @@ async def test_a_checksum_is_signed_in_lower_case(api: Api) -> None:
     [*(format.media_type for format in READABLE), "image/heif", "application/octet-stream"],
 )
 async def test_every_readable_format_may_be_declared(api: Api, media_type: str) -> None:
-    answer, _ = await api.post(wish(contentType=media_type))
+    answer, _ = await api.post(an_upload(contentType=media_type))
     assert answer.status == 201
 
 
 @pytest.mark.parametrize("size", [0, 1, MAX_UPLOAD_BYTES, 5.0])
 async def test_every_size_up_to_the_limit_is_accepted(api: Api, size: int) -> None:
-    answer, _ = await api.post(wish(size=size))
+    answer, _ = await api.post(an_upload(size=size))
     assert answer.status == 201
 
 
@@ -98,7 +98,7 @@ async def test_every_size_up_to_the_limit_is_accepted(api: Api, size: int) -> No
     "filename", ["a b+ü(1)&=#%.jpg", "../../etc/passwd", "猫🐈.png", "x" * 255]
 )
 async def test_any_file_name_is_remembered_and_is_part_of_no_key(api: Api, filename: str) -> None:
-    _, told = await api.post(wish(filename=filename))
+    _, told = await api.post(an_upload(filename=filename))
     assert api.records.records[told["imageId"]].filename == filename
     assert told["key"] == f"uploads/key%3Aalice/{told['imageId']}"
 
@@ -109,34 +109,34 @@ async def test_any_file_name_is_remembered_and_is_part_of_no_key(api: Api, filen
         (without("filename"), "#/filename"),
         (without("contentType"), "#/contentType"),
         (without("size"), "#/size"),
-        (wish(filename=""), "#/filename"),
-        (wish(filename="x" * 256), "#/filename"),
-        (wish(filename="a\0b"), "#/filename"),
-        (wish(filename="a\nb"), "#/filename"),
-        (wish(filename="a\x85b"), "#/filename"),
-        (wish(filename=5), "#/filename"),
-        (wish(contentType="image/svg+xml"), "#/contentType"),
-        (wish(contentType="image/jpg"), "#/contentType"),
-        (wish(contentType="image/jpeg; x=y"), "#/contentType"),
-        (wish(size=-1), "#/size"),
-        (wish(size=MAX_UPLOAD_BYTES + 1), "#/size"),
-        (wish(size=10**400), "#/size"),
-        (wish(size="1234"), "#/size"),
-        (wish(size=True), "#/size"),
-        (wish(size=1.5), "#/size"),
-        (wish(size=None), "#/size"),
-        (wish(sha256="ab" * 31), "#/sha256"),
-        (wish(sha256="xy" * 32), "#/sha256"),
-        (wish(sha256="ab" * 32 + "\n"), "#/sha256"),
-        (wish(tags=["t"] * 11), "#/tags"),
-        (wish(tags=["ok", ""]), "#/tags/1"),
-        (wish(tags=["t" * 65]), "#/tags/0"),
-        (wish(tags=["a\tb"]), "#/tags/0"),
-        (wish(tags="cat"), "#/tags"),
-        (wish(method="post"), "#/method"),
-        (wish(method="DELETE"), "#/method"),
-        (wish(**{"a/b~é": 1}), "#/a~1b~0%C3%A9"),
-        (wish(image_id="x"), "#/image_id"),
+        (an_upload(filename=""), "#/filename"),
+        (an_upload(filename="x" * 256), "#/filename"),
+        (an_upload(filename="a\0b"), "#/filename"),
+        (an_upload(filename="a\nb"), "#/filename"),
+        (an_upload(filename="a\x85b"), "#/filename"),
+        (an_upload(filename=5), "#/filename"),
+        (an_upload(contentType="image/svg+xml"), "#/contentType"),
+        (an_upload(contentType="image/jpg"), "#/contentType"),
+        (an_upload(contentType="image/jpeg; x=y"), "#/contentType"),
+        (an_upload(size=-1), "#/size"),
+        (an_upload(size=MAX_UPLOAD_BYTES + 1), "#/size"),
+        (an_upload(size=10**400), "#/size"),
+        (an_upload(size="1234"), "#/size"),
+        (an_upload(size=True), "#/size"),
+        (an_upload(size=1.5), "#/size"),
+        (an_upload(size=None), "#/size"),
+        (an_upload(sha256="ab" * 31), "#/sha256"),
+        (an_upload(sha256="xy" * 32), "#/sha256"),
+        (an_upload(sha256="ab" * 32 + "\n"), "#/sha256"),
+        (an_upload(tags=["t"] * 11), "#/tags"),
+        (an_upload(tags=["ok", ""]), "#/tags/1"),
+        (an_upload(tags=["t" * 65]), "#/tags/0"),
+        (an_upload(tags=["a\tb"]), "#/tags/0"),
+        (an_upload(tags="cat"), "#/tags"),
+        (an_upload(method="post"), "#/method"),
+        (an_upload(method="DELETE"), "#/method"),
+        (an_upload(**{"a/b~é": 1}), "#/a~1b~0%C3%A9"),
+        (an_upload(image_id="x"), "#/image_id"),
         ([], "#"),
         ("text", "#"),
     ],
@@ -151,15 +151,15 @@ async def test_a_member_at_fault_is_named(api: Api, body: Any, pointer: str) -> 
 
 
 async def test_all_faults_are_named_at_once_up_to_a_limit(api: Api) -> None:
-    _, few = await api.post(wish(size=-1, filename="", tags=[""]))
+    _, few = await api.post(an_upload(size=-1, filename="", tags=[""]))
     assert {fault["pointer"] for fault in few["errors"]} == {"#/size", "#/filename", "#/tags/0"}
-    _, many = await api.post(wish(**{f"unknown{number}": 1 for number in range(500)}))
+    _, many = await api.post(an_upload(**{f"unknown{number}": 1 for number in range(500)}))
     assert len(many["errors"]) == 20
     assert "500 members" in many["detail"]
 
 
 async def test_the_largest_size_is_told(api: Api) -> None:
-    _, problem = await api.post(wish(size=MAX_UPLOAD_BYTES + 1))
+    _, problem = await api.post(an_upload(size=MAX_UPLOAD_BYTES + 1))
     assert problem["errors"][0]["detail"] == f"must be at most {MAX_UPLOAD_BYTES}."
 
 
@@ -176,7 +176,7 @@ async def test_the_largest_size_is_told(api: Api) -> None:
         b'{"a":' * 3_000,
         b'{"size": 1' + b"0" * 15_000 + b"}",
         b"\xef\xbb\xbf{}x",
-        json.dumps(wish()).encode("utf-16"),
+        json.dumps(an_upload()).encode("utf-16"),
     ],
 )
 async def test_what_is_no_json_is_told_so(api: Api, body: bytes) -> None:
@@ -186,7 +186,7 @@ async def test_what_is_no_json_is_told_so(api: Api, body: bytes) -> None:
     assert problem["type"] == "/problems/malformed_json"
 
 
-WORDS = st.sampled_from([*wish(), "tags", "sha256", "method", "x"])
+WORDS = st.sampled_from([*an_upload(), "tags", "sha256", "method", "x"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner),
@@ -219,7 +219,7 @@ def test_whatever_a_body_is_it_is_read_or_refused(body: bytes) -> None:
 async def test_another_media_type_or_encoding_is_unsupported(
     api: Api, headers: dict[str, str]
 ) -> None:
-    body = json.dumps(wish()).encode()
+    body = json.dumps(an_upload()).encode()
     answer, problem = await api.ask("POST", "/v1/uploads", data=body, headers=ALICE | headers)
     assert answer.status == 415
     assert problem["type"] == "/problems/unsupported_media_type"
@@ -240,14 +240,14 @@ async def test_another_media_type_or_encoding_is_unsupported(
 )
 async def test_whatever_else_is_said_of_json_it_is_read(api: Api, content_type: str) -> None:
     """The last two cost a parser of e-mails seconds."""
-    body = json.dumps(wish()).encode()
+    body = json.dumps(an_upload()).encode()
     headers = ALICE | {"Content-Type": content_type}
     answer, _ = await api.ask("POST", "/v1/uploads", data=body, headers=headers)
     assert answer.status == 201
 
 
 async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
-    answer, problem = await api.post(wish(filename="x" * 70_000))
+    answer, problem = await api.post(an_upload(filename="x" * 70_000))
     assert answer.status == 413
     assert problem["type"] == "/problems/body_too_large"
 
@@ -266,9 +266,9 @@ KEY = {"Idempotency-Key": "order-17"}
 
 
 async def test_the_same_key_and_request_mean_the_same_image_with_a_fresh_url(api: Api) -> None:
-    first, one = await api.post(wish(), **KEY)
+    first, one = await api.post(an_upload(), **KEY)
     api.a_second_later()
-    second, other = await api.post(wish(), **KEY)
+    second, other = await api.post(an_upload(), **KEY)
     assert (first.status, second.status) == (201, 201)
     assert one["imageId"] == other["imageId"]
     assert "Idempotent-Replayed" not in first.headers
@@ -287,80 +287,80 @@ async def test_a_write_that_is_repeated_because_its_answer_was_lost_is_no_replay
         return Record.from_item((await create(record, **how)).to_item())
 
     monkeypatch.setattr(api.records, "create", twice)
-    answer, _ = await api.post(wish(), **KEY)
+    answer, _ = await api.post(an_upload(), **KEY)
     assert "Idempotent-Replayed" not in answer.headers
 
 
 async def test_the_same_key_for_another_request_is_refused(api: Api) -> None:
-    await api.post(wish(), **KEY)
-    answer, problem = await api.post(wish(size=99), **KEY)
+    await api.post(an_upload(), **KEY)
+    answer, problem = await api.post(an_upload(size=99), **KEY)
     assert answer.status == 422
     assert problem["type"] == "/problems/idempotency_key_reused"
     assert api.presigner.calls["post"] == 1
 
 
 async def test_two_requests_with_one_key_at_once_make_one_image(api: Api) -> None:
-    answers = await asyncio.gather(*(api.post(wish(), **KEY) for _ in range(10)))
+    answers = await asyncio.gather(*(api.post(an_upload(), **KEY) for _ in range(10)))
     assert len({told["imageId"] for _, told in answers}) == 1
     assert len(api.records.records) == 1
 
 
 async def test_two_users_with_one_key_have_two_images(api: Api) -> None:
-    _, alices = await api.post(wish(), **KEY)
-    _, bobs = await api.post(wish(), **KEY, **BOB)
+    _, alices = await api.post(an_upload(), **KEY)
+    _, bobs = await api.post(an_upload(), **KEY, **BOB)
     assert alices["imageId"] != bobs["imageId"]
 
 
 async def test_a_key_is_remembered_once_the_image_is_completed(api: Api) -> None:
-    _, told = await api.post(wish(), **KEY)
+    _, told = await api.post(an_upload(), **KEY)
     pending = api.records.records[told["imageId"]]
     settled = pending.model_copy(
         update={"status": Status.COMPLETED, "revision": "r", "sequencer": "1"}
     )
     await api.records.commit(settled)
-    answer, again = await api.post(wish(), **KEY)
+    answer, again = await api.post(an_upload(), **KEY)
     assert answer.status == 201
     assert again["imageId"] == told["imageId"]
 
 
 async def test_a_key_whose_image_was_erased_is_gone(api: Api) -> None:
-    _, told = await api.post(wish(), **KEY)
+    _, told = await api.post(an_upload(), **KEY)
     api.records.records[told["imageId"]] = Record(
         image_id=told["imageId"], user_id="key:alice", uploaded_at=0, original_key=told["key"],
         status=Status.ERASED,
     )  # fmt: skip
-    answer, problem = await api.post(wish(), **KEY)
+    answer, problem = await api.post(an_upload(), **KEY)
     assert answer.status == 410
     assert problem["type"] == "/problems/image_erased"
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "naïve", "", "a b", "a\tb"])
 async def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
-    answer, problem = await api.post(wish(), **{"Idempotency-Key": key})
+    answer, problem = await api.post(an_upload(), **{"Idempotency-Key": key})
     assert answer.status == 400
     assert problem["type"] == "/problems/invalid_idempotency_key"
 
 
 async def test_two_keys_are_refused(api: Api) -> None:
     headers = [*ALICE.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
-    _, problem = await api.ask("POST", "/v1/uploads", json=wish(), headers=headers)
+    _, problem = await api.ask("POST", "/v1/uploads", json=an_upload(), headers=headers)
     assert problem["type"] == "/problems/invalid_idempotency_key"
 
 
 async def test_the_id_of_an_idempotency_key_is_derived_with_the_secret(api: Api) -> None:
-    _, told = await api.post(wish(), **{"Idempotency-Key": "order-1001"})
+    _, told = await api.post(an_upload(), **{"Idempotency-Key": "order-1001"})
     expected = IDS.of_request(user_id="key:alice", idempotency_key="order-1001")
     assert told["imageId"] == expected
 
 
 async def test_an_idempotent_id_never_meets_an_adopted_one(api: Api) -> None:
-    _, told = await api.post(wish(), **{"Idempotency-Key": "uploads/x"})
+    _, told = await api.post(an_upload(), **{"Idempotency-Key": "uploads/x"})
     assert told["imageId"] != IDS.of_object(bucket="key:alice", key="uploads/x")
 
 
 async def test_a_table_that_is_out_of_reach_is_temporary(api: Api) -> None:
     api.records.fail_next["create"] = [Unavailable("dynamodb", "10.0.0.1 refused")]
-    answer, problem = await api.post(wish())
+    answer, problem = await api.post(an_upload())
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert problem["type"] == "/problems/unavailable"
@@ -369,7 +369,7 @@ async def test_a_table_that_is_out_of_reach_is_temporary(api: Api) -> None:
 
 async def test_missing_permissions_are_told_as_such_without_their_details(api: Api) -> None:
     api.presigner.fail_next["post"] = [Misconfigured("s3", "arn:aws:iam::1:role/x is denied")]
-    answer, problem = await api.post(wish())
+    answer, problem = await api.post(an_upload())
     assert answer.status == 500
     assert problem["type"] == "/problems/misconfigured"
     assert "arn:" not in json.dumps(problem)
@@ -377,11 +377,11 @@ async def test_missing_permissions_are_told_as_such_without_their_details(api: A
 
 async def test_outcomes_are_counted(api: Api) -> None:
     name = "safelight_uploads_presigned_total"
-    await api.post(wish(), **KEY)
+    await api.post(an_upload(), **KEY)
     api.a_second_later()
-    await api.post(wish(), **KEY)
-    await api.post(wish(size=-1))
+    await api.post(an_upload(), **KEY)
+    await api.post(an_upload(size=-1))
     api.records.fail_next["create"] = [RuntimeError("a bug")]
-    await api.post(wish())
+    await api.post(an_upload())
     counted = {o: api.value(name, outcome=o) for o in ("issued", "replayed", "refused", "failed")}
     assert counted == {"issued": 1, "replayed": 1, "refused": 1, "failed": 1}
