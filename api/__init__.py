@@ -1,1 +1,1 @@
-"""HTTP's side: issues upload URLs and answers questions about images."""
+"""The HTTP API: issues upload URLs, reports the status of images, delivers pictures."""

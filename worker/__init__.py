@@ -1,1 +1,1 @@
-"""The queue's side: receives messages, renders, stores, records and publishes."""
+"""The worker: receives messages, renders, stores, records and publishes."""
