@@ -72,7 +72,8 @@ def make_app(
         images=_images(settings, records, presigner) if presigner else None,
         delivery=delivery,
     )
-    routes = served_by(handlers)
+    served = served_by(handlers)
+    routes = [route for route, _ in served]
     hide_software()
     app = web.Application(
         middlewares=_middlewares(settings, routes, authentication, metrics, spans, now),
@@ -84,9 +85,9 @@ def make_app(
         anonymous=authentication.anonymous,
         names=handlers.names,
     )
-    for route in routes:
+    for route, handler in served:
         add = app.router.add_get if route.method == "GET" else app.router.add_post
-        add(pattern_of(route.path, handlers.names), route.handler(handlers))
+        add(pattern_of(route.path, handlers.names), handler)
     return app
 
 

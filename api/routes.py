@@ -226,9 +226,10 @@ _SLASHES = frozenset({"path", "freeform"})
 """Parts of paths that may contain slashes."""
 
 
-def served_by(handlers: Handlers) -> tuple[Route, ...]:
-    """Return the rows that a process with these handlers serves."""
-    return tuple(route for route in ROUTES if route.handler(handlers) is not None)
+def served_by(handlers: Handlers) -> tuple[tuple[Route, Handler], ...]:
+    """Return the rows that a process with these handlers serves, each with its handler."""
+    found = ((route, route.handler(handlers)) for route in ROUTES)
+    return tuple((route, handler) for route, handler in found if handler is not None)
 
 
 def pattern_of(path: str, names: Mapping[str, Collection[str]]) -> str:
