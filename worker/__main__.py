@@ -1,5 +1,6 @@
 """Builds a worker from its settings and runs it until it has drained. Only this module builds."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from api.app import make_app
 from api.auth import Authentication
 from api.delivery.aliases import RESERVED
-from api.dialects.table import DIALECTS, prefix_of
+from api.dialects.table import DIALECTS
 from api.operations import DOCUMENT
 from api.routes import ROUTES, Route
 from tests.support.fakes import FakePresigner, FakeRecords
@@ -21,6 +21,7 @@ from tests.unit.api.clients import ALL_KEYS, api_settings
 
 UPLOADS = {("POST", "/v1/uploads"), ("GET", "/v1/images/{imageId}")}
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
+PREFIXES = tuple(dialect.PREFIX for dialect in DIALECTS.values())
 EXAMPLES = {"preset": "small", "alias": "avatars", "path": "a/b.jpg", "freeform": "a/b.jpg"}
 
 
@@ -30,7 +31,9 @@ class Pictures:
     def __init__(self) -> None:
         self.presets = {"small": None}
         self.aliases = {"avatars": None}
-        self.freeform = SimpleNamespace(prefixes=(*map(prefix_of, DIALECTS.values()), "/"))
+        self.freeform = SimpleNamespace(
+            prefixes=(*(each.PREFIX for each in DIALECTS.values()), "/")
+        )
 
     async def get(self, _: web.Request) -> web.Response:
         return web.Response()
@@ -94,7 +97,7 @@ def test_every_row_is_described_except_the_grammars_of_other_services() -> None:
     with pytest.raises(TypeError, match="operation"):
         Route(path="/new", handler=lambda _: None)
     undescribed = {route.path for route in ROUTES if route.operation is None}
-    others = {prefix_of(dialect) for name, dialect in DIALECTS.items() if name != "own"}
+    others = {dialect.PREFIX for name, dialect in DIALECTS.items() if name != "own"}
     assert undescribed == {f"{prefix}{{freeform}}" for prefix in others | {"/"}}
     described = {row.operation.path or row.path for row in ROUTES if row.operation is not None}
     assert application()[DOCUMENT]["paths"].keys() == described
@@ -108,7 +111,7 @@ def test_the_document_names_the_presets_and_aliases() -> None:
 
 def test_every_dialect_has_a_public_route() -> None:
     public = {route.path for route in ROUTES if route.public}
-    assert {f"{prefix_of(dialect)}{{freeform}}" for dialect in DIALECTS.values()} <= public
+    assert {f"{dialect.PREFIX}{{freeform}}" for dialect in DIALECTS.values()} <= public
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
