@@ -29,7 +29,7 @@ _SHARPEN = 0.5
 
 @dataclass(slots=True)
 class EditsDraft(Draft):
-    """What the edits of one request say."""
+    """The edits read from one request."""
 
     fit: str = "cover"
     enlarge: bool = True

@@ -1,4 +1,4 @@
-"""What every dialect of URLs provides.
+"""The interface that every dialect of URLs implements.
 
 A new dialect is a module with these two classes, and its settings among the bases of
 `DialectSettings` in `table.py`.
@@ -34,7 +34,7 @@ class Dialect(Protocol):
         """The keys that are accepted; the first one signs."""
 
     def split(self, path: str, query: str) -> Signed:
-        """Take a URL apart, without its prefix, before anything is verified."""
+        """Split a URL without its prefix, before it is verified."""
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""

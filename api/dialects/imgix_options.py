@@ -24,7 +24,7 @@ _CROPS = {"left": (0.0, None), "right": (1.0, None), "top": (None, 0.0), "bottom
 
 @dataclass(slots=True)
 class ImgixDraft(Draft):
-    """What the options of one URL say."""
+    """The options read from one URL."""
 
     enlarge: bool = True
     dpr: float = 1

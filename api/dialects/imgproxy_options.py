@@ -28,7 +28,7 @@ _YES, _NO = ("1", "t", "true"), ("0", "f", "false", "")
 
 @dataclass(slots=True)
 class ImgproxyDraft(Draft):
-    """What the options of one URL say. A later option overrides an earlier one."""
+    """The options read from one URL. A later option overrides an earlier one."""
 
     watermark: str | None = None
     """`bucket/key` of the picture that `wm` overlays."""

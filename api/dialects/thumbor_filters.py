@@ -25,7 +25,7 @@ Area = tuple[float, float, float]
 
 @dataclass(slots=True)
 class ThumborDraft(Draft):
-    """What the parts and filters of one URL say."""
+    """The parts and filters read from one URL."""
 
     fit: str = "cover"
     enlarge: bool = True
