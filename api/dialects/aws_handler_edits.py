@@ -11,8 +11,8 @@ from typing import Any
 from api.dialects.draft import Draft
 from api.dialects.json_values import colour, flag, number, object_of, rounded
 from api.dialects.rows import Reader, Rows, accepted, adds, checks, refused, sets
-from api.dialects.values import format_called
-from safelight.formats import WRITABLE_WORDS
+from api.dialects.values import FORMAT_WORDS, format_called
+from safelight.formats import WRITABLE
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import Operation, operation
@@ -203,7 +203,7 @@ def _format(option: str, value: Any) -> str:
 def _encoded(draft: EditsDraft, option: str, values: list[Any]) -> None:
     (value,) = values
     for said in object_of(option, value, ("quality", "q")).values():
-        draft.qualities[WRITABLE_WORDS[option]] = round(number(said))
+        draft.qualities[option] = round(number(said))
 
 
 _BOX = "{left, top, width, height}"
@@ -233,12 +233,14 @@ EDITS: Rows[EditsDraft] = Rows(
         "roundCrop": accepted("true or {rx, ry}", "Rounds the corners.", adds(_round)),
         "overlayWith": accepted("{bucket, key, alpha, wRatio, hRatio, options}",
                                 "Overlays a watermark.", adds(_overlay)),
-        "toFormat": accepted("webp|jpeg|png|avif", "Also written `outputFormat` and `format`.",
+        "toFormat": accepted(FORMAT_WORDS, "Also written `outputFormat` and `format`.",
                              sets("format", _format)),
         "quality": accepted("1..100", "From v8.", sets("quality", rounded)),
-        "jpeg": accepted("{quality}", "Applies if that is the format.", _encoded),
-        "webp": accepted("{quality}", "Applies if that is the format.", _encoded),
-        "avif": accepted("{quality}", "Applies if that is the format.", _encoded),
+        **{
+            format.name: accepted("{quality}", "Applies if that is the format.", _encoded)
+            for format in WRITABLE
+            if format.quality
+        },
         "stripExif": accepted("true|false", "No effect: metadata is always removed.", checks(flag)),
         "stripIcc": accepted("true|false", "No effect: colours are always sRGB.", checks(flag)),
         "smartCrop": refused("faces are not detected; use position attention."),

@@ -8,6 +8,7 @@ from api.dialects.draft import Draft
 from api.dialects.imgproxy_places import GRAVITY, place, watermark_place
 from api.dialects.rows import Reader, Rows, accepted, checks, no_effect, refused, sets
 from api.dialects.values import (
+    FORMAT_WORDS,
     colour,
     format_called,
     moment,
@@ -262,7 +263,7 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
                        "format_quality"),
         "mb": accepted("bytes", "Lowers the quality until the file fits.",
                        sets("max_bytes", whole_or_none), "max_bytes"),
-        "f": accepted("webp|jpg|png|avif", "Output format.", sets("format", format_called),
+        "f": accepted(FORMAT_WORDS, "Output format.", sets("format", format_called),
                       "format", "ext"),
         "cb": no_effect("gives another URL for the same picture.", "cachebuster"),
         "exp": accepted("seconds", "Refused after this time since 1970.", sets("expires", moment),

@@ -8,7 +8,7 @@ from datetime import datetime
 from api.dialects.draft import Draft
 from api.dialects.image_url import source_of
 from api.dialects.rows import Rows, accepted, adds, checks, no_effect, refused, sets
-from api.dialects.values import format_called, moment, number, whole
+from api.dialects.values import FORMAT_WORDS, format_called, moment, number, whole
 from safelight.wish.errors import InvalidOption
 from safelight.wish.operations import Operation, operation
 
@@ -173,7 +173,7 @@ FILTERS: Rows[ThumborDraft] = Rows(
         "fill": accepted("colour[,under]", "Fills up to the size in the URL.", _fill),
         "focal": accepted("LxT:RxB", "Keeps the area near the middle; weighs several by size.",
                           adds(_focal_area, field="focals")),
-        "format": accepted("webp|jpeg|png|avif", "Output format.", sets("format", _format)),
+        "format": accepted(FORMAT_WORDS, "Output format.", sets("format", _format)),
         "grayscale": accepted("", "Shades of grey.", adds(_same)),
         "max_age": accepted("seconds", "Sets Cache-Control of the response.",
                             sets("max_age_seconds", whole)),

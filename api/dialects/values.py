@@ -8,6 +8,9 @@ from safelight.formats import WRITABLE_WORDS
 from safelight.wish.arguments import Colour, read_number
 from safelight.wish.errors import InvalidOption
 
+FORMAT_WORDS = "|".join(WRITABLE_WORDS)
+"""The form of an option that names a format."""
+
 
 def plain_text(_: str, given: str) -> str:
     """Take a text as it is."""
