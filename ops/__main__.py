@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 class Role(StrEnum):
-    """Whom `safelight doctor` stands in for."""
+    """The program whose settings and permissions `safelight doctor` checks."""
 
     WORKER = "worker"
     API = "api"
@@ -43,7 +43,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def safelight(
     _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Run, try and operate Safelight."""
@@ -56,7 +56,7 @@ def demo(
         Path | None, typer.Option(help="Where to save variants, report.json and index.html.")
     ] = None,
 ) -> None:
-    """Run the whole way once on this machine: upload, render, follow, show."""
+    """Start Safelight on this machine, upload pictures, wait for the results, show them, stop."""
     from ops.demo import demo  # noqa: PLC0415 - --help must be instant
     from ops.folders import Unusable  # noqa: PLC0415 - as above
 
@@ -68,7 +68,7 @@ def demo(
 
 @app.command()
 def up() -> None:
-    """Keep the whole system running on this machine until Ctrl-C."""
+    """Start Safelight on this machine and keep it running until Ctrl-C."""
     from ops.up import up  # noqa: PLC0415 - --help must be instant
 
     _run(up())
@@ -82,7 +82,7 @@ def upload(
         str | None, typer.Option(help="An API key.", envvar="SAFELIGHT_API_KEY", show_envvar=True)
     ] = None,
 ) -> None:
-    """Upload pictures through an API and follow them until they are settled."""
+    """Upload pictures through the API and wait until each is completed or rejected."""
     from ops.upload import upload  # noqa: PLC0415 - --help must be instant
 
     _run(upload(files, api_url=api, key=key))
@@ -93,18 +93,18 @@ def render(
     files: Annotated[
         list[Path], typer.Argument(help="Pictures.", exists=True, dir_okay=False, readable=True)
     ],
-    out: Annotated[Path, typer.Option(help="Where to save variants: a folder for each picture.")],
+    out: Annotated[Path, typer.Option(help="Where to save variants, in one folder per picture.")],
     presets: Annotated[
         Path | None, typer.Option(help="The file that declares the variants.", show_default=False)
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace variants that are there already.")
+        bool, typer.Option("--overwrite", help="Replace existing variants.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Render pictures on this machine exactly as a worker would.
 
-    Presets and limits are those of a worker's settings. Exits with 3 if a picture was rejected.
+    Reads presets and limits from the worker's settings. Exits with 3 if a picture was rejected.
     """
     from ops.folders import Unusable  # noqa: PLC0415 - --help must be instant
     from ops.render import render  # noqa: PLC0415 - as above
@@ -124,9 +124,10 @@ def render(
 @app.command()
 def redrive(
     reason: Annotated[
-        str | None, typer.Argument(help="Send letters of this reason back; `all` for every one.")
+        str | None,
+        typer.Argument(help="Send back letters with this reason, or `all`."),
     ] = None,
-    rate: Annotated[float, typer.Option(help="At most so many a second.", min=0.1)] = 10,
+    rate: Annotated[float, typer.Option(help="Messages sent per second at most.", min=0.1)] = 10,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent; change nothing.")
     ] = False,
@@ -134,8 +135,8 @@ def redrive(
 ) -> None:
     """List dead letters by reason, and send them back.
 
-    All go to RendersQueue. An event of S3 goes as the key of its source, and
-    a worker settles what S3 has there. Reads SAFELIGHT_RENDERS_QUEUE_URL,
+    All are sent to RendersQueue. An S3 event is replaced by its source key, and a
+    worker processes the object that S3 has now. Reads SAFELIGHT_RENDERS_QUEUE_URL,
     SAFELIGHT_DEAD_LETTER_QUEUE_URL and SAFELIGHT_UPLOADS_BUCKET; needs the
     permissions of OperatorPolicy.
     """
@@ -152,46 +153,49 @@ def redrive(
 
 @app.command()
 def capacity(
-    per_day: Annotated[float, typer.Option(help="Pictures a day.")] = 1_000_000,
+    per_day: Annotated[float, typer.Option(help="Pictures per day.")] = 1_000_000,
     shape: Annotated[
-        Shape, typer.Option(help="How they arrive: evenly, in a sine day, or beside a burst.")
+        Shape,
+        typer.Option(help="How they arrive: at a constant rate, in a daily wave, or in a burst."),
     ] = Shape.CONSTANT,
-    burst: Annotated[float, typer.Option(help="Pictures of the burst.")] = 3000,
-    burst_seconds: Annotated[float, typer.Option(help="Within how long it arrives.")] = 60,
+    burst: Annotated[float, typer.Option(help="Pictures in the burst.")] = 3000,
+    burst_seconds: Annotated[float, typer.Option(help="Length of the burst.")] = 60,
     arrivals: Annotated[
         Path | None,
-        typer.Option(help="A CSV instead: seconds, and pictures from there to the next line."),
+        typer.Option(help="A CSV file of arrivals: start of interval in seconds, pictures in it."),
     ] = None,
     seconds_per_picture: Annotated[
-        float, typer.Option(help="That a picture takes of a slot; make load measures it.")
+        float, typer.Option(help="Time one picture occupies a slot; `make load` measures it.")
     ] = 0.46,
     slots: Annotated[
-        int, typer.Option(help="Pictures that one task renders at once: WorkerSlots.")
+        int, typer.Option(help="Pictures that one task renders at once (WorkerSlots).")
     ] = 2,
-    start_up_seconds: Annotated[float, typer.Option(help="Until a new task receives.")] = 60,
+    start_up_seconds: Annotated[
+        float, typer.Option(help="Time until a new task receives messages.")
+    ] = 60,
     metric_delay_seconds: Annotated[
-        float, typer.Option(help="Until CloudWatch has the metrics of a minute.")
+        float, typer.Option(help="Delay of CloudWatch's metrics after the end of their minute.")
     ] = 60,
     parameter: Annotated[
         list[str] | None,
         typer.Option(help="A parameter of workers.yaml, such as WorkerMaxTasks=4000; repeatable."),
     ] = None,
-    chart: Annotated[Path | None, typer.Option(help="An SVG file to draw it into.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+    chart: Annotated[Path | None, typer.Option(help="Write a chart to this SVG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Simulate the workers' scaling under a load: waits, tasks, dollars, and limits of AWS.
+    """Simulate how workers scale under a load: waiting times, tasks, cost, and AWS quotas.
 
-    Scaling policies are read from deploy/ecs/workers.yaml, prices from ops/prices.toml. Nothing is
-    called.
+    Reads scaling policies from deploy/ecs/workers.yaml and prices from ops/prices.toml. Calls no
+    service.
     """
     from ops.capacity.arrivals import InvalidArrivals  # noqa: PLC0415 - --help must be instant
     from ops.capacity.command import capacity  # noqa: PLC0415 - as above
-    from ops.capacity.wish import InvalidWish, Wish  # noqa: PLC0415 - as above
+    from ops.capacity.scenario import InvalidScenario, Scenario  # noqa: PLC0415 - as above
     from ops.cloudformation import InvalidTemplate  # noqa: PLC0415 - as above
     from ops.folders import Unusable  # noqa: PLC0415 - as above
 
     try:
-        wish = Wish.of(
+        scenario = Scenario.of(
             per_day=per_day,
             shape=shape,
             burst=burst,
@@ -203,8 +207,8 @@ def capacity(
             metric_delay_seconds=metric_delay_seconds,
             parameter=parameter or (),
         )
-        capacity(wish, chart=chart, as_json=as_json)
-    except (InvalidWish, InvalidArrivals, InvalidTemplate, Unusable) as error:
+        capacity(scenario, chart=chart, as_json=as_json)
+    except (InvalidScenario, InvalidArrivals, InvalidTemplate, Unusable) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
 
@@ -213,19 +217,19 @@ def capacity(
 def sign(
     wanted: Annotated[
         str,
-        typer.Argument(help="What to sign: OPTIONS/SOURCE, or a dialect's path without signature."),
+        typer.Argument(help="OPTIONS/SOURCE, or a dialect's path without its signature."),
     ],
     dialect: Annotated[
-        str, typer.Option("--as", help="own, thumbor, imgproxy, aws or imgix.")
+        str, typer.Option("--as", help="Dialect: own, thumbor, imgproxy, aws or imgix.")
     ] = "own",
     expires_in: Annotated[
-        int | None, typer.Option(help="Seconds until an own URL expires.", min=1)
+        int | None, typer.Option(help="Seconds until the URL expires (dialect own).", min=1)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Sign a free-form URL with the first key of its dialect.
 
-    Reads SAFELIGHT_OPTIONS_KEYS, SAFELIGHT_THUMBOR_KEYS and the other settings of dialects.
+    Reads SAFELIGHT_OPTIONS_KEYS, SAFELIGHT_THUMBOR_KEYS and the other dialect settings.
     """
     from ops.sign import sign  # noqa: PLC0415 - --help must be instant
 
@@ -235,9 +239,9 @@ def sign(
 @app.command()
 def explain(
     url: Annotated[str, typer.Argument(help="A free-form URL, or its path and query.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell what a free-form URL asks for, and why it would be refused.
+    """Explain what a free-form URL asks for, and why it would be refused.
 
     Reads the same settings as `sign`. Exits with 1 if the URL would be refused.
     """
@@ -250,14 +254,16 @@ def explain(
 def doctor(
     role: Annotated[
         Role | None,
-        typer.Argument(help="Whose settings and permissions to check, with their credentials."),
+        typer.Argument(
+            help="Program whose settings and permissions to check; run it with its credentials."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look whether a deployment is as Safelight needs it; exits with 1 if anything is wrong.
+    """Check a deployment's settings, permissions and resources. Exits with 1 on any failure.
 
-    Reads the settings of api and worker. Calls AWS, but changes nothing; as a worker it receives
-    one message, if there is any, and gives it back.
+    Reads the settings of api and worker. Calls AWS and changes nothing. The check of a worker
+    receives one message, if there is any, and returns it to the queue.
     """
     from ops.cloudformation import InvalidTemplate  # noqa: PLC0415 - --help must be instant
     from ops.doctor.command import doctor  # noqa: PLC0415 - as above
@@ -270,7 +276,7 @@ def doctor(
 
 
 def _run(command: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its exit code. SIGTERM or a closed terminal end it as Ctrl-C does."""
+    """Run a command and exit with its code. SIGTERM and a closed terminal act like Ctrl-C."""
     from ops.local.processes import ChildDied  # noqa: PLC0415 - --help must be instant
 
     async def interruptible() -> int | None:

@@ -1,4 +1,4 @@
-"""A client of Safelight as anybody could write one: HTTP to the API, then to the presigned URL."""
+"""A plain client of Safelight: HTTP requests to the API, then to the presigned URL."""
 
 import os
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ UNKNOWN = "application/octet-stream"
 _MEDIA_TYPES = {format.media_type for format in READABLE}
 _ABOUT_THE_FILE = 422
 _REASONS = {"#/size": str(Reason.TOO_MANY_BYTES)}
-"""What a refused member of the request says of the file."""
+"""Rejection reason by the member of the request that the API refused."""
 _CHUNK_BYTES = 1024 * 1024
 
 
 class Refused(Exception):
-    """The API does not take this file; `reason` is short, the message says it in words."""
+    """The API refused this file; `reason` is a code, the message explains it."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -30,12 +30,12 @@ class Refused(Exception):
 
 
 class ClientFailed(Exception):
-    """Something answered as it never should."""
+    """The API or the storage gave an unexpected answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """Leave to upload one file, by a form."""
+    """The presigned form for uploading one file."""
 
     image_id: str
     url: str
@@ -43,26 +43,26 @@ class Ticket:
 
 
 class Client:
-    """Uploads files, asks for images, downloads assets."""
+    """Uploads files, reads images, downloads assets."""
 
     def __init__(
         self, http: aiohttp.ClientSession, api_url: str, *, key: str | None = None
     ) -> None:
-        """Talk to the API at `api_url`, with an API key if it wants one."""
+        """Use the API at `api_url`, with an API key if it requires one."""
         self._http = http
         self._api_url = api_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     async def announce(self, picture: Path) -> Ticket:
-        """Ask for a presigned form for this file. Raises `Refused` if the API wants none of it."""
+        """Request a presigned form for this file. Raises `Refused` if the API refuses it."""
         url = f"{self._api_url}/v1/uploads"
         async with self._http.post(
             url, json=_announcement(picture), headers=self._headers
         ) as answer:
             if answer.status == _ABOUT_THE_FILE:
                 raise _refused(await answer.json(content_type=None))
-            told = await _told(answer)
-        return Ticket(image_id=told["imageId"], url=told["url"], fields=told["fields"])
+            form = await _body_of(answer)
+        return Ticket(image_id=form["imageId"], url=form["url"], fields=form["fields"])
 
     async def send(self, ticket: Ticket, picture: Path) -> None:
         """Upload the file. Once this returns, storage has accepted it."""
@@ -76,13 +76,13 @@ class Client:
                     raise ClientFailed(f"upload: HTTP {answer.status}: {await answer.text()}")
 
     async def image(self, image_id: str) -> Mapping[str, Any]:
-        """Ask what is known of an image."""
+        """Read the record of an image."""
         url = f"{self._api_url}/v1/images/{image_id}"
         async with self._http.get(url, headers=self._headers) as answer:
-            return await _told(answer)
+            return await _body_of(answer)
 
     async def download(self, url: str, to: Path, *, sha256_hex: str) -> None:
-        """Save an asset, and make sure that it is the one that was promised."""
+        """Save an asset. Raises `ClientFailed` if its SHA-256 differs from the record's."""
         digest = sha256()
         async with self._http.get(url) as answer:
             if not answer.ok:
@@ -92,16 +92,16 @@ class Client:
                     digest.update(chunk)
                     file.write(chunk)
         if digest.hexdigest() != sha256_hex:
-            raise ClientFailed(f"{to} has another checksum than its record says")
+            raise ClientFailed(f"{to} has another checksum than its record")
 
 
 def printable_name(picture: Path) -> str:
-    """Name a file in UTF-8, whatever its bytes are."""
+    """Return the file's name as valid UTF-8, even if its bytes are not."""
     return os.fsencode(picture.name).decode("utf-8", "replace")
 
 
 def declared_type(picture: Path) -> str:
-    """Guess a media type from the name, as a browser would; only those that Safelight reads."""
+    """Guess the media type from the name, as browsers do, limited to types Safelight reads."""
     guessed, _ = guess_type(picture.name)
     return guessed if guessed in _MEDIA_TYPES else UNKNOWN
 
@@ -114,15 +114,15 @@ def _announcement(picture: Path) -> dict[str, object]:
     }
 
 
-async def _told(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+async def _body_of(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
     if not answer.ok:
         raise ClientFailed(f"{answer.url.path}: HTTP {answer.status}: {await answer.text()}")
-    told: Mapping[str, Any] = await answer.json()
-    return told
+    body: Mapping[str, Any] = await answer.json()
+    return body
 
 
 def _refused(problem: Mapping[str, Any]) -> Refused:
-    """Read a problem (RFC 9457): which member is at fault, or else of what type it is."""
+    """Read a problem (RFC 9457): the reason is the faulty member's, else the problem's type."""
     faults = {fault["pointer"]: fault["detail"] for fault in problem.get("errors", [])}
     kind = str(problem.get("type", "")).rpartition("/")[2]
     return Refused(

@@ -1,4 +1,4 @@
-"""`safelight demo`: run the whole way once, with real pictures, and show what came of it."""
+"""`safelight demo`: process real pictures once, from upload to variants, and show the results."""
 
 import asyncio
 import time
@@ -27,17 +27,17 @@ from ops.local.completions import subscribe
 from ops.local.system import LocalSystem
 
 PATIENCE_SECONDS = 60
-"""How long nothing may happen before the pictures that are left count as pending."""
+"""The longest wait for the next completion; then the remaining pictures count as pending."""
 OWN_FILES = frozenset({"report.json", "index.html"})
-"""What is written into OUT beside a folder for each picture."""
+"""Files written into OUT beside one folder per picture."""
 PLAIN_WIDTH = 120
-"""Columns of the table where there is no terminal."""
+"""Width of the table in characters if the output is not a terminal."""
 
 Settled = Callable[[Outcome], None]
 
 
 def find_pictures(folder: Path, out: Path | None) -> list[Path]:
-    """List the files to upload: all of the folder's own that are not hidden, by name."""
+    """List the files to upload, sorted by name: all visible files directly in the folder."""
     if not folder.is_dir():
         raise Unusable(f"PHOTOS: {folder} is not a folder")
     if out is not None and out.exists() and out.samefile(folder):
@@ -46,12 +46,12 @@ def find_pictures(folder: Path, out: Path | None) -> list[Path]:
     if not pictures:
         raise Unusable(f"PHOTOS: {folder} holds no files")
     if out is not None and (clash := next((p for p in pictures if p.name in OWN_FILES), None)):
-        raise Unusable(f"PHOTOS: {clash.name} would be in the way of OUT's own file of that name")
+        raise Unusable(f"PHOTOS: {clash.name} has the name of a file that is written into OUT")
     return pictures
 
 
 async def demo(photos: Path, out: Path | None) -> int:
-    """Run the demo and tell the exit code: 0 unless a picture was left unsettled."""
+    """Run the demo; return the exit code, 0 unless a picture was left unsettled."""
     pictures = find_pictures(photos, out)
     if out is not None:
         make_writable(out)
@@ -76,7 +76,7 @@ async def demo(photos: Path, out: Path | None) -> int:
 async def follow_all(
     journey: Journey, pictures: Sequence[Path], settled: Settled, *, patience_seconds: float
 ) -> list[Outcome]:
-    """Follow every picture; those that nothing was heard of are left as pending."""
+    """Follow every picture; give up after `patience_seconds` without any completion."""
     left = {asyncio.create_task(journey.follow(picture)) for picture in pictures}
     try:
         while left:
@@ -113,7 +113,7 @@ async def _run(
 
 @contextmanager
 def _progress(console: Console, total: int) -> Iterator[Settled]:
-    """Show how far it is: a bar on a terminal, a line a picture elsewhere."""
+    """Show progress: a bar on a terminal, one line per picture elsewhere."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -140,9 +140,9 @@ def _progress(console: Console, total: int) -> Iterator[Settled]:
 
 
 def _explain(system: LocalSystem, console: Console) -> None:
-    """Show what the programs said last, while it can be read."""
+    """Print the last log lines of each program, before the logs are removed."""
     for child in (system.api, *system.workers):
-        console.print(f"The end of what {child.name} logged:", style="red")
+        console.print(f"The last log lines of {child.name}:", style="red")
         console.print(child.last_lines(), markup=False, highlight=False, soft_wrap=True)
 
 

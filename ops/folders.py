@@ -1,15 +1,15 @@
-"""The folders that an operator names: whether they can be used, or what to tell them."""
+"""Checks the folders that an operator names, and explains why one cannot be used."""
 
 import tempfile
 from pathlib import Path
 
 
 class Unusable(Exception):
-    """What was asked for cannot be used, and why."""
+    """A file or folder named by the operator cannot be used; the message says why."""
 
 
 def make_writable(out: Path) -> None:
-    """Make the folder for the variants, and make sure that it can be written to."""
+    """Create the output folder if needed. Raises `Unusable` unless it is writable."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

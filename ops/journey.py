@@ -1,16 +1,19 @@
-"""A picture's way through Safelight as its owner sees it: uploaded, followed, saved."""
+"""Follows a picture through Safelight as its owner would: upload, wait, download the variants."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from ops.client import Client, ClientFailed, Refused, printable_name
 from safelight.formats import WRITABLE
+
+if TYPE_CHECKING:
+    from ops.local.completions import Completions
 
 UPLOADS_AT_ONCE = 8
 _EXTENSIONS = {format.media_type: format.extension for format in WRITABLE}
@@ -18,7 +21,7 @@ _EXTENSIONS = {format.media_type: format.extension for format in WRITABLE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """One variant; `file` is where it was saved, relative to OUT."""
+    """One variant; `file` is its path relative to OUT, None if not saved."""
 
     file: str | None
     media_type: str
@@ -30,12 +33,12 @@ class Saved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one picture."""
+    """The outcome of one picture."""
 
     source: Path
     original_size: int
     status: str = "pending"
-    """As in records; `failed` if it could not be uploaded, or its variants not be saved."""
+    """As in records; `failed` if the upload or the download of variants failed."""
     image_id: str | None = None
     reason: str | None = None
     detail: str | None = None
@@ -54,7 +57,7 @@ class Outcome:
 
     @classmethod
     def of(cls, picture: Path) -> "Outcome":
-        """Tell that nothing is known yet."""
+        """Start with an unknown outcome."""
         return cls(source=picture, original_size=picture.stat().st_size)
 
     @property
@@ -64,15 +67,15 @@ class Outcome:
 
     @property
     def settled(self) -> bool:
-        """Whether Safelight said what became of it."""
+        """Whether Safelight completed or rejected it."""
         return self.status in ("completed", "rejected")
 
     def refused(self, refused: Refused) -> "Outcome":
-        """Add that the API did not take it."""
+        """Record that the API refused it."""
         return replace(self, status="rejected", reason=refused.reason, detail=str(refused))
 
-    def told_by(self, record: Mapping[str, Any], *, seconds: float) -> "Outcome":
-        """Add what a completion says."""
+    def with_completion(self, record: Mapping[str, Any], *, seconds: float) -> "Outcome":
+        """Add the facts of a completion, received `seconds` after the upload."""
         milliseconds = record.get("renderTimeMs")
         return replace(
             self,
@@ -107,32 +110,25 @@ class Outcome:
 
 
 def _largest_first(variant: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
-    preset, told = variant
-    return -told["width"] * told["height"], preset
-
-
-class Completions(Protocol):
-    """Where completions come from."""
-
-    async def receive(self) -> tuple[Mapping[str, Any], ...]:
-        """Wait a little for completions and take those that came."""
+    preset, facts = variant
+    return -facts["width"] * facts["height"], preset
 
 
 class Journey:
     """Uploads pictures and follows each to its completion."""
 
-    def __init__(self, *, client: Client, completions: Completions, out: Path | None) -> None:
-        """Save every variant below `out`, if there is one."""
+    def __init__(self, *, client: Client, completions: "Completions", out: Path | None) -> None:
+        """Save every variant below `out`, if given."""
         self._client = client
         self._completions = completions
         self._out = out
         self.outcomes: dict[Path, Outcome] = {}
-        """What is known of each picture so far."""
+        """The outcome of each picture so far."""
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._awaited: dict[str, asyncio.Future[tuple[Mapping[str, Any], float]]] = {}
 
     async def receive(self) -> None:
-        """Hand completions to the pictures that wait for them, until cancelled."""
+        """Pass completions to the pictures that wait for them, until cancelled."""
         while True:
             for completion in await self._completions.receive():
                 record = completion["data"]
@@ -155,7 +151,7 @@ class Journey:
         return outcome
 
     def give_up(self, why: str) -> None:
-        """Say of every picture that is still pending why it is waited for no longer."""
+        """Add to every pending picture the reason for waiting no longer."""
         for picture, outcome in self.outcomes.items():
             if outcome.status == "pending":
                 self.outcomes[picture] = replace(outcome, detail=why)
@@ -169,18 +165,18 @@ class Journey:
             await self._client.send(ticket, outcome.source)
         accepted = time.perf_counter()
         record, received = await completion
-        yield (outcome := outcome.told_by(record, seconds=max(0.0, received - accepted)))
+        yield (outcome := outcome.with_completion(record, seconds=max(0.0, received - accepted)))
         if self._out and outcome.variants:
             yield await self._save(outcome, self._out / outcome.source.name)
 
     async def _save(self, outcome: Outcome, folder: Path) -> Outcome:
         """Download every variant to OUT/<picture's file name>/<preset>.<extension>."""
-        told = await self._client.image(outcome.image_id or "")
+        record = await self._client.image(outcome.image_id or "")
         folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - one local call
         saved = {}
         for preset, variant in outcome.variants.items():
             to = folder / f"{preset}.{_EXTENSIONS[variant.media_type]}"
-            url = told["variants"][preset]["url"]
+            url = record["variants"][preset]["url"]
             await self._client.download(url, to, sha256_hex=variant.sha256)
             saved[preset] = replace(variant, file=f"{outcome.file}/{to.name}")
         return replace(outcome, variants=saved)

@@ -1,9 +1,9 @@
 """`safelight redrive`: list dead letters by reason, and send them back.
 
-Everything goes to RendersQueue: only S3 sends to UploadsQueue. So an event of S3 becomes an ingest
-of its key, and the worker asks S3 what is there. A forged event does no harm that way.
+Everything is sent to RendersQueue, because only S3 may send to UploadsQueue. An S3 event becomes an
+ingest of its key: the worker looks up the object in S3, so a forged event does no harm.
 
-Safe to repeat and to stop at any moment: a message that comes twice is settled once.
+Safe to repeat and to stop at any moment: a message that arrives twice is settled once.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from pydantic import Field
 from rich.console import Console
@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from safelight.aws.queue import BATCH_SIZE, Failure, Message
+from safelight.aws.queue import BATCH_SIZE, Message, Queue
 from safelight.aws.session import connect
 from safelight.errors import Unreadable
 from safelight.queued import ingest_of, read_queued
@@ -28,46 +28,22 @@ from safelight.settings import AwsSettings
 from worker.events import is_event, parsed, source_keys
 
 HIDDEN_SECONDS = 300
-"""How long letters that were read stay hidden from others; they are given back at the end."""
+"""How long a received letter is hidden from other receivers. It is returned at the end."""
 SILENT = "unexplained"
-"""The reason of letters that the redrive policy moved, without a word."""
+"""The reason shown for letters that SQS moved itself: they carry no reason attribute."""
 
 
 class RedriveSettings(AwsSettings):
     """Settings of `safelight redrive`. It needs the permissions of OperatorPolicy."""
 
-    renders_queue_url: str = Field(min_length=1, description="RendersQueue, where letters go.")
+    renders_queue_url: str = Field(min_length=1, description="RendersQueue, the target.")
     dead_letter_queue_url: str = Field(min_length=1, description="The dead-letter queue.")
 
 
-class Letters(Protocol):
-    """The dead-letter queue."""
-
-    async def receive(self, *, max_messages: int, wait_seconds: int) -> Sequence[Message]:
-        """Take some letters, and hide them from others."""
-        ...
-
-    async def delete(self, receipts: Sequence[str]) -> Sequence[Failure]:
-        """Remove letters for good."""
-        ...
-
-    async def change_visibility(self, changes: dict[str, int]) -> Sequence[Failure]:
-        """Give letters back."""
-        ...
-
-
-class Queue(Protocol):
-    """RendersQueue."""
-
-    async def send(self, body: str, *, attributes: dict[str, str]) -> None:
-        """Put a message into it."""
-        ...
-
-
 async def redrive(reason: str | None, *, rate: float, dry_run: bool, as_json: bool) -> int:
-    """List the letters by reason; with a reason, send those back, at most so many a second.
+    """List the letters by reason; with a reason, send those back, at most `rate` per second.
 
-    Returns the exit code: 1 if there was something to send and nothing could be sent.
+    Returns the exit code: 1 if no letter has the reason, or none could be sent.
     """
     settings = RedriveSettings.load()
     async with connect(settings) as aws:
@@ -76,7 +52,7 @@ async def redrive(reason: str | None, *, rate: float, dry_run: bool, as_json: bo
         found = [message async for message in _read(letters)]
         chosen = [message for message in found if reason in (reason_of(message), "all")]
         try:
-            _tell(found, as_json=as_json)
+            _print_counts(found, as_json=as_json)
             if reason and not chosen:
                 print(f"No dead letter has the reason {reason}.", file=sys.stderr)
                 return 1
@@ -92,12 +68,12 @@ async def redrive(reason: str | None, *, rate: float, dry_run: bool, as_json: bo
 
 
 def reason_of(message: Message) -> str:
-    """Name why a message is a dead letter."""
+    """Return the reason why a message became a dead letter."""
     return message.attributes.get("reason", SILENT)
 
 
-async def _read(letters: Letters) -> AsyncIterator[Message]:
-    """Read every letter there is; SQS may say twice that there is none before it is true."""
+async def _read(letters: Queue) -> AsyncIterator[Message]:
+    """Receive every letter. SQS may answer empty once although letters are left."""
     empty = 0
     while empty < 2:
         messages = await letters.receive(max_messages=BATCH_SIZE, wait_seconds=1)
@@ -108,7 +84,7 @@ async def _read(letters: Letters) -> AsyncIterator[Message]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """The messages that send a letter back, and why a part of it cannot be read, if so."""
+    """The messages to send in place of a letter, and the fault of any unreadable part."""
 
     letter: Message
     bodies: tuple[str, ...]
@@ -116,7 +92,7 @@ class Return:
 
     @classmethod
     def of(cls, letter: Message, *, bucket: str) -> Self:
-        """Read a letter: each event of S3 becomes an ingest, our own messages stay as they are."""
+        """Read a letter: each S3 event becomes an ingest, our own messages are sent unchanged."""
         bodies: list[str] = []
         faults: list[Unreadable] = []
         try:
@@ -143,11 +119,12 @@ def _explain_what_stays(returns: Sequence[Return]) -> None:
 
 
 async def _send_back(
-    returns: Sequence[Return], letters: Letters, queue: Queue, *, rate: float
+    returns: Sequence[Return], letters: Queue, queue: Queue, *, rate: float
 ) -> None:
-    """Send the messages of each letter, then delete it: stopped in between, they come twice.
+    """Send the messages of each letter, then delete it.
 
-    A letter of which a part cannot be read stays, so that the part is not lost.
+    If stopped in between, the messages are sent again next time. A letter with an unreadable part
+    stays, so that the part is not lost.
     """
     with Progress(console=Console(stderr=True)) as progress:
         for one in progress.track(returns, description="Sent back"):
@@ -158,14 +135,14 @@ async def _send_back(
                 await letters.delete([one.letter.receipt])
 
 
-async def _release(letters: Letters, found: Sequence[Message]) -> None:
-    """Give back what was only read. What was deleted is refused, which is right."""
+async def _release(letters: Queue, found: Sequence[Message]) -> None:
+    """Return the letters to the queue. SQS refuses this for deleted ones, as it should."""
     for start in range(0, len(found), BATCH_SIZE):
         batch = found[start : start + BATCH_SIZE]
         await letters.change_visibility({message.receipt: 0 for message in batch})
 
 
-def _tell(found: Sequence[Message], *, as_json: bool) -> None:
+def _print_counts(found: Sequence[Message], *, as_json: bool) -> None:
     rows = Counter(
         (
             reason_of(message),
@@ -175,11 +152,11 @@ def _tell(found: Sequence[Message], *, as_json: bool) -> None:
         for message in found
     )
     if as_json:
-        told = [
+        counts = [
             {"reason": reason, "stage": stage, "exceptionType": kind, "count": count}
             for (reason, stage, kind), count in rows.most_common()
         ]
-        print(json.dumps(told, indent=2))
+        print(json.dumps(counts, indent=2))
         return
     table = Table("reason", "stage", "exception", "letters")
     for words, count in rows.most_common():

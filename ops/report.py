@@ -1,4 +1,4 @@
-"""Tells what became of the pictures: a table for people, a list for programs."""
+"""Reports the outcome of each picture: a table for people, a list for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from ops.journey import Outcome
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
-    """Lay the outcomes out, one row a picture, one column a variant."""
+    """Build a table with a row for each picture and a column for each variant."""
     presets = presets_of(outcomes)
     shown = Table(show_lines=True, pad_edge=False)
     shown.add_column("Picture", overflow="fold", min_width=12)
@@ -23,7 +23,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def as_report(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
-    """Write the outcomes as `report.json` holds them."""
+    """Return the outcomes in the form of `report.json`."""
     return [
         {
             "file": outcome.file,
@@ -63,7 +63,7 @@ def write_report(outcomes: Iterable[Outcome], to: Path) -> None:
 
 
 def presets_of(outcomes: Iterable[Outcome]) -> list[str]:
-    """Name the presets that any picture got, largest first."""
+    """List the presets with a variant of any picture, largest first."""
     names: dict[str, None] = {}
     for outcome in outcomes:
         names |= dict.fromkeys([*outcome.variants, *outcome.failed_variants])
@@ -71,7 +71,7 @@ def presets_of(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def size(size_bytes: int) -> str:
-    """Write a size in decimal units, three figures."""
+    """Format a size in decimal units with three digits."""
     if size_bytes < 1000:
         return f"{size_bytes} B"
     value, unit = size_bytes / 1000, "kB"
@@ -81,17 +81,17 @@ def size(size_bytes: int) -> str:
 
 
 def dimensions(width: int | None, height: int | None) -> str:
-    """Write width x height."""
+    """Format as WIDTHxHEIGHT; empty if unknown."""
     return f"{width}x{height}" if width and height else ""
 
 
 def one_line(text: str) -> str:
-    """Show text that nobody checked without letting it steer the terminal."""
+    """Replace unprintable characters, so that untrusted text cannot control the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def why(outcome: Outcome) -> str:
-    """Say in words why a picture was not completed."""
+    """Explain why a picture was not completed."""
     return one_line(": ".join(part for part in (outcome.reason, outcome.detail) if part))
 
 

@@ -1,4 +1,4 @@
-"""`safelight up`: keep the whole system running on this machine until it is stopped."""
+"""`safelight up`: start Safelight on this machine and keep it running until it is stopped."""
 
 import asyncio
 import json
@@ -14,20 +14,20 @@ SAMPLE = ROOT / "samples" / "cat-451px.jpg"
 
 
 async def up() -> None:
-    """Start everything, say where it is, and stay until cancelled.
+    """Start everything, print the addresses, and run until cancelled.
 
     Raises `ChildDied` as soon as any of its processes ends.
     """
     print("Starting the embedded AWS, the stack, api, delivery and two workers")
     async with LocalSystem(renders=True, delivers=True) as system:
         print(describe(system), flush=True)
-        with suppress(asyncio.CancelledError):  # the way it is meant to end
+        with suppress(asyncio.CancelledError):  # Ctrl-C is the normal end
             await system.while_up(asyncio.Event().wait())
     print("Stopped.")
 
 
 def describe(system: LocalSystem) -> str:
-    """Say where everything is and how to use it."""
+    """List the addresses of every part, with commands to try."""
     stack = system.stack
     worker, renders = (system.worker_urls[one] for one in system.workers)
     root = system.emulator.root
@@ -52,7 +52,7 @@ Upload a picture and follow it:
 
     .venv/bin/safelight upload {sample} --api {system.api_url}
 
-The same with curl, first for a presigned URL, then to it; it prints where to ask for the image:
+The same with curl: it gets a presigned URL, uploads to it, and prints the image's status URL:
 
     {curl_line(system.api_url, SAMPLE, shown_as=sample)}
 
@@ -60,7 +60,7 @@ Ctrl-C stops everything."""
 
 
 def curl_line(api_url: str, picture: Path, *, shown_as: Path) -> str:
-    """Write one line for a shell that uploads a picture and prints what the API answered."""
+    """Write a shell command that uploads a picture and prints its status URL."""
     request = {
         "filename": printable_name(picture),
         "contentType": declared_type(picture),
@@ -68,10 +68,10 @@ def curl_line(api_url: str, picture: Path, *, shown_as: Path) -> str:
         "method": "PUT",
     }
     configuration = (
-        "import json, sys; told = json.load(sys.stdin); "
-        f'print("{api_url}" + told["statusUrl"], file=sys.stderr); '
-        'print("url =", json.dumps(told["url"])); '
-        '[print("header =", json.dumps(n + ": " + v)) for n, v in told["headers"].items()]'
+        "import json, sys; answer = json.load(sys.stdin); "
+        f'print("{api_url}" + answer["statusUrl"], file=sys.stderr); '
+        'print("url =", json.dumps(answer["url"])); '
+        '[print("header =", json.dumps(n + ": " + v)) for n, v in answer["headers"].items()]'
     )
     return (
         f"curl -sS {api_url}/v1/uploads -H 'Content-Type: application/json' "

@@ -1,4 +1,4 @@
-"""`safelight upload`: upload files to any Safelight, and follow them by asking its API."""
+"""`safelight upload`: upload files to any Safelight and poll its API until they are settled."""
 
 import asyncio
 import time
@@ -12,10 +12,11 @@ from ops.report import one_line, size
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 120
+"""The longest wait for one picture, in seconds."""
 
 
 async def upload(files: Sequence[Path], *, api_url: str, key: str | None) -> int:
-    """Upload one file after the other and tell the exit code: 0 if each was completed."""
+    """Upload one file after the other; return the exit code, 0 if each was completed."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         client = Client(http, api_url, key=key)

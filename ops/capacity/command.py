@@ -22,8 +22,8 @@ from ops.capacity.policies import (
 )
 from ops.capacity.quotas import Quota, quotas
 from ops.capacity.scaling import Scaling
+from ops.capacity.scenario import Scenario
 from ops.capacity.simulator import Simulation, Task, simulate
-from ops.capacity.wish import Wish
 from ops.chart import Panel, time_series
 from ops.cloudformation import Template
 from ops.folders import Unusable
@@ -31,9 +31,9 @@ from ops.folders import Unusable
 MILLION = 1_000_000
 
 
-def capacity(wish: Wish, *, chart: Path | None, as_json: bool) -> None:
-    """Answer a wish. Raises `InvalidArrivals`, `InvalidTemplate` and `Unusable`."""
-    made = plan(wish.to_arrivals(), wish.to_task(), parameters=wish.to_parameters())
+def capacity(scenario: Scenario, *, chart: Path | None, as_json: bool) -> None:
+    """Answer a scenario. Raises `InvalidArrivals`, `InvalidTemplate` and `Unusable`."""
+    made = plan(scenario.to_arrivals(), scenario.to_task(), parameters=scenario.to_parameters())
     tell(made, as_json=as_json)
     if chart:
         try:

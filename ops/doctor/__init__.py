@@ -1,1 +1,1 @@
-"""`safelight doctor`: looks whether a deployment is as api and worker need it. Changes nothing."""
+"""`safelight doctor`: checks that a deployment fits what api and worker need. Changes nothing."""

@@ -1,4 +1,4 @@
-"""`safelight doctor`: configuration, credentials, clock, permissions and setup, in that order."""
+"""`safelight doctor`: checks settings, credentials, clock, permissions and setup, in that order."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from api.settings import ApiSettings
-from ops.doctor.findings import Finding, tell
+from ops.doctor.findings import Finding, report
 from ops.doctor.permissions import POLICIES, look_at_permissions
 from ops.doctor.places import DoctorSettings, Places
 from ops.doctor.setup import look_at_setup
@@ -28,11 +28,11 @@ _SETTINGS: dict[str, type[Settings]] = {
 RENDERING = frozenset({"worker", "delivery"})
 """The roles that have render children."""
 MOST_SKEW_SECONDS = 60
-"""AWS refuses signatures from five minutes on; a clock that is one off is on its way there."""
+"""The largest accepted clock skew. AWS refuses signatures that are five minutes off."""
 
 
 async def doctor(role: str | None, *, as_json: bool) -> int:
-    """Look at everything that can be; 1 if anything is wrong. With a role, as who plays it."""
+    """Run every possible check, with a role those of its program; return 1 if any failed."""
     findings = look_at_configuration(role)
     if role in RENDERING:
         findings.append(await look_at_confinement())
@@ -41,17 +41,17 @@ async def doctor(role: str | None, *, as_json: bool) -> int:
     except InvalidSettings as error:
         if role is None:
             findings += [_failed("configuration", "settings", fault) for fault in error.faults]
-        return tell(findings, as_json=as_json)
+        return report(findings, as_json=as_json)
     try:
         async with connect(settings) as aws:
             findings += await _look_at_aws(role, settings, aws)
-    except SafelightError as error:  # no region, no such profile: nothing can be asked
-        findings.append(_failed("credentials", "the standard chain", str(error)))
-    return tell(findings, as_json=as_json)
+    except SafelightError as error:  # without a region or profile nothing can be checked
+        findings.append(_failed("credentials", "AWS's standard chain", str(error)))
+    return report(findings, as_json=as_json)
 
 
 def look_at_configuration(role: str | None) -> list[Finding]:
-    """Read the settings of a role as its program would."""
+    """Load the settings of a role as its program would."""
     if role is None:
         return []
     try:
@@ -66,8 +66,8 @@ def look_at_configuration(role: str | None) -> list[Finding]:
 
 
 async def look_at_confinement() -> Finding:
-    """Start a render child and ask what confines it."""
-    finding = Finding(area="confinement", what="of render children")
+    """Start a render child and check how it is confined."""
+    finding = Finding(area="confinement", what="render children")
     try:
         async with RenderPool(slots=1) as pool:
             return finding_of(finding, pool.gaps)
@@ -76,7 +76,7 @@ async def look_at_confinement() -> Finding:
 
 
 def finding_of(finding: Finding, gaps: Sequence[str]) -> Finding:
-    """Judge what does not confine a child. Landlock is a second line that not every kernel has."""
+    """Judge the missing confinements. Landlock is a second line that not every kernel has."""
     if not gaps:
         return replace(finding, detail="seccomp and Landlock are on")
     detail = "; ".join(f"no {gap}" for gap in gaps)
@@ -87,7 +87,7 @@ def finding_of(finding: Finding, gaps: Sequence[str]) -> Finding:
 
 
 async def _look_at_aws(role: str | None, settings: DoctorSettings, aws: Aws) -> list[Finding]:
-    who = Finding(area="credentials", what="who this is")
+    who = Finding(area="credentials", what="identity")
     sts = await aws.client("sts")
     try:
         answer = await sts.get_caller_identity()
@@ -112,15 +112,15 @@ async def _look_at_aws(role: str | None, settings: DoctorSettings, aws: Aws) -> 
 
 
 def look_at_clock(answer: Any, *, now: float) -> Finding:
-    """Compare this machine's clock with the one that an answer of AWS tells."""
-    finding = Finding(area="clock", what="this machine's")
-    told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    if told is None:
-        return replace(finding, state="unknown", detail="the service tells no time")
-    skew = now - parsedate_to_datetime(told).timestamp()
+    """Compare this machine's clock with the Date header of an AWS response."""
+    finding = Finding(area="clock", what="this machine")
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if date is None:
+        return replace(finding, state="unknown", detail="the response has no Date header")
+    skew = now - parsedate_to_datetime(date).timestamp()
     detail = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS"
     if abs(skew) > MOST_SKEW_SECONDS:
-        return replace(finding, state="failed", detail=f"{detail}: set it by a time service")
+        return replace(finding, state="failed", detail=f"{detail}: synchronize it (NTP, chrony)")
     return replace(finding, detail=detail)
 
 

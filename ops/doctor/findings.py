@@ -1,4 +1,4 @@
-"""What a doctor found, and how it is told."""
+"""Findings of the doctor, and how they are printed."""
 
 import json
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ _SHOWN = {"ok": "[green]ok[/green]", "failed": "[bold red]failed[/bold red]", "u
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     area: str
     what: str
     state: State = "ok"
     detail: str = ""
-    """What was found; of a failure, what to do about it."""
+    """What was found; for a failure also what to do."""
 
 
-def tell(findings: Sequence[Finding], *, as_json: bool) -> int:
-    """Print findings; the exit code: 1 if any failed."""
+def report(findings: Sequence[Finding], *, as_json: bool) -> int:
+    """Print the findings; return the exit code, 1 if any failed."""
     failed = any(finding.state == "failed" for finding in findings)
     if as_json:
-        told = {"well": not failed, "findings": [asdict(finding) for finding in findings]}
-        print(json.dumps(told, indent=2))
+        document = {"well": not failed, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(document, indent=2))
         return int(failed)
-    table = Table("area", "what", "", "found")
+    table = Table("area", "check", "", "result")
     for finding in findings:
         table.add_row(
             finding.area, escape(finding.what), _SHOWN[finding.state], escape(finding.detail)

@@ -1,7 +1,7 @@
-"""Whether whoever runs this may do what api or worker must, tried by calls that change nothing.
+"""Checks that the caller has a program's permissions, by calls that change nothing.
 
-The list is that of data.yaml's policies. Each probe is a real call that AWS carries out only so
-far as to say whether it is allowed: of what is not there, or with an argument that is refused.
+The list comes from the policies in data.yaml. Each probe is a real call with no effect: it names a
+missing object, or has an argument that AWS refuses after the permission check.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.records import NOBODY
 
 POLICIES = {"worker": "UploadsWorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
-"""Policy of data.yaml by program; a worker in the role `renders` has `RENDERS_POLICY`."""
+"""Policy in data.yaml by program; a worker in the role `renders` has `RENDERS_POLICY`."""
 RENDERS_POLICY = "RendersWorkerPolicy"
 DENIED = frozenset(
     {
@@ -46,20 +46,20 @@ HARMLESS = frozenset(
         "XAmzContentChecksumMismatch",
     }
 )
-"""What somebody is told who may, but asked for nothing that can be done."""
+"""Error codes of a probe that was permitted and then failed as intended."""
 LISTING = {"s3:GetObject": "s3:ListBucket", "s3:GetObjectVersion": "s3:ListBucketVersions"}
-"""Without it S3 answers 403 for what is not there, whoever asks."""
+"""Without this permission S3 answers 403 instead of 404 for a missing object."""
 
 _KEY = "safelight-doctor/none"
 _OTHER_SHA256 = "A" * 43 + "="
 _NEVER = "attribute_exists(imageId)"
 _TOO_LONG = 1_000_000
-"""Bytes; SNS takes 256 KiB."""
+"""Bytes of a message that SNS refuses: its limit is 256 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One action on one resource of data.yaml, such as `UploadsBucket/uploads/*`."""
+    """One action on one resource in data.yaml, such as `UploadsBucket/uploads/*`."""
 
     action: str
     resource: str
@@ -82,7 +82,7 @@ def _put(bucket: str, prefix: str) -> Probe:
     return lambda at: at.s3.put_object(
         Bucket=getattr(at.settings, bucket),
         Key=prefix + _KEY,
-        Body=b"refused, for this is not its checksum",
+        Body=b"refused, because this is not its checksum",
         ChecksumSHA256=_OTHER_SHA256,
     )
 
@@ -102,7 +102,7 @@ def _measure(queue: str) -> Probe:
 
 
 def _receive(queue: str) -> Probe:
-    """Give a message back at once, if there is one: that counts as one more receive of it."""
+    """Receive a message, if there is any, and return it at once: that adds one to its count."""
     return lambda at: at.sqs.receive_message(
         QueueUrl=at.queue_url(queue), VisibilityTimeout=0, WaitTimeSeconds=0
     )
@@ -165,7 +165,7 @@ def policy_of(role: str, worker_role: str) -> str:
 
 
 def permissions_of(policy: str) -> list[Permission]:
-    """List what a managed policy of data.yaml grants, which its holder must be able to do."""
+    """List the permissions that a managed policy in data.yaml grants."""
     policies = Template.read("data.yaml").resources("AWS::IAM::ManagedPolicy")
     return [
         Permission(action, _shown(resource))
@@ -176,7 +176,7 @@ def permissions_of(policy: str) -> list[Permission]:
 
 
 async def look_at_permissions(role: str, places: Places) -> list[Finding]:
-    """Try everything that a role must be able to do."""
+    """Probe every permission that a role needs."""
     permissions = permissions_of(policy_of(role, places.settings.worker_role))
     looked = [one for one in permissions if places.named(one.resource)]
     return list(await asyncio.gather(*(_look(one, places) for one in looked)))
@@ -200,9 +200,9 @@ def _judged(finding: Finding, permission: Permission, arn: str, error: Exception
     listing = LISTING.get(permission.action)
     meant = re.search(r"not authorized to perform: ([\w:]+)", said)
     if listing and meant and meant[1] == listing:
-        return finding  # what is missing is the right to be told that nothing is there
+        return finding  # only the permission to see a 404 is missing
     if listing and not meant and isinstance(error, ClientError):
-        detail = f"refused; without {listing} that may also be since no such object is there"
+        detail = f"refused; without {listing} S3 answers the same for a missing object"
         return Finding(area=finding.area, what=finding.what, state="unknown", detail=detail)
     detail = f"allow {permission.action} on {arn}"
     return Finding(area=finding.area, what=finding.what, state="failed", detail=detail)
@@ -214,7 +214,7 @@ def _shown(resource: Any) -> str:
             return str(name)
         case str(text):
             return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
-    raise ValueError(f"a resource that this program does not know: {resource}")
+    raise ValueError(f"unknown form of a resource: {resource}")
 
 
 def _words(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Where a deployment's parts are, as settings name them; and the clients to ask them."""
+"""The resources of a deployment, as the settings name them, and the clients to check them."""
 
 import re
 from dataclasses import dataclass
@@ -9,30 +9,30 @@ from pydantic import Field
 from safelight.settings import AwsSettings
 
 QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
-"""The queues of data.yaml."""
+"""The queues in data.yaml."""
 
 
 class DoctorSettings(AwsSettings):
-    """Settings of `safelight doctor`: those of api and worker, as far as they name places."""
+    """Settings of `safelight doctor`: those of api and worker that name resources."""
 
     worker_role: Literal["uploads", "renders"] = Field(
         default="uploads", description="Which queue SAFELIGHT_QUEUE_URL names."
     )
     queue_url: str | None = Field(default=None, description="The SQS queue of the worker's role.")
     renders_queue_url: str | None = Field(
-        default=None, description="The SQS queue of renders on demand, where a sender names it."
+        default=None, description="The SQS queue of renders on demand, for its senders."
     )
     dead_letter_queue_url: str | None = Field(default=None, description="The dead-letter queue.")
     topic_arn: str | None = Field(default=None, description="The SNS topic of completions.")
     max_receives: int = Field(
-        default=10, ge=1, le=1000, description="The maxReceiveCount that a worker reckons with."
+        default=10, ge=1, le=1000, description="The maxReceiveCount that a worker expects."
     )
     cors_origins: str = Field(default="", description="Web origins whose pages may call the api.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The deployment that is looked at."""
+    """The deployment that is checked."""
 
     settings: DoctorSettings
     partition: str
@@ -44,7 +44,7 @@ class Places:
     sns: Any
 
     def queue_url(self, name: str) -> str | None:
-        """Return the URL of a queue of data.yaml, None where settings do not name it."""
+        """Return the URL of a queue in data.yaml, None if no setting names it."""
         settings = self.settings
         own = settings.queue_url
         of_uploads, of_renders = (own, None) if settings.worker_role == "uploads" else (None, own)
@@ -55,7 +55,7 @@ class Places:
         }[name]
 
     def arn(self, resource: str) -> str:
-        """Write a resource of data.yaml, such as `UploadsBucket/uploads/*`, as an ARN."""
+        """Return the ARN of a resource in data.yaml, such as `UploadsBucket/uploads/*`."""
         name, slash, rest = resource.partition("/")
         start, where = f"arn:{self.partition}", f"{self.region}:{self.account}"
         settings = self.settings
@@ -69,7 +69,7 @@ class Places:
         return arns[name] + slash + rest
 
     def named(self, resource: str) -> bool:
-        """Return whether settings name the resource at all."""
+        """Return whether the settings name the resource."""
         name = resource.partition("/")[0]
         if name in QUEUES:
             return self.queue_url(name) is not None

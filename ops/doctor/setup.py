@@ -1,7 +1,7 @@
-"""Whether the parts of a deployment are set up as Safelight reckons with. Only reads.
+"""Checks how the resources of a deployment are configured. Only reads.
 
-Each check is a function in the table below, with the IAM action that it needs; where that is
-missing nothing is said of the part: api and worker have no right to most, an operator has.
+Each check is a function in the table below, with the IAM action that it needs. Without that
+permission the finding is `unknown`: api and worker lack most of them, operators have them.
 """
 
 import json
@@ -28,7 +28,7 @@ async def _uploads_queue(at: Places) -> Faults:
     faults = _faults_of_queue(at, queue)
     statements = json.loads(queue.get("Policy", "{}")).get("Statement", ())
     if not any(one["Effect"] == "Deny" and _names(one, "sqs:SendMessage") for one in statements):
-        faults.append("its policy does not deny sqs:SendMessage: a program could forge S3's events")
+        faults.append("its policy does not deny sqs:SendMessage: a program could forge S3 events")
     return faults
 
 
@@ -40,7 +40,7 @@ def _faults_of_queue(at: Places, queue: Mapping[str, str]) -> list[str]:
     faults = []
     policy = json.loads(queue.get("RedrivePolicy", "{}"))
     if not policy:
-        faults.append("no redrive policy: a message that always fails comes for ever")
+        faults.append("no redrive policy: a message that always fails is retried for ever")
     elif int(policy["maxReceiveCount"]) != at.settings.max_receives:
         faults.append(
             f"maxReceiveCount is {policy['maxReceiveCount']}, SAFELIGHT_MAX_RECEIVES is "
@@ -48,8 +48,8 @@ def _faults_of_queue(at: Places, queue: Mapping[str, str]) -> list[str]:
         )
     if not 30 <= int(queue["VisibilityTimeout"]) <= 300:
         faults.append(
-            f"visibility time-out is {queue['VisibilityTimeout']} s: 60 s is meant, a worker that "
-            "dies keeps its messages so long"
+            f"visibility time-out is {queue['VisibilityTimeout']} s, should be 60 s: messages of a "
+            "worker that dies stay hidden for so long"
         )
     if int(queue["MessageRetentionPeriod"]) < 86_400:
         faults.append("messages are kept for less than a day: a long outage loses pictures")
@@ -68,7 +68,7 @@ async def _dead_letters(at: Places) -> Faults:
             faults.append(f"dead letters of {name} go to {target}, not to {letters['QueueArn']}")
         if int(letters["MessageRetentionPeriod"]) <= int(queue["MessageRetentionPeriod"]):
             faults.append(
-                f"dead letters are kept no longer than messages of {name}, though their age counts"
+                f"dead letters are kept no longer than messages in {name}: SQS counts their age"
                 " from the first sending"
             )
     return faults
@@ -76,22 +76,22 @@ async def _dead_letters(at: Places) -> Faults:
 
 async def _notification(at: Places) -> Faults:
     answer = await at.s3.get_bucket_notification_configuration(Bucket=at.settings.uploads_bucket)
-    told = {
+    sent = {
         event
         for one in answer.get("QueueConfigurations", ())
         if one["QueueArn"] == at.arn("UploadsQueue") and _prefix(one) in ("", PREFIX)
         for event in one["Events"]
     }
     if answer.get("EventBridgeConfiguration") is not None or answer.get("TopicConfigurations"):
-        return ()  # events may go a longer way, which is not followed here
-    missing = [event for event in EVENTS if not any(fnmatch(event, one) for one in told)]
-    return [f"the queue is not told of {event} under {PREFIX}" for event in missing]
+        return ()  # events may arrive indirectly, which is not checked
+    missing = [event for event in EVENTS if not any(fnmatch(event, one) for one in sent)]
+    return [f"the queue gets no {event} events for {PREFIX}" for event in missing]
 
 
 async def _versioning(at: Places) -> Faults:
     answer = await at.s3.get_bucket_versioning(Bucket=at.settings.uploads_bucket)
     if answer.get("Status") != "Enabled":
-        return ["versioning is off: an upload under the same key replaces what is being rendered"]
+        return ["versioning is off: an upload to the same key replaces a source during its render"]
     return ()
 
 
@@ -146,11 +146,11 @@ CHECKS: Mapping[str, tuple[str, str, Check]] = {
     "table": ("Table", "dynamodb:DescribeTable", _table),
     "topic": ("Topic", "sns:GetTopicAttributes", _topic),
 }
-"""By name: the part that settings must name, the IAM action that looking needs, and the look."""
+"""By name: the resource that settings must name, the IAM action needed, and the check."""
 
 
 async def look_at_setup(places: Places) -> list[Finding]:
-    """Look at every part that settings name."""
+    """Check every resource that the settings name."""
     return [
         await _look(name, action, check, places)
         for name, (part, action, check) in CHECKS.items()
@@ -164,7 +164,7 @@ async def _look(name: str, action: str, check: Check, places: Places) -> Finding
         faults = await check(places)
     except FOREIGN as error:
         if code_of(error) in DENIED:
-            return replace(finding, state="unknown", detail=f"not looked at: needs {action}")
+            return replace(finding, state="unknown", detail=f"not checked: needs {action}")
         return replace(finding, state="failed", detail=str(error))
     if faults:
         return replace(finding, state="failed", detail="; ".join(faults))

@@ -274,7 +274,7 @@ async def test_a_bucket_that_tells_nobody_is_told(victim: Patient) -> None:
     )
     code, findings = await victim.looked_at()
     assert code == 1
-    assert "not told of s3:ObjectCreated:*" in dict(failed(findings))["bucket notification"]
+    assert "no s3:ObjectCreated:* events" in dict(failed(findings))["bucket notification"]
 
 
 async def test_a_bucket_without_versions_is_told(victim: Patient) -> None:
@@ -327,7 +327,7 @@ async def test_a_key_that_nobody_issued_is_told(patient: Patient) -> None:
     nobody = Principal(access_key_id="AKIA0000000000000000", secret_access_key="guessed")
     code, findings = await patient.looked_at(who=nobody)
     assert code == 1
-    assert [one["what"] for one in findings if one["state"] == "failed"] == ["who this is"]
+    assert [one["what"] for one in findings if one["state"] == "failed"] == ["identity"]
 
 
 async def test_a_region_that_nobody_names_is_told(patient: Patient) -> None:
@@ -346,7 +346,7 @@ def answered(date: str | None) -> dict[str, Any]:
         ("Fri, 15 Jan 2027 08:00:00 GMT", "ok", "0 s"),
         ("Fri, 15 Jan 2027 07:57:00 GMT", "failed", "180 s ahead of AWS"),
         ("Fri, 15 Jan 2027 08:03:00 GMT", "failed", "180 s behind AWS"),
-        (None, "unknown", "tells no time"),
+        (None, "unknown", "no Date header"),
     ],
 )
 async def test_a_clock_that_is_off_is_told(date: str | None, state: str, said: str) -> None:

@@ -240,9 +240,7 @@ async def test_a_child_opens_nothing_outside_the_spool(file, tmp_path) -> None:
 async def test_the_doctor_starts_a_child_to_find_out() -> None:
     found = await look_at_confinement()
     async with RenderPool(slots=1) as pool:
-        assert found == finding_of(
-            Finding(area="confinement", what="of render children"), pool.gaps
-        )
+        assert found == finding_of(Finding(area="confinement", what="render children"), pool.gaps)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +252,6 @@ async def test_the_doctor_starts_a_child_to_find_out() -> None:
     ],
 )
 def test_the_doctor_fails_children_without_a_filter_of_system_calls(gaps, state) -> None:
-    found = finding_of(Finding(area="confinement", what="of render children"), gaps)
+    found = finding_of(Finding(area="confinement", what="render children"), gaps)
     assert found.state == state
     assert all(gap in found.detail for gap in gaps)

@@ -17,11 +17,11 @@ LATEST_SECONDS = LATE_DATAPOINTS * PERIOD_SECONDS
 """How late metrics may be, in seconds: alarms would never see later ones."""
 
 
-class InvalidWish(ValueError):
+class InvalidScenario(ValueError):
     """Options that make no sense, one a line."""
 
 
-class Wish(BaseModel):
+class Scenario(BaseModel):
     """The options, each by its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,11 +48,11 @@ class Wish(BaseModel):
 
     @classmethod
     def of(cls, **options: Any) -> Self:
-        """Check options. Raises `InvalidWish` with every fault in it."""
+        """Check options. Raises `InvalidScenario` with every fault in it."""
         try:
             return cls(**options)
         except ValidationError as error:
-            raise InvalidWish("\n".join(_fault(fault) for fault in error.errors())) from error
+            raise InvalidScenario("\n".join(_fault(fault) for fault in error.errors())) from error
 
     def to_arrivals(self) -> Arrivals:
         """Work out what arrives. Raises `InvalidArrivals`."""
