@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -I
-"""Ask a program on this host whether it is well: `healthy PORT [PATH]`, for checks of containers.
+"""Check that a program on this host is healthy: `healthy PORT [PATH]`, for containers.
 
-Exit code 0 if the path, `/healthz` by default, answers 200, 1 if it does not, 2 for a wrong command
-line. Only the standard library: it starts every few seconds, beside pictures being rendered.
+Exits with 0 if the path, `/healthz` by default, answers 200, with 1 if not, with 2 for a wrong
+command line. Imports only the standard library, because it starts every few seconds.
 """
 
 import http.client
@@ -12,7 +12,7 @@ SECONDS = 4
 
 
 def main() -> int:
-    """Ask, and say what came of it."""
+    """Send the request, print the answer, return the exit code."""
     arguments = sys.argv[1:]
     if len(arguments) not in (1, 2) or not arguments[0].isdecimal():
         print("usage: healthy PORT [PATH]", file=sys.stderr)  # noqa: T201 - for a person

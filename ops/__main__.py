@@ -1,4 +1,4 @@
-"""The operator's command, `safelight`. Each command is a file; it is imported when it is run."""
+"""The operator's program, `safelight`. Each command is a module, imported when it is run."""
 
 import asyncio
 import signal

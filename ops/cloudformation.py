@@ -1,7 +1,7 @@
-"""Reads the templates of deploy/ecs as values, so that no program keeps a second copy of them.
+"""Reads the templates in deploy/ecs as values, so that no program repeats their numbers.
 
-Knows the functions that those templates use, and nothing of AWS. What only exists once a stack does
-(`GetAtt`, `ImportValue`, a `Ref` to a resource) stays as it is written.
+Implements the functions that those templates use, and calls no service. Values that exist only in
+a deployed stack (`GetAtt`, `ImportValue`, a `Ref` to a resource) stay unresolved.
 """
 
 import math
@@ -18,7 +18,7 @@ _ABSENT = object()
 
 
 class InvalidTemplate(Exception):
-    """A template is not there, or a parameter is not one of its."""
+    """A template cannot be read, or a parameter is unknown or has an invalid value."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,7 +42,7 @@ _Loader.add_multi_constructor("!", _function)
 
 
 def _check(name: str, value: str, declared: Mapping[str, Any]) -> None:
-    """Raise `InvalidTemplate` for a value that CloudFormation would not take."""
+    """Raise `InvalidTemplate` for a value that CloudFormation would refuse."""
     allowed = [str(one) for one in declared.get("AllowedValues", [value])]
     if value not in allowed:
         raise InvalidTemplate(f"{name} must be one of {', '.join(allowed)}; found {value!r}")
@@ -62,16 +62,16 @@ def _check(name: str, value: str, declared: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template with its parameters' values."""
+    """A template with the values of its parameters."""
 
     body: Mapping[str, Any]
     parameters: Mapping[str, str]
 
     @classmethod
     def read(cls, name: str, *, parameters: Mapping[str, str] | None = None) -> "Template":
-        """Read one of deploy/ecs; parameters that are not given have their defaults.
+        """Read a template in deploy/ecs; parameters that are not given have their defaults.
 
-        Raises `InvalidTemplate` for a parameter that the template does not have.
+        Raises `InvalidTemplate` for an unknown parameter or an invalid value.
         """
         given, path = dict(parameters or {}), TEMPLATES / name
         try:
@@ -89,7 +89,7 @@ class Template:
         return cls(body, defaults | given)
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Find the properties of all resources of a type that would be made."""
+        """Return the properties of all resources of a type that would be created, by name."""
         return {
             name: self.resolve(resource.get("Properties", {}))
             for name, resource in self.body["Resources"].items()
@@ -97,11 +97,11 @@ class Template:
         }
 
     def holds(self, condition: str | None) -> bool:
-        """Tell whether a named condition is true; no condition is."""
+        """Return whether a named condition is true; None counts as true."""
         return condition is None or self._true(self.body["Conditions"][condition])
 
     def resolve(self, value: Any) -> Any:  # noqa: PLR0911 - a table, one return a function
-        """Work out every function that needs nothing but parameters."""
+        """Evaluate every function that depends on parameters only."""
         match value:
             case {"Ref": "AWS::NoValue"}:
                 return _ABSENT
@@ -133,4 +133,4 @@ class Template:
                 return any(map(self._true, parts))
             case {"Condition": name}:
                 return self.holds(name)
-        raise InvalidTemplate(f"a condition that this program does not know: {value}")
+        raise InvalidTemplate(f"unknown function in a condition: {value}")

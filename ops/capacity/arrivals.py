@@ -1,4 +1,4 @@
-"""How many pictures arrive when. Plain numbers; nothing random."""
+"""Arrivals of pictures over time, as plain numbers. Nothing is random."""
 
 import csv
 import itertools
@@ -11,14 +11,14 @@ from pathlib import Path
 DAY_SECONDS = 86_400
 COLUMNS = ("seconds", "pictures")
 MOST_STEPS = 20_000
-"""Of a simulation: the step grows with the span, so that a month takes no longer than a day."""
+"""The most steps of a simulation. Longer spans have longer steps, so a month costs no more."""
 STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60)
-"""Steps that a minute is a multiple of, since policies look once a minute."""
+"""Allowed steps: divisors of a minute, because policies are evaluated once a minute."""
 LONGEST_SECONDS = MOST_STEPS * STEPS_SECONDS[-1]
 
 
 class Shape(StrEnum):
-    """How pictures arrive."""
+    """The pattern in which pictures arrive."""
 
     CONSTANT = "constant"
     DAY = "day"
@@ -26,43 +26,43 @@ class Shape(StrEnum):
 
 
 class InvalidArrivals(ValueError):
-    """The arrivals make no sense; the message says what was expected and what was found."""
+    """The arrivals are invalid; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """Pictures that arrive in each step of `step_seconds`, from the start on."""
+    """The number of pictures that arrive in each step of `step_seconds`."""
 
     step_seconds: int
     pictures: Sequence[float]
 
     @property
     def seconds(self) -> float:
-        """How long it takes in all."""
+        """The whole span in seconds."""
         return len(self.pictures) * self.step_seconds
 
     @property
     def total(self) -> float:
-        """How many pictures in all."""
+        """The number of all pictures."""
         return sum(self.pictures)
 
     @property
     def per_day(self) -> float:
-        """How many that makes a day."""
+        """The average number of pictures per day."""
         return self.total * DAY_SECONDS / self.seconds
 
 
 def constant(per_day: float, *, seconds: float = DAY_SECONDS) -> Arrivals:
-    """The same number every second."""
+    """Return arrivals at a constant rate."""
     step = _step(seconds)
     count = math.ceil(seconds / step)
     return Arrivals(step_seconds=step, pictures=[per_day / DAY_SECONDS * step] * count)
 
 
 def day(per_day: float, *, swing: float = 0.8) -> Arrivals:
-    """A sine day: `swing` is how far the busiest second is above the mean, and the quietest below.
+    """Return a day that follows a sine wave, from its mean up to the peak.
 
-    It begins at its mean, on the way to the peak.
+    `swing` is the distance of the busiest and the quietest second from the mean, as a share of it.
     """
     step = _step(DAY_SECONDS)
     mean = per_day / DAY_SECONDS * step
@@ -73,7 +73,7 @@ def day(per_day: float, *, swing: float = 0.8) -> Arrivals:
 def burst(
     pictures: float, *, within_seconds: float = 60, per_day: float = 0, seconds: float = 3600
 ) -> Arrivals:
-    """So many at once, ten minutes after the start, upon a constant trickle."""
+    """Return a burst that starts after ten minutes, on top of a constant rate."""
     base = constant(per_day, seconds=seconds)
     step, start = base.step_seconds, 600 // base.step_seconds
     length = max(1, round(within_seconds / step))
@@ -88,7 +88,7 @@ def burst(
 
 
 def every(interval_seconds: int, *, seconds: float = DAY_SECONDS) -> Arrivals:
-    """One picture each time so many seconds have passed."""
+    """Return one picture every `interval_seconds`."""
     step = _step(seconds)
     count = math.ceil(seconds / step)
     ticks = (number * step % interval_seconds for number in range(count))
@@ -96,9 +96,10 @@ def every(interval_seconds: int, *, seconds: float = DAY_SECONDS) -> Arrivals:
 
 
 def from_csv(path: Path) -> Arrivals:
-    """Read a table of `seconds` (since any start, rising) and `pictures` (up to the next line).
+    """Read a CSV file with the columns `seconds` and `pictures`.
 
-    The last line only says where it ends. Raises `InvalidArrivals` for anything else.
+    `seconds` is the start of an interval, rising from any origin; `pictures` arrive until the next
+    line. The last line only marks the end. Raises `InvalidArrivals` for anything else.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -133,7 +134,7 @@ def _number(path: Path, line: int, name: str, text: str | None) -> float:
 def _spread(path: Path, lines: Sequence[tuple[float, ...]]) -> Arrivals:
     """Spread each line's pictures evenly until the next line's time."""
     if len(lines) < 2:
-        raise InvalidArrivals(f"{path}: needs at least two lines: the last one says where it ends")
+        raise InvalidArrivals(f"{path}: needs at least two lines: the last one marks the end")
     start, end = lines[0][0], lines[-1][0]
     if end - start > LONGEST_SECONDS:
         raise InvalidArrivals(f"{path}: is longer than {LONGEST_SECONDS // DAY_SECONDS} days")

@@ -1,4 +1,4 @@
-"""`safelight capacity`: simulate a fleet under arrivals, price it, and warn of AWS's limits."""
+"""`safelight capacity`: simulate the workers under a load, price them, warn about AWS quotas."""
 
 import json
 import math
@@ -32,9 +32,12 @@ MILLION = 1_000_000
 
 
 def capacity(scenario: Scenario, *, chart: Path | None, as_json: bool) -> None:
-    """Answer a scenario. Raises `InvalidArrivals`, `InvalidTemplate` and `Unusable`."""
+    """Simulate a scenario, print it, draw it if asked.
+
+    Raises `InvalidArrivals`, `InvalidTemplate` and `Unusable`.
+    """
     made = plan(scenario.to_arrivals(), scenario.to_task(), parameters=scenario.to_parameters())
-    tell(made, as_json=as_json)
+    report(made, as_json=as_json)
     if chart:
         try:
             chart.write_text(drawn(made))
@@ -44,15 +47,15 @@ def capacity(scenario: Scenario, *, chart: Path | None, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What was simulated, and what it comes to."""
+    """A simulated fleet with its cost and quotas."""
 
     arrivals: Arrivals
     task: Task
     vcpus: float
-    """Of one task."""
+    """The vCPUs of one task."""
     scaling: Scaling
     acceptable_backlog: float
-    """B, the messages that a task may have waiting."""
+    """The messages that may wait for each task: parameter AcceptableBacklog."""
     simulation: Simulation
     cost: Cost
     cost_on_demand: Cost
@@ -61,7 +64,7 @@ class Plan:
 
     @property
     def renders_per_month(self) -> float:
-        """US dollars that the renders service costs at its minimum; not part of any picture."""
+        """US dollars per month of the renders service at its minimum, not part of `cost`."""
         on_spot = self.renders.minimum if self.renders.on_spot else 0
         return fargate_per_month(
             self.cost.prices, self.renders.size, self.renders.minimum - on_spot, on_spot
@@ -69,51 +72,53 @@ class Plan:
 
     @property
     def needed_task_seconds(self) -> float:
-        """Task-seconds that the pictures take of slots, with every slot always busy."""
+        """Task-seconds that the pictures need if every slot is always busy."""
         return self.arrivals.total / self.task.pictures_per_second
 
     @property
     def warnings(self) -> list[str]:
-        """Name what would go wrong."""
-        told = []
+        """Problems to expect with this fleet, one sentence each."""
+        warnings = []
         most = self.scaling.maximum * self.task.pictures_per_second
         busiest = max(self.arrivals.pictures) / self.arrivals.step_seconds
         if self.simulation.unstarted > 0.01 * self.arrivals.total:
-            told.append(
+            warnings.append(
                 f"{self.simulation.unstarted:,.0f} pictures still wait at the end: "
-                f"{self.scaling.maximum} tasks do {most:,.0f} pictures a second, "
-                f"the busiest second brings {busiest:,.0f}. Raise WorkerMaxTasks"
+                f"{self.scaling.maximum} tasks process {most:,.0f} pictures per second, "
+                f"{busiest:,.0f} arrive in the busiest second. Raise WorkerMaxTasks"
             )
         elif self.simulation.peak_tasks >= self.scaling.maximum:
-            told.append(f"the fleet reaches its {self.scaling.maximum} tasks: see WorkerMaxTasks")
+            warnings.append(
+                f"the fleet reaches its {self.scaling.maximum} tasks: see WorkerMaxTasks"
+            )
         speed, answer = self.task.pictures_per_second, self.task.answer_seconds
         if self.acceptable_backlog < round(answer * speed):
-            told.append(
-                "a task works off its AcceptableBacklog of "
+            warnings.append(
+                "a task finishes its AcceptableBacklog of "
                 f"{self.acceptable_backlog:.10g} pictures in "
                 f"{self.acceptable_backlog / speed:.0f} s, before another task can help "
-                f"(metrics' delay and start-up: {answer:g} s). Set WantedWaitSeconds={answer:g} "
+                f"(metric delay and start-up: {answer:g} s). Set WantedWaitSeconds={answer:g} "
                 f"AcceptableBacklog={answer * speed:.0f} or more"
             )
         if self.task.slots > self.vcpus:
-            told.append(
-                f"{self.task.slots} slots share {self.vcpus:g} vCPUs, and --seconds-per-picture is "
-                "of a slot with one to itself. Raise WorkerCpu, or lower WorkerSlots"
+            warnings.append(
+                f"{self.task.slots} slots share {self.vcpus:g} vCPUs, but --seconds-per-picture "
+                "assumes one vCPU per slot. Raise WorkerCpu, or lower WorkerSlots"
             )
-        told += [
+        warnings += [
             f"{quota.name}: {quota.used:,.0f} of {quota.limit:,.0f}; {quota.remedy}"
             for quota in self.quotas
             if quota.near
         ]
-        return told
+        return warnings
 
 
 def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
-    """Simulate what the template would do with these parameters. Raises `InvalidTemplate`.
+    """Simulate the template's scaling with these parameters. Raises `InvalidTemplate`.
 
-    A task has the parameter WorkerSlots, if that is given, and its own slots otherwise.
-    Unless it is given, AcceptableBacklog is what the wanted wait makes of the seconds per picture.
-    The fleet starts as large as the first minute needs.
+    The parameter WorkerSlots overrides the task's slots. AcceptableBacklog is worked out from
+    WantedWaitSeconds and the seconds per picture unless given. The fleet starts large enough for
+    the first minute.
     """
     defaults = Template.read(TEMPLATE, parameters=parameters).parameters
     if "WorkerSlots" in parameters:
@@ -169,8 +174,8 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
     )
 
 
-def tell(plan: Plan, *, as_json: bool) -> None:
-    """Print a plan for people or for programs."""
+def report(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan as tables, or as JSON."""
     if as_json:
         print(json.dumps(_facts(plan), indent=2))
         return
@@ -179,13 +184,13 @@ def tell(plan: Plan, *, as_json: bool) -> None:
     console.print(_cost_table(plan.cost_on_demand))
     prices = plan.cost.prices
     console.print(
-        f"List prices of {prices.region}, {prices.as_of}; ingest alone. "
-        f"With Spot as in the template: ${plan.cost.per_picture:.7f} a picture, "
-        f"${plan.cost.per_month:,.0f} a month."
+        f"List prices in {prices.region}, {prices.as_of}; uploads only. "
+        f"With Spot as in the template: ${plan.cost.per_picture:.7f} per picture, "
+        f"${plan.cost.per_month:,.0f} per month."
     )
     console.print(
         f"Renders on demand, not in the table: {plan.renders.minimum} to {plan.renders.maximum} "
-        f"tasks, ${plan.renders_per_month:,.0f} a month at least."
+        f"tasks, ${plan.renders_per_month:,.0f} per month at least."
     )
     for warning in plan.warnings:
         console.print(f"[bold]Warning:[/bold] {warning}.")
@@ -228,7 +233,7 @@ def _fleet_table(plan: Plan) -> Table:
             "deploy with",
             f"AcceptableBacklog={plan.acceptable_backlog:.10g} WorkerSlots={plan.task.slots}",
         ),
-        ("wait for a slot, p50 / p95", f"{_wait(simulation, 0.5)} / {_wait(simulation)}"),
+        ("waiting time, p50 / p95", f"{_wait(simulation, 0.5)} / {_wait(simulation)}"),
         ("tasks, average / peak", f"{simulation.average_tasks:.1f} / {simulation.peak_tasks}"),
         (
             "task-seconds, paid / needed",
@@ -241,7 +246,7 @@ def _fleet_table(plan: Plan) -> Table:
 
 
 def _cost_table(cost: Cost) -> Table:
-    table = Table("cost, all on demand", "a picture", "a million", "a month")
+    table = Table("cost, all on demand", "per picture", "per million", "per month")
     rows = {**cost.parts, "all": cost.per_picture}
     for name, dollars in rows.items():
         table.add_row(

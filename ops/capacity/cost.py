@@ -1,6 +1,6 @@
-"""What it costs at AWS's list prices, from one dated file. Pure but for reading that file.
+"""Works out the cost of uploads at AWS's list prices, which are in one dated file.
 
-Ingest alone: storage, delivery, renders on demand, the API's tasks and load balancer are not in it.
+Storage, delivery, renders on demand, the API's tasks and the load balancer are not included.
 """
 
 import tomllib
@@ -24,7 +24,7 @@ class _Table(BaseModel):
 
 
 class Fargate(_Table):
-    """Prices of a task, and the share of them that Spot takes."""
+    """Prices of a task in US dollars per hour; Spot costs `spot_share` of them."""
 
     vcpu_hour: PositiveFloat
     gb_hour: PositiveFloat
@@ -32,7 +32,7 @@ class Fargate(_Table):
 
 
 class Requests(_Table):
-    """Prices of a million."""
+    """Prices of a million requests in US dollars."""
 
     s3_put: PositiveFloat
     s3_get: PositiveFloat
@@ -43,7 +43,7 @@ class Requests(_Table):
 
 
 class Gigabytes(_Table):
-    """Prices of a gigabyte."""
+    """Prices of a gigabyte in US dollars."""
 
     logs_ingested: PositiveFloat
 
@@ -65,36 +65,36 @@ class Prices(_Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureUse:
-    """What one completed picture takes of AWS; tests/acceptance/test_cost.py counts it."""
+    """The requests to AWS for one completed picture; tests/acceptance/test_cost.py counts them."""
 
     s3_puts: float = 5
-    """Its upload, and a variant for each of the four presets that Safelight comes with."""
+    """The upload, and a variant for each of the four presets that Safelight comes with."""
     s3_gets: float = 1
     dynamodb_write_units: float = 8
     """The pending record of 1 KB and the settled one of 3 KB, in the table and in its index."""
     dynamodb_read_units: float = 1
     sqs_requests: float = 3
-    """S3's sending, a receive and a delete: under load ten messages share the last two."""
+    """A send by S3, a receive and a delete; under load ten messages share the last two."""
     sns_publishes: float = 1
     log_bytes: float = 1000
-    """The worker's line of its message, and the API's of its request."""
+    """The worker's log line for the message and the API's for the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSize:
-    """What Fargate gives a task."""
+    """The size of a Fargate task."""
 
     vcpus: float
     memory_gb: float
 
 
 IDLE_SQS_REQUESTS_AN_HOUR = 2 * 3600 / 15 + 3600 / 20
-"""Of a task that waits: it measures two queues every 15 s, and receives every 20 s."""
+"""Requests of an idle task: it measures two queues every 15 s and receives every 20 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a picture costs, by part, in US dollars."""
+    """The cost of a picture in US dollars, by part."""
 
     prices: Prices
     pictures_per_month: float
@@ -102,12 +102,12 @@ class Cost:
 
     @property
     def per_picture(self) -> float:
-        """All parts of one picture."""
+        """US dollars for one picture."""
         return sum(self.parts.values())
 
     @property
     def per_month(self) -> float:
-        """All parts of all pictures."""
+        """US dollars for a month's pictures."""
         return self.per_picture * self.pictures_per_month
 
 
@@ -120,7 +120,7 @@ def cost_of(
     on_demand_tasks: float,
     spot_tasks: float,
 ) -> Cost:
-    """Work out what a picture costs where so many tasks run on average, all month."""
+    """Work out the cost of a picture if this many tasks run on average, all month."""
     pictures = per_day * MONTH_SECONDS / DAY_SECONDS
     million = prices.requests
     fargate = fargate_per_month(prices, size, on_demand_tasks, spot_tasks)
@@ -148,7 +148,7 @@ def cost_of(
 def fargate_per_month(
     prices: Prices, size: TaskSize, on_demand_tasks: float, spot_tasks: float
 ) -> float:
-    """Return the US dollars a month of so many tasks that run all the time."""
+    """Return the US dollars per month for tasks that run all the time."""
     fargate = prices.fargate_arm64
     task_hour = size.vcpus * fargate.vcpu_hour + size.memory_gb * fargate.gb_hour
     paid_tasks = on_demand_tasks + spot_tasks * fargate.spot_share

@@ -1,8 +1,8 @@
-"""CloudWatch's metric math, as much of it as the templates use: series with holes in, a series out.
+"""Evaluates CloudWatch's metric math, limited to the functions that the templates use.
 
-Source: the CloudWatch user guide, "Using math expressions with CloudWatch metrics". A point that is
-late or was never sent is None. Docstrings give the guide's rules for such points.
-Expressions are read by Python's own grammar; only what is listed here is carried out.
+Source: the CloudWatch user guide, "Using math expressions with CloudWatch metrics". A late or
+missing point is None; docstrings quote the guide's rules for such points. Python's own parser reads
+the expressions; only the functions listed here are evaluated.
 """
 
 import ast
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 Series = tuple[float | None, ...]
-"""The points of a metric, one a period, the oldest first; None where there is none."""
+"""The points of a metric, one per period, oldest first; None for a missing point."""
 
 _OPERATORS: Mapping[type[ast.AST], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -29,12 +29,12 @@ _OPERATORS: Mapping[type[ast.AST], Callable[[float, float], float]] = {
 
 
 class UnknownMath(Exception):
-    """An expression holds something that this module does not know."""
+    """An expression uses a function or operator that this module does not implement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One line of a metric's math: a metric by its name, or an expression over lines before."""
+    """One entry of `Metrics`: a metric by name, or an expression over earlier entries."""
 
     id: str
     metric: str | None = None
@@ -43,18 +43,18 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric worked out from others; the last line is what alarms and policies look at."""
+    """A metric worked out from others; alarms and policies use the last query."""
 
     queries: tuple[Query, ...]
 
     @classmethod
     def single(cls, name: str) -> "Metric":
-        """Look at one metric as it is."""
+        """Return one metric without any math."""
         return cls((Query("m", metric=name),))
 
     @classmethod
     def read(cls, queries: Sequence[Mapping[str, Any]]) -> "Metric":
-        """Read the `Metrics` of an alarm or policy: each line comes before those that need it."""
+        """Read the `Metrics` of an alarm or policy; a query must come before those that use it."""
         ordered = sorted(queries, key=lambda query: bool(query.get("ReturnData", True)))
         return cls(
             tuple(
@@ -68,10 +68,10 @@ class Metric:
         )
 
     def series(self, measured: Sequence[Mapping[str, float]]) -> Series:
-        """Work out a point for each period, or None.
+        """Work out the point of each period, None where there is none.
 
-        `measured` is what AWS measured in each period, by the metrics' names, the oldest first; a
-        name that is not there has no point. Raises `UnknownMath`.
+        `measured` holds AWS's values by metric name for each period, oldest first; a missing name
+        has no point. Raises `UnknownMath`.
         """
         values: dict[str, Series] = {}
         for query in self.queries:
@@ -122,12 +122,12 @@ def _evaluate(  # noqa: PLR0911 - a table, one return a kind of expression
 def _combined(
     operation: Callable[[float, float], float], one: Series | float, other: Series | float
 ) -> Series | float:
-    """Calculate or compare, point by point; a comparison is 1 or 0.
+    """Calculate or compare point by point; a comparison gives 1 or 0.
 
-    "Missing values in a time series are treated as 0", and of a comparison: "when only one of the
+    "Missing values in a time series are treated as 0". For a comparison: "when only one of the
     time series has a value for a particular time stamp, the function treats the missing value in
     the other time series as 0". So there is a point where either series has one. A number has no
-    time stamps: beside one there is a point where the series has one. "If the value of a data
+    time stamps: with a number there is a point where the series has one. "If the value of a data
     point causes a function to attempt to divide by zero, the data point is dropped".
     """
     if not isinstance(one, tuple) and not isinstance(other, tuple):
@@ -149,10 +149,10 @@ def _combined(
 
 
 def _chosen(test: Series | float, yes: Series | float, no: Series | float | None) -> Series:
-    """Choose point by point, as the tables of "Using IF expressions" say.
+    """Choose point by point, as the tables in "Using IF expressions" say.
 
-    No point where the condition has none. Where it is true: the first value, 0 if that has no
-    point. Where it is false: the second value, no point if that has none or is left out.
+    A missing condition gives no point. A true condition gives the first value, or 0 if that is
+    missing. A false one gives the second value, or no point if that is missing or left out.
     """
     points = _points(test)
     return tuple(
@@ -162,7 +162,7 @@ def _chosen(test: Series | float, yes: Series | float, no: Series | float | None
 
 
 def _repeated(series: Series | float) -> Series:
-    """Fill a hole with the last point before it; before the first point there stays none."""
+    """Fill a missing point with the last one before it; leading ones stay missing."""
     last: float | None = None
     filled = []
     for point in _points(series):
@@ -172,7 +172,7 @@ def _repeated(series: Series | float) -> Series:
 
 
 def _filled(series: Series | float, by: Series | float) -> Series:
-    """Fill every hole, that of the newest period too.
+    """Fill every missing point, including the newest period's.
 
     "The most recent minute never has data. In this case, FILL replaces that missing data point
     with the requested value. That causes the latest data point for the metric to always be the

@@ -1,4 +1,4 @@
-"""Reads how workers scale from workers.yaml: what is simulated is what is deployed."""
+"""Reads the workers' scaling from workers.yaml, so that the deployed policies are simulated."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ TARGET = "WorkerScaling"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RendersService:
-    """The service of renders on demand. Its load is not simulated; its bounds are known."""
+    """The size and bounds of the service that renders on demand. Its load is not simulated."""
 
     minimum: int
     maximum: int
@@ -25,12 +25,12 @@ class RendersService:
 
 
 def task_size(template: Template) -> TaskSize:
-    """Read the size of a task that works on uploads."""
+    """Read the size of a worker task for uploads."""
     return _size(template, "Worker")
 
 
 def renders_of(template: Template) -> RendersService:
-    """Read the bounds and the task size of the service of renders."""
+    """Read the bounds and the task size of the renders service."""
     parameters = template.parameters
     return RendersService(
         minimum=int(parameters["RendersMinTasks"]),
@@ -46,14 +46,14 @@ def _size(template: Template, service: str) -> TaskSize:
 
 
 def on_demand_tasks(template: Template) -> float:
-    """Read how many of the tasks are never on Spot."""
+    """Read the number of tasks that never run on Spot."""
     if template.parameters["WorkerSpot"] == "true":
         return float(template.parameters["WorkerOnDemandTasks"])
     return math.inf
 
 
 def scaling_of(template: Template) -> Scaling:
-    """Read the bounds and every policy of the workers' service."""
+    """Read the bounds and all policies of the workers' service."""
     target = template.resources("AWS::ApplicationAutoScaling::ScalableTarget")[TARGET]
     alarms = template.resources("AWS::CloudWatch::Alarm")
     policies = template.resources("AWS::ApplicationAutoScaling::ScalingPolicy")

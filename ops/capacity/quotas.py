@@ -1,6 +1,6 @@
-"""AWS's limits that a fleet would meet, as far as they are known beforehand. Pure.
+"""Compares a fleet with AWS's quotas. Pure.
 
-The numbers are AWS's published defaults of most regions; those that can be raised say so.
+The numbers are AWS's published defaults in most regions; the remedy says which can be raised.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from ops.capacity.policies import RendersService
 from ops.capacity.simulator import Simulation, Task
 
 SHARE = 0.8
-"""Of a limit from which on it is told."""
+"""The share of a quota from which on a warning is printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """A limit, what would be used of it, and what to do about it."""
+    """A quota, its predicted use, and how to avoid the limit."""
 
     name: str
     limit: float
@@ -26,7 +26,7 @@ class Quota:
 
     @property
     def near(self) -> bool:
-        """Whether so much is used that it must be told."""
+        """Whether the use is close enough to the limit for a warning."""
         return self.used >= SHARE * self.limit
 
 
@@ -39,10 +39,10 @@ def quotas(
     on_demand_tasks: float,
     renders: RendersService,
 ) -> Iterator[Quota]:
-    """Compare the busiest moment with AWS's limits. Pictures a second are a minute's mean.
+    """Compare the busiest moment with AWS's quotas. Rates are means over a minute.
 
-    Of the tasks at that moment `on_demand_tasks` at most are on demand, the rest are on Spot. The
-    service of renders is assumed to be at its maximum then.
+    At that moment at most `on_demand_tasks` run on demand, all others on Spot. The renders service
+    is assumed to be at its maximum.
     """
     fastest = _fastest(simulation)
     served = min(fastest, simulation.peak_tasks * task.pictures_per_second)
@@ -56,13 +56,13 @@ def quotas(
         name="S3 PUT a second to one prefix (uploads/)",
         limit=3500,
         used=fastest,
-        remedy="S3 splits a prefix by itself under lasting load: raise it slowly, expect SlowDown",
+        remedy="S3 splits a prefix under lasting load: raise the load slowly, expect SlowDown",
     )
     yield Quota(
         name="S3 PUT a second to one prefix (images/)",
         limit=3500,
         used=served * (use.s3_puts - 1),
-        remedy="as above; ids begin with their time, so new ones share a split",
+        remedy="as above; image ids begin with a timestamp, so new ones share a partition",
     )
     yield Quota(
         name="S3 GET a second from one prefix (uploads/)",
@@ -92,7 +92,7 @@ def quotas(
             name=name,
             limit=6,
             used=tasks * size.vcpus + (of_renders if others else 0),
-            remedy="a new account has so few, for apis and delivery too: ask AWS to raise it",
+            remedy="new accounts get this few, shared with api and delivery: ask AWS to raise it",
         )
     yield Quota(
         name="tasks of one ECS service",
@@ -104,7 +104,7 @@ def quotas(
         name="Fargate tasks that one service starts a minute",
         limit=500,
         used=_most_started_a_minute(simulation),
-        remedy="keep a higher minimum, or scale before the burst by a schedule",
+        remedy="keep a higher minimum, or schedule scaling before the burst",
     )
 
 

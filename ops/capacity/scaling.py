@@ -1,8 +1,8 @@
-"""What Application Auto Scaling decides: policies as values, and who follows them.
+"""Simulates the decisions of Application Auto Scaling: policies, and a controller for them.
 
 Source: the user guides of Application Auto Scaling (target tracking, step scaling, cooldowns) and
-of CloudWatch ("How alarm state is evaluated when data is missing"). What is assumed where they
-leave something open is in docs/decisions/0020-what-the-simulator-assumes.md.
+CloudWatch ("How alarm state is evaluated when data is missing"). Assumptions about gaps in the
+guides are in docs/decisions/0020-what-the-simulator-assumes.md.
 """
 
 import math
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from ops.capacity.metricmath import Metric
 
 PERIOD_SECONDS = 60
-"""Of CloudWatch's metrics, and so of every look at them."""
+"""The period of CloudWatch's metrics, and of every evaluation."""
 LOW_SHARE = 0.9
-"""Target tracking's own low alarm stands that far below its target."""
+"""The threshold of target tracking's own low alarm, as a share of its target."""
 HIGH_DATAPOINTS, LOW_DATAPOINTS = 3, 15
-"""How many minutes in a row target tracking's own two alarms want."""
+"""The consecutive minutes that target tracking's own high and low alarm need."""
 LATE_DATAPOINTS = 3
-"""How many minutes more than it needs an alarm looks back, in case some have no point.
+"""The extra minutes that an alarm looks back, in case some points are missing.
 
 CloudWatch "attempts to retrieve a higher number of data points than specified": two more in the
 guide's example. "The exact number depends on the length of the alarm period"; three are assumed.
 """
 GRADUAL_SHARE = 0.1
-"""Of the tasks target tracking takes away at most this share at a time, but one at least."""
+"""The largest share of tasks that target tracking removes at a time; at least one task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +49,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepScaling:
-    """An alarm, and how many tasks more or fewer it means."""
+    """An alarm, and the number of tasks that it adds or removes."""
 
     metric: Metric
     threshold: float
     above: bool
-    """Whether the alarm is of values at or above the threshold; else at or below."""
+    """Whether values at or above the threshold raise the alarm; else values at or below."""
     datapoints: int
     cooldown_seconds: float
     percent: bool
-    """Whether changes are percentages of the tasks; else numbers of tasks."""
+    """Whether changes are percentages of the current tasks; else numbers of tasks."""
     steps: Sequence[Step]
     least: int = 1
     """The smallest change by percentage."""
 
     def change(self, breach: float, capacity: int) -> int:
-        """Say how many tasks a breach adds; negative takes away."""
+        """Return the number of tasks that a breach adds; negative if it removes some."""
         step = next((one for one in self.steps if one.lower <= breach < one.upper), None)
         if step is None:
             return 0
@@ -77,17 +77,17 @@ class StepScaling:
 
 Policy = TargetTracking | StepScaling
 Seen = Sequence[Mapping[str, float]]
-"""What CloudWatch shows of each of the last minutes, by metric, the oldest minute first.
+"""CloudWatch's values of the last minutes by metric name, oldest minute first.
 
-A minute whose metrics are late is there, and empty.
+A minute with late metrics is an empty mapping.
 """
 MOST_MINUTES = LOW_DATAPOINTS + LATE_DATAPOINTS
-"""How many minutes the policies look back at most."""
+"""The most minutes that policies look back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """How a service is scaled."""
+    """The bounds and policies of a service."""
 
     minimum: int
     maximum: int
@@ -95,17 +95,17 @@ class Scaling:
 
 
 class Controller:
-    """Follows the policies, a minute at a time."""
+    """Applies the policies, one minute at a time."""
 
     def __init__(self, scaling: Scaling, *, desired: int) -> None:
         self.desired = desired
         self._scaling = scaling
         self._out: dict[int, tuple[float, int]] = {}
-        """By policy: when it last scaled out, and from how many tasks."""
+        """By policy: the time of its last scale-out, and the number of tasks before it."""
         self._in_at = -math.inf
 
     def look(self, now: float, seen: Seen) -> int:
-        """See the last minutes as they are known now; return how many tasks are wanted."""
+        """Evaluate the policies on the metrics known now; return the desired number of tasks."""
         wanted = {
             number: self._bounded(self._wants(number, policy, now, seen))
             for number, policy in enumerate(self._scaling.policies)
@@ -119,7 +119,7 @@ class Controller:
         return self.desired
 
     def _wants_fewer(self, wanted: dict[int, int]) -> int:
-        """Scale in only if no target tracking that may do so wants to stay; then to the most."""
+        """Scale in only as far as every target tracking that may scale in agrees."""
         trackings = [
             wanted[number]
             for number, policy in enumerate(self._scaling.policies)
@@ -137,7 +137,7 @@ class Controller:
         return self._steps(number, policy, now, seen)
 
     def _base(self, number: int, cooldown: float, now: float) -> int:
-        """From how many tasks to count: within a cooldown, what it added already is part of it."""
+        """Return the number of tasks before the policy's scale-out during its cooldown."""
         at, before = self._out.get(number, (-math.inf, self.desired))
         return before if now - at < cooldown else self.desired
 
@@ -169,7 +169,7 @@ class Controller:
 
 
 def _newest(metric: Metric, seen: Seen, count: int) -> list[float]:
-    """Find the points that an alarm of `count` periods is about; none if there are too few.
+    """Return the newest `count` points that an alarm evaluates; none if there are too few.
 
     "If the number of existing data points is equal to or more than the alarm's Evaluation Periods,
     CloudWatch evaluates the alarm state based on the most recent existing data points." With fewer,

@@ -1,4 +1,4 @@
-"""What an operator asks of `safelight capacity`, checked before anything is worked out."""
+"""The options of `safelight capacity`, validated before anything is simulated."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +14,15 @@ Finite = Field(allow_inf_nan=False)
 Positive = Annotated[float, Finite, Field(gt=0)]
 NotNegative = Annotated[float, Finite, Field(ge=0)]
 LATEST_SECONDS = LATE_DATAPOINTS * PERIOD_SECONDS
-"""How late metrics may be, in seconds: alarms would never see later ones."""
+"""The largest metric delay in seconds: alarms would never see later points."""
 
 
 class InvalidScenario(ValueError):
-    """Options that make no sense, one a line."""
+    """Options are invalid; the message has one line for each."""
 
 
 class Scenario(BaseModel):
-    """The options, each by its name."""
+    """The load, the task and the template parameters to simulate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,14 +48,14 @@ class Scenario(BaseModel):
 
     @classmethod
     def of(cls, **options: Any) -> Self:
-        """Check options. Raises `InvalidScenario` with every fault in it."""
+        """Validate the options. Raises `InvalidScenario` with every fault."""
         try:
             return cls(**options)
         except ValidationError as error:
             raise InvalidScenario("\n".join(_fault(fault) for fault in error.errors())) from error
 
     def to_arrivals(self) -> Arrivals:
-        """Work out what arrives. Raises `InvalidArrivals`."""
+        """Return the arrivals. Raises `InvalidArrivals`."""
         if self.arrivals is not None:
             return from_csv(self.arrivals)
         match self.shape:
@@ -67,7 +67,7 @@ class Scenario(BaseModel):
                 return burst(self.burst, within_seconds=self.burst_seconds, per_day=self.per_day)
 
     def to_task(self) -> Task:
-        """Say what one task is."""
+        """Return the task."""
         return Task(
             seconds_per_picture=self.seconds_per_picture,
             slots=self.slots,
@@ -76,7 +76,7 @@ class Scenario(BaseModel):
         )
 
     def to_parameters(self) -> dict[str, str]:
-        """Read the template's parameters; of one that is named twice the last."""
+        """Return the template's parameters; of duplicates the last one wins."""
         return {name: value for name, _, value in (one.partition("=") for one in self.parameter)}
 
 

@@ -1,7 +1,7 @@
-"""A fleet under arrivals, in steps: pictures flow, tasks start late, metrics come late. Pure.
+"""Simulates a fleet in steps: pictures arrive, tasks start late, metrics are late. Pure.
 
-Pictures are a quantity, not objects, so that a thousand million a day cost what one does. What it
-leaves out: pictures differ, tasks crash, SQS's counts are about right, Spot is taken back.
+Pictures are a quantity, not objects, so a thousand million a day cost no more than one. Not
+simulated: differences between pictures, crashes, SQS's inexact counts, Spot interruptions.
 """
 
 import math
@@ -19,35 +19,35 @@ class Task:
     """One worker task."""
 
     seconds_per_picture: float
-    """That one picture takes of one slot."""
+    """Time that one picture occupies one slot."""
     slots: int
     prefetch: int = 2
-    """Messages that it holds beyond its slots."""
+    """Messages that it holds in addition to those in slots."""
     start_up_seconds: float = 60
-    """From being wanted until it receives."""
+    """Time from the decision to start a task until it receives messages."""
     metric_delay_seconds: float = 60
-    """From the end of a minute until CloudWatch has its metrics; until then it has no point."""
+    """Time from the end of a minute until CloudWatch has its metrics."""
 
     @property
     def answer_seconds(self) -> float:
-        """How soon another task can help with a backlog, at best."""
+        """The shortest time until another task can help with a backlog."""
         return self.metric_delay_seconds + self.start_up_seconds
 
     @property
     def pictures_per_second(self) -> float:
-        """How fast it is, all slots busy."""
+        """The throughput with all slots busy."""
         return self.slots / self.seconds_per_picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """What became of it, step by step."""
+    """The simulated values of each step."""
 
     step_seconds: int
     arrived: Sequence[float]
-    """Pictures so far."""
+    """Cumulative number of pictures that arrived."""
     started: Sequence[float]
-    """Pictures so far that a slot took."""
+    """Cumulative number of pictures that entered a slot."""
     backlog: Sequence[float]
     """Pictures not yet settled."""
     running: Sequence[int]
@@ -55,32 +55,32 @@ class Simulation:
 
     @property
     def task_seconds(self) -> float:
-        """Tasks times how long they ran or were starting: what is paid."""
+        """The paid task-seconds: time that tasks ran or were starting."""
         return sum(self.desired) * self.step_seconds
 
     @property
     def average_tasks(self) -> float:
-        """Of the tasks paid for."""
+        """The average number of paid tasks."""
         return sum(self.desired) / len(self.desired)
 
     @property
     def peak_tasks(self) -> int:
-        """The most that were wanted."""
+        """The highest desired number of tasks."""
         return max(self.desired)
 
     @property
     def direction_changes(self) -> int:
-        """How often scaling out turned into scaling in, or back: much of it is flapping."""
+        """The number of changes between scaling out and scaling in; a high number is flapping."""
         moves = [after > before for before, after in pairwise(self.desired) if after != before]
         return sum(first is not second for first, second in pairwise(moves))
 
     @property
     def unstarted(self) -> float:
-        """Pictures that no slot had taken at the end."""
+        """The number of pictures that still waited for a slot at the end."""
         return self.arrived[-1] - self.started[-1]
 
     def wait_seconds(self, quantile: float) -> float | None:
-        """From arrival to a slot, at this quantile of all pictures; None if it was past the end."""
+        """Return this quantile of the time from arrival to a slot; None if past the end."""
         waits: list[tuple[float, float]] = []
         taken = 0
         for step, (before, after) in enumerate(pairwise([0.0, *self.arrived])):
@@ -101,7 +101,7 @@ class Simulation:
 
 
 class _Flow:
-    """Pictures between their arrival and their end: cumulative counts, a step at a time."""
+    """Cumulative counts of pictures that arrived, started and ended, step by step."""
 
     def __init__(self, *, step_seconds: int, task: Task) -> None:
         self.arrived: list[float] = []
@@ -112,17 +112,17 @@ class _Flow:
         self._settled = 0.0
         self._in_work = 0.0
         self._oldest = 0
-        """The step in which the oldest picture arrived that is not settled."""
+        """The step in which the oldest unsettled picture arrived."""
 
     def advance(self, coming: float, running: int, *, works: bool) -> None:
-        """Let a step pass."""
+        """Advance by one step."""
         task, seconds = self._task, self._step_seconds
         arrived = coming + (self.arrived[-1] if self.arrived else 0)
         before = self._settled
         if works:
             most = before + running * task.pictures_per_second * seconds
             self._settled = min(arrived, most)
-        # What was worked on during the step: by Little's law, speed times duration.
+        # Pictures in work during the step, by Little's law: rate times duration.
         flowing = (self._settled - before) / seconds * task.seconds_per_picture
         left = arrived - self._settled
         self._in_work = min(running * task.slots, max(flowing, left))
@@ -132,7 +132,7 @@ class _Flow:
         self.backlog.append(left)
 
     def measured(self, running: int) -> dict[str, float]:
-        """Measure as AWS does, which sends no count of tasks where there are none."""
+        """Return the metrics as AWS measures them: without tasks it sends no task count."""
         held = running * (self._task.slots + self._task.prefetch)
         left = self.backlog[-1]
         while self._oldest < len(self.arrived) and self.arrived[self._oldest] <= self._settled:
@@ -148,7 +148,7 @@ class _Flow:
 
 @dataclass(slots=True, kw_only=True)
 class _Fleet:
-    """Tasks that run, and when those that start will."""
+    """Running tasks, and the times at which starting tasks will run."""
 
     running: int
     starting: deque[float] = field(default_factory=deque)
@@ -159,7 +159,7 @@ class _Fleet:
             self.running += 1
 
     def become(self, desired: int, ready_at: float) -> None:
-        """Start tasks, or stop some: those first that do not run yet."""
+        """Start or stop tasks; those that are still starting are stopped first."""
         missing = desired - self.running - len(self.starting)
         self.starting.extend([ready_at] * missing)
         for _ in range(-missing):
@@ -177,7 +177,7 @@ def simulate(
     tasks_at_start: int | None = None,
     stuck: range = range(0),
 ) -> Simulation:
-    """Let pictures arrive at a fleet that is scaled. In `stuck` seconds nothing gets done."""
+    """Simulate a scaled fleet under arrivals. In the seconds `stuck` no picture is processed."""
     step = arrivals.step_seconds
     fleet = _Fleet(running=scaling.minimum if tasks_at_start is None else tasks_at_start)
     controller = Controller(scaling, desired=fleet.running)

@@ -1,1 +1,1 @@
-"""The whole system on this machine: an embedded AWS, the stack, api and worker as processes."""
+"""Runs the whole system on this machine: embedded AWS, stack, api and workers as processes."""

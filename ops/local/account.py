@@ -1,7 +1,6 @@
-"""The embedded AWS account as its owner sees it, and the principals that live in it.
+"""The embedded AWS account, seen by its owner, and the principals in it.
 
-The one file in `ops` that knows the AWS client library. It acts for the person who deploys, not
-for Safelight; Safelight's own calls are in `safelight/aws`.
+It acts for the person who deploys, not for Safelight; Safelight's own calls are in `safelight/aws`.
 """
 
 import os
@@ -17,13 +16,13 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody with an access key."""
+    """An identity with an access key."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
 
     def environment(self, endpoint_url: str) -> dict[str, str]:
-        """Write what a program needs to act as this principal, and nothing of this machine's."""
+        """Return the variables with which a program acts as this principal, and nothing else."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -38,13 +37,13 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One principal's door to the embedded AWS."""
+    """Access to the embedded AWS as one principal."""
 
     endpoint_url: str
     principal: Principal
 
     def as_principal(self, principal: Principal) -> "Account":
-        """Enter the same account as somebody else."""
+        """Return access to the same account as another principal."""
         return Account(endpoint_url=self.endpoint_url, principal=principal)
 
     def client(self, service: str) -> Any:
@@ -65,9 +64,9 @@ class Account:
 
 @cache
 def _session() -> Any:
-    """Make the session behind every client, once: it reads the services' large descriptions.
+    """Create the session for all clients, once: it reads the services' large descriptions.
 
-    Deaf to the profiles, configuration files and proxies of this machine: they are meant for the
+    Ignores the profiles, configuration files and proxies of this machine: they are meant for the
     real AWS.
     """
     return AioSession(

@@ -1,4 +1,4 @@
-"""What processes take of this machine. Linux's proc(5) only."""
+"""Measures processor time and memory of processes, from Linux's proc(5)."""
 
 import os
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     with suppress(OSError):
         return "Z" not in _stat(pid)[0]
     return False
@@ -28,7 +28,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def family_of(pid: int) -> list[int]:
-    """List the process ids of a process, which comes first, and of all its descendants."""
+    """List the process ids of a process and all its descendants, the process first."""
     family = [pid]
     for member in family:
         family += children_of(member)
@@ -36,16 +36,16 @@ def family_of(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Read a process's processor time, user and system; 0 when it is gone."""
+    """Return a process's processor time, user and system; 0 if it is gone."""
     with suppress(OSError):
         return sum(map(int, _stat(pid)[11:13])) / _TICKS
     return 0.0
 
 
 def cpu_seconds_with_reaped(pids: Iterable[int]) -> float:
-    """Add up the processor time of processes and of those children that they have waited for.
+    """Add up the processor time of processes and of the children that they have reaped.
 
-    Of a whole family that is everything it ever took, except by children that nobody reaped.
+    For a whole family this is all the time it ever used, except by children that were never reaped.
     """
     total = 0
     for pid in pids:
@@ -55,19 +55,19 @@ def cpu_seconds_with_reaped(pids: Iterable[int]) -> float:
 
 
 def resident_bytes(pid: int) -> int:
-    """Read a process's resident memory, pages that it shares included; 0 when it is gone."""
+    """Return a process's resident memory including shared pages; 0 if it is gone."""
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     return 0
 
 
 def machine_cpu_seconds() -> float:
-    """Read the processor time that everything on this machine has taken since it was started."""
+    """Return the processor time that this machine has used since its start."""
     fields = Path("/proc/stat").read_text().split(maxsplit=8)[1:8]
     user, nice, system, _idle, _iowait, interrupts, soft_interrupts = map(int, fields)
     return (user + nice + system + interrupts + soft_interrupts) / _TICKS
 
 
 def _stat(pid: int) -> list[str]:
-    """Read proc(5)'s stat from the third field on: the second may hold anything."""
+    """Read proc(5)'s stat from the third field on: the second may contain any character."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

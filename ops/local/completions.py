@@ -1,4 +1,4 @@
-"""Completions as a subscriber gets them: a queue of its own, subscribed to the topic."""
+"""Receives completions as any subscriber would: through its own queue, subscribed to the topic."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -9,18 +9,18 @@ from typing import Any
 from ops.local.account import Account
 
 WAIT_SECONDS = 1
-"""Of one long poll; short, so that whoever stops listening is not kept waiting."""
+"""The length of one long poll in seconds; short, so that a listener stops quickly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completions:
-    """A subscription; every completion that was published since is in it, once or more."""
+    """A subscription; it gets every later completion, once or more."""
 
     sqs: Any
     queue_url: str
 
     async def receive(self) -> tuple[Mapping[str, Any], ...]:
-        """Wait a little for completions (CloudEvents) and take those that came."""
+        """Wait up to `WAIT_SECONDS` for completions (CloudEvents); return and delete them."""
         answer = await self.sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS
         )
@@ -40,7 +40,7 @@ class Completions:
 async def subscribe(
     account: Account, topic_arn: str, *, queue_name: str = "completions"
 ) -> AsyncIterator[Completions]:
-    """Make a queue that the topic may send to, and subscribe it, raw."""
+    """Create a queue that the topic may send to, and subscribe it with raw delivery."""
     async with account.client("sqs") as sqs, account.client("sns") as sns:
         queue_url = (await sqs.create_queue(QueueName=queue_name))["QueueUrl"]
         answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])

@@ -1,11 +1,10 @@
-"""Deploys the stack to the embedded AWS of docker-compose.yml, and writes each program's settings.
+"""Deploys the stack to the embedded AWS in docker-compose.yml, and writes each program's settings.
 
     python -m ops.local.containers FOLDER TEMPLATE
 
-The account's owner and the emulator's address come from the environment. FOLDER gets `api/env` and
-so on, for a shell to read: the program's keys and the stack's names. Each lies in a folder of its
-own, because a container mounts its program's folder and sees no other. Run a second time, this
-changes nothing.
+The owner's keys and the emulator's address come from the environment. FOLDER gets `api/env` and so
+on, for a shell to read: the program's keys and the stack's names. Each file has its own folder,
+because a container mounts only its program's folder. A second run changes nothing.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ PROGRAMS = ("api", "delivery", "worker", "renders", "operator")
 
 
 def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
-    """Return who each program is, and its settings beside those that all need."""
+    """Return the principal of each program, and the settings that only it needs."""
     return {
         "api": (stack.api, {}),
         "delivery": (stack.delivery, stack.delivery_settings()),
@@ -44,7 +43,7 @@ def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
 def written(
     stack: Stack, principal: Principal, settings: Mapping[str, str], endpoint_url: str
 ) -> str:
-    """Return one program's environment, a line for each variable."""
+    """Return one program's environment, one line per variable."""
     variables = {
         **principal.environment(endpoint_url),
         **stack.settings(),
@@ -53,8 +52,8 @@ def written(
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-async def stands(account: Account) -> bool:
-    """Tell whether the emulator has the stack: it forgets everything when it is restarted."""
+async def exists(account: Account) -> bool:
+    """Return whether the emulator has the stack: it loses everything when it is restarted."""
     async with account.client("cloudformation") as cloudformation:
         try:
             await cloudformation.describe_stacks(StackName=NAME)
@@ -64,21 +63,21 @@ async def stands(account: Account) -> bool:
 
 
 async def prepare(account: Account, folder: Path, template: Path) -> None:
-    """Deploy the stack and write the files, unless both are there."""
+    """Deploy the stack and write the files, unless both exist."""
     files = {program: folder / program / "env" for program in PROGRAMS}
-    if all(path.exists() for path in files.values()) and await stands(account):
-        print(f"{NAME} stands already")
+    if all(path.exists() for path in files.values()) and await exists(account):
+        print(f"{NAME} exists already")
         return
     stack = await deploy(account, name=NAME, template=template)
     for program, (principal, settings) in programs_of(stack).items():
         files[program].parent.mkdir(mode=0o700, exist_ok=True)
         files[program].touch(mode=0o600)
         files[program].write_text(written(stack, principal, settings, account.endpoint_url))
-    print(f"{NAME} stands; S3 sends its events to {stack.uploads_queue_url}")
+    print(f"{NAME} is deployed; S3 sends its events to {stack.uploads_queue_url}")
 
 
 def main() -> int:
-    """Read where everything is, and prepare it."""
+    """Read the arguments and the environment, then deploy."""
     if len(sys.argv) != 3:
         print("usage: python -m ops.local.containers FOLDER TEMPLATE", file=sys.stderr)
         return 2

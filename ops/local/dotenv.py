@@ -2,8 +2,8 @@
 
     python3 ops/local/dotenv.py
 
-Needs Python alone, since a machine with Docker need not have Safelight installed. Never replaces a
-file: running containers hold its keys.
+Needs only Python, because a machine with Docker need not have Safelight installed. Never replaces a
+file, because running containers use its keys.
 """
 
 import os
@@ -17,16 +17,16 @@ MODE = 0o600
 
 
 def written() -> str:
-    """Return the file's text, with new keys each time."""
+    """Return the file's text with new random keys."""
     api_key = f"sl_{secrets.token_urlsafe(32)}"
     return f"""\
 # Written by `make env`. docker-compose.yml passes each variable on to the services that need it.
 
-# The owner of the embedded AWS account. No policy binds it; every program gets keys of its own.
+# The owner of the embedded AWS account. No policy limits it; every program gets its own keys.
 EMULATOR_ACCESS_KEY_ID=AKIA{secrets.token_hex(8).upper()}
 EMULATOR_SECRET_ACCESS_KEY={secrets.token_urlsafe(30)}
 
-# Your key for uploads, and name:sha256 of it, which the api gets. Its user id is key:local.
+# Your key for uploads, and name:sha256 of the key for the api. Its user id is key:local.
 API_KEY={api_key}
 SAFELIGHT_API_KEYS=local:{sha256(api_key.encode()).hexdigest()}
 
@@ -39,13 +39,13 @@ GRAFANA_PASSWORD={secrets.token_urlsafe(18)}
 
 
 def write(path: Path) -> None:
-    """Write the file for its owner alone. Raises `FileExistsError` rather than replace one."""
+    """Write the file, readable by its owner only. Raises `FileExistsError` if it exists."""
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE), "w") as file:
         file.write(written())
 
 
 def main() -> int:
-    """Write the file, or explain why not."""
+    """Write the file and return the exit code, 1 if it exists."""
     try:
         write(FILE)
     except FileExistsError:

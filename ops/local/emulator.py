@@ -1,4 +1,4 @@
-"""The embedded AWS: ministack behind its guard, in a process of its own, on loopback."""
+"""The embedded AWS: ministack behind its guard, in a separate process, on loopback."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ from ops.local.processes import POLL_SECONDS, Child, ChildDied
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
-"""The emulator's own interpreter: ministack pins another botocore than we do."""
+"""The emulator's own interpreter: ministack pins a different version of botocore."""
 COMMAND = (str(PYTHON), "-I", str(ROOT / "ops" / "local" / "guard.py"))
 HEALTHY_SECONDS = 30
 STOP_SECONDS = 2
@@ -24,16 +24,16 @@ PORTS_TRIED = 5
 
 
 class Emulator:
-    """ministack, from `async with` until its end. Everything it holds is in memory.
+    """A running ministack, while its `async with` block lasts. All its data is in memory.
 
-    Policies do not bind its root pair, so api and worker must never be given it.
+    No policy limits its root credentials, so api and worker must never get them.
     """
 
     endpoint_url: str
     child: Child
 
     def __init__(self, *, directory: Path) -> None:
-        """Plan one that keeps its log and temporary files in `directory`."""
+        """Prepare an emulator that writes its log and temporary files to `directory`."""
         self.root = Principal(
             access_key_id=f"AKIA{secrets.token_hex(8).upper()}",
             secret_access_key=secrets.token_urlsafe(30),
@@ -41,7 +41,7 @@ class Emulator:
         self._directory = directory
 
     async def __aenter__(self) -> Self:
-        """Start it; another port is tried when somebody else took ours in the meantime."""
+        """Start it; try another port if the chosen one was taken in the meantime."""
         if not PYTHON.exists():
             raise ChildDied(f"no emulator at {PYTHON}; `make demo` installs it")
         for _ in range(PORTS_TRIED - 1):
@@ -62,7 +62,7 @@ class Emulator:
 
     @property
     def account(self) -> Account:
-        """The account, as its root."""
+        """The account, with root credentials."""
         return Account(endpoint_url=self.endpoint_url, principal=self.root)
 
     async def _start(self, port: int) -> Self:
@@ -93,7 +93,7 @@ class Emulator:
             while True:
                 try:
                     async with http.get(f"{self.endpoint_url}/_ministack/health"):
-                        return self._check()  # the answer must have been ours
+                        return self._check()  # was the answer from our process?
                 except aiohttp.ClientError as error:
                     self._check()
                     if time.monotonic() > deadline:
@@ -109,7 +109,7 @@ class Emulator:
 
 
 class _PortTaken(ChildDied):
-    """Another program listens on the port that was free a moment ago."""
+    """Another program took the port."""
 
 
 def _free_port() -> int:

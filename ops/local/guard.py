@@ -1,14 +1,14 @@
-"""Starts ministack, the embedded AWS, behind a guard against web pages in this machine's browsers.
+"""Starts ministack, the embedded AWS, protected from web pages in this machine's browsers.
 
     .venv-emulator/bin/python -I ops/local/guard.py
 
-Browsers let any page send requests to loopback, and a name that its owner points at 127.0.0.1 lets
-the page read the answers too. ministack itself takes any Host, lets every page read most answers,
-and needs no key for its control paths. Behind the guard every caller needs a signature, and a page
-gets no more than a bucket's CORS rules allow.
+Browsers let any page send requests to loopback. A page can also read the answers if its own domain
+name points to 127.0.0.1. ministack accepts any Host header, lets every page read most answers, and
+requires no key for its control paths. Behind the guard every caller needs a signature, and a page
+gets only what a bucket's CORS rules allow.
 
-Runs in ministack's own environment, so it must import nothing of ours. Reads BIND_HOST and
-GATEWAY_PORT, where it listens, and MINISTACK_HOST, its one name beside those of loopback.
+Runs in ministack's own environment, so it must import nothing from Safelight. Listens on BIND_HOST
+and GATEWAY_PORT. Answers to MINISTACK_HOST and to the names of loopback.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ KEEP_ALIVE_SECONDS = 75
 
 
 class Guard:
-    """An ASGI application that passes on what ministack may answer, and refuses all the rest."""
+    """An ASGI application that passes permitted requests to ministack and refuses all others."""
 
     def __init__(self, application: Application, *, name: str) -> None:
-        """Guard an application that is called by `name`, by a name of loopback, or by one below.
+        """Accept requests for `name`, for loopback, and for subdomains of these.
 
-        Buckets and distributions have names below the emulator's; no stranger can own one.
+        Buckets and distributions are subdomains; no stranger can own one.
         """
         self._application = application
         self._names = sorted({*LOOPBACK, name.lower()})
@@ -53,13 +53,13 @@ class Guard:
                 await send({"type": "websocket.close", "code": 1008})
 
     def _refusal(self, scope: Message) -> tuple[int, str] | None:
-        """Return the status and the words of a refusal, or None for a request that is let in."""
+        """Return the status and the text of a refusal, or None for a permitted request."""
         hosts = [value.decode("latin-1") for key, value in scope["headers"] if key == b"host"]
         if not hosts or not all(self._is_called(_name(host)) for host in hosts):
-            return 421, f"This emulator answers only to {', '.join(self._names)} and names below."
+            return 421, f"This emulator answers only to {', '.join(self._names)} and subdomains."
         # No bucket's name begins like this: such paths are ministack's own, and unsigned.
         if scope["path"].startswith("/_") and scope["path"] != HEALTH_PATH:
-            return 403, f"Of the emulator's own paths only {HEALTH_PATH} is open."
+            return 403, f"Among the emulator's own paths only {HEALTH_PATH} is open."
         return None
 
     def _is_called(self, name: str) -> bool:
@@ -73,9 +73,9 @@ def _name(host: str) -> str:
 
 
 def _without_open_cors(send: Send) -> Send:
-    """Drop the permission that ministack gives to every page.
+    """Remove the CORS permission that ministack gives to every page.
 
-    A bucket's own rule that names origins stays: its answer names the page's origin.
+    A bucket's own rule with origins is kept: its answer names the page's origin.
     """
 
     async def send_on(message: Message) -> None:
@@ -102,8 +102,8 @@ async def _refuse(send: Send, status: int, words: str) -> None:
 
 def main() -> None:
     """Serve ministack, guarded, until SIGTERM."""
-    os.environ["AUTH"] = "true"  # every signature and every policy is checked
-    # Here, because ministack reads its settings while it is imported.
+    os.environ["AUTH"] = "true"  # ministack then checks every signature and policy
+    # Imported here, because ministack reads its settings while it is imported.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415

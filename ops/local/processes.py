@@ -1,4 +1,4 @@
-"""Child processes: started with a clean environment, watched, and always stopped."""
+"""Child processes that start with a clean environment, are watched, and are always stopped."""
 
 import asyncio
 import json
@@ -19,15 +19,15 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
 class ChildDied(Exception):
-    """A process ended, or never came up; the message holds its last log lines."""
+    """A process ended, or failed to start; the message holds its last log lines."""
 
 
 class Child:
-    """A program running in a process group of its own, its output kept in a file.
+    """A program in its own process group, with its output in a file.
 
-    It inherits no more of the environment than a path, a home and a language, so that nothing set
-    on this machine (profiles, endpoints, proxies) reaches it. Python imports nothing from its
-    current folder, which may be any folder of the operator's.
+    It inherits only path, home, language and temporary folder from the environment, so no AWS
+    profile, endpoint or proxy on this machine affects it. Python imports nothing from the current
+    folder, which may be any of the operator's.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Child:
         log: Path,
         directory: Path | None = None,
     ) -> None:
-        """Start it. It holds no loop: any thread may stop it."""
+        """Start the program. It is bound to no event loop: any thread may stop it."""
         self.name = name
         self.log = log
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
@@ -52,21 +52,21 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is ours to hand on, and children go with it
+                start_new_session=True,  # Ctrl-C must not reach it; its children die with it
             )
 
     @property
     def pid(self) -> int:
-        """Its process id, which is also its group's."""
+        """The id of its process and of its process group."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs; negative for the signal that killed it."""
+        """The exit code; None while it runs; negative after a signal."""
         return self._process.poll()
 
     async def listening(self, *, seconds: float = 30) -> str:
-        """Wait until it logs that it listens, and read where."""
+        """Wait until it logs that it listens, and return the URL."""
         deadline = time.monotonic() + seconds
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             while True:
@@ -75,16 +75,16 @@ class Child:
                         return url
                 self.check()
                 if time.monotonic() > deadline:
-                    raise ChildDied(self._told(f"did not listen within {seconds:g} s"))
+                    raise ChildDied(self._with_log(f"did not listen within {seconds:g} s"))
                 await asyncio.sleep(POLL_SECONDS)
 
     def check(self) -> None:
         """Raise `ChildDied` if it is no longer running."""
         if self.exit_code is not None:
-            raise ChildDied(self._told(f"ended with exit code {self.exit_code}"))
+            raise ChildDied(self._with_log(f"ended with exit code {self.exit_code}"))
 
     async def wait(self) -> int:
-        """Wait until it has ended."""
+        """Wait until it has ended; return the exit code."""
         while (code := self.exit_code) is None:  # noqa: ASYNC110 - no loop owns it, see __init__
             await asyncio.sleep(POLL_SECONDS)
         return code
@@ -95,7 +95,7 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once, with every process it started, as a container's end would."""
+        """Kill it with every process it started, as the end of a container would."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -103,7 +103,7 @@ class Child:
         self._process.wait()
 
     async def stop(self, *, seconds: float = 10) -> int:
-        """Ask it to end, wait, and end it and whatever it left behind; tell its exit code."""
+        """Ask it to end, wait up to `seconds`, then kill it and its children; return the code."""
         self.terminate()
         try:
             async with asyncio.timeout(seconds):
@@ -114,11 +114,11 @@ class Child:
             self.kill()
 
     def last_lines(self) -> str:
-        """Read the end of its log."""
+        """Return the last lines of its log."""
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             return "".join(deque(lines, LAST_LINES))
 
-    def _told(self, what: str) -> str:
+    def _with_log(self, what: str) -> str:
         return f"{self.name} {what}. The end of {self.log}:\n{self.last_lines()}".rstrip()
 
 

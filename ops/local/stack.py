@@ -1,4 +1,4 @@
-"""`deploy/ecs/data.yaml` on the embedded AWS, with a principal for each of its policies."""
+"""Deploys deploy/ecs/data.yaml to the embedded AWS, with a principal for each of its policies."""
 
 import asyncio
 import json
@@ -27,16 +27,16 @@ PRINCIPALS = {
     "renders_worker": "RendersWorker",
     "operator": "Operator",
 }
-"""Attributes of `Stack`, and the policies that they hold."""
+"""Policy in data.yaml by attribute of `Stack`."""
 
 
 class StackFailed(Exception):
-    """A stack could not be created; the message names each resource and its reason."""
+    """A stack could not be created; the message names each failed resource with its reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What the template made, under the names it was given, and who may use it."""
+    """The names of the template's resources, and the principals that may use them."""
 
     name: str
     uploads_bucket: str
@@ -60,11 +60,11 @@ class Stack:
 
     @property
     def image_ids(self) -> ImageIds:
-        """The image ids that this stack's programs derive."""
+        """Derives the same image ids as this stack's programs."""
         return ImageIds(self.id_secret)
 
     def worker_settings(self, role: str) -> dict[str, str]:
-        """Return the settings that the workers of one role need besides."""
+        """Return the settings that only workers of this role need."""
         queue_urls = {"uploads": self.uploads_queue_url, "renders": self.renders_queue_url}
         return {
             "SAFELIGHT_WORKER_ROLE": role,
@@ -74,7 +74,7 @@ class Stack:
         }
 
     def delivery_settings(self) -> dict[str, str]:
-        """Return the settings that the api's role delivery needs besides."""
+        """Return the settings that only the api's role `delivery` needs."""
         return {
             "SAFELIGHT_API_ROLES": "delivery",
             "SAFELIGHT_RENDERS_QUEUE_URL": self.renders_queue_url,
@@ -97,7 +97,7 @@ async def deploy(
     template: Path = TEMPLATE,
     parameters: dict[str, str] | None = None,
 ) -> Stack:
-    """Create the stack and the principals, and wait until all of it is there."""
+    """Create the stack and the principals, and wait until all exist."""
     outputs = await create(
         account, name=name, template=template, parameters=LOCAL_PARAMETERS | (parameters or {})
     )
@@ -139,7 +139,7 @@ async def _principals(
 async def create_principal(
     account: Account, name: str, *, policy_arn: str | None = None, document: Any = None
 ) -> Principal:
-    """Create an IAM user that holds one managed policy, or an inline one, or nothing at all."""
+    """Create an IAM user with a managed policy, an inline one, or none."""
     async with account.client("iam") as iam:
         await iam.create_user(UserName=name)
         if policy_arn:
@@ -155,7 +155,7 @@ async def create_principal(
 async def create(
     account: Account, *, name: str, template: Path = TEMPLATE, parameters: dict[str, str]
 ) -> dict[str, str]:
-    """Create a stack, wait until it stands, and read its outputs."""
+    """Create a stack, wait until it is complete, and return its outputs."""
     body = template.read_text()  # noqa: ASYNC240 - a few kilobytes, before anything runs
     async with account.client("cloudformation") as cloudformation:
         await cloudformation.create_stack(
@@ -170,14 +170,14 @@ async def create(
         try:
             await waiter.wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
         except WaiterError as error:
-            told = await cloudformation.describe_stack_events(StackName=name)
-            raise StackFailed(f"{name}: {_reasons(told['StackEvents'])}") from error
-        answer = await cloudformation.describe_stacks(StackName=name)
-    return {one["OutputKey"]: one["OutputValue"] for one in answer["Stacks"][0]["Outputs"]}
+            answer = await cloudformation.describe_stack_events(StackName=name)
+            raise StackFailed(f"{name}: {_reasons(answer['StackEvents'])}") from error
+        stacks = (await cloudformation.describe_stacks(StackName=name))["Stacks"]
+    return {one["OutputKey"]: one["OutputValue"] for one in stacks[0]["Outputs"]}
 
 
 def _reasons(events: Sequence[Mapping[str, Any]]) -> str:
-    """Say which resources could not be made, and why."""
+    """List the resources that failed, with their reasons."""
     failed = [one for one in events if one["ResourceStatus"].endswith("_FAILED")]
     return "; ".join(
         f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed
@@ -185,13 +185,13 @@ def _reasons(events: Sequence[Mapping[str, Any]]) -> str:
 
 
 async def _secret(account: Account, arn: str) -> str:
-    """Read what the stack made, as ECS does for the containers."""
+    """Read the stack's secret, as ECS does for containers."""
     async with account.client("secretsmanager") as secrets:
         return str((await secrets.get_secret_value(SecretId=arn))["SecretString"])
 
 
 async def _queue_urls(account: Account, *names: str) -> list[str]:
-    """Ask for the queues' URLs: the emulator's stack outputs name a host of their own."""
+    """Look up the queues' URLs: the URLs in the emulator's stack outputs have another host."""
     async with account.client("sqs") as sqs:
         answers = await asyncio.gather(*(sqs.get_queue_url(QueueName=name) for name in names))
     return [answer["QueueUrl"] for answer in answers]

@@ -1,6 +1,6 @@
-"""The whole of Safelight on this machine: embedded AWS, stack, api, workers, and delivery if asked.
+"""Runs all of Safelight on this machine: embedded AWS, stack, api, workers, optionally delivery.
 
-Each program is a process of its own that holds only its principal's policy, as on AWS.
+Each program is a separate process with only its principal's policy, as on AWS.
 """
 
 import asyncio
@@ -31,9 +31,10 @@ LOCAL_WORKER_SETTINGS = {
 
 
 class LocalSystem:
-    """Safelight running here, from `async with` until its end; several never meet.
+    """A running Safelight, while its `async with` block lasts. Several do not affect each other.
 
-    `api_settings` and `worker_settings` are environment variables, and win over the local ones.
+    `api_settings`, `worker_settings` and `delivery_settings` are environment variables that replace
+    the local defaults.
     """
 
     emulator: Emulator
@@ -55,10 +56,10 @@ class LocalSystem:
         delivery_settings: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
-        """Plan it: so many workers of uploads, and one of renders and delivery if asked for.
+        """Prepare `workers` workers for uploads, and optionally one for renders, and delivery.
 
-        Logs and spool files go into `directory`, or a temporary one that is removed again unless
-        something failed.
+        Logs and spool files are written to `directory`, by default a temporary one that is removed
+        unless something failed.
         """
         self.workers: list[Child] = []
         self.worker_urls: dict[Child, str] = {}
@@ -72,11 +73,11 @@ class LocalSystem:
         self._worker_settings = dict(worker_settings or {})
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="safelight-"))
-        """Where logs and spool files are."""
+        """The folder of logs and spool files."""
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start everything; whatever did start is stopped if something else does not."""
+        """Start everything; if one part fails to start, stop the others."""
         async with AsyncExitStack() as exit_stack:
             exit_stack.push(self._tidy)
             self.emulator = await exit_stack.enter_async_context(Emulator(directory=self.directory))
@@ -97,11 +98,11 @@ class LocalSystem:
 
     @property
     def account(self) -> Account:
-        """The embedded account, as its root: `async with system.account.client("s3") as s3`."""
+        """The embedded account, as root: `async with system.account.client("s3") as s3`."""
         return self.emulator.account
 
     async def start_worker(self, role: str = "uploads", **settings: str) -> Child:
-        """Start one more worker and wait until it is up; `settings` are environment variables."""
+        """Start another worker and wait until it listens; `settings` are environment variables."""
         name = f"{'renders' if role == 'renders' else 'worker'}-{len(self.workers) + 1}"
         principals = {"uploads": self.stack.uploads_worker, "renders": self.stack.renders_worker}
         spool = self.directory / f"{name}-spool"
@@ -124,9 +125,9 @@ class LocalSystem:
         return child
 
     async def while_up(self, work: Coroutine[Any, Any, T], *beside: Coroutine[Any, Any, Any]) -> T:
-        """Do the work, with other things going on beside it.
+        """Run `work` with other coroutines beside it, and return its result.
 
-        Raises `ChildDied` as soon as any process is gone, and whatever ends one of the others.
+        Raises `ChildDied` as soon as any process ends, and any error of the other coroutines.
         """
         main = asyncio.create_task(work)
         others = [asyncio.create_task(other) for other in (self._watch(), *beside)]
@@ -167,7 +168,7 @@ class LocalSystem:
         self.api_url = await self.api.listening()
 
     async def _start_delivery(self) -> None:
-        """Start the api in its other role, in a process that holds that role's policy alone."""
+        """Start the api in its role `delivery`, in a process with only that role's policy."""
         spool = self.directory / "delivery-spool"
         spool.mkdir()
         self.delivery = self._start(
@@ -194,7 +195,7 @@ class LocalSystem:
             environment={
                 **principal.environment(self.emulator.endpoint_url),
                 **LOCAL_SETTINGS,
-                "TMPDIR": str(self.directory),  # what a killed one leaves goes with the rest
+                "TMPDIR": str(self.directory),  # also removes the files of killed processes
                 **self.stack.settings(),
                 **settings,
             },
@@ -203,7 +204,7 @@ class LocalSystem:
         )
 
     def _tidy(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Remove the temporary directory, unless something failed: then its logs are wanted."""
+        """Remove the temporary directory, unless something failed: then its logs are needed."""
         if self._temporary and not (kind and issubclass(kind, Exception)):
             shutil.rmtree(self.directory)
 

@@ -533,7 +533,7 @@ def warned(task: Task, **parameters: str) -> list[str]:
 def test_a_backlog_that_is_gone_before_another_task_can_help_is_warned_of():
     slow = replace(TASK, start_up_seconds=120)
     (told,) = warned(slow)
-    assert told.startswith("a task works off its AcceptableBacklog of 480 pictures in 120 s")
+    assert told.startswith("a task finishes its AcceptableBacklog of 480 pictures in 120 s")
     assert "Set WantedWaitSeconds=180 AcceptableBacklog=720 or more" in told
     assert not warned(slow, WantedWaitSeconds="180")
     assert not warned(TASK)
