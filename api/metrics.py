@@ -20,7 +20,7 @@ class DeliveryMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pictures = Counter(
             "safelight_delivery_pictures_total",
-            "Requests for a picture, by where the answer came from.",
+            "Requests for a picture, by origin of the response.",
             ["outcome"],
             registry=registry,
         )
@@ -28,23 +28,23 @@ class DeliveryMetrics:
             self.pictures.labels(outcome)
         self.refusals = Counter(
             "safelight_delivery_refusals_total",
-            "Requests for a picture that were answered with a problem.",
+            "Requests for a picture that were refused, by problem.",
             ["problem"],
             registry=registry,
         )
         self.broken = Counter(
             "safelight_delivery_broken_answers_total",
-            "Answers that had begun and could not be ended.",
+            "Responses that were started and could not be finished.",
             registry=registry,
         )
         self.under_way = Gauge(
             "safelight_delivery_renders_under_way",
-            "Results being made or waiting for a slot.",
+            "Renders on demand running or waiting for a slot.",
             registry=registry,
         )
         self.room = Gauge(
             "safelight_delivery_renders_room",
-            "Results that may be made or wait; beyond them the answer is 503.",
+            "Renders on demand that may run or wait; beyond this limit the response is 503.",
             registry=registry,
         )
         self.child_exits = Counter(
@@ -61,7 +61,7 @@ class ApiMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.request_seconds = Histogram(
             "safelight_http_request_duration_seconds",
-            "Time from a request's head to its answer.",
+            "Time from receiving the request's headers to its response.",
             ["route", "method", "status"],
             buckets=SECONDS,
             registry=registry,
