@@ -8,11 +8,12 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
 from api.dialects.table import DialectSettings
+from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.secret_length import LEAST_SECRET_LENGTH
 from safelight.serving import is_loopback
-from safelight.settings import AwsSettings, CommaSeparated
+from safelight.settings import CommaSeparated
 
 S3_MAX_UPLOAD_BYTES = 5 * 1024**3
 """The largest object that S3 takes in one POST or PUT, in bytes."""

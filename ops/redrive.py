@@ -22,9 +22,9 @@ from rich.table import Table
 
 from safelight.aws.queue import BATCH_SIZE, Message, Queue
 from safelight.aws.session import connect
+from safelight.aws.settings import AwsSettings
 from safelight.errors import Unreadable
 from safelight.queued import ingest_of, read_queued
-from safelight.settings import AwsSettings
 from worker.events import is_event, parsed, source_keys
 
 HIDDEN_SECONDS = 300

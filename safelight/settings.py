@@ -5,10 +5,9 @@ Each program declares its settings in a subclass of `Settings`. All faults are r
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -76,38 +75,6 @@ class Settings(BaseSettings):
             )
         }
         return json.dumps(values, indent=2)
-
-
-class AwsSettings(Settings):
-    """The names of AWS resources. Credentials and region come from the standard chain only."""
-
-    uploads_bucket: str = Field(min_length=3, description="The bucket that clients upload to.")
-    assets_bucket: str = Field(min_length=3, description="The bucket that variants are stored in.")
-    table: str = Field(min_length=3, description="The DynamoDB table of images.")
-    public_s3_endpoint_url: str | None = Field(
-        default=None,
-        description="The address of S3 in presigned URLs, as clients see it; "
-        "by default the address that Safelight itself uses.",
-    )
-
-    @field_validator("public_s3_endpoint_url")
-    @classmethod
-    def _http(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "https://unset")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be an http:// or https:// URL")
-        return url
-
-    OWN_STANDARD: ClassVar[tuple[str, ...]] = (
-        "AWS_REGION",
-        "AWS_PROFILE",
-        "AWS_ENDPOINT_URL",
-        "AWS_ENDPOINT_URL_S3",
-        "AWS_ENDPOINT_URL_SQS",
-        "AWS_ENDPOINT_URL_SNS",
-        "AWS_ENDPOINT_URL_DYNAMODB",
-    )
-    """Standard AWS variables, which botocore reads itself."""
 
 
 def variable(name: str, field: FieldInfo | None = None) -> str:

@@ -14,10 +14,11 @@ from pydantic_core import PydanticUndefined
 from api.dialects.table import DialectSettings
 from api.metrics import ApiMetrics, DeliveryMetrics
 from api.settings import ApiSettings
+from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.metrics import ProcessMetrics
-from safelight.settings import AwsSettings, Settings, variable
+from safelight.settings import Settings, variable
 from tools.dialect_tables import dialects_page
 from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings

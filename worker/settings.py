@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
-from safelight.settings import AwsSettings
 
 
 class WorkerSettings(RenderSettings, AwsSettings, IdSettings):

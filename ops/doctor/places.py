@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from safelight.settings import AwsSettings
+from safelight.aws.settings import AwsSettings
 
 QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
 """The queues in data.yaml."""

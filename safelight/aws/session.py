@@ -21,10 +21,10 @@ from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
 from safelight.aws.queue import Queue
 from safelight.aws.records import Records
+from safelight.aws.settings import AwsSettings
 from safelight.aws.topic import Topic
 from safelight.errors import Misconfigured
 from safelight.metrics import ProcessMetrics
-from safelight.settings import AwsSettings
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 8

@@ -13,7 +13,7 @@ from ops.local.account import Account, Principal
 from ops.local.emulator import Emulator
 from ops.local.stack import deploy
 from safelight.aws.session import Aws, connect
-from safelight.settings import AwsSettings
+from safelight.aws.settings import AwsSettings
 
 BACKENDS = ("fake", "ministack", "moto")
 

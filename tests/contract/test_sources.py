@@ -7,8 +7,8 @@ import pytest
 from ops.local.emulator import Emulator
 from ops.local.stack import create_principal
 from safelight.aws.session import connect
+from safelight.aws.settings import AwsSettings
 from safelight.errors import Misconfigured
-from safelight.settings import AwsSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from safelight.aws.session import connect
+from safelight.aws.settings import AwsSettings
 from safelight.record import Record, Status
-from safelight.settings import AwsSettings
 from tests.support import pictures
 from tests.support.faults.proxy import (
     Answer,

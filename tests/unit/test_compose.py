@@ -9,7 +9,8 @@ from compose_spec import PyCompose
 
 from api.settings import ApiSettings
 from ops.local.containers import PROGRAMS
-from safelight.settings import AwsSettings, variable
+from safelight.aws.settings import AwsSettings
+from safelight.settings import variable
 from tests.support.compose import ENVIRONMENT, FILE, ROOT, Unset, interpolated, services
 from worker.settings import WorkerSettings
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from safelight.aws.session import Aws, connect
-from safelight.settings import AwsSettings
+from safelight.aws.settings import AwsSettings
 
 Handler = Callable[[web.Request], "web.StreamResponse"]
 
