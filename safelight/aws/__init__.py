@@ -1,1 +1,1 @@
-"""The edge to AWS: the only place that imports aioboto3, aiobotocore and botocore."""
+"""All calls to AWS. Of api and workers only this package imports aioboto3 and botocore."""

@@ -1,6 +1,6 @@
-"""How Safelight calls a service of AWS: bounded in time, measured, its errors translated.
+"""Calls a service of AWS with a time limit and metrics, and translates its errors.
 
-Every call goes through here, so no error of botocore, aiobotocore or aiohttp goes further.
+Every call goes through here, so no error of botocore, aiobotocore or aiohttp leaves this package.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from safelight.errors import SafelightError
 from safelight.metrics import ProcessMetrics
 
 CALL_SECONDS = 20
-"""The longest a call may take, botocore's retries included, unless it says otherwise."""
+"""The default time limit of a call in seconds, including botocore's retries."""
 
 Meanings = Mapping[str, Callable[[str], SafelightError]]
-"""What error codes mean to one operation where that differs from the table, made from the service's
-words. An answer, not a failure: it is not counted as one."""
+"""Error code -> exception made from the service's message, for codes that mean something special to
+one operation. Such an error is a normal answer and not counted as a failure."""
 
-_AS_THE_TABLE_SAYS: Meanings = MappingProxyType({})
+_AS_IN_THE_TABLE: Meanings = MappingProxyType({})
 
 
 class Dependency:
-    """A service as logs and metrics name it, and the way to call it."""
+    """A service, under the name that logs and metrics use."""
 
     def __init__(self, name: str, *, metrics: ProcessMetrics | None = None) -> None:
         self._name = name
@@ -37,12 +37,12 @@ class Dependency:
         resource: str,
         *,
         seconds: float = CALL_SECONDS,
-        meanings: Meanings = _AS_THE_TABLE_SAYS,
+        meanings: Meanings = _AS_IN_THE_TABLE,
     ) -> AsyncIterator[None]:
-        """Bound, measure and translate the one call that the block makes.
+        """Limit, measure and translate the one call in the block.
 
-        Raises `Unavailable`, `Misconfigured`, `Refused` or what `meanings` says. To be cancelled
-        from outside is not a failure: that passes.
+        Raises `Unavailable`, `Misconfigured`, `Refused` or an error from `meanings`. Cancellation
+        from outside is not a failure and passes unchanged.
         """
         started = time.perf_counter()
         try:

@@ -1,8 +1,8 @@
-"""What the errors of botocore, aiobotocore and aiohttp mean: the one table. Pure.
+"""Translates the errors of botocore, aiobotocore and aiohttp by one table. Pure.
 
-Sorted as `safelight.errors` sorts: time puts right what is `Unavailable`, a person what is
-`Misconfigured`. An answer with neither a known code nor a status that says so is `Refused`: it
-names a fault of ours, and must not pass for a wrong setting, since that would stop the worker.
+The kinds are those of `safelight.errors`: `Unavailable` ends by itself, `Misconfigured` needs an
+operator. An unknown code with a status other than 5xx, 408 and 429 is `Refused`: a bug of ours. It
+must not count as a wrong setting, because that would stop the worker.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ FOREIGN = (
     ConnectionError,
     TimeoutError,
 )
-"""Everything that a call may raise and that is not ours. Of `OSError` only what a network raises,
-so that a full disk is not taken for a service that is down."""
+"""All foreign errors that a call may raise. Of `OSError` only the network errors, so that a full
+disk is not mistaken for a service that is down."""
 
 _TRANSIENT = (
     # throttled
@@ -34,33 +34,33 @@ _TRANSIENT = (
     "OverLimit", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
     "RequestThrottled", "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling",
     "ThrottlingException", "TooManyRequestsException",
-    # a fault of theirs
+    # failures inside AWS
     "InternalError", "InternalErrorException", "InternalFailure", "InternalServerError",
     "ServiceUnavailable", "ServiceUnavailableException",
-    # in the way of another request
+    # conflicts with another request
     "ConditionalRequestConflict", "OperationAborted", "PriorRequestNotComplete",
     "ReplicatedWriteConflictException", "TransactionConflictException",
     "TransactionInProgressException",
-    # damaged on the way
+    # damaged in transit
     "BadDigest", "IncompleteBody", "RequestTimeout", "RequestTimeoutException",
     "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
-    # credentials that refresh themselves
+    # expired credentials, which are refreshed
     "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired",
 )  # fmt: skip
 _WRONG = (
-    # who we are
+    # wrong credentials
     "AccountProblem", "IncompleteSignature", "InvalidAccessKeyId", "InvalidClientTokenId",
     "InvalidSecurity", "InvalidSignatureException", "InvalidToken", "MissingAuthenticationToken",
     "MissingAuthenticationTokenException", "NotSignedUp", "OptInRequired", "RequestTimeTooSkewed",
     "SignatureDoesNotMatch", "UnrecognizedClientException",
-    # what we may do
+    # missing permissions
     "403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled",
     "AuthorizationError", "AuthorizationErrorException", "Forbidden", "UnauthorizedAccess",
-    # the names and the region we were told
+    # wrong names or region in the settings
     "301", "AWS.SimpleQueueService.NonExistentQueue", "AuthorizationHeaderMalformed",
     "IllegalLocationConstraintException", "InvalidBucketName", "NoSuchBucket", "NotFound",
     "NotFoundException", "PermanentRedirect", "QueueDoesNotExist", "ResourceNotFoundException",
-    # the keys that things are encrypted with
+    # encryption keys
     "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException",
     "KMSAccessDenied", "KMSAccessDeniedException", "KMSDisabled", "KMSDisabledException",
     "KMSInvalidState", "KMSInvalidStateException", "KMSNotFound", "KMSNotFoundException",
@@ -70,7 +70,7 @@ _WRONG = (
 CODES: Mapping[str, Kind] = MappingProxyType(
     {**dict.fromkeys(_TRANSIENT, Unavailable), **dict.fromkeys(_WRONG, Misconfigured)}
 )
-"""What a service answered, by its code."""
+"""Kind of error by the code in a service's answer."""
 
 _RAISED: tuple[tuple[type[Exception], str, Kind], ...] = (
     (TimeoutError, "timeout", Unavailable),
@@ -98,21 +98,21 @@ _RAISED: tuple[tuple[type[Exception], str, Kind], ...] = (
     (botocore.InvalidRegionError, "settings", Misconfigured),
     (Exception, "other", Refused),
 )
-"""What never became an answer, first match first."""
+"""Exception, code and kind of calls without a valid answer; the first match counts."""
 
 LABELS = frozenset({*CODES, *(code for _, code, _ in _RAISED)})
-"""Every value of the metric label `code`: a closed set."""
+"""The closed set of values of the metric label `code`."""
 
 
 def code_of(error: Exception) -> str:
-    """Name an error: the service's own code, or a word for what came in the way of an answer."""
+    """Return the code of an error: the service's own, or ours if there was no answer."""
     if isinstance(error, botocore.ClientError):
         return str(error.response.get("Error", {}).get("Code", "other"))
     return next(code for kind, code, _ in _RAISED if isinstance(error, kind))
 
 
 def translated(error: Exception, *, dependency: str, call: str) -> Failure:
-    """Say in our words what a foreign error means; `call` names operation and resource."""
+    """Translate a foreign error; `call` names operation and resource in its message."""
     detail = f"{call}: {error}" if str(error) else f"{call}: {type(error).__name__}"
     return _kind_of(error)(dependency, detail)
 

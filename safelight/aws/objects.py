@@ -1,4 +1,4 @@
-"""Sources and assets, as S3 keeps them. Bytes go between S3 and files, large ones in chunks."""
+"""Sources and assets in S3. Large objects are copied between S3 and files in chunks."""
 
 import hashlib
 import os
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1024 * 1024
 PART_BYTES = 512 * 1024
-"""The most of an asset that is read at once: most are smaller, and a slow viewer holds no more."""
+"""The largest part of an asset in memory. Most assets are smaller; a slow viewer costs no more."""
 TRANSFER_SECONDS = 60
-"""The longest that one object may take. A body that stalls fails sooner, by the read time-out."""
+"""The time limit for one object in seconds. A stalled body fails earlier, by the read time-out."""
 CACHE_CONTROL = "public, max-age=31536000, immutable"
-"""An asset's key never changes its meaning (see `safelight.keys`)."""
+"""The bytes under an asset key never change (see `safelight.keys`)."""
 
 _TAGS, _SHA256 = "cache-tag", "sha256"
-"""Metadata of an asset: what caches may forget it by, and its digest, which no S3 ETag tells."""
+"""Metadata of an asset: tags to invalidate caches by, and its SHA-256 (S3's ETag is none)."""
 
 _gone = partial(Rejection, Reason.SOURCE_GONE)
 _FETCH_MEANINGS: Meanings = {
@@ -34,13 +34,13 @@ _FETCH_MEANINGS: Meanings = {
     "NoSuchVersion": _gone,
     "MethodNotAllowed": _gone,  # the version is a delete marker
     "InvalidObjectState": partial(Archived, "s3"),
-    "PreconditionFailed": Superseded,  # asked for without a version: another one stands there now
+    "PreconditionFailed": Superseded,  # requested without a version id, and replaced since
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What was fetched."""
+    """The size and checksum of a fetched source."""
 
     size_bytes: int
     sha256: str
@@ -48,13 +48,13 @@ class Fetched:
 
 
 class _NotStored(SafelightError):
-    """There is no asset of this key."""
+    """There is no asset with this key."""
 
 
 _READ_MEANINGS: Meanings = {
     "NoSuchKey": _NotStored,
     "404": _NotStored,
-    "InvalidRange": _NotStored,  # it is empty, or ends before: nothing of it is there
+    "InvalidRange": _NotStored,  # the object is empty or ends before the range
 }
 
 
@@ -65,14 +65,14 @@ class Asset:
     media_type: str
     size_bytes: int
     sha256: str
-    """In hexadecimal; of assets that do not say theirs, what stands for it: S3's ETag."""
+    """The SHA-256 in hexadecimal, or S3's ETag for assets without it in their metadata."""
     body: bytes | None
-    """A part of it, `PART_BYTES` at most; None where only the rest was asked for."""
+    """A part of the bytes, at most `PART_BYTES`; None if only metadata was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectVersion:
-    """Which version of a source stands, and what its bucket says of it."""
+    """The current version of a source, with the facts that its bucket has about it."""
 
     version_id: str | None
     etag: str
@@ -83,7 +83,7 @@ class ObjectVersion:
 
 
 class Objects:
-    """The uploads bucket to read from and the assets bucket to write to."""
+    """The uploads bucket to read from, and the assets bucket to write to and read from."""
 
     def __init__(
         self,
@@ -103,8 +103,8 @@ class Objects:
     ) -> Fetched:
         """Write one version of a source to a file.
 
-        Without a version id it is the version that the ETag tells, or `Superseded` if that no
-        longer stands. Raises `Rejection` for a source that is gone or has too many bytes.
+        Without a version id it is the version with the ETag; raises `Superseded` if that was
+        replaced. Raises `Rejection` for a source that is gone or has too many bytes.
         """
         which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         if etag and not version_id:
@@ -117,18 +117,18 @@ class Objects:
         ):
             answer = await self._client.get_object(Bucket=self._uploads_bucket, Key=key, **which)
             body = answer["Body"]
-            async with body:  # which gives the connection back, or closes it if bytes are left
+            async with body:  # returns the connection to the pool, or closes it if bytes are left
                 announced = answer["ContentLength"]
                 _check_size(announced, max_bytes)
                 if etag and answer["ETag"] != _quoted(etag):
-                    raise Unavailable("s3", f"{key} has not the ETag that its event tells")
+                    raise Unavailable("s3", f"{key} has another ETag than its event")
                 fetched = await _save(body, to, max_bytes)
         if fetched.size_bytes != announced:
             raise Unavailable("s3", f"{key} ended after {fetched.size_bytes} of {announced} bytes")
         return fetched
 
     async def put(self, *, key: str, path: Path, media_type: str, sha256: str) -> None:
-        """Store a file as an asset. S3 refuses it if the bytes have not this SHA-256 (in hex)."""
+        """Store a file as an asset. S3 refuses it unless the bytes have this SHA-256 (in hex)."""
         async with self._dependency.call(
             "PutObject", f"{self._assets_bucket}/{key}", seconds=TRANSFER_SECONDS
         ):
@@ -144,9 +144,9 @@ class Objects:
                 )
 
     async def read(self, key: str, *, max_bytes: int, first: int = 0) -> Asset | None:
-        """Read a part of an asset, from its `first` byte on; None if it is not stored.
+        """Read a part of an asset, from its byte `first` on; None if it is not stored.
 
-        Raises a `Rejection` of one that has too many bytes in all.
+        Raises a `Rejection` if the whole asset has more than `max_bytes`.
         """
         try:
             async with self._dependency.call(
@@ -168,7 +168,7 @@ class Objects:
             return None
 
     async def stand(self, key: str) -> ObjectVersion | None:
-        """Tell which version of a source stands; None if there is none."""
+        """Return the current version of a source; None if there is none."""
         try:
             async with self._dependency.call(
                 "HeadObject", f"{self._uploads_bucket}/{key}", meanings=_READ_MEANINGS
@@ -186,7 +186,7 @@ class Objects:
         )
 
     async def look(self, key: str) -> Asset | None:
-        """Read what is known of an asset, without its bytes; None if it is not stored."""
+        """Read the metadata of an asset, without its bytes; None if it is not stored."""
         try:
             async with self._dependency.call(
                 "HeadObject", f"{self._assets_bucket}/{key}", meanings=_READ_MEANINGS
@@ -212,10 +212,10 @@ def _asset(answer: Mapping[str, Any], size_bytes: int, body: bytes | None) -> As
 
 
 async def _save(body: Any, to: Path, max_bytes: int) -> Fetched:
-    """Write a body to a file as it comes.
+    """Write a body to a file as its chunks arrive.
 
-    Written in the loop's own thread: the page cache takes a chunk in a fraction of a millisecond,
-    less than the way to another thread and back costs a small picture.
+    This runs in the event loop's thread: the page cache takes a chunk in a fraction of a
+    millisecond. For a small picture, switching to another thread and back would take longer.
     """
     digest, size = hashlib.sha256(), 0
     with to.open("wb", buffering=0) as file:
@@ -228,7 +228,7 @@ async def _save(body: Any, to: Path, max_bytes: int) -> Fetched:
 
 
 def _body(file: BinaryIO) -> bytes | BinaryIO:
-    """Give a small file whole: of an open file aiohttp reads every chunk in another thread."""
+    """Return a small file as bytes: aiohttp reads each chunk of an open file in another thread."""
     return file.read() if os.fstat(file.fileno()).st_size <= CHUNK_BYTES else file
 
 

@@ -1,7 +1,7 @@
-"""URLs that let somebody without credentials do one exact thing with one object, for a while.
+"""Presigned URLs: they let a client without credentials do one thing with one object, for a while.
 
-Signing asks nobody: it is arithmetic with our credentials, and the URL can do no more than they
-can. Temporary credentials end their URLs early, at their own expiry.
+Signing calls no service: it is a computation with our credentials, and the URL allows no more than
+they do. URLs signed with temporary credentials expire early, when these do.
 """
 
 from base64 import b64encode
@@ -58,9 +58,9 @@ class Presigner:
         sha256: str | None = None,
         expires_seconds: int,
     ) -> PresignedPost:
-        """Allow one source to be posted: this key, this type, at most so many bytes, not empty.
+        """Allow a POST of one source: with this key and type, at most `size_bytes`, not empty.
 
-        With a SHA-256 (in hex) only these very bytes. May be repeated until it expires.
+        With a SHA-256 (in hex) only these exact bytes. The form may be used again until it expires.
         """
         fields = {"Content-Type": content_type, "success_action_status": "201"}
         if sha256:
@@ -86,9 +86,9 @@ class Presigner:
         sha256: str | None = None,
         expires_seconds: int,
     ) -> PresignedPut:
-        """Allow one source to be put, once: this key, this type, exactly so many bytes.
+        """Allow one PUT of a source: with this key and type, exactly `size_bytes`.
 
-        With a SHA-256 (in hex) only these very bytes.
+        With a SHA-256 (in hex) only these exact bytes.
         """
         checksum = _base64(sha256) if sha256 else None
         url = await self._url(
@@ -112,7 +112,7 @@ class Presigner:
         return PresignedPut(url=url, headers=headers)
 
     async def get_asset(self, *, key: str, expires_seconds: int) -> str:
-        """Allow an asset to be read."""
+        """Allow a GET of an asset; return the URL."""
         return await self._url(
             "get_object", {"Bucket": self._assets_bucket, "Key": key}, expires_seconds
         )

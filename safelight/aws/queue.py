@@ -1,4 +1,4 @@
-"""The queue of S3's events, as SQS keeps it."""
+"""Queues in SQS: receives, deletes, hides and sends messages, and measures their number."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageTypeDef
 
 BATCH_SIZE = 10
-"""SQS's limit of messages in one request."""
+"""SQS's limit on messages in one request."""
 LOST = frozenset(
     {
         "AWS.SimpleQueueService.MessageNotInflight",
@@ -21,39 +21,39 @@ LOST = frozenset(
         "ReceiptHandleIsInvalid",
     }
 )
-"""Entry errors that say that somebody else holds the message now, or that it is no more."""
+"""Entry errors that mean another receiver has the message now, or it does not exist any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What SQS delivered. Its receipt is our hold on it, good until it is received again."""
+    """A message from SQS. Its receipt is our lease, valid until the message is received again."""
 
     message_id: str
     receipt: str
     body: str
     receive_count: int
-    """How often it was received, this time included."""
+    """The number of times it was received, including this time."""
     sent_at: float
     """Seconds since 1970, by SQS's clock."""
     received_at: float
     """Seconds on this process's monotonic clock."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """What its sender wrote on it; a dead letter says there why it is one."""
+    """The sender's attributes; a dead letter has its reason here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One entry of a batch that SQS did not carry out."""
+    """One entry of a batch request that failed."""
 
     receipt: str
     lost: bool
-    """Whether our hold on the message is gone: asking again is of no use."""
+    """Whether our lease is lost: a retry cannot succeed."""
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How many messages a queue holds, about."""
+    """The approximate number of messages in a queue."""
 
     visible: int
     in_flight: int
@@ -61,7 +61,7 @@ class Depth:
 
 
 class Queue:
-    """One SQS queue. What is received from it stays hidden for `visibility_seconds`."""
+    """One SQS queue. Received messages stay hidden for `visibility_seconds`."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Queue:
         self._visibility_seconds = visibility_seconds
 
     async def receive(self, *, max_messages: int, wait_seconds: int) -> tuple[Message, ...]:
-        """Wait for messages, up to so many (at most ten); none when the wait is over."""
+        """Wait for up to `max_messages` messages, at most ten; none if the wait ends first."""
         async with self._dependency.call(
             "ReceiveMessage", self._queue_url, seconds=CALL_SECONDS + wait_seconds
         ):
@@ -85,7 +85,7 @@ class Queue:
                 QueueUrl=self._queue_url,
                 MaxNumberOfMessages=max_messages,
                 WaitTimeSeconds=wait_seconds,
-                # Said here, not left to the queue: renewals rest on the same number.
+                # Set here, not left to the queue: renewals depend on the same number.
                 VisibilityTimeout=self._visibility_seconds,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 MessageAttributeNames=["All"],
@@ -94,7 +94,7 @@ class Queue:
         return tuple(_message(raw, received_at) for raw in answer.get("Messages", ()))
 
     async def delete(self, receipts: Sequence[str]) -> tuple[Failure, ...]:
-        """Delete up to ten messages; answer what failed."""
+        """Delete up to ten messages; return the failures."""
         async with self._dependency.call("DeleteMessageBatch", self._queue_url):
             answer = await self._client.delete_message_batch(
                 QueueUrl=self._queue_url,
@@ -106,7 +106,7 @@ class Queue:
         return _failures(receipts, answer.get("Failed", ()))
 
     async def change_visibility(self, changes: Mapping[str, int]) -> tuple[Failure, ...]:
-        """Hide up to ten messages (by receipt) for so many seconds from now; answer what failed."""
+        """Hide up to ten messages, by receipt, for this many seconds; return the failures."""
         receipts = tuple(changes)
         async with self._dependency.call("ChangeMessageVisibilityBatch", self._queue_url):
             answer = await self._client.change_message_visibility_batch(
@@ -123,7 +123,7 @@ class Queue:
         return _failures(receipts, answer.get("Failed", ()))
 
     async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
-        """Put a message into the queue, with at most ten attributes; empty ones are left out."""
+        """Send a message with at most ten attributes; empty ones are left out."""
         async with self._dependency.call("SendMessage", self._queue_url):
             await self._client.send_message(
                 QueueUrl=self._queue_url,
@@ -136,7 +136,7 @@ class Queue:
             )
 
     async def depth(self) -> Depth:
-        """Count messages, about."""
+        """Measure the approximate number of messages."""
         async with self._dependency.call("GetQueueAttributes", self._queue_url):
             answer = await self._client.get_queue_attributes(
                 QueueUrl=self._queue_url,

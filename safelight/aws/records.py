@@ -1,4 +1,4 @@
-"""What is known of each image, as DynamoDB keeps it."""
+"""The records of images in DynamoDB, with the conditions that protect them."""
 
 import contextlib
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Result = Literal["written", "repeated", "superseded"]
 
 KEPT = ("userId", "uploadedAt", "originalKey", "filename", "tags", "requestHash")
-"""Facts of the upload that the pending record knows better than the event: a settlement leaves them
-as they stand. All other attributes are the settlement's own, and it replaces or removes them."""
+"""Facts about the upload that the pending record knows better than the event: a settlement keeps
+them. It replaces or removes all other attributes."""
 _SETTLED = frozenset(
     {
         *(field.alias for field in Record.model_fields.values() if field.alias),
@@ -37,10 +37,10 @@ _NEWER = (
     " (attribute_not_exists(#sequencer)"
     " OR (#sequencer <= :sequencer AND #revision <> :revision)))"
 )
-"""When a settlement may be written: the image is of the same source object, and of what stands
-`Record.settles` says no."""
+"""The condition for writing a settlement: the image has the same source object, and its current
+record does not settle this upload already (`Record.settles`)."""
 NOBODY = "0" * 26
-"""An image id that stands for no image."""
+"""An image id that belongs to no image."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -48,16 +48,16 @@ _deserialize = TypeDeserializer().deserialize
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What became of a settlement, and the record that stands now."""
+    """The result of a settlement, and the current record."""
 
     result: Result
     record: Record
 
     @classmethod
-    def found(cls, standing: Record, *, revision: str | None) -> Self:
-        """Tell how a settled record that stands answers for an upload of this revision."""
-        same = standing.revision == revision and standing.status is not Status.ERASED
-        return cls(result="repeated" if same else "superseded", record=standing)
+    def found(cls, current: Record, *, revision: str | None) -> Self:
+        """Return the result for an upload of this revision if the current record stays."""
+        same = current.revision == revision and current.status is not Status.ERASED
+        return cls(result="repeated" if same else "superseded", record=current)
 
 
 class Records:
@@ -69,7 +69,7 @@ class Records:
         self._table = table
 
     async def get(self, image_id: str) -> Record | None:
-        """Read the record that stands, as of now."""
+        """Read the current record, strongly consistent; None if there is none."""
         async with self._dependency.call("GetItem", self._table):
             answer = await self._client.get_item(
                 TableName=self._table, Key={"imageId": {"S": image_id}}, ConsistentRead=True
@@ -81,10 +81,10 @@ class Records:
         await self.get(NOBODY)
 
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
-        """Write a record unless its image has one; answer the one that stands.
+        """Write a record unless its image has one; return the current one.
 
-        A pending one for the same request that would expire before `forgotten_before` (seconds
-        since 1970) stands no more: it could be gone before what it announces is settled.
+        A pending record for the same request that expires before `forgotten_before` (seconds since
+        1970) is replaced: it could expire before its upload is settled.
         """
         async with self._dependency.call("PutItem", self._table):
             try:
@@ -101,14 +101,14 @@ class Records:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                return _read(_standing(error))
+                return _read(_current(error))
         return record
 
     async def commit(self, record: Record) -> Commit:
-        """Settle an upload in one conditional write, the only pointer to its assets.
+        """Settle an upload in one conditional write, which is the only reference to its assets.
 
-        It is written unless the image is erased or a settlement of this or a newer revision stands:
-        of two settlements of one revision the first one wins, and is the one to publish.
+        Nothing is written if the image is erased, or this or a newer revision is settled. So of two
+        settlements of one revision the first one wins, and is the one to publish.
         """
         async with self._dependency.call("UpdateItem", self._table):
             try:
@@ -120,14 +120,14 @@ class Records:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                return Commit.found(_read(_standing(error)), revision=record.revision)
+                return Commit.found(_read(_current(error)), revision=record.revision)
         return Commit(result="written", record=_read(answer["Attributes"]))
 
     async def advance(self, record: Record, *, sequencer: str) -> None:
-        """Give a settled revision a later sequencer: that of its own event, which came after.
+        """Set a later sequencer in a settled record: that of its event, which arrived afterwards.
 
-        It was settled by its key, without an event. Nothing changes if the record has another
-        revision by now, or a sequencer that is not smaller.
+        The revision was settled by its key, without an event. Nothing changes if the record has
+        another revision by now, or a sequencer that is not smaller.
         """
         async with self._dependency.call("UpdateItem", self._table):
             with contextlib.suppress(self._client.exceptions.ConditionalCheckFailedException):
@@ -143,15 +143,15 @@ class Records:
                 )
 
 
-def _standing(error: ClientError) -> Mapping[str, Any]:
-    """Take out what a failed condition met."""
+def _current(error: ClientError) -> Mapping[str, Any]:
+    """Return the item that made the condition fail."""
     response: Mapping[str, Any] = error.response
     item: Mapping[str, Any] = response["Item"]
     return item
 
 
 def _settlement(record: Record) -> dict[str, Any]:
-    """Write the update: keep the upload's facts, replace the settlement's, remove leftovers."""
+    """Build the update: keep the upload's facts, replace the settlement's, remove leftovers."""
     item = record.model_copy(update={"expires_at": None}).to_item()
     del item["imageId"]
     sets = [

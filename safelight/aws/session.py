@@ -1,6 +1,6 @@
-"""Opens the clients, once for the life of a process. The one factory of AWS clients.
+"""Opens the clients of AWS, once in the life of a process. No other module creates any.
 
-Credentials, region and endpoints come from AWS's standard chain, and from nowhere else.
+Credentials, region and endpoints come only from AWS's standard chain.
 """
 
 from collections.abc import AsyncIterator
@@ -28,21 +28,21 @@ from safelight.metrics import ProcessMetrics
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 8
-"""The longest silence of a service."""
+"""The read time-out in seconds: the longest silence of a service."""
 LONG_POLL_READ_SECONDS = 28
-"""Of SQS, which says nothing for up to 20 s while it waits for messages."""
+"""The read time-out of SQS, which is silent for up to 20 s while it waits for messages."""
 ATTEMPTS = 3
-"""Of one call, by botocore; the only retries but the queue's own."""
+"""The attempts of botocore for one call; there are no other retries but the queue's."""
 CONNECTIONS = 64
-"""To one service at most: every slot puts all its variants at once."""
+"""The largest number of connections to one service: every slot stores all its variants at once."""
 
 _REGION_VARIABLES = ["AWS_REGION", "AWS_DEFAULT_REGION"]
-"""ECS and the other SDKs say the first; left alone, botocore reads only the second."""
+"""ECS and the other SDKs use the first variable; by default botocore reads only the second."""
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
 class Aws:
-    """AWS, opened by what is asked of it: each service's client is made once, when first needed."""
+    """The connection to AWS. Each service's client is created once, on first use."""
 
     def __init__(
         self, settings: AwsSettings, opened: AsyncExitStack, metrics: ProcessMetrics | None
@@ -68,7 +68,7 @@ class Aws:
     async def sources(
         self, bucket: str, *, role_arn: str | None = None, external_id: str | None = None
     ) -> Objects:
-        """Open another bucket to fetch sources from, by a role where it is another account's."""
+        """Open another bucket of sources; a bucket in another account needs a role."""
         client = await self._client("s3")
         if role_arn is not None:
             client = await self._client_by_role(role_arn, external_id)
@@ -80,7 +80,7 @@ class Aws:
         )
 
     async def presigner(self) -> Presigner:
-        """Open the signing of URLs, for the address of S3 that clients see."""
+        """Open a signer of URLs for S3's public address."""
         return Presigner(
             await self._presign_client(),
             self._dependencies["s3"],
@@ -104,18 +104,18 @@ class Aws:
         return Topic(client, dependency, topic_arn=topic_arn)
 
     async def client(self, service: str) -> Any:
-        """Open a service's own client, for an operator's questions that the edge has no word for.
+        """Open a service's own client, for calls of operators that no class here offers.
 
-        Whoever uses it has botocore's errors to translate.
+        The caller must handle botocore's errors.
         """
         return await self._client(service)
 
     async def _presign_client(self) -> Any:
-        """Open a client that signs for clients' eyes.
+        """Open a client that signs URLs for S3's public address.
 
-        On AWS it must be the bucket's own regional host: botocore's default is the global one,
-        which redirects, and browsers do not follow that with a form. Elsewhere the bucket is in the
-        path, since an emulator or a gateway seldom has a host for each bucket.
+        On AWS the URL must have the bucket's regional host. botocore's default is the global host,
+        which redirects, and browsers do not follow a redirect with a form. Elsewhere the bucket is
+        in the path, because an emulator or a gateway seldom has a host for each bucket.
         """
         if "presign" not in self._clients:
             public = self._settings.public_s3_endpoint_url
@@ -132,16 +132,16 @@ class Aws:
         return self._clients[service]
 
     async def _client_by_role(self, role_arn: str, external_id: str | None) -> Any:
-        """Open S3 with a role's credentials, which are fetched when needed and again in time."""
+        """Open S3 with a role's credentials, which are fetched on first use and renewed in time."""
         name = f"s3 by {role_arn} {external_id}"
         if name not in self._clients:
             core = self._session._session  # noqa: SLF001 - aioboto3 has no way to assume a role
-            told = {"RoleSessionName": "safelight"}
+            arguments = {"RoleSessionName": "safelight"}
             fetcher = AioAssumeRoleCredentialFetcher(
                 client_creator=core.create_client,
                 source_credentials=await core.get_credentials(),
                 role_arn=role_arn,
-                extra_args=told | ({"ExternalId": external_id} if external_id else {}),
+                extra_args=arguments | ({"ExternalId": external_id} if external_id else {}),
             )
             by_role = _core_session()
             by_role.register_component("credential_provider", _RolesCredentials(fetcher))
@@ -163,7 +163,7 @@ class Aws:
             )
             try:
                 opened = await self._opened.enter_async_context(client)
-            except ValueError as error:  # so says botocore of an endpoint that is no URL
+            except ValueError as error:  # botocore's error for an endpoint that is no URL
                 raise Misconfigured(service, str(error)) from error
             if service == "s3":
                 _resolve_once_a_bucket(opened)
@@ -176,7 +176,7 @@ async def connect(
 ) -> AsyncIterator[Aws]:
     """Open AWS for the life of a process: `objects = await aws.objects()` and so on.
 
-    Raises `Misconfigured` when the standard chain names no region or a profile that is not there.
+    Raises `Misconfigured` if the standard chain has no region, or a profile that does not exist.
     """
     async with AsyncExitStack() as opened:
         async with Dependency("aws", metrics=metrics).call("Configure", "the standard chain"):
@@ -185,13 +185,13 @@ async def connect(
 
 
 class _RolesCredentials:
-    """A role in place of the standard chain."""
+    """Provides a role's credentials instead of the standard chain's."""
 
     def __init__(self, fetcher: AioAssumeRoleCredentialFetcher) -> None:
         self._fetcher = fetcher
 
     async def load_credentials(self) -> AioDeferredRefreshableCredentials:
-        """Give credentials that fetch themselves, and again before they expire."""
+        """Return credentials that are fetched on first use and renewed before they expire."""
         return AioDeferredRefreshableCredentials(
             method="assume-role", refresh_using=self._fetcher.fetch_credentials
         )
@@ -211,20 +211,20 @@ def _config(service: str, addressing: str) -> AioConfig:
         s3={
             "addressing_style": addressing,
             "us_east_1_regional_endpoint": "regional",
-            # An asset's SHA-256 is in a signed header already; hashing it again blocks the loop.
+            # An asset's SHA-256 is in a signed header; hashing it again would block the loop.
             "payload_signing_enabled": False,
         },
     )
 
 
 def _resolve_once_a_bucket(client: Any) -> None:
-    """Let botocore remember the endpoint that it resolved for a bucket.
+    """Let botocore cache the endpoint of a bucket for all its keys.
 
-    It caches endpoints by everything that S3's rules may ask for. That includes the object's key,
-    though no rule asks for it, so that each key is resolved anew: a quarter of what a call costs.
+    It caches endpoints by all parameters of S3's rules. These include the object's key, although no
+    rule uses it, so every key would be resolved again, at a quarter of the CPU cost of a call.
     """
     resolver = client._ruleset_resolver  # noqa: SLF001 - there is no public way to the parameters
-    asked = resolver._param_definitions  # noqa: SLF001 - as above
+    parameters = resolver._param_definitions  # noqa: SLF001 - as above
     resolver._param_definitions = {  # noqa: SLF001 - as above
-        name: definition for name, definition in asked.items() if name != "Key"
+        name: definition for name, definition in parameters.items() if name != "Key"
     }

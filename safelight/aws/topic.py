@@ -1,4 +1,4 @@
-"""Who is told of settled images, through SNS."""
+"""Publishes the completions of settled images through SNS."""
 
 import re
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from types_aiobotocore_sns.type_defs import MessageAttributeValueTypeDef
 
 _REFUSED_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What SNS and SQS do not take: all that XML 1.0 does not."""
+"""Characters that SNS and SQS refuse: all that XML 1.0 does not allow."""
 
 PUBLISH_SECONDS = 5
-"""The longest it may take. A picture waits for it in its slot, and the next one behind that."""
+"""The time limit in seconds. The picture occupies its slot meanwhile, and the next one waits."""
 
 
 class Topic:
@@ -26,9 +26,9 @@ class Topic:
         self._topic_arn = topic_arn
 
     async def publish(self, completion: Completion) -> None:
-        """Publish a completion; filter policies see its `outcome` and `userId`.
+        """Publish a completion; filter policies can use its `outcome` and `userId`.
 
-        A repeat has the same id: receivers drop it.
+        A repeat has the same id, so that receivers can drop it.
         """
         async with self._dependency.call("Publish", self._topic_arn, seconds=PUBLISH_SECONDS):
             await self._client.publish(
@@ -42,7 +42,7 @@ class Topic:
 
 
 def _attribute(value: str) -> "MessageAttributeValueTypeDef":
-    """Write an attribute's value, which may be of any text but must neither be empty."""
+    """Build an attribute from any text; SNS refuses an empty value."""
     return {
         "DataType": "String",
         "StringValue": _REFUSED_CHARACTERS.sub("\ufffd", value) or "\ufffd",
