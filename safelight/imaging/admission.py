@@ -1,4 +1,4 @@
-"""Budgets memory before a decode: predicted bytes of all renders in flight stay under a limit."""
+"""Keeps the predicted memory of all current renders under a limit, by making renders wait."""
 
 import asyncio
 import contextlib
@@ -14,15 +14,15 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 _SHARE_FOR_RENDERS = 0.6
-"""The rest is for the parent, the idle children and the spool where it is memory."""
+"""The share of memory for renders. The parent, idle children and a spool in memory use the rest."""
 _UNKNOWN_MEMORY = 2 * 1024**3
 
 
 class Admission:
-    """A share of memory that renders take before they start and give back when they end.
+    """A memory budget, of which each render reserves its predicted part while it runs.
 
-    First come, first served, so that a large picture is not starved by small ones. One whose
-    prediction is over the whole budget is admitted alone: its child's own limit guards the rest.
+    First come, first served, so that small pictures do not starve a large one. A render predicted
+    to need more than the whole budget is admitted alone: its child's own limit still applies.
     """
 
     def __init__(self, budget_bytes: int, *, wait: Histogram | None = None) -> None:
@@ -30,11 +30,11 @@ class Admission:
         self.admitted_bytes = 0
         self._wait = wait
         self._turn = asyncio.Lock()
-        self._given_back = asyncio.Event()
+        self._released = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def admit(self, predicted_bytes: int) -> AsyncIterator[None]:
-        """Wait for the predicted bytes to fit, and hold them for the block."""
+        """Wait until the predicted bytes fit, and reserve them during the block."""
         share = min(predicted_bytes, self.budget_bytes)
         with timed(self._wait) if self._wait else contextlib.nullcontext():
             await self._take(share)
@@ -42,18 +42,18 @@ class Admission:
             yield
         finally:
             self.admitted_bytes -= share
-            self._given_back.set()
+            self._released.set()
 
     async def _take(self, share: int) -> None:
         async with self._turn:
             while self.admitted_bytes + share > self.budget_bytes:
-                self._given_back.clear()
-                await self._given_back.wait()
+                self._released.clear()
+                await self._released.wait()
             self.admitted_bytes += share
 
 
 def default_budget_bytes() -> int:
-    """Take a share of the memory that this container, or else this machine, has."""
+    """Return the default budget: a share of the container's memory, or else the machine's."""
     limits = [_machine_bytes()]
     for path in _CGROUP_LIMITS:
         with contextlib.suppress(OSError, ValueError):

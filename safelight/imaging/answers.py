@@ -1,7 +1,7 @@
-"""What a render child may answer: JSON of a closed list of shapes, checked before it is believed.
+"""The answers of render children: JSON in a closed set of forms, validated by the parent.
 
-A decoder may have been taken over, so the parent takes numbers from here and nothing that it would
-act on: files, presets and media types come from its own plan.
+A decoder may have been taken over by its picture. So the parent uses only numbers from an answer;
+files, presets and media types come from its own plan.
 """
 
 import errno
@@ -25,30 +25,30 @@ from safelight.imaging.render import RenderedVariant, Rendering, file_of
 from safelight.wish.errors import InvalidOption
 
 MOST_BYTES = 1024**2
-"""Length of an answer. A rendering's has about 400 bytes for each variant."""
+"""The longest answer in bytes. A rendering takes about 400 bytes for each variant."""
 _MOST_CHARACTERS = 2000
-"""Length of a text that a child wrote: it may go into logs and records."""
+"""The longest text from a child: it may be written to logs and records."""
 _MOST_PIXELS = 2**31
-"""Length of a side: more than any format has."""
+"""The longest side in pixels: more than any format allows."""
 _MOST_SIZE_BYTES = 2**50
-"""Of a file or of memory: far more than there is."""
+"""The largest size of a file or of memory: far more than any machine has."""
 _DISK_FAULTS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOENT, errno.EACCES, errno.EPERM}
     | {errno.EMFILE, errno.ENFILE}
 )
-"""What a spool raises that is full, broken, closed or tidied up. Nothing else is an answer."""
+"""Errors of a spool that is full, broken, inaccessible or removed. No others are accepted."""
 
 
 class Nonsense(Exception):
-    """An answer that no child of ours gives."""
+    """The answer is invalid: a child that was not taken over never gives it."""
 
 
 class SuspectedMemory(Exception):
-    """A job failed in a way that a refused allocation explains as well as a damaged picture."""
+    """The failure may be out-of-memory rather than a damaged picture."""
 
 
 class JobFailed(Exception):
-    """A job raised an error that has no meaning to the parent; the text says which, and where."""
+    """A job raised an unexpected error; the message names it, a note holds the traceback."""
 
 
 _ERRORS: Mapping[str, Callable[..., Exception]] = MappingProxyType(
@@ -59,11 +59,11 @@ _ERRORS: Mapping[str, Callable[..., Exception]] = MappingProxyType(
         "SuspectedMemory": SuspectedMemory,
     }
 )
-"""Errors with texts that are raised in the parent as they were raised in the child."""
+"""Errors that are raised again in the parent, made from the texts in the answer."""
 
 
 def answer_of(job: Callable[..., object], *args: object, **kwargs: object) -> bytes:
-    """Run a job in the child, and write its result or its error as one line."""
+    """Run a job in the child, and return its result or its error as one line of JSON."""
     try:
         said = {"result": job(*args, **kwargs)}
         return json.dumps(said, default=_plain).encode() + b"\n"
@@ -94,7 +94,7 @@ def _described(error: Exception) -> list[object]:
 def read(line: bytes) -> Any:
     """Read an answer: return the job's result as plain JSON values, or raise the job's error.
 
-    Raises `Nonsense` for what is not an answer.
+    Raises `Nonsense` for anything else.
     """
     try:
         said = json.loads(line, parse_constant=_refuse)
@@ -126,7 +126,7 @@ def _error(name: str, *texts: str) -> Exception:
 
 
 def _printable(text: str) -> str:
-    """Cut a text short, and leave out what could hurt a log or a terminal."""
+    """Shorten a text, and replace characters that could harm a log or a terminal."""
     kept = text[:_MOST_CHARACTERS]
     return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in kept)
 
@@ -185,7 +185,7 @@ def read_probe(result: object) -> Probe:
 
 
 def read_rendering(result: object, *, plan: Plan, directory: Path) -> Rendering:
-    """Read what became of a plan: numbers from the answer, everything else from the plan.
+    """Read the result of a plan: numbers from the answer, everything else from the plan.
 
     Raises `Nonsense`.
     """

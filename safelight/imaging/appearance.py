@@ -1,7 +1,7 @@
-"""Says in a few bytes what a picture looks like: a placeholder, a colour, a hash to compare by.
+"""Summarises a picture's look in a few bytes: placeholder, dominant colour, perceptual hash.
 
-Pure: it gets the whole picture as a few pixels, stretched to a square, and decodes nothing. Cosine
-transforms run from edge to edge whatever the aspect, so that one square serves all three.
+Pure: it decodes nothing and gets the whole picture as a few pixels, stretched to a square. Cosine
+transforms run from edge to edge for any aspect ratio, so one square serves all three.
 """
 
 import math
@@ -15,15 +15,15 @@ from statistics import median
 from typing import Self
 
 SIDE = 32
-"""Of the square, in pixels: what the perceptual hash is defined on, and enough for the others."""
+"""The side of the square in pixels, by the definition of the perceptual hash."""
 
 _OPAQUE = 255
 _GREY = 128
 _LUMA = (0.299, 0.587, 0.114)
-"""Of red, green and blue (ITU-R BT.601)."""
+"""The weights of red, green and blue (ITU-R BT.601)."""
 _HASH_TERMS = 8
 _COLOUR_SHIFT = 5
-"""Leaves three bits of each of red, green and blue: 512 kinds of colour."""
+"""Keeps three bits each of red, green and blue: 512 kinds of colour."""
 
 Pixel = tuple[int, int, int, int]
 """Red, green, blue, alpha; 0 to 255, colours not multiplied by alpha."""
@@ -33,20 +33,20 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appearance:
-    """What a picture looks like."""
+    """The look of a picture in a few bytes."""
 
     placeholder: str
-    """A ThumbHash in base64: what to show until a variant has come."""
+    """A ThumbHash in base64, to show until a variant is loaded."""
     dominant_colour: str | None
-    """As "#rrggbb"; None where nothing is visible."""
+    """As "#rrggbb"; None if nothing is visible."""
     perceptual_hash: str
-    """64 bits in hexadecimal: pictures that look alike differ in few of them."""
+    """64 bits in hexadecimal. Pictures that look alike differ in few bits."""
 
     @classmethod
     def of(cls, square: bytes, *, shape: Size) -> Self:
-        """Describe a picture from its square, row by row, three or more bytes a pixel.
+        """Work it out from the square: row by row, with three or more bytes per pixel.
 
-        `shape` is the width and height that it is displayed with.
+        `shape` is the displayed width and height of the picture.
         """
         pixels = tuple(_pixels(square, bands=len(square) // SIDE**2))
         return cls(
@@ -57,7 +57,7 @@ class Appearance:
 
 
 def _pixels(square: bytes, *, bands: int) -> Iterator[Pixel]:
-    """Cut bytes into pixels: opaque if nothing says otherwise, bands beyond alpha left out."""
+    """Split bytes into pixels: opaque if there is no alpha; bands after alpha are ignored."""
     red, green, blue, *more = (square[band::bands] for band in range(bands))
     alpha = more[0] if more else bytes([_OPAQUE]) * len(red)
     return zip(red, green, blue, alpha, strict=True)
@@ -66,8 +66,8 @@ def _pixels(square: bytes, *, bands: int) -> Iterator[Pixel]:
 def thumbhash(pixels: Sequence[Pixel], *, grid: Size, shape: Size) -> bytes:
     """Encode a grid of pixels as a ThumbHash, 5 to 25 bytes (https://evanw.github.io/thumbhash).
 
-    Luminance, two opponent colours and alpha are transformed, their low frequencies kept; all is
-    quantised to a few bits and packed from the lowest bit up. `shape` gives the aspect.
+    Luminance, two opponent colours and alpha are transformed, and their low frequencies are kept,
+    quantised to a few bits and packed from the lowest bit up. `shape` is for the aspect ratio.
     """
     translucent = any(alpha < _OPAQUE for *_, alpha in pixels)
     luminance, yellow_blue, red_green, alpha = _opponents(pixels)
@@ -104,7 +104,7 @@ def _luminance_terms(shape: Size, *, most: int) -> Size:
 
 
 def _opponents(pixels: Sequence[Pixel]) -> tuple[Plane, Plane, Plane, Plane]:
-    """Lay the pixels onto their mean colour; split them into light, yellow-blue, red-green, alpha.
+    """Blend the pixels onto their mean colour; return luminance, yellow-blue, red-green, alpha.
 
     Luminance and alpha are 0 to 1, the opponent colours -1 to 1.
     """
@@ -121,7 +121,7 @@ def _opponents(pixels: Sequence[Pixel]) -> tuple[Plane, Plane, Plane, Plane]:
 
 
 def _laid(band: Sequence[int], alphas: Sequence[int], mean: float) -> Plane:
-    """Lay one band onto a colour, and make 0 to 1 of it."""
+    """Blend one band onto a colour; the result is 0 to 1."""
     return [
         (value * alpha + mean * (_OPAQUE - alpha)) / _OPAQUE**2
         for value, alpha in zip(band, alphas, strict=True)
@@ -130,17 +130,17 @@ def _laid(band: Sequence[int], alphas: Sequence[int], mean: float) -> Plane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Channel:
-    """A plane's low frequencies as ThumbHash keeps them."""
+    """A plane's low frequencies, as in a ThumbHash."""
 
     constant: float
     scale: float
     """The greatest magnitude among the terms."""
     terms: tuple[float, ...]
-    """0 to 1: a half is nothing."""
+    """0 to 1, where 0.5 is zero."""
 
     @classmethod
     def of(cls, plane: Plane, grid: Size, across: int, down: int) -> Self:
-        """Keep the triangle of frequencies that are low in both directions together."""
+        """Keep the triangle of frequencies that are low in both directions."""
         transformed = _cosine_transform(plane, grid, (across, down))
         constant, *terms = (
             transformed[y][x]
@@ -164,7 +164,7 @@ class _Bits:
         self._length = 0
 
     def add(self, width: int, share: float) -> None:
-        """Append 0 to 1 as 0 to the most that `width` bits can say."""
+        """Append a share of 0 to 1, scaled to the largest number of `width` bits."""
         most = (1 << width) - 1
         self.add_number(width, min(max(_rounded(share * most), 0), most))
 
@@ -174,14 +174,14 @@ class _Bits:
         self._length += width
 
     def to_bytes(self) -> bytes:
-        """Write what was packed, the last byte filled up with zeros."""
+        """Return the packed bits, the last byte filled with zeros."""
         return self._number.to_bytes(math.ceil(self._length / 8), "little")
 
 
 def dominant_colour(pixels: Sequence[Pixel]) -> str | None:
-    """Find the kind of colour that most of what is visible has, and answer its mean.
+    """Return the mean of the most common kind of colour among visible pixels.
 
-    Unlike the mean of the whole picture it is a colour that is there.
+    Unlike the mean of the whole picture, it is a colour that occurs in it.
     """
     kinds: defaultdict[Pixel, list[Pixel]] = defaultdict(list)
     for pixel in pixels:
@@ -202,11 +202,11 @@ def _visible(pixels: Sequence[Pixel]) -> int:
 
 
 def perceptual_hash(pixels: Sequence[Pixel]) -> int:
-    """Tell of the 64 lowest frequencies of a square's luma which are above their median: pHash.
+    """Return pHash: one bit for each of the luma's 64 lowest frequencies, set above their median.
 
-    The first bit is the constant term's, then row by row, as ImageHash has it (after C. Zauner,
-    Implementation and Benchmarking of Perceptual Image Hash Functions, 2010). What is transparent
-    counts as grey: neither a white nor a black drawing vanishes. docs/decisions/0009 compares.
+    The first bit is the constant term's, then row by row, as in ImageHash (after C. Zauner,
+    Implementation and Benchmarking of Perceptual Image Hash Functions, 2010). Transparent pixels
+    count as grey, so neither a white nor a black drawing vanishes. docs/decisions/0009 compares.
     """
     from_red, from_green, from_blue = _LUMA
     luma = [
@@ -220,7 +220,7 @@ def perceptual_hash(pixels: Sequence[Pixel]) -> int:
 
 
 def _cosine_transform(plane: Plane, grid: Size, terms: Size) -> list[list[float]]:
-    """Correlate a plane with the lowest cosines in both directions: [down][across], means."""
+    """Correlate a plane with the lowest cosines both ways; return means as [down][across]."""
     width, height = grid
     rows = (plane[start : start + width] for start in range(0, width * height, width))
     across = [_correlated(row, _cosines(width, terms[0])) for row in rows]

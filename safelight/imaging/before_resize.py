@@ -1,6 +1,6 @@
-"""What options do to an upright picture before it is resized: trim, turn, crop.
+"""Applies the operations of options before resizing: trim, turn, crop.
 
-Runs in a render child.
+Runs in a render child, on an upright picture.
 """
 
 import pyvips
@@ -13,7 +13,7 @@ _TURNS = {90: "d90", 180: "d180", 270: "d270"}
 
 
 def edited(image: pyvips.Image, edits: Edits, shrink: int) -> pyvips.Image:
-    """Carry the edits out; their pixels are those of a picture that was not shrunk on loading."""
+    """Apply the edits. Their coordinates are in pixels of a picture not shrunk on loading."""
     if edits.trimmed:
         image = image.crop(*edits.trimmed)
     if edits.turn:
@@ -26,7 +26,7 @@ def edited(image: pyvips.Image, edits: Edits, shrink: int) -> pyvips.Image:
 
 
 def what_is_left(image: pyvips.Image, trim: Trim | None) -> Box:
-    """Find what of a picture is left without its border; all of it if nothing would be."""
+    """Return the part of a picture inside its border; the whole if nothing would be left."""
     whole = (0, 0, image.width, image.height)
     if trim is None:
         return whole
@@ -35,9 +35,9 @@ def what_is_left(image: pyvips.Image, trim: Trim | None) -> Box:
     if trim.colour is not None:
         like = [*bytes.fromhex(trim.colour), 255][: image.bands]
     if image.hasalpha() and not like[-1]:
-        # Nothing is seen there, so what is left is all that is: also what is black.
+        # The corner is transparent, so everything visible is inside, including black pixels.
         image, like = image.extract_band(image.bands - 1), [0]
-    # libvips lays a transparent picture onto `background`: what counts is what is seen.
+    # libvips flattens a transparent picture onto `background`, so only visible pixels count.
     left, top, width, height = image.find_trim(
         threshold=trim.tolerance, background=like[:3], line_art=True
     )

@@ -1,7 +1,7 @@
-"""What a render child does: it takes its own limits first, then attempts one job after another.
+"""The program of a render child: it sets its own limits, then runs one job after another.
 
-A job may end the child; then its exit status tells the parent why. Nothing here reads a message's
-text to learn what happened.
+A job may end the child; then the exit status shows the parent the reason. Nothing here depends on
+the texts of error messages.
 """
 
 import contextlib
@@ -39,50 +39,50 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OUT_OF_MEMORY_EXIT = 97
-"""Exit status of a watched child whose job asked for more address space than it may have."""
+"""Exit status of a watched child whose job requested more address space than allowed."""
 CREDENTIALS_EXIT = 96
-"""Exit status of a child that found in its environment what no child may have."""
+"""Exit status of a child that found credentials or settings in its environment."""
 _SECRET_PREFIXES = ("AWS_", "SAFELIGHT_")
 _UNTOUCHED_BYTES = 384 * MIB
-"""Address space beyond the memory in use: measured, 60 MiB of libraries, 110 MiB of the allocator's
-reserves, and up to 0.15 of a WebP's prediction that its decoder asks for and does not fill."""
+"""Address space beyond the memory in use. Measured: 60 MiB of libraries, 110 MiB of the allocator's
+reserves, and up to 0.15 of a WebP's prediction that its decoder requests and does not fill."""
 _SUSPECT_SHARE = 1 / 3
-"""Of a child's memory: a failure above this may be an allocation that was refused."""
+"""The share of a child's memory above which a failure may be a refused allocation."""
 _SPARE_FACTOR = 4
-"""How much more address space a watched job gets, so that what it asks for can be seen."""
+"""The factor by which a watched job gets more address space, so that its requests succeed."""
 _WATCH_SECONDS = 0.01
 _PR_SET_PDEATHSIG = 1
 
 
 def initialise(limits: Limits) -> None:
-    """Make this process a render child: its signals, its end, its limits, its loaders.
+    """Make this process a render child: set signals, parent's death, limits and loaders.
 
-    A Ctrl-C or a SIGTERM to the whole group is the parent's to answer: it drains first. A fork
-    server that was killed is started again by multiprocessing with the parent's whole environment;
-    a child of such a one ends before it has seen a picture, and the worker shows as unhealthy.
+    The parent handles a Ctrl-C or SIGTERM to the whole group, because it drains first. If the fork
+    server was killed, multiprocessing restarts it with the parent's whole environment. A child of
+    that server ends before it gets a picture, and the worker becomes unhealthy.
     """
     if any(name.startswith(_SECRET_PREFIXES) for name in os.environ):
         os._exit(CREDENTIALS_EXIT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_the_parent()
-    # pyvips logs libvips' warnings for nobody, and prints a trace where one holds a picture's bytes
-    # that are no Unicode. Without its handler they go nowhere, because slots set VIPS_WARNING.
+    # pyvips logs libvips' warnings, which no one reads, and prints a traceback if a warning holds a
+    # picture's bytes that are no Unicode. Without its handler, VIPS_WARNING (see slot) drops them.
     pyvips._remove_log_handler()  # noqa: SLF001 - there is no public way
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _allow_address_space(_address_space_of(limits))
     restrict()
     if limits.accept_svg:
         accept_svg()
-    libwebp.encoder()  # found now, or the first picture would wait for it
+    libwebp.encoder()  # loaded now, so that the first picture does not wait for it
     confinement.confine(_bounds_of(limits))
 
 
 def serve(channel: socket.socket, limits: Limits) -> None:
-    """Be a render child: say that it is ready, then answer one job after another, a line each.
+    """Run a render child: report that it is ready, then answer each job with one line.
 
-    Jobs come from the parent, pickled. It ends with the parent's end of the channel. Nothing that a
-    decoder prints gets into the log, where it could pass for a line of ours.
+    Jobs come from the parent, pickled. The child ends when the parent closes the channel. Output of
+    decoders never reaches the log, where it could look like a line of ours.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     initialise(limits)
@@ -94,7 +94,7 @@ def serve(channel: socket.socket, limits: Limits) -> None:
         with contextlib.suppress(EOFError, BrokenPipeError):
             while True:
                 _write(both, line)
-                job, args, kwargs = pickle.load(jobs)  # noqa: S301 - of the parent
+                job, args, kwargs = pickle.load(jobs)  # noqa: S301 - written by the parent
                 line = answer_of(job, *args, **kwargs)
 
 
@@ -105,7 +105,7 @@ def _write(file: io.RawIOBase, line: bytes) -> None:
 
 
 def ready() -> dict[str, Any]:
-    """Answer with what encodes WebP in this child, and with what does not confine it."""
+    """Report the WebP encoder of this child, and the gaps in its confinement."""
     return {"webp_encoder": _webp_encoder(), "gaps": confinement.gaps()}
 
 
@@ -124,7 +124,7 @@ def _bounds_of(limits: Limits) -> confinement.Bounds:
 
 
 def attempt(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a job; raise `SuspectedMemory` where its failure may come from too little memory."""
+    """Run a job; raise `SuspectedMemory` if it may have failed because of too little memory."""
     try:
         result = job(*args, **kwargs)
     except Rejection as rejection:
@@ -139,10 +139,10 @@ def attempt(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
 
 def attempt_watched(limits: Limits, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a job with address space to spare, and end this child once it asks for too much.
+    """Run a job with spare address space, and end this child if it uses too much.
 
-    Under its plain limit a decoder that is refused memory crashes like any other, or calls the
-    picture corrupt. With room to spare the asking itself shows, in the process's peak size.
+    Under the normal limit a decoder that is refused memory crashes, or calls the picture corrupt.
+    With spare space the request succeeds, and the peak size of the process shows it.
     """
     with _watch(limits):
         try:
@@ -172,7 +172,7 @@ def _watch(limits: Limits) -> Iterator[None]:
 
 
 def render_measured(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
-    """Render, and measure this child's processor time and peak memory meanwhile."""
+    """Render, and measure this child's processor time and peak memory."""
     _reset_peak()
     started = time.process_time()
     rendering = render(plan, source, directory, limits)
@@ -181,9 +181,9 @@ def render_measured(plan: Plan, source: Path, directory: Path, limits: Limits) -
 
 
 def canary(directory: Path, limits: Limits) -> None:
-    """Make a tiny picture and render it the whole way. Raises whatever is wrong.
+    """Render a tiny picture with every step. Raises any failure.
 
-    The directory is the parent's, who outlives a child that is killed here.
+    The parent owns the directory, because it outlives a child that is killed here.
     """
     wishes = [
         Preset(name="full", wish=Wish(format="webp")),
@@ -198,10 +198,10 @@ def canary(directory: Path, limits: Limits) -> None:
 
 
 def _die_with_the_parent() -> None:
-    """Ask the kernel to kill this child when the fork server ends, however that ends.
+    """Make the kernel kill this child when the fork server ends, for any reason.
 
-    The fork server ends with the last process that holds its life line open. Children inherit the
-    line: unless they let go of it, a hung one keeps the fork server and itself alive for ever.
+    The fork server ends when the last process closes its pipe. Children inherit that pipe and must
+    close it, or a hung child would keep the fork server and itself alive for ever.
     """
     if sys.platform != "linux":
         return
@@ -210,12 +210,12 @@ def _die_with_the_parent() -> None:
     if life_line is not None:
         os.close(life_line)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:  # it ended before the kernel was asked
+    if os.getppid() == 1:  # the fork server ended before the call
         os._exit(1)
 
 
 def _address_space_of(limits: Limits) -> int:
-    """Turn the memory that a child may use into what the kernel can limit, which is more."""
+    """Convert a child's memory limit to a limit of address space, which is larger."""
     return limits.child_memory_bytes + _UNTOUCHED_BYTES
 
 
@@ -235,13 +235,13 @@ def _exit_if_too_large(limits: Limits) -> None:
 
 
 def _reset_peak() -> None:
-    """Start the peak of resident memory anew (proc(5), clear_refs); else it is the child's."""
+    """Reset the peak of resident memory (proc(5), clear_refs), so that it covers one job."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _status_bytes(field: str) -> int:
-    """Read one size of this process from proc(5); 0 where there is none."""
+    """Read one size of this process from proc(5); 0 if it is missing."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(f"{field}:"):

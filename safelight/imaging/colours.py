@@ -1,4 +1,4 @@
-"""Brings any picture's colours to 8-bit sRGB or Display P3. Runs in a render child."""
+"""Converts any picture's colours to 8-bit sRGB or Display P3. Runs in a render child."""
 
 from functools import lru_cache
 from itertools import chain, product
@@ -9,16 +9,16 @@ from safelight.imaging.hdr import ICC, is_hdr, shown_as_srgb
 
 _OPAQUE, _OPAQUE_16 = 255, 65_535
 _GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))
-"""Red, green, blue of 4,096 colours."""
-_LOOKED_AT_BYTES = 64 * 1024
-"""Of a profile; sRGB's have 0.5 to 60 kB."""
+"""The red, green and blue values of 4,096 colours."""
+_COMPARED_BYTES = 64 * 1024
+"""The largest profile that is compared with sRGB. Profiles of sRGB have 0.5 to 60 kB."""
 _RGBA_BANDS = 4
 _INK_BANDS = 4
-"""Cyan, magenta, yellow and key; a fifth band is alpha."""
+"""The bands cyan, magenta, yellow and key; a fifth band is alpha."""
 
 
 def converted(image: pyvips.Image, colour: str) -> pyvips.Image:
-    """Convert whatever the picture's colours are to 8-bit `srgb` or `p3`; alpha kept."""
+    """Convert colours of any kind to 8-bit `srgb` or `p3`; alpha is kept."""
     if is_hdr(image):
         return _untagged(shown_as_srgb(image))
     if image.get_typeof(ICC):
@@ -29,9 +29,9 @@ def converted(image: pyvips.Image, colour: str) -> pyvips.Image:
 
 
 def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
-    """Convert by the embedded profile; take it away if it cannot be used.
+    """Convert by the embedded profile; remove the profile if it cannot be used.
 
-    Left there, it would be used, and fail, in whatever converts the colours next.
+    Otherwise the next conversion of colours would use it, and fail.
     """
     try:
         same = colour == "srgb" and _is_srgb(image)
@@ -42,25 +42,25 @@ def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
 
 def _untagged(image: pyvips.Image) -> pyvips.Image:
     image = image.copy()
-    image.remove(ICC)  # nothing happens if there is none
+    image.remove(ICC)  # no effect if there is none
     return image
 
 
 def _is_srgb(image: pyvips.Image) -> bool:
-    """Tell whether the profile is sRGB's by another name, as that of most pictures is.
+    """Return whether the profile is equivalent to sRGB, as it is in most pictures.
 
-    Converting those would cost as much as decoding them. A huge profile is not looked at: to
-    convert is never wrong.
+    Converting these would cost as much as decoding them. A huge profile is not compared, because a
+    conversion is always correct.
     """
     if image.interpretation != "srgb" or image.format != "uchar" or image.bands not in (3, 4):
         return False
     profile = bytes(image.get(ICC))
-    return len(profile) <= _LOOKED_AT_BYTES and _says_what_srgb_says(profile)
+    return len(profile) <= _COMPARED_BYTES and _is_equivalent_to_srgb(profile)
 
 
 @lru_cache(maxsize=64)
-def _says_what_srgb_says(profile: bytes) -> bool:
-    """Compare what it says of every colour of a grid, give or take one. Takes milliseconds."""
+def _is_equivalent_to_srgb(profile: bytes) -> bool:
+    """Return whether a grid of colours stays equal, within one. Takes milliseconds."""
     grid = pyvips.Image.new_from_memory(_GRID, len(_GRID) // 3, 1, 3, "uchar")
     grid = grid.copy(interpretation="srgb")
     grid.set_type(pyvips.GValue.blob_type, ICC, profile)
@@ -75,11 +75,11 @@ def _by_libvips(image: pyvips.Image, colour: str) -> pyvips.Image:
 
 
 def _by_subtraction(image: pyvips.Image) -> pyvips.Image:
-    """Show untagged CMYK as browsers do: R = (1 - C)(1 - K), alpha kept (docs/decisions/0007)."""
+    """Convert untagged CMYK like browsers: R = (1 - C)(1 - K), alpha kept (docs/decisions/0007)."""
     most = _OPAQUE if image.format == "uchar" else _OPAQUE_16
     paper = image.extract_band(0, n=_INK_BANDS).invert()
     light = paper.extract_band(0, n=3) * paper.extract_band(3)
-    # uchar=True cuts fractions off; adding a half rounds.
+    # uchar=True truncates; adding a half rounds.
     rgb = light.linear(_OPAQUE / most**2, 0.5, uchar=True)
     if image.bands > _INK_BANDS:
         rgb = rgb.bandjoin(image.extract_band(_INK_BANDS).linear(_OPAQUE / most, 0.5, uchar=True))
@@ -89,5 +89,5 @@ def _by_subtraction(image: pyvips.Image) -> pyvips.Image:
 def _rgb(image: pyvips.Image) -> pyvips.Image:
     if image.interpretation != "srgb" or image.format != "uchar":
         image = image.colourspace("srgb").cast("uchar")
-    # A TIFF may have further bands, such as a selection that was saved.
+    # A TIFF may have more bands, such as a saved selection.
     return image.extract_band(0, n=_RGBA_BANDS) if image.bands > _RGBA_BANDS else image

@@ -1,7 +1,7 @@
-"""Confines a render child by the kernel: what a decoder that was taken over can no longer do.
+"""Confines a render child by the kernel, so that a decoder that was taken over can do little.
 
-Three mechanisms work without one another: hard limits, Landlock for files, seccomp for system
-calls. Where the library or the kernel lacks one, the others still hold, and `gaps` names it.
+Three mechanisms are independent: hard limits, Landlock for files, seccomp for system calls. If a
+library or the kernel lacks one, the others still apply, and `gaps` names it.
 """
 
 import ctypes
@@ -19,30 +19,30 @@ from functools import cache
 from pathlib import Path
 
 OPEN_FILES = 64
-"""The most file descriptors that a child may have. It uses about 20."""
+"""The largest number of open files in a child. It uses about 20."""
 
 _PR_SET_NO_NEW_PRIVS = 38
 
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000
-"""With an errno in its lower bits."""
+"""The action that refuses a call; its lower bits hold the errno."""
 _KILL = 0x80000000
 _BAD_ARCHITECTURE, _ALL_THREADS = 2, 4
 """Attributes of a filter: SCMP_FLTATR_ACT_BADARCH and SCMP_FLTATR_CTL_TSYNC."""
 _NOT_EQUAL, _MASKED_EQUAL = 1, 7
 _INT = 0xFFFFFFFF
-"""The kernel reads no more of an argument that is an int."""
+"""The bits that the kernel reads of an int argument."""
 _CLONE_THREAD = 0x00010000
 
 _REFUSED = (
-    # the network, and passing file descriptors
+    # network, and passing of file descriptors
     "socket socketpair connect bind listen accept accept4 sendmsg sendmmsg",
     # other programs and processes
     "execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise",
     "process_mrelease pidfd_open pidfd_getfd pidfd_send_signal kcmp tkill rt_sigqueueinfo",
     "rt_tgsigqueueinfo setpriority ioprio_set sched_setaffinity sched_setscheduler",
     "sched_setparam sched_setattr migrate_pages move_pages",
-    # memory and queues that outlive the process
+    # shared memory and queues that outlive the process
     "shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open",
     # parts of the kernel that are often attacked
     "io_uring_setup io_uring_enter io_uring_register bpf perf_event_open userfaultfd keyctl",
@@ -50,7 +50,7 @@ _REFUSED = (
     # namespaces and mounts
     "unshare setns mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount",
     "fspick mount_setattr",
-    # links, other pictures' files by another name, devices, access past a name, and rights
+    # links, renaming of other pictures' files, devices, access without a path, permissions
     "symlink symlinkat link linkat rename renameat renameat2",
     "mknod mknodat open_by_handle_at name_to_handle_at chmod",
     "fchmod fchmodat fchmodat2 chown fchown lchown fchownat",
@@ -59,18 +59,18 @@ _REFUSED_OPTIONS = (
     ("prctl", 0, 1),  # PR_SET_PDEATHSIG
     ("prctl", 0, 4),  # PR_SET_DUMPABLE
     ("prctl", 0, 0x59616D61),  # PR_SET_PTRACER
-    ("fcntl", 1, 8),  # F_SETOWN names a process that gets signals
-    ("fcntl", 1, 10),  # F_SETSIG chooses which
+    ("fcntl", 1, 8),  # F_SETOWN chooses a process that gets signals
+    ("fcntl", 1, 10),  # F_SETSIG chooses the signal
     ("fcntl", 1, 15),  # F_SETOWN_EX
     ("ioctl", 1, 0x8901),  # FIOSETOWN
     ("ioctl", 1, 0x8902),  # SIOCSPGRP
     ("ioctl", 1, 0x5412),  # TIOCSTI types into the operator's terminal
-    ("ioctl", 1, 0x541C),  # TIOCLINUX does too
+    ("ioctl", 1, 0x541C),  # TIOCLINUX does so too
 )
-"""System call, argument, value."""
+"""System call, index of the argument, refused value."""
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-"""System calls that have these numbers on every architecture."""
+"""Numbers of Landlock's system calls, the same on every architecture."""
 _ASK_VERSION = 1
 _PATH_BENEATH = 1
 _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE = 1 << 1, 1 << 2, 1 << 3, 1 << 5
@@ -78,13 +78,13 @@ _MAKE_REG, _TRUNCATE = 1 << 8, 1 << 14
 _READ = _READ_FILE | _READ_DIR
 _CHANGE = _WRITE_FILE | _TRUNCATE
 _RIGHTS_BY_VERSION = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
-"""Landlock's rights to files, with the version that brought them (linux/landlock.h)."""
+"""Landlock's rights to files, by the version that introduced them (linux/landlock.h)."""
 _RIGHTS_OF_FILES = _READ_FILE | _CHANGE | 1 | 1 << 15
-"""All that a rule for a file may name."""
+"""The rights that a rule for a file may have; others are for folders."""
 _TCP = 0b11
-"""To bind and to connect."""
+"""The rights to bind and to connect."""
 _SCOPES = 0b11
-"""Abstract Unix sockets, and signals."""
+"""The scopes of abstract Unix sockets and of signals."""
 _READABLE = (
     *("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime"),
     *("/etc/fonts", "/var/cache/fontconfig"),
@@ -94,25 +94,25 @@ _READABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a confined child may still have."""
+    """The resources that a confined child may use."""
 
     folder: Path
-    """The only place where it may read pictures and write files."""
+    """The only folder in which it may read pictures and write files."""
     address_space_bytes: int
-    """The most that it may ever allow itself."""
+    """The hard limit of its address space."""
     file_bytes: int
     """The largest file that it may write."""
 
 
 def folder_of(spool: Path | None) -> Path:
-    """Name the folder of a child's pictures: the spool, or where temporary files go."""
+    """Return the folder of a child's pictures: the spool, or that of temporary files."""
     return spool or Path(tempfile.gettempdir())
 
 
 def limit(bounds: Bounds) -> None:
-    """Lower the hard limits. A write beyond the largest file then fails with EFBIG.
+    """Lower the hard limits. A write beyond the largest file size then fails with EFBIG.
 
-    The processor time has none: it would add up over all pictures of a child.
+    There is no limit of processor time: it would count all pictures of a child together.
     """
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     for kind, most in (
@@ -127,7 +127,7 @@ def limit(bounds: Bounds) -> None:
 
 
 def restrict_files(bounds: Bounds) -> None:
-    """Let Landlock open the folder and what libraries and Python need, and nothing else."""
+    """Allow access to the folder and to the files that libraries and Python need, by Landlock."""
     version = _landlock_version()
     if version < 1:
         return
@@ -141,8 +141,8 @@ def restrict_files(bounds: Bounds) -> None:
         return
     for path, rights in _rules(bounds):
         _add_rule(ruleset, path, rights & handled)
-    # A rule is for an inode. That of /proc/PID changes once the kernel forgets the name, unless
-    # the folder stays open; without it the child would no longer see its own size.
+    # A rule is for an inode. That of /proc/PID changes when the kernel drops it from its cache, and
+    # the child could not read its own size any more. An open folder prevents this.
     os.open("/proc/self", os.O_PATH | os.O_CLOEXEC)
     _forbid_new_privileges()
     _call(_RESTRICT_SELF, ruleset, 0)
@@ -150,9 +150,9 @@ def restrict_files(bounds: Bounds) -> None:
 
 
 def filter_system_calls(_: Bounds) -> None:
-    """Have the kernel refuse what no decoder needs, in every thread.
+    """Make the kernel refuse system calls that no decoder needs, in every thread.
 
-    Other instruction sets than this one end the process: their numbers would pass the filter.
+    A call of another instruction set kills the process, because its numbers would pass the filter.
     """
     if (library := _libseccomp()) is None:
         return
@@ -165,7 +165,7 @@ def filter_system_calls(_: Bounds) -> None:
         library.seccomp_attr_set(context, _ALL_THREADS, 1)
         for name, action, comparison in _system_calls():
             number = library.seccomp_syscall_resolve_name(name.encode())
-            if number != -1:  # this libseccomp is older than the system call
+            if number != -1:  # unknown if this libseccomp is older than the system call
                 library.seccomp_rule_add_array(
                     context, action, number, len(comparison), (_Comparison * 1)(*comparison)
                 )
@@ -175,18 +175,18 @@ def filter_system_calls(_: Bounds) -> None:
 
 
 MECHANISMS: tuple[Callable[[Bounds], None], ...] = (limit, restrict_files, filter_system_calls)
-"""In their order: the filter comes last, because it refuses what the others need."""
+"""In this order: the filter is last, because it refuses calls that the others need."""
 
 
 def confine(bounds: Bounds, mechanisms: Sequence[Callable[[Bounds], None]] = MECHANISMS) -> None:
-    """Confine this process for good. Only tests leave a mechanism out."""
+    """Confine this process; this cannot be undone. Only tests leave a mechanism out."""
     if sys.platform == "linux":
         for mechanism in mechanisms:
             mechanism(bounds)
 
 
 def gaps() -> list[str]:
-    """Try what each mechanism must refuse, and say why where it does not."""
+    """Try an action that each mechanism must refuse; return the reasons for those that do not."""
     found = []
     try:
         for end in socket.socketpair():
@@ -212,7 +212,7 @@ def _rules(bounds: Bounds) -> Iterator[tuple[Path, int]]:
         if path.is_relative_to(sys.prefix) or path.is_relative_to(sys.base_prefix):
             continue
         yield path, _READ_DIR
-        # Packages alone: in a checkout an .env lies beside them.
+        # Only packages: in a checkout there is an .env beside them.
         for package in _packages_in(path):
             yield package, _READ
 
@@ -220,7 +220,7 @@ def _rules(bounds: Bounds) -> Iterator[tuple[Path, int]]:
 def _packages_in(path: Path) -> list[Path]:
     try:
         return [each for each in path.iterdir() if (each / "__init__.py").is_file()]
-    except OSError:  # a zip file, or a place that is not there or not open to this user
+    except OSError:  # a zip file, or a folder that is missing or not readable
         return []
 
 
@@ -228,7 +228,7 @@ def _add_rule(ruleset: int, path: Path, rights: int) -> None:
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # not every system has all of these
+        return  # not every system has all of these paths
     if not path.is_dir():
         rights &= _RIGHTS_OF_FILES
     _call(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, opened), 0)
@@ -247,7 +247,7 @@ class _Comparison(ctypes.Structure):
 
 
 def _system_calls() -> Iterator[tuple[str, int, tuple[_Comparison, ...]]]:
-    """Yield what the filter refuses: name, action, and for which argument."""
+    """Yield the calls that the filter refuses: name, action, condition on an argument."""
     refuse, own = _REFUSE | errno.EPERM, os.getpid()
     for name in " ".join(_REFUSED).split():
         yield name, refuse, ()
@@ -255,8 +255,8 @@ def _system_calls() -> Iterator[tuple[str, int, tuple[_Comparison, ...]]]:
         yield name, refuse, (_Comparison(argument, _MASKED_EQUAL, _INT, value),)
     for name in ("kill", "tgkill"):  # abort() signals itself
         yield name, refuse, (_Comparison(0, _NOT_EQUAL, own, 0),)
-    yield "prlimit64", refuse, (_Comparison(0, _NOT_EQUAL, 0, 0),)  # of another process
-    # What clone3 is for is in memory, which a filter cannot read: glibc then takes clone.
+    yield "prlimit64", refuse, (_Comparison(0, _NOT_EQUAL, 0, 0),)  # of other processes
+    # The flags of clone3 are in memory, which a filter cannot read. glibc then falls back to clone.
     yield "clone3", _REFUSE | errno.ENOSYS, ()
     yield "clone", refuse, (_Comparison(0, _MASKED_EQUAL, _CLONE_THREAD, 0),)
 
@@ -282,13 +282,13 @@ def _libseccomp() -> ctypes.CDLL | None:
 def _why_no_filter() -> str:
     if _libseccomp() is None:
         return "libseccomp.so.2 is not installed"
-    return "the kernel took no filter"
+    return "the kernel accepted no filter"
 
 
 def _why_no_landlock() -> str:
     if _landlock_version() < 1:
-        return "the kernel has none, or has it switched off (Linux 5.13 brought it)"
-    return "the kernel took no rules"
+        return "missing or switched off in the kernel (it needs Linux 5.13)"
+    return "the kernel accepted no rules"
 
 
 def _landlock_version() -> int:
@@ -300,7 +300,7 @@ def _forbid_new_privileges() -> None:
 
 
 def _call(number: int, *arguments: int | bytes | None) -> int:
-    """Make a system call that no library has a function for; -1 where the kernel refuses it."""
+    """Make a system call for which libc has no function; -1 if the kernel refuses it."""
     wide = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
     syscall = ctypes.CDLL(None).syscall
     syscall.restype = ctypes.c_long

@@ -1,8 +1,8 @@
-"""Carries an Ultra HDR JPEG's gain map over to a variant, cut and scaled as the variant is.
+"""Copies the gain map of an Ultra HDR JPEG to a variant, cropped and scaled like the variant.
 
-A gain map is a small picture that says per place how much brighter a display may show the plain one
-(ISO 21496-1; Google's Ultra HDR 1.1). Decoders that know nothing of it show the plain picture, and
-whatever is wrong with a gain map costs the variant nothing but its brightness.
+A gain map is a small picture whose pixels say how much brighter a display may show the plain
+picture (ISO 21496-1; Google's Ultra HDR 1.1). Decoders that do not know gain maps show the plain
+picture. If a gain map is invalid, the variant is made without it.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _FACTS = (
     "gainmap-hdr-capacity-max",
     "gainmap-use-base-cg",
 )
-"""What libvips 8.18 tells of a gain map beside its own JPEG."""
+"""The metadata of a gain map in libvips 8.18, besides the JPEG."""
 _QUALITY = 85
 _TYPES: Mapping[type, int] = MappingProxyType(
     {
@@ -41,7 +41,7 @@ _TYPES: Mapping[type, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GainMap:
-    """The gain map of one source, upright, and the numbers that go with it."""
+    """The gain map of one source, upright, with its metadata."""
 
     source_width: int
     image: pyvips.Image
@@ -49,13 +49,13 @@ class GainMap:
 
     @classmethod
     def of(cls, source: Path, probe: Probe) -> Self | None:
-        """Read it; None where there is none that makes sense, or one larger than the picture."""
+        """Read it; None if there is no valid one, or if it is larger than the picture."""
         with contextlib.suppress(pyvips.Error):
-            told = pyvips.Image.uhdrload(str(source))
-            facts = {name: told.get(name) for name in _FACTS if told.get_typeof(name)}
+            loaded = pyvips.Image.uhdrload(str(source))
+            facts = {name: loaded.get(name) for name in _FACTS if loaded.get_typeof(name)}
             if len(facts) < len(_FACTS):
                 return None
-            image = pyvips.Image.jpegload_buffer(told.get(_DATA), fail_on="warning")
+            image = pyvips.Image.jpegload_buffer(loaded.get(_DATA), fail_on="warning")
             if image.width * image.height > probe.pixels:
                 return None
             upright = image.copy()
@@ -65,7 +65,7 @@ class GainMap:
         return None
 
     def laid_onto(self, variant: pyvips.Image, recipe: Recipe) -> pyvips.Image:
-        """Give a variant the map, as much smaller than it as it was than the source."""
+        """Attach the gain map, scaled by the same factor as the picture."""
         smaller = max(1, self.source_width / self.image.width)
         image = self.image
         if recipe.offset is not None and recipe.scaled != recipe.size:

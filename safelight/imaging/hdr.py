@@ -1,10 +1,8 @@
-"""Brings the light of HDR pictures, coded as PQ or HLG, down to what sRGB can show.
-
-And tells of others whose colours their numbers mean.
+"""Converts HDR pictures coded as PQ or HLG to sRGB, and recognises Display P3 without a profile.
 
 AVIF and HEIC name their coding by numbers (ITU-T H.273, 8.1 and 8.2; a `colr` box of type `nclx`,
-ISO/IEC 23008-12, 6.5.5). Shown as if they were sRGB, such pictures look dull and grey. White is
-203 cd/m2 here (ITU-R BT.2408); what is brighter is rolled off, colour by colour.
+ISO/IEC 23008-12, 6.5.5). Shown as sRGB, HDR pictures would look dull and grey. White is 203 cd/m2
+here (ITU-R BT.2408); brighter light is rolled off, separately for each colour.
 """
 
 from collections.abc import Mapping
@@ -20,24 +18,24 @@ ICC = "icc-profile-data"
 _P3 = 12
 _PQ, _HLG = 16, 18
 _WHITE = 203
-"""cd/m2 of a sheet of white paper."""
+"""The light of white paper in cd/m2."""
 _PQ_MOST, _HLG_MOST = 10_000, 1_000
-"""cd/m2 of the largest number; HLG's is that of the display it is meant for."""
+"""The light of the largest number in cd/m2; for HLG on its nominal display."""
 _HLG_SYSTEM_GAMMA = 1.2
 _KNEE = 0.8
-"""Up to this share of white, light stays as it is."""
+"""The share of white up to which light is unchanged."""
 _TO_SRGB: Mapping[int, list[list[float]]] = MappingProxyType(
     {
         9: [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
         _P3: [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
     }
 )
-"""Linear light of BT.2020 and of Display P3 in sRGB's primaries."""
+"""Matrices from linear BT.2020 and Display P3 to sRGB's primaries."""
 _SAME = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
 
 def with_its_coding(image: pyvips.Image, coding: Coding | None) -> pyvips.Image:
-    """Note on a decoded AVIF or HEIC what its numbers mean: light as PQ or HLG, or Display P3."""
+    """Attach the coding to a decoded AVIF or HEIC: PQ or HLG as a note, Display P3 as a profile."""
     if coding is None or image.interpretation not in ("srgb", "rgb16"):
         return image
     image = image.copy()
@@ -50,17 +48,17 @@ def with_its_coding(image: pyvips.Image, coding: Coding | None) -> pyvips.Image:
 
 
 def names_display_p3(coding: Coding | None) -> bool:
-    """Tell whether the numbers mean Display P3, which counts where there is no profile."""
+    """Return whether the coding is Display P3, which applies only without a profile."""
     return coding is not None and coding[0] == _P3 and coding[1] not in (_PQ, _HLG)
 
 
 def is_hdr(image: pyvips.Image) -> bool:
-    """Tell whether the picture's light is coded as PQ or HLG."""
+    """Return whether the picture's light is coded as PQ or HLG."""
     return bool(image.get_typeof(_CODING))
 
 
 def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
-    """Convert to 8-bit sRGB; alpha kept. The result is no HDR picture any more."""
+    """Convert to 8-bit sRGB; alpha is kept. The result is no longer HDR."""
     primaries, transfer = image.get(_CODING)
     image = image.copy()
     image.remove(_CODING)
@@ -76,7 +74,7 @@ def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
 
 @cache
 def _light(transfer: int) -> pyvips.Image:
-    """Make the table from 16-bit numbers to light of which 1 is white, rolled off to 1."""
+    """Make the table from 16-bit numbers to light, rolled off so that 1 is the maximum."""
     numbers = pyvips.Image.identity(ushort=True) / 65_535
     light = _from_pq(numbers) if transfer == _PQ else _from_hlg(numbers)
     room = 1 - _KNEE
@@ -93,7 +91,7 @@ def _from_pq(numbers: pyvips.Image) -> pyvips.Image:
 
 
 def _from_hlg(numbers: pyvips.Image) -> pyvips.Image:
-    """Decode HLG and show it on its display (ITU-R BT.2100, table 5), colour by colour."""
+    """Decode HLG for its nominal display, separately for each colour (ITU-R BT.2100, table 5)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = (numbers <= 0.5).ifthenelse(numbers**2 / 3, (((numbers - c) / a).exp() + b) / 12)
     return scene**_HLG_SYSTEM_GAMMA * (_HLG_MOST / _WHITE)

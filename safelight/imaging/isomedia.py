@@ -1,7 +1,7 @@
-"""Walks the boxes of an ISO media file, as AVIF and HEIC are (ISO/IEC 14496-12 and 23008-12).
+"""Walks the boxes of ISO media files such as AVIF and HEIC (ISO/IEC 14496-12 and 23008-12).
 
-All is read as untrusted: every walk moves forward and stays inside the file. Where that ends, an
-`IndexError` or a `struct.error` is raised.
+The data is untrusted: every walk moves forward and stays inside the file. A read beyond its end
+raises `IndexError` or `struct.error`.
 """
 
 import mmap
@@ -11,26 +11,26 @@ from itertools import islice
 
 Data = bytes | mmap.mmap
 Coding = tuple[int, int]
-"""Which primaries and which transfer a file names by number (ITU-T H.273, 8.1 and 8.2)."""
+"""The numbers of primaries and transfer in a file (ITU-T H.273, 8.1 and 8.2)."""
 Box = tuple[bytes, int, int]
-"""Its kind, where its content starts, where it ends."""
+"""The kind of a box, and the start and end of its content."""
 
 _MAX_BOXES = 100_000
 _MAX_ITEMS = 10_000
-"""More than any picture has; a file of 64 MiB could name millions."""
+"""More items than any real picture has; a file of 64 MiB could name millions."""
 _LONG_INDICES = 1
-"""A flag of the associations: an index takes two bytes."""
+"""A flag in the associations: indices have two bytes."""
 
 
 def is_cut_short(data: Data) -> bool:
-    """Follow the top-level boxes (ISO/IEC 14496-12, 4.2)."""
+    """Return whether the last top-level box runs beyond the file (ISO/IEC 14496-12, 4.2)."""
     at = 0
     while at < len(data):
         size, header = struct.unpack_from(">I", data, at)[0], 8
         if size == 1:
             size, header = struct.unpack_from(">Q", data, at + 8)[0], 16
         if size == 0:
-            return False  # to the file's end, wherever that is
+            return False  # this box extends to the file's end
         if size < header:
             return False  # damaged
         at += size
@@ -38,7 +38,7 @@ def is_cut_short(data: Data) -> bool:
 
 
 def largest_size(data: Data) -> tuple[int, int]:
-    """Find the largest of the image spatial extents (ISO/IEC 23008-12, 6.5.3); (0, 0) of none."""
+    """Return the largest image spatial extent (ISO/IEC 23008-12, 6.5.3); (0, 0) if none."""
     sizes = (
         struct.unpack_from(">II", data, at + 4)
         for kind, at, _ in _boxes(data, *_inside(data, b"meta", b"iprp", b"ipco"))
@@ -49,10 +49,10 @@ def largest_size(data: Data) -> tuple[int, int]:
 
 
 def primary_coding(data: Data) -> Coding | None:
-    """Read which primaries and transfer the primary picture names.
+    """Return the primaries and transfer of the primary picture.
 
-    Of its own `colr` box (ISO/IEC 23008-12, 6.5.5), or its first tile's: other pictures in the
-    file, such as gain maps and what they make, have others.
+    They are in its own `colr` box (ISO/IEC 23008-12, 6.5.5) or its first tile's. Other pictures in
+    the file, such as gain maps and pictures derived with them, have different ones.
     """
     properties = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
     primary = _primary(data)
@@ -71,7 +71,7 @@ def _coding_of(data: Data, item: int, properties: Sequence[Box]) -> Coding | Non
 
 
 def _primary(data: Data) -> int:
-    """Read which item is the primary one (ISO/IEC 14496-12, 8.11.4); 0 if none is."""
+    """Return the id of the primary item (ISO/IEC 14496-12, 8.11.4); 0 if there is none."""
     at, end = _inside(data, b"meta", b"pitm")
     if at == end:
         return 0
@@ -80,7 +80,7 @@ def _primary(data: Data) -> int:
 
 
 def _first_tile(data: Data, item: int) -> Iterator[int]:
-    """Find the first tile of a picture that is a grid (ISO/IEC 23008-12, 6.6.2.3.1), if it is."""
+    """Yield the first tile if the picture is a grid (ISO/IEC 23008-12, 6.6.2.3.1)."""
     if _type_of(data, item) != b"grid":
         return
     start, end = _inside(data, b"meta", b"iref")
@@ -90,27 +90,29 @@ def _first_tile(data: Data, item: int) -> Iterator[int]:
     width = struct.calcsize(form)
     for kind, at, _ in _boxes(data, start + 4, end):
         if kind == b"dimg" and struct.unpack_from(form, data, at) == (item,):
-            (tile,) = struct.unpack_from(form, data, at + width + 2)  # behind the number of tiles
+            (tile,) = struct.unpack_from(form, data, at + width + 2)  # after the number of tiles
             yield tile
             return
 
 
 def _type_of(data: Data, item: int) -> bytes:
-    """Read what kind of picture an item is (ISO/IEC 14496-12, 8.11.6)."""
+    """Return the type of an item (ISO/IEC 14496-12, 8.11.6); empty if not found."""
     start, end = _inside(data, b"meta", b"iinf")
     if start == end:
         return b""
-    entries = start + (8 if data[start] else 6)  # behind version, flags and a number of two sizes
+    entries = start + (
+        8 if data[start] else 6
+    )  # after version, flags and a count of two or four bytes
     for kind, at, _ in _boxes(data, entries, end):
         long = data[at] > 2
         if kind == b"infe" and struct.unpack_from(">I" if long else ">H", data, at + 4) == (item,):
-            place = at + (10 if long else 8)  # behind the id and the protection's index
+            place = at + (10 if long else 8)  # after the id and the protection index
             return bytes(data[place : place + 4])
     return b""
 
 
 def _associated(data: Data, item: int) -> Iterator[int]:
-    """List the properties of an item, by their places (ISO/IEC 23008-12, 9.3.1)."""
+    """List the properties of an item, by their index from 1 (ISO/IEC 23008-12, 9.3.1)."""
     for kind, start, end in _boxes(data, *_inside(data, b"meta", b"iprp")):
         if kind == b"ipma":
             for named, indices in _associations(data, start, end):
@@ -129,25 +131,25 @@ def _associations(data: Data, start: int, end: int) -> Iterator[tuple[int, tuple
         at += struct.calcsize(id_form)
         count, first = data[at], at + 1
         found = struct.unpack_from(f">{count}{form}", data, first)
-        # The highest bit says that a reader has to know the property.
+        # The highest bit marks properties that a reader must support.
         yield item, tuple(index & (1 << low_bits) - 1 for index in found)
         at = first + count * struct.calcsize(form)
 
 
 def _inside(data: Data, *path: bytes) -> tuple[int, int]:
-    """Find a box by its path: where its content starts and ends; nothing if there is none."""
+    """Return the start and end of a box's content, found by its path; (0, 0) if missing."""
     start, end = 0, len(data)
     for kind in path:
         found = next((box for box in _boxes(data, start, end) if box[0] == kind), None)
         if found is None:
             return 0, 0
         _, start, end = found
-        start += 4 if kind == b"meta" else 0  # its version and flags
+        start += 4 if kind == b"meta" else 0  # skips its version and flags
     return start, end
 
 
 def _boxes(data: Data, start: int, end: int) -> Iterator[Box]:
-    """List boxes beside one another."""
+    """List the boxes of one level."""
     return islice(_all_boxes(data, start, end), _MAX_BOXES)
 
 

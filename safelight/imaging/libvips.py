@@ -1,6 +1,6 @@
-"""Opens a picture with exactly one loader, and nothing else.
+"""Opens each picture with exactly one loader.
 
-libvips must not guess what a file is: its guess may be a format that Safelight never chose to read.
+libvips must not guess the format of a file: its guess may be one that Safelight does not accept.
 """
 
 import ctypes
@@ -19,16 +19,16 @@ from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.structure import named_coding
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
-"""Read the gain map in a JPEG, which is a JPEG itself."""
+"""Loaders for the gain map in a JPEG, which is itself a JPEG."""
 
 
 def restrict() -> None:
-    """Take from this process every loader but those of the format table, and libvips' caches.
+    """Disable libvips' caches and every loader that is not in the format table.
 
-    And let no picture spoil what is read of the next.
+    Also make pyvips tolerate texts that are not UTF-8, so that no picture affects the next one.
     """
     pyvips.operation_block_set("VipsForeignLoad", True)
-    # What is in memory is Safelight's own: variants that are looked at again.
+    # Pictures in memory are Safelight's own: variants that are decoded again for their score.
     own = (f"{format.loader}_buffer" for format in WRITABLE)
     files = (format.loader for format in READABLE if format.loader)
     for name in (*files, *GAIN_MAP_LOADERS, *own):
@@ -36,14 +36,14 @@ def restrict() -> None:
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
     for module in (pyvips.error, pyvips.gvalue, pyvips.vimage):
-        module._to_string = _text  # noqa: SLF001 - pyvips has no other place to say it
+        module._to_string = _text  # noqa: SLF001 - pyvips has no public way
 
 
 def _text(pointer: Any) -> str:
-    """Read a text of libvips, whatever bytes a picture has put into it.
+    """Read a text from libvips, whatever bytes of a picture it contains.
 
-    pyvips reads UTF-8 only. It would fail, leave a message in libvips' one buffer, and fail again
-    for every picture that comes after.
+    pyvips reads only UTF-8. It would fail, leave a message in libvips' only buffer, and fail again
+    for every later picture.
     """
     return str(pyvips.ffi.string(pointer), "utf-8", "replace") if pointer else ""
 
@@ -55,7 +55,7 @@ def open_encoded(data: bytes, format: Format) -> pyvips.Image:
 
 
 def open_header(path: Path, format: Format, *, accept_damaged: bool) -> pyvips.Image:
-    """Open a picture for what its header says. Raises `pyvips.Error`."""
+    """Open a picture to read its header. Raises `pyvips.Error`."""
     if describe := DESCRIBES.get(format.name):
         return describe(path)
     return _load(path, format, accept_damaged=accept_damaged)
@@ -66,9 +66,7 @@ def open_image(
 ) -> pyvips.Image:
     """Open the first frames, one below the other, for one pass from top to bottom.
 
-    Raises `pyvips.Error`.
-
-    What libvips decodes is decoded only when its pixels are asked for; damage shows then.
+    Raises `pyvips.Error`. libvips decodes only when pixels are read, so damage shows later.
     """
     if decode := DECODES.get(format.name):
         image = decode(path)
@@ -83,7 +81,7 @@ def _load(
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     if format.animates and frames > 1:
         options["n"] = frames
-    # "warning" is what libvips needs to see damage at all; truncation shows in any case.
+    # libvips detects damage only with "warning"; it detects truncation in any case.
     fail_on = "truncated" if accept_damaged else "warning"
     load = getattr(pyvips.Image, str(format.loader))
     return load(str(path), access="sequential", fail_on=fail_on, **options)
@@ -91,9 +89,9 @@ def _load(
 
 @contextmanager
 def pixels_at(image: pyvips.Image) -> Iterator[int]:
-    """Lend the address of the pixels, rows without gaps. Raises `pyvips.Error`.
+    """Yield the address of the pixels, rows without gaps. Raises `pyvips.Error`.
 
-    What is in memory already is not copied; what is decoded for this is given back after it.
+    Pixels in memory are not copied; those decoded for this are freed afterwards.
     """
     memory = image.copy_memory()
     if (get_data := _get_data()) is None:
@@ -105,7 +103,7 @@ def pixels_at(image: pyvips.Image) -> Iterator[int]:
 
 @cache
 def _get_data() -> Any:
-    """Find what pyvips has no name for; None where pyvips came without a libvips of its own."""
+    """Find a function that pyvips does not offer; None if pyvips has no bundled libvips."""
     if (found := importlib.util.find_spec("_libvips")) is None or found.origin is None:
         return None
     get_data = ctypes.CDLL(found.origin).vips_image_get_data

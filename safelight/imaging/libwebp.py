@@ -1,6 +1,6 @@
-"""Encodes WebP with the libwebp that Pillow's wheel brings: `webpsave`'s bytes for less time.
+"""Encodes WebP with the libwebp in Pillow's wheel: the same bytes as `webpsave`, in less time.
 
-libvips' wheel hides its own. Where none is found that fits, libvips encodes with `webpsave`;
+libvips' wheel hides its own libwebp. If none is found that fits, libvips encodes with `webpsave`;
 docs/decisions/0013 compares.
 """
 
@@ -16,8 +16,8 @@ import pyvips
 from safelight.imaging.libvips import pixels_at
 
 _ABI_VERSION = 0x020F
-"""Of the structures below (webp/encode.h of libwebp 1.0 to 1.6). libwebp refuses another major
-number than its own, and adds to them only what was padding before."""
+"""The version of the structures below (webp/encode.h in libwebp 1.0 to 1.6). libwebp refuses a
+different major number, and new fields only replace padding."""
 _LEAST_VERSION = (1, 0, 0)
 _BANDS = (3, 4)
 _OUT_OF_MEMORY = frozenset({1, 2})
@@ -25,7 +25,7 @@ _OUT_OF_MEMORY = frozenset({1, 2})
 
 
 class _Config(ctypes.Structure):
-    """WebPConfig: what is set here, and room for the rest."""
+    """WebPConfig: the fields that are set here, and space for the rest."""
 
     _fields_ = (
         ("lossless", ctypes.c_int),
@@ -36,7 +36,7 @@ class _Config(ctypes.Structure):
 
 
 class _Picture(ctypes.Structure):
-    """WebPPicture: what is set and read here, and room for the rest."""
+    """WebPPicture: the fields that are used here, and space for the rest."""
 
     _fields_ = (
         ("use_argb", ctypes.c_int),
@@ -89,11 +89,11 @@ _FUNCTIONS = {
     "WebPMemoryWrite": (ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(_Picture)),
     "WebPGetEncoderVersion": (),
 }
-"""All that is called, and what it takes; each returns an int or nothing."""
+"""The functions that are called, with their arguments; each returns an int or nothing."""
 
 
 class NotEncoded(Exception):
-    """libwebp refused to encode a picture, though it had the memory."""
+    """libwebp failed to encode a picture, for another reason than memory."""
 
 
 class Libwebp:
@@ -108,16 +108,16 @@ class Libwebp:
 
     @classmethod
     def open(cls, path: str) -> Self | None:
-        """Load it from a library that is linked with it; None where that has none that fits."""
+        """Load it through a library that is linked with it; None if there is no usable one."""
         try:
-            # A name is looked up in what a library is linked with, too, wherever that lies.
+            # Names are also looked up in the libraries that this one is linked with.
             opened = cls(ctypes.CDLL(path))
         except (OSError, AttributeError):
             return None
         return opened if opened._fits() else None
 
     def _fits(self) -> bool:
-        """Tell whether the library takes structures of this layout."""
+        """Return whether the library accepts structures with this layout."""
         config, picture = _Config(), _Picture()
         return (
             self.version >= _LEAST_VERSION
@@ -126,15 +126,15 @@ class Libwebp:
         )
 
     def takes(self, image: pyvips.Image) -> bool:
-        """Tell whether the pixels are of a kind that it encodes: one frame of RGB or RGBA."""
+        """Return whether it can encode the picture: one frame of RGB or RGBA."""
         one_frame = image.get_page_height() == image.height
         return image.bands in _BANDS and image.format == "uchar" and one_frame
 
     def encode(self, image: pyvips.Image, *, quality: int, effort: int) -> bytes:
-        """Encode on one core, without metadata, as `webpsave` does with the same options.
+        """Encode on one core, without metadata, like `webpsave` with the same options.
 
-        `quality` is 1 to 100, `effort` 0 to 6. Raises `MemoryError`, `NotEncoded`, or whatever
-        decoding raises.
+        `quality` is 1 to 100, `effort` 0 to 6. Raises `MemoryError`, `NotEncoded`, or any error of
+        decoding.
         """
         config = _Config()
         self._library.WebPConfigInitInternal(config, 0, quality, _ABI_VERSION)
@@ -148,7 +148,7 @@ class Libwebp:
 
     @contextmanager
     def _imported(self, image: pyvips.Image) -> Iterator[_Picture]:
-        """Convert to YUV, half as many bytes: RGB that only this needs is not held any longer."""
+        """Convert to YUV, which has half the bytes; RGB that only this needs is freed."""
         picture = _Picture()
         self._library.WebPPictureInitInternal(picture, _ABI_VERSION)
         picture.width, picture.height = image.width, image.height
@@ -180,6 +180,6 @@ def _failure(picture: _Picture) -> Exception:
 
 @cache
 def encoder() -> Libwebp | None:
-    """Find libwebp, once in a process; None where libvips has to encode."""
+    """Find libwebp, once per process; None if libvips has to encode."""
     found = importlib.util.find_spec("PIL._webp")
     return Libwebp.open(found.origin) if found and found.origin else None

@@ -1,6 +1,6 @@
-"""Carries out what free-form options ask of a picture that has its size: one function an operation.
+"""Applies the operations of options after resizing: one function for each operation.
 
-Runs in a render child. Pictures are 8-bit sRGB, with alpha or without; what comes out is the same.
+Runs in a render child. Pictures are 8-bit sRGB with or without alpha, before and after.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,24 +16,24 @@ from safelight.wish.operations import Operation
 
 _OPAQUE = 255
 _LUMA = [[0.299, 0.587, 0.114]]
-"""Of ITU-R BT.601, by which greys have been made of sRGB's values since JPEG."""
+"""The weights of ITU-R BT.601, the usual ones for making greys from sRGB values since JPEG."""
 _BLUR_SIGMA = 4.0
-"""A wider blur is made of a smaller picture, so that no sigma costs more than this one."""
+"""The widest blur at full size. A wider one blurs a smaller picture, so that it costs no more."""
 _BLUR_ENDS = 0.05
-"""Where the bell is cut off, as a share of its height."""
+"""The share of its height at which the Gaussian is cut off."""
 _SHARPEN_EDGES = 3
-"""libvips' own strength of sharpening where it is steep."""
+"""libvips' default strength of sharpening at edges."""
 
 
 def operated(
     image: pyvips.Image, operations: Sequence[Operation], pictures: Mapping[str, Path]
 ) -> pyvips.Image:
-    """Carry operations out, one after the other. `pictures`: watermarks' keys -> their files."""
+    """Apply operations one after the other. `pictures` are files of watermarks by key."""
     for each in operations:
         if each.name == "watermark":
             image = _watermark(image, each, pictures)
         else:
-            image = CARRIED_OUT[each.name](image, *each.arguments)
+            image = FUNCTIONS[each.name](image, *each.arguments)
         image = image.copy_memory()
     return image
 
@@ -50,7 +50,7 @@ def _rgb(colour: str) -> list[int]:
 
 
 def _fill(image: pyvips.Image, colour: str) -> tuple[pyvips.Image, list[int]]:
-    """Find what to fill with; transparency gives the picture an alpha that it may not have."""
+    """Return the picture and the pixel to fill with; a transparent fill adds an alpha band."""
     if colour == TRANSPARENT:
         return _with_alpha(image), [0, 0, 0, 0]
     return image, [*_rgb(colour), _OPAQUE][: image.bands]
@@ -63,13 +63,13 @@ def _with_alpha(image: pyvips.Image) -> pyvips.Image:
 def _on_colours(
     image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.Image]
 ) -> pyvips.Image:
-    """Change the colours and leave alpha as it is; what overflows stays at its end."""
+    """Change the colours and keep alpha; values are clipped to 0 and 255."""
     colours = change(image.extract_band(0, n=3)).cast("uchar").copy(interpretation="srgb")
     return colours.bandjoin(image.extract_band(3)) if image.hasalpha() else colours
 
 
 def _on_light(image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """Change what neighbours mix in: alpha is multiplied in, or invisible colours would show."""
+    """Apply a change that mixes neighbours on premultiplied alpha, to hide invisible colours."""
     if not image.hasalpha():
         return change(image).cast("uchar")
     return change(image.premultiply()).unpremultiply().cast("uchar").copy(interpretation="srgb")
@@ -92,7 +92,7 @@ def _blur(image: pyvips.Image, sigma: float) -> pyvips.Image:
 
 
 def _gaussian(image: pyvips.Image, sigma: float) -> pyvips.Image:
-    """Blur in floats: libvips' whole numbers make an even picture two per cent brighter."""
+    """Blur in floats: libvips' integer blur makes an even picture two per cent brighter."""
     return image.gaussblur(sigma, min_ampl=_BLUR_ENDS, precision="float").rint()
 
 
@@ -146,7 +146,7 @@ def _rotate(image: pyvips.Image, degrees: float, colour: str) -> pyvips.Image:
         turn = quarters.get(int(degrees % 360))
         return turn() if turn else image
     image, fill = _fill(image, colour)
-    # libvips multiplies alpha in itself here.
+    # libvips premultiplies alpha itself here.
     return image.rotate(degrees, background=fill).cast("uchar").copy(interpretation="srgb")
 
 
@@ -178,7 +178,7 @@ def _pad(
 
 
 def _round(image: pyvips.Image, across: int, down: int, colour: str) -> pyvips.Image:
-    """Cut the corners along ellipses, half covered pixels half through."""
+    """Cut the corners along ellipses, with antialiased edges."""
     mask = _corners((image.width, image.height), (across, down or across))
     if colour == TRANSPARENT:
         image = _with_alpha(image)
@@ -189,7 +189,7 @@ def _round(image: pyvips.Image, across: int, down: int, colour: str) -> pyvips.I
 
 
 def _corners(size: Size, radii: Size) -> pyvips.Image:
-    """Make a mask from 0 to 1 of a rectangle whose corners are quarters of ellipses."""
+    """Make a mask, from 0 to 1, of a rectangle with elliptic corners."""
     across, down = (min(radius, side / 2) for radius, side in zip(radii, size, strict=True))
     places = pyvips.Image.xyz(*size).linear([1, 1], [0.5 - size[0] / 2, 0.5 - size[1] / 2]).abs()
     beyond = places.linear([1, 1], [across - size[0] / 2, down - size[1] / 2])
@@ -205,8 +205,10 @@ def _flatten(image: pyvips.Image, colour: str) -> pyvips.Image:
     return image.flatten(background=_rgb(colour)) if image.hasalpha() else image
 
 
-def _watermark(image: pyvips.Image, asked: Operation, pictures: Mapping[str, Path]) -> pyvips.Image:
-    key, across, down, transparency, *shares = asked.arguments
+def _watermark(
+    image: pyvips.Image, operation: Operation, pictures: Mapping[str, Path]
+) -> pyvips.Image:
+    key, across, down, transparency, *shares = operation.arguments
     size = (image.width, image.height)
     mark = watermark_at(
         pictures[str(key)],
@@ -227,9 +229,9 @@ def _watermark(image: pyvips.Image, asked: Operation, pictures: Mapping[str, Pat
 
 
 def _shares(size: Size, shares: Sequence[float | str]) -> tuple[float | None, float | None]:
-    """Turn per cent of a picture into pixels; None where neither side says anything.
+    """Convert percentages of a picture to pixels; None, None if neither side is given.
 
-    Where one does, the other is as long as the picture at most: a mark's shape has no bound.
+    If only one is given, the other is at most the picture's: a mark may have any aspect ratio.
     """
     if not any(shares):
         return None, None
@@ -239,7 +241,7 @@ def _shares(size: Size, shares: Sequence[float | str]) -> tuple[float | None, fl
     return across, down
 
 
-CARRIED_OUT: Mapping[str, Callable[..., pyvips.Image]] = MappingProxyType(
+FUNCTIONS: Mapping[str, Callable[..., pyvips.Image]] = MappingProxyType(
     {
         "blur": _blur,
         "sharpen": _sharpen,
@@ -258,4 +260,4 @@ CARRIED_OUT: Mapping[str, Callable[..., pyvips.Image]] = MappingProxyType(
         "flatten": _flatten,
     }
 )
-"""Every operation but the one that needs another picture."""
+"""The function of every operation except `watermark`, which needs another picture."""

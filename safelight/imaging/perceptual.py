@@ -1,13 +1,13 @@
 """Finds the lowest quality at which a variant still looks like its picture.
 
-The measure is SSIMULACRA 2, by which 90 is hard to tell from the original, 70 high quality and 50
-medium. It is taken on a sample: up to 16 tiles of 64 x 64 pixels spread evenly, laid side by side,
-encoded and decoded. Each tile has its own score and a low percentile of them counts, because a mean
-would let flat areas pay for busy ones.
+The measure is SSIMULACRA 2: 90 is hard to distinguish from the original, 70 is high quality, 50
+medium. It is taken on a sample: up to 16 evenly spread tiles of 64 x 64 pixels, joined, encoded and
+decoded. Each tile has its own score, and a low percentile of the scores counts. With a mean, flat
+areas would hide damage in busy ones.
 
-SSIMULACRA 2 (J. Sneyers, Cloudinary, 2022 to 2023, https://github.com/cloudinary/ssimulacra2) with
-these differences: averages are a tile's; of its 108 weights only the 25 above 0.01 are here, which
-leaves out the smallest scale; a Gaussian of eleven taps stands for its blur.
+SSIMULACRA 2 (J. Sneyers, Cloudinary, 2022 to 2023, https://github.com/cloudinary/ssimulacra2) is
+used with these differences: averages are over a tile; only the 25 of its 108 weights above 0.01 are
+used, so the smallest scale is left out; a Gaussian of eleven taps replaces its blur.
 """
 
 from array import array
@@ -20,41 +20,41 @@ from typing import NamedTuple
 import pyvips
 
 MAX_ENCODES = 7
-"""Of the sample, for one variant: 1 to 100 halved again and again, and what that led to."""
+"""The most encodes of a sample for one variant: a binary search from 1 to 100, and its result."""
 STEP = 2
-"""Between the qualities that are tried: it is worth about a point."""
+"""The distance between the qualities that are tried; it changes the score by about one point."""
 TILE = 64
 MAX_TILES_ACROSS = 4
 SAMPLE_PIXELS = (MAX_TILES_ACROSS * TILE) ** 2
-"""The most that one encode of a search takes."""
+"""The most pixels in one encode of a search."""
 SEARCH_BYTES = 24 * 1024**2
-"""Memory that a search takes."""
+"""The memory of a search in bytes."""
 PERCENTILE = 10
-"""Of the tiles' scores: the one that must reach the target."""
+"""The percentile of the tiles' scores that must reach the target."""
 
 _SRGB_KNEE, _SRGB_SLOPE, _SRGB_OFFSET, _SRGB_POWER = 0.04045, 12.92, 0.055, 2.4
 _OPSIN = ((0.3, 0.622, 0.078), (0.23, 0.692, 0.078), (0.243422689, 0.204767444, 0.551809867))
-"""Linear red, green, blue to what the eye's three kinds of cones take in (JPEG XL, 18181-1)."""
+"""The matrix from linear RGB to the responses of the eye's cones (JPEG XL, 18181-1)."""
 _OPSIN_BIAS = 0.0037930732552754493
 _XYB = ((7.0, -7.0, 0.0), (0.5, 0.5, 0.0), (-0.5, -0.5, 1.0))
-"""Cube roots to red-green X, light Y and blue-yellow B - Y; X is stretched 14 times."""
+"""The matrix from cube roots to red-green X, light Y and blue-yellow B - Y; X is scaled by 14."""
 _XYB_OFFSETS = (0.42, 0.01 - _OPSIN_BIAS ** (1 / 3), 0.55)
-"""These make all three positive, and nothing of darkness."""
+"""Offsets that make all three channels positive, and black zero."""
 _BLUR_SIGMA, _BLUR_LEAST = 1.5, 0.02
 _C2 = 0.0009
 _GREY = (128, 128, 128)
-"""What transparent variants are laid onto to be compared."""
+"""The background of transparent variants for the comparison."""
 
 _X, _Y, _B = range(3)
 
 
 class _Row(NamedTuple):
-    """What one channel's map of differences weighs."""
+    """The weights of one channel's map of differences."""
 
     channel: int
     of_mean: float
     of_norm: float
-    """Of the fourth root of the mean fourth power."""
+    """The weight of the fourth root of the mean fourth power."""
 
 
 _ROWS: Mapping[tuple[int, str], Sequence[_Row]] = {
@@ -70,7 +70,7 @@ _ROWS: Mapping[tuple[int, str], Sequence[_Row]] = {
     (4, "added"): [_Row(_X, 0.9678, 0.9982), _Row(_Y, 0, 44.8356), _Row(_B, 0.9864, 171.2667)],
     (4, "lost"): [_Row(_B, 0.9834, 0.9808)],
 }
-"""By scale, each half of the one before, and kind of difference. At full size only light weighs."""
+"""Weights by scale, each half of the one before, and kind of difference. Scale 0 has only Y."""
 _SCALES = 1 + max(scale for scale, _ in _ROWS)
 
 Encode = Callable[[pyvips.Image, int], bytes]
@@ -79,29 +79,29 @@ Decode = Callable[[bytes], pyvips.Image]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What quality is looked for."""
+    """The target and the bounds of a search."""
 
     target: int
-    """In points of SSIMULACRA 2."""
+    """The wanted score in points of SSIMULACRA 2."""
     least: int
     most: int
-    """Taken if none reaches the target."""
+    """The highest quality, used if none reaches the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What quality was found."""
+    """The result of a search."""
 
     quality: int
     score: float
-    """Of the sample at this quality: the percentile of its tiles."""
+    """The score of the sample at this quality: the percentile of its tiles."""
 
 
 def lowest_quality(image: pyvips.Image, search: Search, encode: Encode, decode: Decode) -> Found:
-    """Find the lowest quality of an 8-bit sRGB picture whose score reaches the target.
+    """Find the lowest quality at which an 8-bit sRGB picture's score reaches the target.
 
-    Halves the range at each step, as if a higher quality never scored lower. The same pixels give
-    the same answer. Raises `pyvips.Error` where the encoder does.
+    A binary search, which assumes that a higher quality never scores lower. The same pixels give
+    the same result. Raises `pyvips.Error` if the encoder does.
     """
     sample = _sample(image)
     original = _Compared(sample)
@@ -134,20 +134,20 @@ def _sample(image: pyvips.Image) -> pyvips.Image:
 
 
 def _places(side: int) -> list[int]:
-    """Spread tiles over a side, its ends included."""
+    """Spread tiles evenly over a side, from one end to the other."""
     count = min(side // TILE, MAX_TILES_ACROSS)
     room = side - TILE
     return [room // 2] if count == 1 else [room * place // (count - 1) for place in range(count)]
 
 
 class _Compared:
-    """A sample, made ready to be compared with what encoders make of it."""
+    """A sample, prepared for comparison with its encoded versions."""
 
     def __init__(self, sample: pyvips.Image) -> None:
         self._scales = [_Scale(planes) for planes in _planes(sample)]
 
     def score(self, decoded: pyvips.Image) -> float:
-        """Answer the percentile of the tiles' scores."""
+        """Return the percentile of the tiles' scores."""
         scores = sorted(self.tiles(decoded))
         return scores[len(scores) * PERCENTILE // 100]
 
@@ -173,9 +173,9 @@ class _Scale:
         self._nothing = planes.linear(0, 0).copy_memory()
 
     def differences(self, others: pyvips.Image) -> Mapping[str, pyvips.Image]:
-        """Show where another picture's structure differs, edges were added, and detail was lost.
+        """Return maps of different structure, of added edges and of lost detail.
 
-        Lazily: what is not looked at is not computed.
+        They are lazy: unused maps are not computed.
         """
         means = _blurred(others)
         variances = _blurred(others * others) - means * means
@@ -192,7 +192,7 @@ class _Scale:
 
 
 def _planes(image: pyvips.Image) -> Iterator[pyvips.Image]:
-    """Turn a picture into XYB at each scale; at full size only light weighs."""
+    """Convert a picture to XYB at each scale; at full size only Y is used."""
     if image.hasalpha():
         image = image.flatten(background=_GREY)
     light = image.maplut(_linear()).copy_memory()
@@ -234,7 +234,7 @@ def _not_negative(plane: pyvips.Image) -> pyvips.Image:
 
 
 def _weighed(plane: pyvips.Image, rows: Sequence[_Row], scale: int) -> Iterator[float]:
-    """Add up each tile's mean, and the fourth root of its mean fourth power, as they weigh."""
+    """Add up each tile's weighted mean and weighted fourth root of the mean fourth power."""
     side, bands = TILE >> scale, plane.bands
     plane = plane.copy_memory()
     square = plane * plane
@@ -253,7 +253,7 @@ def _values(plane: pyvips.Image) -> Sequence[float]:
 
 
 def _points(difference: float) -> float:
-    """Turn a weighed difference into points, as SSIMULACRA 2 was fitted to people's judgement."""
+    """Convert a weighted difference to points, by SSIMULACRA 2's fit to human judgement."""
     x = 0.9562382616834844 * difference
     x = 2.326765642916932 * x - 0.020884521182843837 * x**2 + 6.248496625763138e-05 * x**3
     return 100 - 10 * x**0.6276336467831387 if x > 0 else 100.0

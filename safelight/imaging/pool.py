@@ -1,9 +1,9 @@
-"""Renders in child processes, so that a crash, a hang or a bomb costs one picture only.
+"""Renders in child processes, so that a crash, a hang or a bomb affects one picture only.
 
-Paths go in and numbers come out. A job under which a child dies is tried once more, watched, and
-alone where the kernel was short of memory; then the picture is rejected. One that used up its time
-computing is rejected at once: a second try is for a machine that was busy. A picture is blamed only
-if one known to be good renders meanwhile: an engine that is broken rejects nothing.
+Paths go in and numbers come out. If a child dies, its job is tried once more and watched, without
+other jobs if the kernel was short of memory. If a child dies again, the picture is rejected. A job
+that used up its time computing is rejected at once: a second try only helps on a busy machine. A
+picture is rejected only if the canary still renders: a broken engine rejects nothing.
 """
 
 import asyncio
@@ -50,9 +50,8 @@ def _ignore(_: Cause) -> None:
 class RenderPool:
     """A number of slots for probes and renders; use it as an async context manager.
 
-    Start it early: its children are forked from a process that is started here. Its methods may be
-    called at once as often as one likes; beyond the slots they wait their turn. Cancelling one
-    kills its child and leaves the slot to the next.
+    Start it early: its children are forked from a process that is started here. Any number of calls
+    may run at once; they wait for a slot. Cancelling a call kills its child and frees the slot.
     """
 
     def __init__(
@@ -64,9 +63,9 @@ class RenderPool:
     ) -> None:
         self.limits = limits or Limits()
         self.webp_encoder = ""
-        """What encodes WebP in the children; known once they are started."""
+        """The WebP encoder of the children; set once they are started."""
         self.gaps: list[str] = []
-        """What does not confine the children, and why; known once they are started."""
+        """The missing confinements of the children, with reasons; set once they are started."""
         self._slots = [Slot(self.limits, on_child_exit) for _ in range(slots)]
         self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
         self._turn = asyncio.Lock()
@@ -91,7 +90,7 @@ class RenderPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Kill every child, whatever it is doing."""
+        """Kill every child, busy or not."""
         await self._stop()
 
     async def _stop(self) -> None:
@@ -103,21 +102,21 @@ class RenderPool:
         return self._free.qsize() < len(self._slots)
 
     async def probe(self, path: Path) -> Probe:
-        """Read what a file is. Raises a `Rejection` if it will not be rendered."""
+        """Read a file's header. Raises a `Rejection` if it will not be rendered."""
         return await self._run(answers.read_probe, probe, path, self.limits)
 
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
         """Make every variant of a plan in a directory. Raises a `Rejection`.
 
-        A plan that uses more pixels than the limit, or is predicted to need more memory than a
-        child has, is refused before any decode.
+        A plan with more pixels than the limit, or a prediction above a child's memory, is refused
+        before any decode.
         """
         self._refuse_excess(plan)
         read = partial(answers.read_rendering, plan=plan, directory=directory)
         return await self._run(read, child.render_measured, plan, source, directory, self.limits)
 
     async def canary(self) -> None:
-        """Render a tiny picture through a child, or raise what is wrong. Waits for a slot."""
+        """Render a tiny picture in a child; raise any failure. Waits for a slot."""
         async with self._held(1) as slot:
             await self._canary_in(slot)
 
@@ -144,9 +143,9 @@ class RenderPool:
     async def run(self, job: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run an importable function in a child; if the child dies, retry once in quarantine.
 
-        Returns the result as plain JSON values. Raises what the job raises; a `Rejection` if the
-        child died twice, or used up its time computing; `Unavailable` if the children are at fault
-        rather than the job.
+        Returns the result as plain JSON values. Raises the job's error; a `Rejection` if the child
+        died twice or used up its time computing; `Unavailable` if the children are broken and not
+        the job.
         """
         return await self._run(_unread, job, *args, **kwargs)
 
@@ -164,7 +163,7 @@ class RenderPool:
         except (ChildMissing, answers.SuspectedMemory):
             pass
         except ChildDied as error:
-            # Where memory was short, nothing else may take any while it is found out for what.
+            # If the kernel was short of memory, no other job may run during the second try.
             slots = len(self._slots) if error.killed else 1
         watched = partial(child.attempt_watched, self.limits, job, *args, **kwargs)
         async with self._quarantine:
@@ -185,14 +184,14 @@ class RenderPool:
         try:
             await self._canary_in(slot)
         except Exception as error:
-            raise Unavailable(_DEPENDENCY, "even the canary does not render") from error
+            raise Unavailable(_DEPENDENCY, "even the canary fails to render") from error
 
     @contextlib.asynccontextmanager
     async def _held(self, slots: int) -> AsyncIterator[Slot]:
-        """Wait for so many slots to be free, and hold them for the block, which works in one."""
+        """Wait for this number of free slots, and hold them during the block; it uses the first."""
         held: list[Slot] = []
         try:
-            async with self._turn:  # or those who want one slot would all pass who wants several
+            async with self._turn:  # or calls for one slot would always overtake a call for several
                 while len(held) < slots:
                     held.append(await self._free.get())
             yield held[0]

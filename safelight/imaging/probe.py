@@ -1,6 +1,6 @@
-"""Reads what a picture is from its first bytes and its header, and rejects what is too much.
+"""Reads a picture's format and size from its first bytes and header, and rejects excess.
 
-Runs in a render child: a header is as hostile as the pixels. Never decodes a pixel.
+Runs in a render child, because a header may be as hostile as the pixels. Never decodes a pixel.
 """
 
 from dataclasses import dataclass, replace
@@ -26,51 +26,51 @@ __all__ = ["Limits", "Probe", "probe"]
 
 _BITS = {"uchar": 8, "ushort": 16, "short": 16, "float": 32}
 _WHOLE_NUMBERS = frozenset({"uchar", "ushort"})
-"""From black, or no ink, to the most there is."""
+"""Formats whose range goes from black, or no ink, to the maximum."""
 _MEASURES = frozenset({("scrgb", "float"), ("xyz", "float"), ("lab", "float"), ("labs", "short")})
-"""Colour spaces that say what other numbers mean. Nothing says it of elevations or of counts."""
+"""Colour spaces that define the meaning of other numbers. Elevations or counts have no colours."""
 _MOST_BANDS = 5
-"""CMYK with alpha."""
+"""The bands of CMYK with alpha."""
 _SIDEWAYS = 5
 """The first EXIF orientation that swaps width and height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a header says of a picture. Sizes in pixels."""
+    """The facts in a picture's header. Sizes in pixels."""
 
     format: str
     width: int
-    """As displayed: the orientation is applied."""
+    """The displayed width: the orientation is applied."""
     height: int
     size_bytes: int
     orientation: int = 1
-    """As EXIF numbers it, 1 to 8; 1 is upright."""
+    """The orientation in EXIF, 1 to 8; 1 is upright."""
     frames: int = 1
-    """Announced by the header."""
+    """The number of frames that the header announces."""
     bands: int = 3
     alpha: bool = False
     bits: int = 8
-    """Of one band."""
+    """The bits per band."""
     interlaced: bool = False
-    """An interlaced PNG or a progressive JPEG: it cannot be decoded line by line."""
+    """Whether it is an interlaced PNG or progressive JPEG, which cannot be decoded line by line."""
     has_icc: bool = False
     wide_gamut: bool = False
-    """Whether the profile, or without one a number, says colours that sRGB cannot."""
+    """Whether its profile, or else its coding, has colours outside sRGB."""
     gain_map: bool = False
-    """Whether an Ultra HDR JPEG says that it has one."""
+    """Whether a JPEG announces a gain map."""
     largest_part: int = 0
-    """Pixels of the largest part that a file names, where it does: a decoder takes memory for them,
-    however little of them is left to be seen."""
+    """The pixels of the largest part in the file, if it has parts. A decoder allocates memory for
+    them, even if the picture shows only a few."""
 
     @property
     def pixels(self) -> int:
-        """Of one frame."""
+        """The pixels of one frame."""
         return self.width * self.height
 
 
 def probe(path: Path, limits: Limits) -> Probe:
-    """Tell what a file is, or raise a `Rejection` that says why it will not be rendered."""
+    """Read a file's header. Raises a `Rejection` if it will not be rendered."""
     size_bytes = path.stat().st_size
     if size_bytes == 0:
         raise Rejection(Reason.EMPTY, "the file has no bytes")
@@ -115,7 +115,7 @@ def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) ->
 
 
 def damaged(path: Path, format: str, stage: str) -> Rejection:
-    """Say of a picture that a decoder refused whether it is unread, cut short or damaged."""
+    """Return the rejection of a picture that failed to decode: unsupported, truncated, corrupt."""
     if is_cut_short(path, format):
         return Rejection(Reason.TRUNCATED, f"the {format} file ends before its data does")
     if is_of_an_unread_kind(path, format):
@@ -148,7 +148,7 @@ def _describe(image: pyvips.Image, format: Format, size_bytes: int) -> Probe:
 
 
 def _refuse_unreadable(image: pyvips.Image, format: Format) -> None:
-    """Refuse what a loader opens but Safelight cannot turn into colours."""
+    """Reject pictures that a loader opens but Safelight cannot convert to colours."""
     coding = "heif-compression"
     if image.get_typeof(coding) and image.get(coding) != format.coding:
         raise Rejection(Reason.UNSUPPORTED, f"{format.name} file with another coding inside")

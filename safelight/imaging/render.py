@@ -1,7 +1,7 @@
-"""Carries a plan out: a picture in, its variants out. Runs in a render child, paths only.
+"""Carries out a plan: reads a picture and writes its variants. Runs in a render child, on paths.
 
-It decides nothing: sizes, order and origins are the plan's. What is done to the decoded picture and
-then to each variant, stands in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in that order.
+It decides nothing: sizes, order and origins come from the plan. The steps for the decoded picture
+and for each variant are listed in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in their order.
 """
 
 import errno
@@ -50,27 +50,27 @@ class RenderedVariant:
     size_bytes: int
     sha256: str
     seconds: float
-    """Since the variant before it was done: resampling and encoding, or all if it streams."""
+    """Time since the previous variant: resampling and encoding, with decoding if it streams."""
     quality: int | None = None
-    """None where the format is lossless."""
+    """The quality; None if the format is lossless."""
     score: int | None = None
-    """Where the quality was searched: what a sample reached, in points of SSIMULACRA 2."""
+    """The score of a sample in points of SSIMULACRA 2, if the quality was searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What became of a plan."""
+    """The result of a plan."""
 
     variants: tuple[RenderedVariant, ...]
     failures: Mapping[str, str]
-    """Preset -> why this one variant could not be made, while others could."""
+    """Preset -> reason why this variant failed, while others succeeded."""
     appearance: Appearance | None
-    """None of options: it is told of whole pictures."""
+    """The look of the whole picture; None for options."""
     seconds: float
     cpu_seconds: float = 0.0
-    """User and system time of the child."""
+    """The child's user and system time."""
     peak_bytes: int = 0
-    """The child's resident memory at its highest while it rendered."""
+    """The child's peak resident memory during the render."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +80,15 @@ class _Failed:
 
 
 def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:
-    """Make every variant of a plan as `{directory}/{preset}.{extension}`.
+    """Write every variant of a plan to `{directory}/{preset}.{extension}`.
 
-    A variant that fails does not sink the others. A source that cannot be decoded, or of which not
-    one variant could be made, raises a `Rejection`.
+    A variant that fails does not affect the others. Raises a `Rejection` if the source cannot be
+    decoded, or all variants failed.
     """
     try:
         return _attempt(plan, source, directory, limits)
     except Rejection as rejection:
-        # Warnings of the header fail a decode like warnings of the pixels (docs/decisions/0008).
+        # Warnings about the header fail a decode like those about pixels (docs/decisions/0008).
         odd = rejection.reason is Reason.CORRUPT and has_an_odd_header(source, plan.probe.format)
         if limits.accept_damaged or not odd:
             raise
@@ -118,7 +118,7 @@ def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rende
 
 
 def _trimmed(plan: Plan, options: Options, source: Path, limits: Limits) -> Plan:
-    """Look at the border, and plan again for what is left without it."""
+    """Find the border, and plan again for the part inside it."""
     pictures = dict(pair for recipe in plan.recipes for pair in recipe.pictures)
     decode = replace(plan.decodes[0], shrink=1, edits=None, keeps_pixels=True)
     (frame,) = _opened(plan, decode, source, limits)
@@ -129,7 +129,7 @@ def _trimmed(plan: Plan, options: Options, source: Path, limits: Limits) -> Plan
 
 
 def _opened(plan: Plan, decode: Decode, source: Path, limits: Limits) -> list[pyvips.Image]:
-    """Decode the frames, upright and in their colours; what they were copied from is let go."""
+    """Decode the frames, upright and converted to their colours; free the originals."""
     decoded = open_image(
         source,
         BY_NAME[plan.probe.format],
@@ -170,7 +170,7 @@ def _carry_out(
 
 
 def _frames(decoded: pyvips.Image, decode: Decode) -> Iterator[pyvips.Image]:
-    """Cut the frames that were decoded one below the other, in the order in which they come."""
+    """Split frames that were decoded one below the other, in their order."""
     height = decoded.height // decode.frames
     for frame in range(decode.frames):
         yield (
@@ -209,8 +209,8 @@ def _make(
     smallest, chosen, score = min(choices, key=lambda choice: len(choice[0]))
     format = BY_NAME[chosen.format]
     path = file_of(recipe, format, directory)
-    # Written here, not by libvips: a full disk is an OSError and never a picture's fault. But a
-    # file beyond the child's limit is: no other try can write it.
+    # Written here, not by libvips: a full disk raises OSError and is never the picture's fault. But
+    # a file above the child's size limit is: a retry would fail too.
     try:
         path.write_bytes(smallest)
     except OSError as error:
@@ -236,7 +236,7 @@ def _make(
 
 
 def file_of(recipe: Recipe, format: Format, directory: Path) -> Path:
-    """Name the file that a recipe's variant becomes in a format."""
+    """Return the path of a recipe's variant in a format."""
     return directory / f"{recipe.preset}.{format.extension}"
 
 
@@ -247,14 +247,14 @@ def _on_each_variant(frame: pyvips.Image, recipe: Recipe) -> pyvips.Image:
 
 
 def _one_below_the_other(frames: Sequence[pyvips.Image]) -> pyvips.Image:
-    """Join frames as encoders take them; times and loops go along with the first one."""
+    """Join frames as encoders expect them; durations and loops come with the first one."""
     joined = pyvips.Image.arrayjoin(list(frames), across=1).copy()
     joined.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
     return joined
 
 
 def _resampled(image: pyvips.Image, size: Size) -> pyvips.Image:
-    """Resample into memory. Alpha is multiplied in, or invisible colours bleed into the edges."""
+    """Resample into memory. Alpha is premultiplied, or invisible colours would bleed into edges."""
     if (image.width, image.height) == size:
         return image
     across, down = size[0] / image.width, size[1] / image.height
@@ -269,31 +269,31 @@ def _in_its_colours(image: pyvips.Image, decode: Decode) -> pyvips.Image:
 
 
 def _held(image: pyvips.Image, decode: Decode) -> pyvips.Image:
-    """Decode into memory where more than one thing reads the pixels."""
+    """Decode into memory if the pixels are read more than once."""
     return image.copy_memory() if decode.keeps_pixels else image
 
 
 def _upright(image: pyvips.Image, _: Decode) -> pyvips.Image:
-    """Turn what is turned. The rest stays as it is held: `autorot` would give a view of it."""
+    """Rotate the picture upright; leave an upright one in memory: `autorot` would make a view."""
     if not image.get_typeof("orientation") or image.get("orientation") == 1:
         return image
     return image.autorot()
 
 
 def _edited(image: pyvips.Image, decode: Decode) -> pyvips.Image:
-    """Do what options ask for before resizing."""
+    """Apply the operations before resizing."""
     return edited(image, decode.edits, decode.shrink) if decode.edits else image
 
 
 def _operated(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
-    """Do what options ask for after resizing."""
+    """Apply the operations after resizing."""
     if recipe.flip:
         image = flipped(image, recipe.flip)
     return operated(image, recipe.operations, dict(recipe.pictures))
 
 
 def _cropped(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
-    """Cut out what `cover` leaves: where the plan says, or where the eye goes first."""
+    """Crop for `cover`: at the planned place, or by libvips' attention."""
     if recipe.fit != "cover" or recipe.scaled == recipe.size:
         return image
     if recipe.offset is None:
@@ -302,14 +302,14 @@ def _cropped(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
 
 
 def _flattened(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
-    """Lay the picture onto the background where the format cannot carry alpha."""
+    """Flatten the picture onto the background if the format has no alpha."""
     if not image.hasalpha() or BY_NAME[recipe.format].keeps_alpha:
         return image
     return image.flatten(background=recipe.background)
 
 
 def _padded(image: pyvips.Image, recipe: Recipe) -> pyvips.Image:
-    """Fill up to the box with the background, as `contain` asks."""
+    """Pad the picture to the box with the background, for `contain`."""
     if recipe.scaled == recipe.size or recipe.fit != "contain" or recipe.offset is None:
         return image
     background = [*recipe.background, _OPAQUE][: image.bands]

@@ -1,6 +1,6 @@
-"""Carries over who made a picture and whose it is, and nothing else of its metadata.
+"""Copies artist and copyright from a picture's metadata, and nothing else.
 
-Read from EXIF, else from XMP, else from IPTC; written as EXIF of these two texts alone.
+They are read from EXIF, else XMP, else IPTC, and written as EXIF with only these two texts.
 """
 
 import html
@@ -16,7 +16,7 @@ _ARTIST, _COPYRIGHT = 0x013B, 0x8298
 """EXIF tags (CIPA DC-008, 4.6.5)."""
 _ASCII = 2
 _MOST_BYTES = 1000
-"""Of one text: a credit, not a novel."""
+"""The longest text in bytes."""
 _XMP_MOST_BYTES = 256 * 1024
 _XMP_TEXT = rb"<dc:%s\b[^>]*>.{0,500}?<rdf:li\b[^>]*>([^<]{1,2000})</rdf:li>"
 _IPTC_BY_LINE, _IPTC_COPYRIGHT = 80, 116
@@ -27,14 +27,14 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """Two texts in UTF-8, or in whatever the EXIF was written in; empty where nothing is said."""
+    """The two texts, in UTF-8 or in the encoding of the EXIF; empty if missing."""
 
     artist: bytes = b""
     copyright: bytes = b""
 
     @classmethod
     def found_in(cls, *, exif: bytes, xmp: bytes, iptc: bytes) -> Self:
-        """Read them from a picture's metadata, which is as untrusted as its pixels."""
+        """Read them from a picture's metadata, which is untrusted like its pixels."""
         tags = _exif_texts(exif)
         return cls(
             artist=_cleaned(
@@ -48,7 +48,7 @@ class Rights:
         )
 
     def to_exif(self) -> bytes:
-        """Write them as a block of EXIF; empty if nothing is said."""
+        """Return them as a block of EXIF; empty if both are missing."""
         texts = {_ARTIST: self.artist, _COPYRIGHT: self.copyright}
         said = [(tag, text + b"\0") for tag, text in texts.items() if text]
         if not said:
@@ -56,7 +56,7 @@ class Rights:
         place = 8 + 2 + 12 * len(said) + 4
         entries, values = b"", b""
         for tag, text in said:
-            # A value of up to four bytes stands in the entry itself (TIFF 6.0, section 2).
+            # A value of up to four bytes is inside the entry (TIFF 6.0, section 2).
             inline = len(text) <= 4
             pointer = text.ljust(4, b"\0") if inline else struct.pack("<I", place + len(values))
             entries += struct.pack("<HHI", tag, _ASCII, len(text)) + pointer
@@ -69,12 +69,12 @@ def _exif_texts(data: bytes) -> dict[int, bytes]:
     exif = Image.Exif()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is damaged is left out
+            warnings.simplefilter("ignore")  # damaged tags are left out
             exif.load(data)
             found = {tag: exif.get(tag) for tag in (_ARTIST, _COPYRIGHT)}
     except (SyntaxError, ValueError, OSError, TypeError, KeyError, IndexError, struct.error):
-        return {}  # metadata that makes no sense says nothing
-    # Pillow reads texts as Latin-1, so this gives the bytes as they were.
+        return {}  # damaged metadata counts as missing
+    # Pillow reads texts as Latin-1, so this returns the original bytes.
     texts = {tag: text for tag, text in found.items() if isinstance(text, str)}
     return {tag: text.encode("latin-1", "replace") for tag, text in texts.items()}
 
@@ -85,7 +85,7 @@ def _xmp_text(xmp: bytes, name: bytes) -> bytes:
 
 
 def _iptc_text(iptc: bytes, dataset: int) -> bytes:
-    """Read a dataset: a marker, record 2, its number, two bytes of length, the text."""
+    """Read a dataset: marker, record 2, number, two bytes of length, text."""
     at = iptc.find(bytes((0x1C, 2, dataset)), 0, _IPTC_MOST_BYTES)
     if at < 0:
         return b""

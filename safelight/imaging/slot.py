@@ -1,8 +1,8 @@
-"""One render child at a time, kept alive, with a channel of its own.
+"""Keeps one render child alive, with its own channel.
 
-Nothing is shared between children: one that dies while it holds a lock, or while it is idle, takes
-nothing of its neighbours with it. Jobs go to the child pickled; what comes back is never unpickled,
-because the decoder that wrote it may have been taken over.
+Children share nothing, so one that dies, idle or with a lock, does not affect the others. Jobs are
+sent to the child pickled. Its answers are never unpickled, because the decoder that wrote them may
+have been taken over.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _KEPT_VARIABLES = frozenset(
     {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}
     | {"PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"}
 )
-"""All that a child sees of the environment: above all, no credentials."""
+"""The variables that a child inherits. Credentials are not among them."""
 _CHILD_VARIABLES = {
     "PYTHONSAFEPATH": "1",
     "VIPS_CONCURRENCY": "1",
@@ -40,42 +40,43 @@ _CHILD_VARIABLES = {
     "MALLOC_MMAP_THRESHOLD_": "1048576",
     "MALLOC_TRIM_THRESHOLD_": "1048576",
 }
-"""No module is imported from the current folder, where strangers' files may be. One core a child,
-and no warnings printed (of VIPS_WARNING any value says so). Decoders that work on whole pictures
-keep them in memory, which is predicted, and never in a temporary file, as libvips does from 100 MB
-on: where it cannot be written, the picture would look damaged. glibc raises its thresholds by
-itself and then keeps what pictures gave back: measured, two idle children kept 320 MB of it, and
-130 MB with the thresholds fixed."""
+"""Variables that are set for a child. It imports no module from the current folder, which may have
+files of strangers. It uses one core and prints no warnings (any value of VIPS_WARNING does that).
+
+Decoders of whole pictures keep them in memory, which is predicted, and never in a temporary file,
+as libvips does above 100 MB: if that cannot be written, the picture would look damaged. glibc would
+raise its thresholds and then keep freed memory. Measured: two idle children kept 320 MB, and 130 MB
+with fixed thresholds."""
 _START_SECONDS = 15
-"""The longest that a fresh child may take to answer."""
+"""The longest wait for the first answer of a new child, in seconds."""
 _END_SECONDS = 5
-"""The longest that a child's end is waited for: a kernel may take a while to free its memory."""
+"""The longest wait for a child's end, in seconds: the kernel may need time to free its memory."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-"""How a child ends that only a kernel short of memory kills unasked."""
+"""Exit statuses of a child that was killed. Only a kernel short of memory does this unasked."""
 _BUSY_SHARE = 0.9
-"""Of its time: a child that computed for so much of it was not held up by a busy machine."""
+"""The share of its time limit that a child must have computed to be blamed for the time-out."""
 
 
 class ChildDied(Exception):
-    """The child ended under its job."""
+    """The child ended during its job."""
 
     def __init__(self, cause: Cause, detail: str, *, status: int | None = None) -> None:
         super().__init__(detail)
         self.cause = cause
         self.killed = status in _KILLED
-        """By a kernel short of memory, for which another child may be at fault."""
+        """Whether the kernel was short of memory, perhaps because of another child."""
 
 
 class Exhausted(ChildDied):
-    """The job used up its time computing, so a second attempt would use it up again."""
+    """The job used up its time computing, so a second try would do the same."""
 
 
 class ChildMissing(Exception):
-    """No child took the job: it could not be started, or the slot was stopped."""
+    """No child ran the job: none could be started, or the slot was stopped."""
 
 
 class Slot:
-    """Room for one job, in a child process that is replaced whenever it ends."""
+    """Runs one job at a time in a child process, which is replaced whenever it ends."""
 
     def __init__(self, limits: Limits, on_child_exit: Callable[[Cause], None]) -> None:
         self._limits = limits
@@ -85,7 +86,7 @@ class Slot:
         self._stopped = asyncio.Event()
 
     async def start(self) -> dict[str, Any]:
-        """Start a child, wait until it answers, and return what it says of itself."""
+        """Start a child, wait for its first answer, and return that."""
         await self._discard()
         if self._stopped.is_set():
             raise ChildMissing("the slot is stopped")
@@ -102,7 +103,7 @@ class Slot:
     ) -> T:
         """Run a job in the child, and read its result. Cancelling kills the child.
 
-        Raises what the job raises, `ChildDied`, or `ChildMissing`.
+        Raises the job's error, `ChildDied`, or `ChildMissing`.
         """
         if self._child is None or self._child.ended:  # it may have been killed while idle
             await self.start()
@@ -124,7 +125,7 @@ class Slot:
                 self._on_child_exit("recycle")
 
     async def stop(self) -> None:
-        """Kill the child, whatever it is doing, for good. Its job ends with `ChildMissing`."""
+        """Kill the child, and start no other. A running job ends with `ChildMissing`."""
         self._stopped.set()
         await self._discard()
 
@@ -164,19 +165,19 @@ class _Child:
         self._reader = reader
         self._writer = writer
         self.greeting: dict[str, Any] = {}
-        """What it said when it was ready."""
+        """The child's first answer."""
         self._gone = asyncio.Event()
         asyncio.get_running_loop().add_reader(process.sentinel, self._notice_end)
 
     @classmethod
     async def started(cls, limits: Limits) -> Self:
-        """Start one, and wait until it says that it is ready. Raises `ChildMissing`."""
+        """Start a child, and wait until it is ready. Raises `ChildMissing`."""
         ours, theirs = socket.socketpair()
         try:
-            process = await asyncio.to_thread(_start, theirs, limits)  # which closes its end
+            process = await asyncio.to_thread(_start, theirs, limits)  # closes `theirs` here
             reader, writer = await asyncio.open_unix_connection(sock=ours, limit=answers.MOST_BYTES)
         except BaseException:
-            ours.close()  # at whose end a child that was started ends too
+            ours.close()  # this also ends a child that was started
             raise
         started = cls(process, reader, writer)
         try:
@@ -196,7 +197,7 @@ class _Child:
         return self._process.exitcode is not None
 
     async def ask(self, job: bytes) -> bytes:
-        """Hand over a pickled job and wait for the line that answers it.
+        """Send a pickled job and wait for the line of its answer.
 
         Raises `EOFError` or `OSError` if the child ends.
         """
@@ -211,7 +212,7 @@ class _Child:
             raise answers.Nonsense("too much") from error
 
     async def status(self) -> int | None:
-        """Wait for the end of a child that is ending: how it ended, as `exitcode` says it."""
+        """Wait for the end of a child that is ending; return its `exitcode`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._gone.wait(), _END_SECONDS)
         return self._process.exitcode
@@ -221,14 +222,14 @@ class _Child:
         self._gone.set()
 
     async def end(self) -> int | None:
-        """Kill it, whatever it is doing, and wait for its end."""
+        """Kill it and wait for its end; return its `exitcode`."""
         self._writer.close()
         if not self.ended:
             self._process.kill()
         return await self.status()
 
     def cpu_seconds(self) -> float:
-        """Read how long it has computed, with all its threads (proc(5)); 0 where nothing says."""
+        """Return the processor time of all its threads, from proc(5); 0 if unknown."""
         try:
             fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -241,8 +242,8 @@ def _start(channel: socket.socket, limits: Limits) -> multiprocessing.process.Ba
     process = context.Process(target=child.serve, args=(channel, limits))
     with channel:
         process.start()
-    # Or multiprocessing would wait for it when this program ends, and look after it from whichever
-    # thread starts the next one.
+    # Otherwise multiprocessing would wait for it at the end of this program, and poll it from any
+    # thread that starts the next one.
     processes._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
     return process
 
@@ -254,9 +255,9 @@ def _cause_of(exit_status: int | None) -> Cause:
 def start_forkserver() -> None:
     """Start the process that children are forked from: one thread, libvips loaded, no credentials.
 
-    Everything is inherited from its first moment: the environment, because glibc reads it then and
-    proc(5) shows it for ever; and the blocked signals, because one that is sent to the whole group
-    must not end it before the parent has drained.
+    The environment must be right from the start, because glibc reads it then and proc(5) shows it
+    for ever. So must the blocked signals, because a signal to the whole group must not end this
+    process before the parent has drained.
     """
     forkserver.set_forkserver_preload([child.__name__])
     with _environment_of_children():
@@ -275,7 +276,7 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def child_environment() -> dict[str, str]:
-    """Choose what a child sees of this process's environment."""
+    """Return the environment of children."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES}
     return kept | _CHILD_VARIABLES
 

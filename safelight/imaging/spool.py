@@ -1,4 +1,4 @@
-"""Files that live as long as one picture's work: its source and its variants on their way."""
+"""Temporary directories for the files of one picture: its source and its variants."""
 
 import contextlib
 import fcntl
@@ -15,16 +15,16 @@ _PREFIX = "spool-"
 
 
 class Spool:
-    """A process's own directory, locked as long as it lives.
+    """A process's own directory, locked while the process lives.
 
-    What dead processes left beside it is removed: whatever can be locked belongs to nobody. A lock
-    tells that also where several containers share a volume; process ids would not.
+    Directories of dead processes are removed: any that can be locked has no owner. Unlike process
+    ids, locks also work if several containers share a volume.
     """
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         root = root.resolve()  # results are opened without following a link
-        with _locked(root):  # or a directory could be swept before its owner has locked it
+        with _locked(root):  # or a directory could be removed before its owner has locked it
             for leftover in root.glob(f"{_PREFIX}*"):
                 with contextlib.suppress(OSError), _locked(leftover, wait=False):
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -34,13 +34,13 @@ class Spool:
 
     @contextlib.contextmanager
     def directory(self) -> Iterator[Path]:
-        """Give one picture a directory, and remove it with all that is in it.
+        """Create a directory for one picture; remove it with its files after the block.
 
-        A disk that is full or broken is never the picture's fault: `Misconfigured`.
+        Raises `Misconfigured` for a full or broken disk, which is never the picture's fault.
         """
         path = None
         try:
-            self._own.mkdir(exist_ok=True)  # somebody may have tidied up
+            self._own.mkdir(exist_ok=True)  # a cleanup may have removed it
             path = Path(tempfile.mkdtemp(dir=self._own))
             yield path
         except (ConnectionError, TimeoutError):
@@ -62,7 +62,7 @@ class Spool:
 
 @contextlib.contextmanager
 def _locked(directory: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a directory's lock for the block; without waiting, `OSError` if somebody has it."""
+    """Hold a directory's lock during the block; without `wait`, `OSError` if it is taken."""
     lock = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

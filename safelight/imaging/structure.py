@@ -1,8 +1,8 @@
-"""Tells of a file what decoders do not, by walking its structure: cut short, unread, odd, huge.
+"""Examines the structure of a file: is it truncated, unsupported, odd, or has it huge parts?
 
-Why a decoder refused it is asked only after it has; how large its parts are, before. All is read as
-untrusted: every walk moves forward and stays inside the file. Decoders' messages are no source for
-this (libvips keeps them in one buffer per process).
+The sizes of parts are read before decoding, the other facts only after a decoder has failed. The
+data is untrusted: every walk moves forward and stays inside the file. Messages of decoders are not
+used (libvips keeps them in one buffer per process).
 """
 
 import mmap
@@ -20,7 +20,7 @@ from safelight.imaging.isomedia import Coding, Data
 T = TypeVar("T")
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""A marker in entropy-coded data: not a stuffed zero, not a restart (ITU-T T.81, B.1.1.5)."""
+"""A marker in entropy-coded data, except stuffed zeros and restarts (ITU-T T.81, B.1.1.5)."""
 _MAX_JPEG_MARKERS = 100_000
 _JPEG_END = 0xD9
 _JPEG_PREFIX = 0xFF
@@ -28,24 +28,24 @@ _JPEG_SCAN = 0xDA
 _SEQUENTIAL_LIMITS = bytes((0, 63, 0))
 _MOST_ADOBE_TRANSFORM = 2
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-"""Frames whose scans have limits of their own."""
+"""Markers of progressive frames, whose scans have other limits."""
 _TIFF_OFFSETS = MappingProxyType({273: 279, 324: 325})
-"""Tags of where strips and tiles start, and the tags of how long they are (TIFF 6.0)."""
+"""Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
 _TIFF_SIZES = MappingProxyType({3: "H", 4: "I", 16: "Q"})
 _TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC = 258, 259, 262
 _TIFF_TAGS_READ = frozenset(
     {_TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, *_TIFF_OFFSETS, *_TIFF_OFFSETS.values()}
 )
 _TIFF_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32_773, 32_946})
-"""What libtiff unpacks everywhere: none, fax, LZW, JPEG, deflate, PackBits. Others need libraries
-that the wheel has not (LZMA, Zstandard, WebP, JPEG 2000)."""
+"""Compressions that every libtiff reads: none, fax, LZW, JPEG, deflate, PackBits. Others need
+libraries that the wheel lacks (LZMA, Zstandard, WebP, JPEG 2000)."""
 _TIFF_MOST_BITS = 32
-"""Of one sample; the loader takes no double precision."""
+"""The most bits per sample: the loader reads no double precision."""
 _TIFF_LAB = frozenset({8, 9, 10})
-"""CIELab, ICCLab, ITULab: the loader takes some and not others."""
+"""CIELab, ICCLab and ITULab, of which the loader reads only some."""
 _MAX_TIFF_CHUNKS = 200_000
 _MAX_TIFF_TAGS = 65_535
-"""As many as a directory of TIFF can have. BigTIFF could have 2^64."""
+"""The most tags in a TIFF directory. BigTIFF allows 2^64."""
 
 _GAIN_MAP_HEADER_BYTES = 256 * 1024
 _GAIN_MAP_NAMES = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/1.0/")
@@ -54,39 +54,39 @@ _BMP_UNCOMPRESSED = frozenset({0, 3, 6})
 
 
 def is_cut_short(path: Path, format: str) -> bool:
-    """Tell whether a file ends before its own structure says that it does."""
-    # A walk that fails was pointed beyond the file's end.
+    """Return whether a file ends before its own structure says so."""
+    # A walk fails if an offset points beyond the file's end.
     return _answer(_WALKS.get(format), path, otherwise=False, if_it_fails=True)
 
 
 def is_of_an_unread_kind(path: Path, format: str) -> bool:
-    """Tell whether a file is whole but codes its pixels in a way that no decoder here reads."""
+    """Return whether a file is complete, but its pixels are coded in an unsupported way."""
     return _answer(_UNREAD_KINDS.get(format), path, otherwise=False, if_it_fails=False)
 
 
 def has_an_odd_header(path: Path, format: str) -> bool:
-    """Tell whether a header has what decoders warn of and show all the same."""
+    """Return whether a header has oddities that decoders only warn about."""
     return _answer(_ODD_HEADERS.get(format), path, otherwise=False, if_it_fails=False)
 
 
 def largest_part(path: Path, format: str) -> tuple[int, int]:
-    """Find the largest width and height that a file announces for a part: a tile, an alpha plane.
+    """Return the largest width and height of a part, such as a tile or an alpha plane.
 
-    A decoder allocates by them, whatever small size the whole picture claims; (0, 0) where the
-    format has no such parts.
+    A decoder allocates memory by these sizes, however small the whole picture claims to be. Returns
+    (0, 0) if the format has no parts.
     """
     ask = isomedia.largest_size if format in _OF_PARTS else None
     return _answer(ask, path, otherwise=(0, 0), if_it_fails=(0, 0))
 
 
 def named_coding(path: Path, format: str) -> Coding | None:
-    """Tell which primaries and transfer an AVIF or HEIC names by number; None where it does not."""
+    """Return the numbers of primaries and transfer in an AVIF or HEIC; None if it has none."""
     ask = isomedia.primary_coding if format in _OF_PARTS else None
     return _answer(ask, path, otherwise=None, if_it_fails=None)
 
 
 def announces_a_gain_map(path: Path, format: str) -> bool:
-    """Tell whether a JPEG's header names a gain map, by ISO 21496-1 or by Adobe's namespace."""
+    """Return whether a JPEG's header announces a gain map, by ISO 21496-1 or Adobe's namespace."""
     if format != "jpeg":
         return False
     with path.open("rb") as file:
@@ -117,20 +117,20 @@ def _jpeg(data: Data) -> bool:
             return False
         (length,) = struct.unpack_from(">H", data, at)
         at += max(length, 2)
-    return False  # no picture has as many: damaged
+    return False  # no picture has so many markers: damaged
 
 
 def _odd_jpeg(data: Data) -> bool:
-    """Look for an unknown JFIF version or Adobe transform, filling between segments, scan limits.
+    """Find an unknown JFIF version or Adobe transform, padding between segments, odd scan limits.
 
-    Those of a sequential scan are 0, 63, 0, 0 (ITU-T T.81, B.2.3); some phones write others.
+    The limits of a sequential scan are 0, 63, 0, 0 (ITU-T T.81, B.2.3); some phones write others.
     """
     at, sequential = 2, True
     for _ in range(_MAX_JPEG_MARKERS):
         if data[at] != _JPEG_PREFIX:
             return True
         kind = data[at + 1]
-        if kind == _JPEG_PREFIX:  # any marker may be preceded by filling of this one value
+        if kind == _JPEG_PREFIX:  # padding with this value may precede any marker
             at += 1
             continue
         (length,) = struct.unpack_from(">H", data, at + 2)
@@ -168,7 +168,7 @@ def _gif(data: Data) -> bool:
         elif kind == 0x21:
             at += 2
         else:
-            return False  # not where a block should start: damaged
+            return False  # no block starts here: damaged
         while length := data[at]:
             at += length + 1
         at += 1
@@ -199,10 +199,10 @@ def _unread_tiff(data: Data) -> bool:
 
 
 def _tiff_tags(data: Data) -> Mapping[int, tuple[int, ...]]:
-    """Read what is asked here of the first directory; TIFF and BigTIFF differ in widths only.
+    """Read the needed tags of the first directory; TIFF and BigTIFF differ only in field widths.
 
-    Each tag counts once and the others are passed over, or a directory of 65,535 tags that all
-    point to the same long list would be read for seconds.
+    Each tag is read once. Otherwise a directory with 65,535 tags that all point to the same long
+    list would take seconds to read.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")

@@ -1,4 +1,4 @@
-"""Another picture, made ready to be laid on top, and the places where it goes.
+"""Prepares a watermark and works out its positions on the picture.
 
 Runs in a render child.
 """
@@ -18,13 +18,13 @@ from safelight.imaging.limits import Limits
 from safelight.imaging.probe import probe
 
 MAX_PIXELS = 4_000_000
-"""Of a watermark as it is stored, so that it needs no admission of its own."""
+"""The most pixels of a stored watermark: small enough to need no admission."""
 _LIMITS = Limits(max_pixels=MAX_PIXELS, max_total_pixels=MAX_PIXELS, max_bytes=8 * 1024**2)
 _SPACE = 10
-"""Pixels between two repeats where hardly two fit, as thumbor leaves them."""
+"""The pixels between two repeats if fewer than two fit, as in thumbor."""
 _MOST_REPEATS = 100
 _FEWER = 6
-"""What thumbor lays along each side instead of more."""
+"""The most repeats along each side if there would be more than `_MOST_REPEATS`, as in thumbor."""
 
 
 def watermark_at(
@@ -34,9 +34,9 @@ def watermark_at(
     transparency: float,
     within: tuple[float | None, float | None],
 ) -> pyvips.Image:
-    """Open a watermark, scaled to fit (width, height) in pixels where they are said.
+    """Open a watermark, scaled to fit into `within` (width, height) in pixels, if given.
 
-    Transparency in per cent. Raises `UnusableWatermark`.
+    Transparency is in per cent. Raises `UnusableWatermark`.
     """
     try:
         known = probe(path, _LIMITS)
@@ -64,7 +64,7 @@ def _size(mark: Size, within: tuple[float | None, float | None]) -> Size:
 
 
 def positions(size: Size, mark: Size, wanted: tuple[str, str]) -> Iterator[Size]:
-    """Find every place of the mark's top left, as thumbor's watermark places it."""
+    """Yield every position of the mark's top left corner, as in thumbor."""
     counts = [_repeats(side, of) if at == "repeat" else (1, 0)
               for side, of, at in zip(size, mark, wanted, strict=True)]  # fmt: skip
     if counts[0][0] * counts[1][0] > _MOST_REPEATS:
@@ -85,7 +85,7 @@ def positions(size: Size, mark: Size, wanted: tuple[str, str]) -> Iterator[Size]
 
 
 def _repeats(side: int, mark: int) -> tuple[int, int]:
-    """Count how often a mark goes along a side, and the space between two."""
+    """Return the number of marks along a side, and the space between two."""
     if side / mark < 2:
         return math.ceil(side / mark), _SPACE
     return _spread(side // mark, side, mark)

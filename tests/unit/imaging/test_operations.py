@@ -8,7 +8,7 @@ import pyvips
 from PIL import Image
 
 from safelight.errors import UnusableWatermark
-from safelight.imaging.operations import CARRIED_OUT, _shares, operated
+from safelight.imaging.operations import FUNCTIONS, _shares, operated
 from safelight.imaging.watermark import positions, watermark_at
 from safelight.wish.operations import KINDS, operation
 from tests.support import pictures
@@ -41,7 +41,7 @@ def at(image, across, down):
 
 
 def test_every_operation_of_the_table_is_carried_out():
-    assert {*CARRIED_OUT, "watermark"} == set(KINDS)
+    assert {*FUNCTIONS, "watermark"} == set(KINDS)
 
 
 @pytest.mark.parametrize("colour", [(90, 120, 150), (90, 120, 150, 128)])
