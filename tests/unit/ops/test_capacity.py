@@ -592,7 +592,7 @@ def test_a_fleet_that_is_too_small_is_told():
 
 def test_people_are_told_the_cost_by_its_parts():
     _, out, _ = run()
-    for part in ("S3 PUT", "DynamoDB writes", "Fargate", "a picture", "AcceptableBacklog"):
+    for part in ("S3 PUT", "DynamoDB writes", "Fargate", "per picture", "AcceptableBacklog"):
         assert part in out
     assert "task-seconds, paid / needed │ 259,200 / 230,000" in out
 
