@@ -2,16 +2,13 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from api.delivery.found import How
 from safelight.metrics import SECONDS
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 """Methods with a label value of their own; any other is counted as `other`."""
 UNMATCHED = "unmatched"
 """The label value of a request that matches no route."""
-
-
-DELIVERED = ("stored", "rendered", "joined", "stand-in", "pending", "refused")
-"""The outcomes of a request for a picture."""
 
 
 class DeliveryMetrics:
@@ -24,8 +21,8 @@ class DeliveryMetrics:
             ["outcome"],
             registry=registry,
         )
-        for outcome in DELIVERED:
-            self.pictures.labels(outcome)
+        for outcome in How:
+            self.pictures.labels(outcome.value)
         self.refusals = Counter(
             "safelight_delivery_refusals_total",
             "Requests for a picture that were refused, by problem.",

@@ -1,6 +1,7 @@
-"""Builds delivery and its render children. Loaded by `api/__main__.py` in that role alone:
+"""Builds delivery and its render children.
 
-what renders is most of a process's memory, and whoever only presigns needs none of it.
+`api/__main__.py` imports it in the role `delivery` only: the renderer takes most of a process's
+memory, and the role `uploads` does not need it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
 from api.delivery.lookup import Lookup
 from api.delivery.on_demand import OnDemand
+from api.delivery.sources import SourceImages
 from api.metrics import DeliveryMetrics
 from api.quotas import Quotas
 from api.settings import ApiSettings
@@ -38,10 +40,10 @@ async def build(
     stack: AsyncExitStack,
     registry: CollectorRegistry,
 ) -> Delivery:
-    """Put delivery and its collaborators together; its children live as long as the stack."""
+    """Build delivery and its collaborators. Its render children live as long as the stack."""
     defaults = load_defaults(presets, settings.presets.parent)
     metrics = DeliveryMetrics(registry)
-    # Before the children, who may open nothing else.
+    # Before the children: they may open no other folder.
     spool = stack.enter_context(Spool(settings.spool))
     pool = RenderPool(
         slots=settings.slots,
@@ -59,30 +61,33 @@ async def build(
         max_source_bytes=settings.max_bytes,
         max_result_bytes=settings.max_result_bytes,
     )
-    queue = await aws.queue(settings.renders_queue_url) if settings.renders_queue_url else None
+    deferral = None
+    if settings.renders_queue_url:
+        queue = await aws.queue(settings.renders_queue_url)
+        deferral = Deferral(queue, least_pixels=settings.avif_wait_pixels)
     buckets = {
         name: await aws.sources(
             alias.bucket, role_arn=alias.role_arn, external_id=alias.external_id
         )
         for name, alias in aliases.items()
     }
-    named = {name: (alias, buckets[name]) for name, alias in aliases.items()}
     current = CoalescedRecords(await aws.records())
-    records = CachedRecords(current)
-    dialects = settings.dialects
-    freeform = FreeForm(
-        dialects=dialects,
-        aliases=named,
-        records=records,
-        objects=objects,
+    sources = SourceImages(
+        cached=CachedRecords(current),
+        current=current,
+        bucket=objects,
+        buckets=buckets,
         ids=settings.image_ids,
+    )
+    freeform = FreeForm(
+        dialects=settings.dialects,
+        aliases=aliases.values(),
+        sources=sources,
         max_age_seconds=settings.options_max_age,
     )
     return Delivery(
-        records=records,
-        current=current,
-        freeform=freeform if dialects.known else None,
-        bucket=objects,
+        sources=sources,
+        freeform=freeform if settings.dialects.known else None,
         lookup=Lookup(
             assets=CachedAssets(objects, most_bytes=settings.cache_bytes),
             on_demand=OnDemand(
@@ -92,14 +97,14 @@ async def build(
                 wait_seconds=settings.render_wait_seconds,
                 metrics=metrics,
             ),
-            deferral=Deferral(queue, least_pixels=settings.avif_wait_pixels),
+            deferral=deferral,
             quotas=Quotas(settings.renders_per_minute, policy="renders"),
             max_bytes=settings.max_result_bytes,
+            metrics=metrics,
         ),
         presets=presets,
-        aliases=named,
+        aliases=aliases,
         defaults=defaults,
         signing=settings.signing,
-        ids=settings.image_ids,
         metrics=metrics,
     )

@@ -1,4 +1,4 @@
-"""Defers costly renders to the workers: sends a demand to their queue, but not one per viewer."""
+"""Leaves costly renders to the workers: sends a demand to their queue, but not one per viewer."""
 
 import time
 from collections import OrderedDict
@@ -7,11 +7,13 @@ from typing import Protocol
 
 import structlog
 
+from api.delivery.ask import UrlPreset
 from api.delivery.sources import SourceImage
 from safelight.errors import SafelightError
 from safelight.formats import BY_NAME
 from safelight.presets import Preset
 from safelight.queued import Demand
+from safelight.wish.options import Options
 from safelight.wish.wish import Wish
 
 log = structlog.get_logger()
@@ -33,14 +35,11 @@ class Queue(Protocol):
 
 
 class Deferral:
-    """Demands AVIFs with so many pixels that a viewer should not wait for them.
-
-    Without a queue nothing is deferred, and viewers wait.
-    """
+    """Demands pictures that cost so much CPU that a viewer should not wait for them."""
 
     def __init__(
         self,
-        queue: Queue | None,
+        queue: Queue,
         *,
         least_pixels: int,
         now: Callable[[], float] = time.monotonic,
@@ -51,24 +50,27 @@ class Deferral:
         self._demanded: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """Result -> when it may be demanded again, and the pause until then in seconds."""
 
-    def is_for(self, wish: Wish, image: SourceImage) -> bool:
-        """Return whether viewers should get another format until the workers have made this one."""
-        if self._queue is None or not image.recorded or not _is_costly(wish):
-            return False
-        pixels = image.pixels or 0
-        if wish.box is not None:
-            box = wish.box[0] * wish.box[1]
-            pixels = box if wish.enlarge or wish.fit == "contain" else min(pixels, box)
-        return pixels >= self._least_pixels
+    def demand_for(
+        self, preset: Preset | UrlPreset, wish: Wish | Options, image: SourceImage
+    ) -> Demand | None:
+        """Return the demand for a costly result; None if viewers should wait for its render."""
+        if not (isinstance(preset, Preset) and isinstance(wish, Wish) and image.recorded):
+            return None
+        if not BY_NAME[wish.format].costly or _pixels_of(wish, image) < self._least_pixels:
+            return None
+        return Demand(
+            image_id=image.image_id,
+            revision=image.revision,
+            preset=Preset(name=preset.name, wish=wish),
+        )
 
-    async def demand(self, name: str, wish: Wish, image: SourceImage) -> None:
-        """Send a demand for the result, unless one was sent recently.
+    async def send(self, demand: Demand) -> None:
+        """Send a demand, unless one for the same result was sent recently.
 
         A failure to send is only logged: the viewer gets another format, the next viewer retries.
         """
-        preset = Preset(name=name, wish=wish)
-        demand = Demand(image_id=image.image_id, revision=image.revision, preset=preset)
-        result = f"{demand.image_id}/{demand.revision}/{name}-{wish.fingerprint}"
+        preset = demand.preset
+        result = f"{demand.image_id}/{demand.revision}/{preset.name}-{preset.wish.fingerprint}"
         again_at, pause = self._demanded.get(result, (float("-inf"), 0.0))
         now = self._now()
         if now < again_at:
@@ -79,7 +81,6 @@ class Deferral:
         self._demanded.move_to_end(result)
         if len(self._demanded) > REMEMBERED:
             self._demanded.popitem(last=False)
-        assert self._queue is not None  # noqa: S101 - `is_for` returned True
         try:
             await self._queue.send(demand.to_json(), attributes={})
         except SafelightError as error:
@@ -87,6 +88,10 @@ class Deferral:
             log.warning("demand_not_sent", error=str(error), image_id=demand.image_id)
 
 
-def _is_costly(wish: Wish) -> bool:
-    format = BY_NAME.get(wish.format)
-    return format is not None and format.costly
+def _pixels_of(wish: Wish, image: SourceImage) -> int:
+    """Estimate the pixels of a result; 0 if the source's size is unknown."""
+    pixels = image.pixels or 0
+    if wish.box is None:
+        return pixels
+    box = wish.box[0] * wish.box[1]
+    return box if wish.enlarge or wish.fit == "contain" else min(pixels, box)

@@ -1,34 +1,28 @@
-"""Free-form URLs: what a dialect read of one, in delivery's own terms.
+"""Free-form URLs: translates what a dialect read from one into delivery's terms.
 
-Every one of them is signed. Sources and watermarks are images, or objects that an alias leads to;
-no URL reaches anything else.
+Every free-form URL is signed. Its source and its watermarks are images, or objects that an alias
+names; nothing else can be reached.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 from aiohttp import web
 
 from api.delivery.aliases import Alias
-from api.delivery.query import Query
+from api.delivery.ask import UrlPreset
+from api.delivery.query import Query, invalid
 from api.delivery.signing import Grant
-from api.delivery.sources import Bucket, Records, SourceImage, find_image, find_object
+from api.delivery.sources import SourceImage, SourceImages, no_such_picture
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath, UrlError
 from api.dialects.image_url import ImageUrl, SourceName
 from api.dialects.table import Dialects, read
 from api.problems import Problem, Refusal
 from safelight import keys
-from safelight.formats import BY_NAME, WRITABLE_NAMES
-from safelight.image_ids import ImageIds
-from safelight.imaging.plan_options import plan_options
-from safelight.making import RenderRequest, Source, Sources
+from safelight.making import Source
 from safelight.presets import Policy, Preset
-from safelight.wish.canonical import fingerprint
 from safelight.wish.errors import InvalidOption
-from safelight.wish.options import Options
-from safelight.wish.wish import Wish
 
 _PROBLEMS: Mapping[type[Exception], Problem] = {
     UnknownPath: Problem.UNKNOWN_PATH,
@@ -36,147 +30,101 @@ _PROBLEMS: Mapping[type[Exception], Problem] = {
     Expired: Problem.URL_EXPIRED,
     InvalidOption: Problem.INVALID_URL,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wished(SourceImage):
-    """A picture of which something is wished free-form."""
-
-    options: Options
-    marks: Mapping[str, Source]
-    """Watermarks' keys -> where they are."""
-
-    def wanted(self, name: str, wish: Wish) -> RenderRequest:
-        """Name what becomes of it in the format of a wish, of which nothing else counts."""
-        options = self.options.in_format(wish.format)
-        return RenderRequest(
-            key=keys.asset_key(
-                image_id=self.image_id,
-                revision=self.revision,
-                preset=name,
-                fingerprint=fingerprint(options),
-                extension=BY_NAME[wish.format].extension,
-            ),
-            source=self.source,
-            plan=partial(plan_options, options=options),
-            pictures=self.marks,
-        )
+_LONGEST_MAX_AGE = 31_536_000
+"""The most seconds for which a response may be cached: a year."""
 
 
 class FreeForm:
-    """Reads free-form URLs and finds what they name."""
+    """Reads free-form URLs and finds the pictures that they name."""
 
     def __init__(
         self,
         *,
         dialects: Dialects,
-        aliases: Mapping[str, tuple[Alias, Bucket]],
-        records: Records,
-        objects: Sources,
-        ids: ImageIds,
+        aliases: Collection[Alias],
+        sources: SourceImages,
         max_age_seconds: int,
     ) -> None:
         self.prefixes = dialects.prefixes
-        """What paths begin with; the last one is the root's, if a dialect answers there."""
+        """The prefixes of their paths. The root, if a dialect uses it, is the last one."""
         self._dialects = dialects
         self._aliases = aliases
-        self._records = records
-        self._objects = objects
-        self._ids = ids
+        self._sources = sources
         self._max_age_seconds = max_age_seconds
 
     def read(self, request: web.Request, *, now: float) -> ImageUrl:
-        """Read a request's URL as it was sent. Raises a `Refusal`."""
+        """Read the URL as it was sent. Raises a `Refusal`."""
         path, _, query = request.raw_path.partition("?")
         try:
             return read(path, query, self._dialects, now=datetime.fromtimestamp(now, UTC))
         except URL_ERRORS as error:
             raise refusal_of(error) from error
 
-    def preset(self, asked: ImageUrl, presets: Mapping[str, Preset]) -> Preset | None:
-        """Return the preset that the URL names, if it names one. Raises a `Refusal`."""
-        if asked.preset is None:
-            return None
-        if asked.preset not in presets:
-            why = f"preset: there is no {asked.preset[:40]!r}"
-            raise Refusal(Problem.INVALID_URL, why)
-        return presets[asked.preset]
+    def preset_of(self, url: ImageUrl, presets: Mapping[str, Preset]) -> Preset | UrlPreset:
+        """Return the preset that the URL names, or one made of its options."""
+        if url.preset is not None:
+            if url.preset not in presets:
+                raise invalid(f"preset: there is no {url.preset[:40]!r}")
+            return presets[url.preset]
+        seconds = self._max_age_seconds if url.max_age_seconds is None else url.max_age_seconds
+        policy = Policy(access="public", max_age=min(seconds, _LONGEST_MAX_AGE))
+        return UrlPreset(wish=url.options, policy=policy)
 
-    def policy(self, asked: ImageUrl) -> Policy:
-        """Return the policy of a URL that names no preset."""
-        seconds = asked.max_age_seconds
-        return Policy(
-            formats=WRITABLE_NAMES,
-            access="public",
-            max_age=min(self._max_age_seconds if seconds is None else seconds, 31_536_000),
-        )
-
-    async def find(self, asked: ImageUrl, grant: Grant) -> SourceImage:
-        """Find what a URL names. Raises `NotThereYet` or a `Refusal`."""
-        image = await self._find(asked.source, grant)
-        if asked.preset is not None:
+    async def find(self, url: ImageUrl, grant: Grant) -> SourceImage:
+        """Find the source and the watermarks of a URL. Raises `NotReady` or a `Refusal`."""
+        image = await self._find(url.source, grant)
+        if url.preset is not None:
             return image
-        marks = {key: await self._mark(key, grant) for key in asked.options.watermarks}
-        return Wished(
-            image_id=image.image_id,
-            revision=image.revision,
-            source=image.source,
-            transparent=image.transparent,
-            pixels=image.pixels,
-            options=asked.options,
-            marks=marks,
-        )
+        watermarks = {key: await self._watermark(key, grant) for key in url.options.watermarks}
+        return replace(image, watermarks=watermarks)
 
-    async def _find(self, named: SourceName, grant: Grant) -> SourceImage:
-        if named.bucket is None and keys.is_image_id(named.key):
-            return await find_image(named.key, grant, records=self._records, bucket=self._objects)
-        for alias, bucket in self._aliases.values():
-            path = _path_below(alias, named)
+    async def _find(self, name: SourceName, grant: Grant) -> SourceImage:
+        if name.bucket is None and keys.is_image_id(name.key):
+            return await self._sources.by_id(name.key, grant)
+        for alias in self._aliases:
+            path = _path_below(alias, name)
             if path is not None:
-                return await find_object(path, grant, alias=alias, bucket=bucket, ids=self._ids)
-        raise Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
+                return await self._sources.by_path(path, grant, alias=alias)
+        raise no_such_picture()
 
-    async def _mark(self, key: str, grant: Grant) -> Source:
-        """Find a watermark; a tenant's key opens none, lest it shows others' pictures."""
+    async def _watermark(self, key: str, grant: Grant) -> Source:
+        """Find a watermark. The key of a tenant opens none: it could show others' pictures."""
         bucket, _, path = key.partition("/")
         try:
-            image = await self._find(SourceName(bucket=bucket, key=path), grant)
+            return (await self._find(SourceName(bucket=bucket, key=path), grant)).source
         except Refusal as refusal:
-            why = f"watermark: there is no picture {key[:80]!r} for this key"
-            raise Refusal(Problem.INVALID_URL, why) from refusal
-        return image.source
+            raise invalid(f"watermark: there is no picture {key[:80]!r} for this key") from refusal
 
 
-def asked_of(request: ImageUrl) -> Query:
-    """Say what an answer needs to know beside the pixels."""
+def query_of(url: ImageUrl) -> Query:
+    """Return what a URL asks for beside the pixels."""
     return Query(
-        format=request.options.format,
-        download=request.download is not None,
-        file_name=request.download or None,
+        format=url.options.format,
+        download=url.download is not None,
+        file_name=url.download or None,
     )
 
 
-def grant_of(request: ImageUrl) -> Grant:
-    """Say what a URL that was read entitles to."""
-    expires = request.expires
+def grant_of(url: ImageUrl) -> Grant:
+    """Return the grant of a URL whose signature was checked."""
     return Grant(
-        key_id=request.key_id,
-        user_id=request.user_id,
-        expires_at=None if expires is None else int(expires.timestamp()),
+        key_id=url.key_id,
+        user_id=url.user_id,
+        expires_at=None if url.expires is None else int(url.expires.timestamp()),
     )
 
 
 def refusal_of(error: UrlError | InvalidOption) -> Refusal:
-    """Say in HTTP's terms why a URL is not answered."""
+    """Return the refusal of a URL that a dialect does not accept."""
     return Refusal(_PROBLEMS[type(error)], str(error))
 
 
-def _path_below(alias: Alias, named: SourceName) -> str | None:
-    """Find what an alias would call an object; None if it does not lead there."""
-    if named.bucket is None:
-        name, _, path = named.key.partition("/")
-        return path if name == alias.name else None
-    if named.bucket == alias.name:
-        return named.key
-    below = named.bucket == alias.bucket and named.key.startswith(alias.prefix)
-    return named.key[len(alias.prefix) :] if below else None
+def _path_below(alias: Alias, name: SourceName) -> str | None:
+    """Return an object's path below an alias; None if the alias does not include it."""
+    if name.bucket is None:
+        first, _, path = name.key.partition("/")
+        return path if first == alias.name else None
+    if name.bucket == alias.name:
+        return name.key
+    below = name.bucket == alias.bucket and name.key.startswith(alias.prefix)
+    return name.key[len(alias.prefix) :] if below else None

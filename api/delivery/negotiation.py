@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from aiohttp import web
+
 from safelight.formats import BY_NAME, FORMATS
 from safelight.presets import Preset
 from safelight.wish.wish import Wish
@@ -33,6 +35,12 @@ def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tupl
     return tuple(sorted(accepted, key=lambda format: -qualities[format]))
 
 
+def accept_of(request: web.Request) -> str | None:
+    """Return the Accept header, its lines joined; None if there is none."""
+    lines = request.headers.getall("Accept", [])
+    return ", ".join(lines) if lines else None
+
+
 def wants_picture(accept: str | None, destination: str | None) -> bool:
     """Return whether the client will show the response as a picture, whatever it is."""
     named = any(name.startswith("image/") for name in _read(accept))
@@ -40,7 +48,7 @@ def wants_picture(accept: str | None, destination: str | None) -> bool:
 
 
 def hinted(preset: Preset, headers: Mapping[str, str]) -> Wish:
-    """Scale the preset's box, in steps, by the client hints if the preset allows it.
+    """Return the preset's wish, its box scaled in steps by the client hints if it allows them.
 
     `Sec-CH-Width` is in device pixels: the pixel ratio is already included.
     """

@@ -49,7 +49,7 @@ class OnDemand:
         return len(self._renders)
 
     async def render(
-        self, wanted: RenderRequest, *, before: Callable[[], None] = lambda: None
+        self, request: RenderRequest, *, before: Callable[[], None] = lambda: None
     ) -> tuple[Asset, bool]:
         """Render and store a result; also return whether another request had started the render.
 
@@ -57,16 +57,16 @@ class OnDemand:
         `LASTING` failure if the source or the wish is at fault, or `Superseded` if the source was
         replaced. A caller that stops waiting does not stop the render: its result is stored.
         """
-        self._raise_remembered(wanted.key)
-        joined = wanted.key in self._renders
-        asset = await self._renders.join(wanted.key, lambda: self._render(wanted), before=before)
+        self._raise_remembered(request.key)
+        joined = request.key in self._renders
+        asset = await self._renders.join(request.key, lambda: self._render(request), before=before)
         return asset, joined
 
-    async def _render(self, wanted: RenderRequest) -> Asset:
+    async def _render(self, request: RenderRequest) -> Asset:
         try:
-            made, body = await self._maker.make(wanted)
+            made, body = await self._maker.make(request)
         except LASTING as error:
-            self._remember(wanted.key, error)
+            self._remember(request.key, error)
             raise
         return Asset(
             media_type=made.media_type,

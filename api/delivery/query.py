@@ -1,6 +1,7 @@
-"""What a delivery URL asks for: read once, and refused where it is not understood. Pure."""
+"""Reads the query of a delivery URL. Unknown parameters and other spellings are refused. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -9,80 +10,72 @@ from aiohttp import web
 from api.delivery.signing import PARAMETERS, UNESCAPED
 from api.problems import Problem, Refusal
 from safelight.formats import WRITABLE_WORDS
-from safelight.presets import Preset
 
 OWN = frozenset({"format", "download"})
+"""Query parameters of a preset's URL, beside those of the signature."""
 OF_ALIASES = frozenset({"preset"})
-"""Query parameters that a delivery URL may have beside its signature's; the last by alias only."""
+"""Query parameters that only an alias's URL may also have."""
+OF_ASSETS = frozenset({"download"})
+"""Query parameters of an asset key's URL, beside those of the signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What the path's extension and the query say."""
+    """What a URL asks for by its extension and its query."""
 
-    format: str | None
-    """Named by the client, so that nothing is negotiated."""
-    download: bool
+    format: str | None = None
+    """The only acceptable format; None if the client's `Accept` decides."""
+    download: bool = False
+    """Whether browsers save the picture instead of showing it."""
     file_name: str | None = None
-    """What to save it as, where the URL says so."""
+    """The file name to save it under; None for one made from image id and preset."""
 
     @classmethod
     def read(
         cls,
         query: Mapping[str, str],
         *,
-        extension: str | None,
-        of_alias: bool = False,
-        of_asset: bool = False,
+        known: AbstractSet[str] = OWN,
+        extension: str | None = None,
     ) -> "Query":
-        """Read the words that are known; any other is refused, lest caches fill with copies."""
-        known = OWN | PARAMETERS | (OF_ALIASES if of_alias else set())
-        if of_asset:
-            known -= {"format"}
+        """Read the known parameters. Others are refused, so that caches do not fill with copies."""
         if len(query) != len(set(query)):
-            raise _refused("A query parameter is there twice.")
+            raise invalid("A query parameter is there twice.")
         for name in query:
-            if name not in known:
-                raise _refused(f"There is no query parameter {name[:40]!r} here.")
+            if name not in known | PARAMETERS:
+                raise invalid(f"There is no query parameter {name[:40]!r} here.")
         formats = {_format(word) for word in (extension, query.get("format")) if word is not None}
         if len(formats) > 1:
-            raise _refused("The extension says one format, and `format` another.")
+            raise invalid("The extension says one format, and `format` another.")
         if query.get("download", "1") != "1":
-            raise _refused("`download` is 1 or not there.")
+            raise invalid("`download` is 1 or not there.")
         return cls(format=next(iter(formats), None), download="download" in query)
 
-    def formats(self, preset: Preset) -> tuple[str, ...]:
-        """List what may be answered with; the one that is named, if the preset allows it."""
-        if self.format is None:
-            return preset.deliverable
-        if self.format not in preset.deliverable:
-            allowed = _listed(preset.deliverable)
-            raise _refused(f"{preset.name!r} is not delivered as {self.format}, but as {allowed}.")
-        return (self.format,)
 
-
-def in_one_spelling(request: web.Request) -> None:
-    """Send whoever escapes otherwise to the URL's one spelling, lest caches fill with copies."""
+def redirect_other_spellings(request: web.Request) -> None:
+    """Redirect a URL that is escaped otherwise, so that caches keep each picture once."""
     url = request.rel_url
     path = quote(request.path, safe=UNESCAPED, errors="surrogateescape")
     query = urlencode(list(request.query.items()), errors="surrogateescape")
-    if not {".", ".."}.isdisjoint(path.split("/")):  # a client would follow them elsewhere
-        raise _refused("The path is no key that is looked for.")
-    if {"%", "+"}.intersection(query):  # clients differ in how they escape it on their way there
-        raise _refused("A query parameter says what none can say.")
+    if not {".", ".."}.isdisjoint(path.split("/")):  # clients would resolve them to another path
+        raise invalid("The path is no key that is looked for.")
+    if {"%", "+"}.intersection(query):  # no value needs escapes; clients and proxies change them
+        raise invalid("A query parameter says what none can say.")
     if (path, query) != (url.raw_path, url.raw_query_string):
         raise web.HTTPPermanentRedirect(f"{path}?{query}" if query else path)
 
 
-def _format(word: str) -> str:
-    if word not in WRITABLE_WORDS:
-        raise _refused(f"{word[:40]!r} is no format; there are {_listed(WRITABLE_WORDS)}.")
-    return WRITABLE_WORDS[word]
-
-
-def _refused(why: str) -> Refusal:
+def invalid(why: str) -> Refusal:
+    """Return the refusal of a URL that asks for something impossible."""
     return Refusal(Problem.INVALID_URL, why)
 
 
-def _listed(names: Mapping[str, str] | tuple[str, ...]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Join names for a sentence."""
     return ", ".join(names)
+
+
+def _format(word: str) -> str:
+    if word not in WRITABLE_WORDS:
+        raise invalid(f"{word[:40]!r} is no format; there are {listed(WRITABLE_WORDS)}.")
+    return WRITABLE_WORDS[word]

@@ -1,10 +1,15 @@
-"""Writes a picture as an HTTP answer: freshness, 304, HEAD and ranges (RFC 9110 and 9111)."""
+"""Writes pictures as HTTP responses: cache lifetime, 304, HEAD and ranges (RFC 9110 and 9111)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
 
 from aiohttp import ETag, hdrs, web
 
+from api.delivery.found import How
+from api.delivery.query import Query
 from api.delivery.signing import Grant
 from api.problems import Document, Problem, Refusal
 from safelight.aws.objects import Asset
@@ -13,12 +18,15 @@ from safelight.presets import Policy
 from safelight.record import Status
 
 FOR_EVER_SECONDS = 31_536_000
+"""Seconds for which a response that never changes may be cached: a year."""
+STAND_IN_SECONDS = 30
+"""The most seconds for which a stand-in may be cached."""
 CACHE_TAG = "x-amz-meta-cache-tag"
-"""As S3 names the metadata that assets carry, so that a distribution reads one header of both."""
+"""The header with cache tags. S3 gives the metadata of assets the same name."""
 
 
 class Waiting(Document):
-    """An image that is not there yet."""
+    """An image that is not processed yet."""
 
     image_id: str
     status: Status
@@ -26,7 +34,7 @@ class Waiting(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """For how long who may keep an answer."""
+    """For how long, and by which caches, a response may be kept."""
 
     seconds: int
     private: bool = False
@@ -34,25 +42,18 @@ class Freshness:
 
     @classmethod
     def of(
-        cls,
-        policy: Policy,
-        grant: Grant,
-        now: float,
-        *,
-        at_most: int | None = None,
-        immutable: bool = False,
+        cls, policy: Policy, grant: Grant, how: How, *, immutable: bool, now: float
     ) -> "Freshness":
-        """Let a variant be kept as its preset says, but not beyond the end of its URL.
+        """Return the freshness of a picture: its preset's, but at most until its URL expires.
 
-        At the URL of its key it never changes, and may be kept for as long as HTTP can say.
+        With `immutable`, the URL is an asset key, and the picture never changes.
         """
         seconds = FOR_EVER_SECONDS if immutable else policy.max_age
-        if at_most is not None:
-            seconds = min(seconds, at_most)
+        if how is How.STAND_IN:
+            seconds = min(seconds, STAND_IN_SECONDS)
         if grant.expires_at is not None:
             seconds = min(seconds, max(0, grant.expires_at - int(now)))
-        private = policy.access == "private"
-        return cls(seconds=seconds, private=private, immutable=immutable)
+        return cls(seconds=seconds, private=policy.access == "private", immutable=immutable)
 
     def __str__(self) -> str:
         """Write it as Cache-Control."""
@@ -60,32 +61,41 @@ class Freshness:
         return ", ".join([*words, *(["immutable"] if self.immutable else [])])
 
 
-@dataclass(slots=True)
 class Timings:
-    """What a request waited for, in seconds, as Server-Timing tells it."""
+    """A stopwatch for the stages of one request, for Server-Timing and the log."""
 
-    stages: dict[str, float] = field(default_factory=dict)
-    outcome: str = "stored"
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        """Stage -> seconds."""
 
-    def __str__(self) -> str:
-        """Write the header."""
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0) + time.perf_counter() - started
+
+    def header(self, outcome: str) -> str:
+        """Write Server-Timing."""
         times = (f"{name};dur={1000 * seconds:.1f}" for name, seconds in self.stages.items())
-        return ", ".join([f'cache;desc="{self.outcome}"', *times])
+        return ", ".join([f'cache;desc="{outcome}"', *times])
 
 
 def etag_of(asset: Asset) -> ETag:
-    """Make the strong validator of an asset's bytes."""
+    """Return the strong validator of an asset's bytes."""
     return ETag(asset.sha256[:32])
 
 
 def is_known(request: web.Request, asset: Asset) -> bool:
-    """Tell whether the client says that it has these bytes."""
+    """Return whether the client says in If-None-Match that it has these bytes."""
     asked = request.if_none_match or ()
     return any(known.value in (asset.sha256[:32], "*") for known in asked)
 
 
 def not_modified(asset: Asset, headers: Mapping[str, str]) -> web.Response:
-    """Answer that what the client has still stands."""
+    """Return a 304: the client's copy is current."""
     answer = web.Response(status=304, headers=headers)
     answer.etag = etag_of(asset)
     return answer
@@ -103,9 +113,10 @@ def picture(
     status: int = 200,
     parts: Parts | None = None,
 ) -> web.Response:
-    """Answer with a picture, or the part of it that was asked for; of HEAD, with its head.
+    """Return a response with a picture, or with the range of it that the client asks for.
 
-    What of the picture is not at hand is read by `parts` while it is sent.
+    A HEAD request gets the same headers and no body. `parts` reads the bytes that `asset` lacks,
+    while the response is sent.
     """
     whole = status != 200 or request.method != "GET"
     first, beyond = (0, asset.size_bytes) if whole else _range(request, asset)
@@ -126,13 +137,23 @@ def picture(
 
 
 def tags_of(key: str) -> dict[str, str]:
-    """Name what caches may be told to forget this answer by."""
+    """Return the header with the tags by which a cache can drop the response."""
     name = read_asset_key(key)
     return {CACHE_TAG: name.cache_tags} if name else {}
 
 
+def disposition_of(key: str, query: Query) -> str:
+    """Return Content-Disposition. The uploader's own file name could identify the uploader."""
+    kind = "attachment" if query.download else "inline"
+    if query.file_name is not None:  # RFC 8187, 3.2: nothing in it can end the header
+        return f"{kind}; filename*=UTF-8''{quote(query.file_name, safe='')}"
+    name = read_asset_key(key)
+    file = f"{name.image_id}-{name.preset}.{name.extension}" if name else "picture"
+    return f'{kind}; filename="{file}"'
+
+
 def _range(request: web.Request, asset: Asset) -> tuple[int, int]:
-    """Read which bytes are asked for; all of them where the range is of another version or odd."""
+    """Read the range asked for: the whole picture if it is malformed or of another version."""
     size = asset.size_bytes
     if_range = request.headers.get(hdrs.IF_RANGE)
     if if_range is not None and if_range != f'"{asset.sha256[:32]}"':
@@ -144,7 +165,7 @@ def _range(request: web.Request, asset: Asset) -> tuple[int, int]:
     first, beyond, _ = asked.indices(size)
     if first < beyond:
         return first, beyond
-    if hdrs.RANGE not in request.headers:  # of a picture without bytes
+    if hdrs.RANGE not in request.headers:  # the picture is empty
         return 0, size
     raise Refusal(
         Problem.RANGE_NOT_SATISFIABLE,

@@ -1,29 +1,35 @@
-"""The pictures that URLs name: images by their id, and objects of other buckets by an alias."""
+"""Finds the source images that URLs name: by image id, by asset key, or by a path of an alias."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from api.delivery.aliases import Alias
+from api.delivery.query import invalid
 from api.delivery.signing import Grant
 from api.problems import Problem, Refusal
 from safelight import keys
-from safelight.aws.objects import ObjectVersion
+from safelight.aws.objects import Asset, ObjectVersion
 from safelight.errors import Reason
-from safelight.formats import AUTO, FORMATS
+from safelight.formats import AUTO, BY_NAME, FORMATS
 from safelight.image_ids import ImageIds
+from safelight.imaging.plan_options import plan_options
+from safelight.keys import AssetName
 from safelight.making import RenderRequest, Source, Sources, source_of
 from safelight.record import Record, Status, Variant
+from safelight.wish.canonical import NAME, fingerprint
+from safelight.wish.options import Options
 from safelight.wish.wish import Wish
 
 OPAQUE = frozenset(format.media_type for format in FORMATS if format.opaque)
 """Media types of sources that cannot be transparent."""
 MAX_KEY_BYTES = 1024
-"""As S3 has it."""
+"""S3's limit on the length of a key, in bytes."""
 
 
-class NotThereYet(Exception):
-    """The image is known, but nothing of it can be shown yet."""
+class NotReady(Exception):
+    """The image is known, but it is not processed yet."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.image_id)
@@ -32,28 +38,46 @@ class NotThereYet(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceImage:
-    """One revision of a picture."""
+    """One revision of a source, and what is known of it."""
 
     image_id: str
     revision: str
     source: Source
     transparent: bool
-    """Whether it may be: what loses that comes last."""
+    """Whether it may have alpha. If so, formats without alpha are tried last."""
     pixels: int | None = None
-    """None where nobody has looked at it yet."""
+    """Width times height; None if no worker has read its header."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
-    """What a worker made of it, by preset."""
+    """The variants that a worker stored, by preset."""
     recorded: bool = False
-    """Whether workers know it too."""
+    """Whether it has a record, so that workers can be sent demands for it."""
+    watermarks: Mapping[str, Source] = field(default_factory=dict)
+    """The watermarks that the options need, by their keys."""
 
-    def has(self, key: str) -> bool:
-        """Tell whether a worker made the asset of this key."""
-        return any(variant.key == key for variant in self.variants.values())
+    def recorded_asset(self, key: str) -> Asset | None:
+        """Return the metadata of the asset of this key, if a worker recorded it."""
+        for variant in self.variants.values():
+            if variant.key == key:
+                return Asset(
+                    media_type=variant.media_type,
+                    size_bytes=variant.size,
+                    sha256=variant.sha256,
+                    body=None,
+                )
+        return None
 
-    def wanted(self, preset: str, wish: Wish) -> RenderRequest:
-        """Name what a preset makes of it. Of `auto` it is what its render chose."""
-        made = self.variants.get(preset)
-        name = keys.read_asset_key(made.key) if made and wish.format == AUTO else None
+    def chosen_for(self, preset: str, wish: Wish) -> Variant | None:
+        """Return the variant that a worker chose for a wish of the format `auto`, if it has."""
+        variant = self.variants.get(preset) if wish.format == AUTO else None
+        name = keys.read_asset_key(variant.key) if variant else None
+        return variant if name and name.fingerprint == wish.fingerprint else None
+
+    def request(self, preset: str, wish: Wish | Options) -> RenderRequest:
+        """Return the request for the result of a wish. Its key is the one that a worker uses."""
+        if isinstance(wish, Options):
+            return self._request_of_options(wish)
+        variant = self.variants.get(preset) if wish.format == AUTO else None
+        name = keys.read_asset_key(variant.key) if variant else None
         return RenderRequest.of_preset(
             preset,
             wish,
@@ -63,75 +87,132 @@ class SourceImage:
             extension=name.extension if name else None,
         )
 
+    def _request_of_options(self, options: Options) -> RenderRequest:
+        return RenderRequest(
+            key=keys.asset_key(
+                image_id=self.image_id,
+                revision=self.revision,
+                preset=NAME,
+                fingerprint=fingerprint(options),
+                extension=BY_NAME[options.format or ""].extension,
+            ),
+            source=self.source,
+            plan=partial(plan_options, options=options),
+            pictures=self.watermarks,
+        )
+
 
 class Records(Protocol):
-    """What is known of images."""
+    """The records of images."""
 
     async def get(self, image_id: str) -> Record | None:
-        """Read the record that stands."""
+        """Read a record."""
         ...
 
 
 class Bucket(Sources, Protocol):
-    """A bucket of pictures that were not uploaded here."""
+    """A bucket of pictures that were not uploaded to Safelight."""
 
     async def stand(self, key: str) -> ObjectVersion | None:
-        """Tell which version of an object stands; None if there is none."""
+        """Return the current version of an object, or None if there is none."""
         ...
 
 
-async def find_image(
-    image_id: str, grant: Grant, *, records: Records, bucket: Sources
-) -> SourceImage:
-    """Find an image. One that is not the key's is refused in the same words as none at all.
+class SourceImages:
+    """The images of Safelight, and the objects of other buckets that aliases name.
 
-    Raises `NotThereYet` or a `Refusal`.
+    An image that the grant excludes is refused in the same words as an unknown one.
     """
-    record = await records.get(image_id) if keys.is_image_id(image_id) else None
-    if record is None or grant.user_id not in (None, record.user_id):
-        raise Refusal(Problem.UNKNOWN_IMAGE, "There is no image of this id.")
-    match record.status:
-        case Status.ERASED:
-            raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
-        case Status.REJECTED:
-            raise not_rendered(record.reason, record.detail or "")
-        case Status.PENDING:
-            raise NotThereYet(record)
-    return SourceImage(
-        image_id=record.image_id,
-        revision=record.revision or "",
-        source=source_of(record, bucket),
-        transparent=record.media_type not in OPAQUE,
-        pixels=(record.width or 0) * (record.height or 0),
-        variants=record.variants,
-        recorded=True,
-    )
+
+    def __init__(
+        self,
+        *,
+        cached: Records,
+        current: Records,
+        bucket: Sources,
+        buckets: Mapping[str, Bucket],
+        ids: ImageIds,
+    ) -> None:
+        self._cached = cached
+        """Records that may be a moment old."""
+        self._current = current
+        self._bucket = bucket
+        self._buckets = buckets
+        """The bucket of each alias, by its name."""
+        self._ids = ids
+
+    async def by_id(self, image_id: str, grant: Grant) -> SourceImage:
+        """Find an image. Raises `NotReady` or a `Refusal`."""
+        return await self._read(self._cached, image_id, grant)
+
+    async def by_key(
+        self, key: str, name: AssetName, wish: Wish | None, grant: Grant
+    ) -> SourceImage:
+        """Find the image whose current revision has this asset, or would have it if rendered.
+
+        Raises `NotReady` or a `Refusal`.
+        """
+        # The key may be of a newer revision than the cached record.
+        for records in (self._cached, self._current):
+            image = await self._read(records, name.image_id, grant)
+            rendered = wish and image.request(name.preset, wish).key
+            if key == rendered or image.recorded_asset(key):
+                return image
+        raise no_such_asset()
+
+    async def by_path(self, path: str, grant: Grant, *, alias: Alias) -> SourceImage:
+        """Find an object below an alias's prefix. The key of a tenant opens none of them."""
+        key = alias.prefix + path
+        odd = any(part in ("", ".", "..") for part in path.split("/")) or not path.isprintable()
+        if odd or len(key.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+            raise invalid("The path is no key that is looked for.")
+        version = await self._buckets[alias.name].stand(key) if grant.user_id is None else None
+        if version is None:
+            raise no_such_picture()
+        return SourceImage(
+            image_id=self._ids.of_object(bucket=alias.bucket, key=key),
+            revision=keys.revision_of(
+                version_id=version.version_id, sequencer=None, etag=version.etag
+            ),
+            # By ETag: to read a version by its id needs another permission.
+            source=Source(bucket=self._buckets[alias.name], key=key, etag=version.etag),
+            transparent=version.media_type not in OPAQUE,
+        )
+
+    async def _read(self, records: Records, image_id: str, grant: Grant) -> SourceImage:
+        record = await records.get(image_id) if keys.is_image_id(image_id) else None
+        if record is None or grant.user_id not in (None, record.user_id):
+            raise Refusal(Problem.UNKNOWN_IMAGE, "There is no image of this id.")
+        match record.status:
+            case Status.ERASED:
+                raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
+            case Status.REJECTED:
+                raise not_rendered(record.reason, record.detail or "")
+            case Status.PENDING:
+                raise NotReady(record)
+        return SourceImage(
+            image_id=record.image_id,
+            revision=record.revision or "",
+            source=source_of(record, self._bucket),
+            transparent=record.media_type not in OPAQUE,
+            pixels=(record.width or 0) * (record.height or 0),
+            variants=record.variants,
+            recorded=True,
+        )
 
 
-async def find_object(
-    path: str, grant: Grant, *, alias: Alias, bucket: Bucket, ids: ImageIds
-) -> SourceImage:
-    """Find an object below an alias's prefix; a tenant's key opens none of them."""
-    key = alias.prefix + path
-    odd = any(segment in ("", ".", "..") for segment in path.split("/")) or not path.isprintable()
-    if odd or len(key.encode("utf-8", "replace")) > MAX_KEY_BYTES:
-        raise Refusal(Problem.INVALID_URL, "The path is no key that is looked for.")
-    standing = await bucket.stand(key) if grant.user_id is None else None
-    if standing is None:
-        raise Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
-    return SourceImage(
-        image_id=ids.of_object(bucket=alias.bucket, key=key),
-        revision=keys.revision_of(
-            version_id=standing.version_id, sequencer=None, etag=standing.etag
-        ),
-        # By its ETag, since to read a version by its id is a permission of its own.
-        source=Source(bucket=bucket, key=key, etag=standing.etag),
-        transparent=standing.media_type not in OPAQUE,
-    )
+def no_such_asset() -> Refusal:
+    """Return the refusal of an asset key that is of no current revision or definition."""
+    return Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
+
+
+def no_such_picture() -> Refusal:
+    """Return the refusal of a name that no alias leads to an object."""
+    return Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
 
 
 def not_rendered(reason: Reason | None, detail: str) -> Refusal:
-    """Say why there is no picture; one that is gone is like one that never was."""
+    """Return the refusal of a source that cannot be rendered, or that is gone."""
     if reason is Reason.SOURCE_GONE:
         return Refusal(Problem.UNKNOWN_IMAGE, "The source is gone.")
     return Refusal(Problem.NOT_RENDERED, f"{reason}: {detail}")

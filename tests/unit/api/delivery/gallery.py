@@ -20,12 +20,14 @@ from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias
 from api.delivery.cache import CachedAssets, CachedRecords
+from api.delivery.defaults import Defaults
 from api.delivery.deferral import Deferral
 from api.delivery.delivery import Delivery
 from api.delivery.freeform import FreeForm
 from api.delivery.lookup import Lookup
 from api.delivery.on_demand import OnDemand
 from api.delivery.signing import SigningKeys
+from api.delivery.sources import SourceImages
 from api.dialects.table import Dialects
 from api.metrics import DeliveryMetrics
 from api.quotas import Quotas
@@ -169,32 +171,31 @@ async def open_gallery(
             sha256=hashlib.sha256(NOBODY).hexdigest(),
             body=NOBODY,
         )
-        named = {alias.name: (alias, elsewhere) for alias in aliases}
-        freeform = dialects and FreeForm(
-            dialects=dialects,
-            aliases=named,
-            records=records,
-            objects=objects,
+        sources = SourceImages(
+            cached=CachedRecords(records) if recent else records,
+            current=records,
+            bucket=objects,
+            buckets={alias.name: elsewhere for alias in aliases},
             ids=IDS,
-            max_age_seconds=600,
+        )
+        freeform = dialects and FreeForm(
+            dialects=dialects, aliases=aliases, sources=sources, max_age_seconds=600
         )
         delivery = Delivery(
-            records=CachedRecords(records) if recent else records,
-            current=records,
+            sources=sources,
             freeform=freeform,
-            bucket=objects,
             lookup=Lookup(
                 assets=CachedAssets(objects, most_bytes=10**6) if recent else objects,
                 on_demand=on_demand,
                 deferral=Deferral(workers, least_pixels=avif_wait_pixels),
                 quotas=Quotas(renders_per_minute, policy="renders"),
                 max_bytes=max_result_bytes,
+                metrics=metrics,
             ),
             presets=presets,
-            defaults={preset.name: shown for preset in presets if preset.policy.default},
+            defaults=Defaults({each.name: shown for each in presets if each.policy.default}),
             signing=signing,
-            ids=IDS,
-            aliases=named,
+            aliases={alias.name: alias for alias in aliases},
             metrics=metrics,
             now=now,
         )

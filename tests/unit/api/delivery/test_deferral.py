@@ -6,17 +6,26 @@ from api.delivery.deferral import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, De
 from api.delivery.sources import SourceImage
 from safelight.errors import Unavailable
 from safelight.making import Source
+from safelight.presets import Preset
 from safelight.wish.wish import Wish
 from tests.support.fakes import FakeDeadLetters, FakeObjects
 
-WISH = Wish(format="avif", box=(150, 150))
+PRESET = Preset(name="small", wish=Wish(format="avif", box=(150, 150)))
 IMAGE = SourceImage(
     image_id="01JZ6V8M7Q2N4R5T6W8X9Y0ZAB",
     revision="v1",
     source=Source(bucket=FakeObjects(), key="uploads/u/i"),
     transparent=False,
+    pixels=150 * 150,
+    recorded=True,
 )
 FOUR_HOURS = 4 * 3600
+
+
+async def demand(deferral: Deferral) -> None:
+    demand = deferral.demand_for(PRESET, PRESET.wish, IMAGE)
+    assert demand is not None
+    await deferral.send(demand)
 
 
 async def demanded_at(queue: FakeDeadLetters, *, until: float, ask_every: float) -> list[float]:
@@ -25,7 +34,7 @@ async def demanded_at(queue: FakeDeadLetters, *, until: float, ask_every: float)
     deferral = Deferral(queue, least_pixels=1, now=lambda: now)
     while now < until:
         before = len(queue.letters)
-        await deferral.demand("small", WISH, IMAGE)
+        await demand(deferral)
         times += [now] * (len(queue.letters) - before)
         now += ask_every
     return times
@@ -49,5 +58,5 @@ async def test_what_was_late_long_ago_is_demanded_like_new() -> None:
     queue, now = FakeDeadLetters(), [0.0]
     deferral = Deferral(queue, least_pixels=1, now=lambda: now[0])
     for now[0] in (0.0, 60.0, FOUR_HOURS, FOUR_HOURS + FIRST_AGAIN_SECONDS):
-        await deferral.demand("small", WISH, IMAGE)
+        await demand(deferral)
     assert len(queue.letters) == 4
