@@ -185,14 +185,14 @@ def canary(directory: Path, limits: Limits) -> None:
 
     The parent owns the directory, because it outlives a child that is killed here.
     """
-    wishes = [
+    presets = [
         Preset(name="full", wish=Wish(format="webp")),
         Preset(name="thumbnail", wish=Wish(format="jpeg", box=(8, 8))),
     ]
     source = directory / "source"
     grey = pyvips.Image.black(32, 32, bands=3).linear(1, 128).cast("uchar")
     source.write_bytes(grey.copy(interpretation="srgb").jpegsave_buffer())
-    rendering = render(plan(probe(source, limits), wishes), source, directory, limits)
+    rendering = render(plan(probe(source, limits), presets), source, directory, limits)
     if rendering.failures:
         raise RuntimeError(f"the canary's variants failed: {dict(rendering.failures)}")
 
