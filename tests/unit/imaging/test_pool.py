@@ -337,7 +337,7 @@ async def test_a_job_that_used_up_its_time_computing_is_not_tried_again(tmp_path
 
 
 async def test_a_job_that_computes_for_ever_is_not_blamed_while_the_canary_fails(tmp_path):
-    async with pool_of(1, replace(BRIEF, max_pixels=1)) as pool:
+    async with pool_of(1, BRIEF.model_copy(update={"max_pixels": 1})) as pool:
         with pytest.raises(Unavailable, match="canary"):
             await pool.run(jobs.compute_for_ever, tmp_path / "started")
 

@@ -118,7 +118,7 @@ def test_without_a_presets_file_those_that_ship_are_used(desk: Path) -> None:
         (["one/a.png"], "--out"),
         (["one/a.png", "--out", "presets.toml"], "OUT: cannot write into presets.toml"),
         (["one/a.png", "--out", "out", "--presets", "absent.toml"], "absent.toml: cannot be read"),
-        (["one/a.png", "--out", "out", "--presets", "words.jpg"], "words.jpg:1: not TOML"),
+        (["one/a.png", "--out", "out", "--presets", "words.jpg"], "words.jpg: not TOML"),
     ],
 )
 def test_what_cannot_be_used_is_said_before_anything_is_rendered(desk, arguments, fault) -> None:
