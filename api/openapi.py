@@ -63,7 +63,7 @@ _PARTS: Mapping[str, Schema] = {
     },
     "image": {
         "type": "string",
-        "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}(\\.(avif|webp|jpg|png))?$",
+        "pattern": rf"^[0-7][0-9A-HJKMNP-TV-Z]{{25}}(\.({_EXTENSIONS}))?$",
         "description": "The image id. An extension selects the format; without one it is "
         "negotiated.",
     },
