@@ -89,7 +89,7 @@ def time_ticks(span: float) -> list[tuple[float, str]]:
     days = DAY_SECONDS * math.ceil(span / DAY_SECONDS / MOST_TICKS)
     step = next((step for step in STEPS if span / step <= MOST_TICKS), days)
     seconds, unit = next((size, name) for size, name in UNITS.items() if step % size == 0)
-    last = math.floor(span / step)
+    last = math.floor(span / step + 0.01)  # samples of an hour end a second before it
     labels = [str(number * step // seconds) for number in range(last + 1)]
     labels[last] += f" {unit}"
     return [(number * step, label) for number, label in enumerate(labels)]
