@@ -4,6 +4,8 @@ import os
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import programs
 
@@ -12,6 +14,30 @@ pytest_plugins = ["tests.support.emulator"]
 # No test has a deadline per example: its time depends more on the machine than on the code.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+ACCEPTANCE = "tests/acceptance/"
+SHARED_SYSTEM = {f"{ACCEPTANCE}test_{name}.py" for name in ("main_job", "forged_events", "cost")}
+"""Modules whose tests use the `system` of tests/acceptance/conftest.py."""
+
+
+class Scheduling(LoadScopeScheduling):
+    """Runs the tests of an acceptance module in one process, and those of a shared system too.
+
+    So each system starts once. Other tests run in any process. The mark xdist_group has no effect
+    with pytest 9.2 and pytest-xdist 3.8.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        if module in SHARED_SYSTEM:
+            return "shared system"
+        return module if module.startswith(ACCEPTANCE) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Distribute tests by `Scheduling` for `--dist loadscope`."""
+    return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(tryfirst=True)

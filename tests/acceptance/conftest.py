@@ -1,4 +1,8 @@
-"""One running Safelight for the acceptance tests of a module: real processes, policies enforced."""
+"""Running systems and their users for acceptance tests: real processes, policies enforced.
+
+Modules whose tests need no settings of their own share `system`, and leave its queues empty and a
+worker of each role up. tests/conftest.py lists these modules, so that one process runs them.
+"""
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -8,30 +12,38 @@ import pytest
 import pytest_asyncio
 
 from ops.local.completions import Completions, subscribe
+from ops.local.processes import Child
 from ops.local.system import LocalSystem
 from tests.support.person import Person
 
 VISIBILITY_SECONDS = 6
 KEYS = {"alice": "sl_alice", "bob": "sl_bob"}
+API_KEYS = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def system() -> AsyncIterator[LocalSystem]:
-    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
+    """Start the system that modules share, with a worker of each role."""
     async with LocalSystem(
-        api_settings={"SAFELIGHT_API_KEYS": hashes},
+        renders=True,
+        api_settings={"SAFELIGHT_API_KEYS": API_KEYS},
         worker_settings={"SAFELIGHT_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS)},
     ) as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+def uploads_worker(system: LocalSystem) -> Child:
+    """Find the worker of uploads that was started last."""
+    return [worker for worker in system.workers if worker.name.startswith("worker-")][-1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def completions(system: LocalSystem) -> AsyncIterator[Completions]:
     async with subscribe(system.account, system.stack.topic_arn) as subscribed:
         yield subscribed

@@ -24,7 +24,7 @@ from ops.local.emulator import COMMAND
 from ops.local.processes import Child
 from tests.support.compose import ENV_FILE, ENVIRONMENT, FILE, ROOT, services
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("compose")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = ENVIRONMENT["API_KEY"]
 PROGRAMS = {

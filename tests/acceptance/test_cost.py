@@ -10,9 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ops.capacity.cost import PictureUse
+from tests.acceptance.conftest import uploads_worker
 from tests.support.pictures import encoded, noise
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 INDEXES = 1
 UPLOADS, SENDS, RECEIVES = 1, 1, 1
@@ -48,7 +49,7 @@ async def calls(http, *urls: str) -> dict[str, float]:
 
 async def one_picture(system, http, person, seed: int) -> tuple[str, dict[str, float]]:
     """Upload a picture and wait until its message is deleted; return image id and calls so far."""
-    urls = (system.api_url, *system.worker_urls.values())
+    urls = (system.api_url, system.worker_urls[uploads_worker(system)])
     before = (await calls(http, *urls)).get("Publish", 0)
     image_id = await person.upload(encoded(noise(640, 480, seed=seed), "JPEG"))
     async with asyncio.timeout(60):
@@ -75,7 +76,7 @@ async def test_a_picture_uses_what_its_price_is_worked_out_from(system, http, al
     kilobytes = math.ceil(size_bytes({"M": item}) / 1024)
     (line,) = [
         line
-        for line in system.workers[0].log.read_text().splitlines()
+        for line in uploads_worker(system).log.read_text().splitlines()
         if image_id in line and json.loads(line)["event"] == "message"
     ]
     use = PictureUse()

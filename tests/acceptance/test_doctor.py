@@ -17,7 +17,7 @@ from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
 from tests.support.permissions import Permission, principal_without
 from tests.support.permissions import permissions_of as granted
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("doctor")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 NOW = 1_800_000_000.0
 _numbers = count(1)
 

@@ -4,35 +4,26 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
-from hashlib import sha256
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from botocore.exceptions import ClientError
 
 from ops.local.account import Principal
 from ops.local.completions import Completions
 from ops.local.system import LocalSystem
 from safelight.queued import Ingest
-from tests.acceptance.conftest import KEYS
+from tests.acceptance.conftest import uploads_worker
 from tests.support import pictures
 from tests.support.events import s3_event
 from tests.support.person import Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("forged")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 CAT = (Path(__file__).parents[2] / "samples" / "cat-451px.jpg").read_bytes()
 PROGRAMS = ("api", "delivery", "uploads_worker", "renders_worker", "operator")
 SAFELIGHT = Path(sys.executable).with_name("safelight")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def system() -> AsyncIterator[LocalSystem]:
-    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
-    async with LocalSystem(renders=True, api_settings={"SAFELIGHT_API_KEYS": hashes}) as running:
-        yield running
 
 
 async def record_of(system: LocalSystem, image_id: str) -> Mapping[str, Any]:
@@ -157,9 +148,8 @@ async def test_an_upload_whose_event_became_a_dead_letter_completes_when_it_is_s
 ) -> None:
     """No worker runs: the message becomes a dead letter without a reason, as by SQS itself."""
     await until_empty(system, system.stack.uploads_queue_url)
-    worker = system.workers[0]
+    worker = uploads_worker(system)
     await worker.stop(seconds=10)
-    system.workers.remove(worker)
     image_id = await alice.upload(CAT)
     async with system.account.client("sqs") as sqs:
         answer = await sqs.receive_message(
@@ -177,3 +167,4 @@ async def test_an_upload_whose_event_became_a_dead_letter_completes_when_it_is_s
     await redrive(system, "unexplained")
     assert (await alice.settled(image_id))["status"] == "completed"
     await until_empty(system, system.stack.renders_queue_url, system.stack.dead_letter_queue_url)
+    await system.start_worker()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,14 @@ from ops.local.emulator import ROOT
 from ops.local.system import LocalSystem
 from safelight.presets import load_presets
 from safelight.queued import Demand, Ingest
-from tests.acceptance.conftest import KEYS
+from tests.acceptance.conftest import API_KEYS
 from tests.support.declared import rules
 from tests.support.person import Person
 from tests.support.prometheus import Prometheus
 from tools.dashboards import dashboards
 
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.needs("prometheus"),
@@ -35,15 +34,14 @@ LINES = [
 RECORDED = [pytest.param(rule["record"], id=rule["record"]) for rule in rules("record")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def system() -> AsyncIterator[LocalSystem]:
-    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
-    settings = {"SAFELIGHT_API_KEYS": hashes}
+    settings = {"SAFELIGHT_API_KEYS": API_KEYS}
     async with LocalSystem(delivers=True, renders=True, api_settings=settings) as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def prometheus(
     system: LocalSystem, alice: Person, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Prometheus]:

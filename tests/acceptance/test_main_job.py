@@ -14,10 +14,11 @@ from PIL import Image
 
 from ops.local.completions import Completions
 from ops.local.system import LocalSystem
+from tests.acceptance.conftest import uploads_worker
 from tests.support import pictures
 from tests.support.person import Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("main job")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
@@ -194,7 +195,7 @@ async def test_a_picture_whose_worker_was_killed_is_completed_once(
     alice: Person, system: LocalSystem, completions: Completions
 ) -> None:
     await until_empty(system)
-    worker = system.workers[-1]
+    worker = uploads_worker(system)
     ticket = await alice.ask(CAMERA)
     await alice.send(ticket, CAMERA)
     spool = system.directory / f"{worker.name}-spool"
@@ -215,7 +216,7 @@ async def test_a_worker_told_to_stop_finishes_what_it_began_and_exits_cleanly(
     alice: Person, system: LocalSystem
 ) -> None:
     images = [await alice.upload(CAMERA) for _ in range(4)]
-    worker = system.workers[-1]
+    worker = uploads_worker(system)
     worker.terminate()
     worker.terminate()
     assert await worker.wait() == 0
@@ -240,7 +241,7 @@ async def test_logs_tell_every_message_once_and_no_signature(system: LocalSystem
 
 async def test_what_is_measured_is_documented(system: LocalSystem, http: Any) -> None:
     documented = (ROOT / "docs" / "operate" / "metrics.md").read_text()
-    for url in (system.api_url, *(system.worker_urls[one] for one in system.workers[-1:])):
+    for url in (system.api_url, system.worker_urls[uploads_worker(system)]):
         async with http.get(f"{url}/metrics") as answer:
             page = await answer.text()
         names = {

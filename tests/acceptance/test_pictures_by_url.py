@@ -5,7 +5,6 @@ import io
 import re
 import time
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from api.delivery.signing import SigningKeys
 from ops.local.accounting import family_of, resident_bytes
 from ops.local.system import LocalSystem
 from safelight.keys import assets_prefix, new_image_id
-from tests.acceptance.conftest import KEYS
+from tests.acceptance.conftest import API_KEYS
 from tests.support import pictures
 from tests.support.edge import Edge, distribute
 from tests.support.person import Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("delivery")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).parents[2]
 CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
@@ -64,18 +63,17 @@ access = "public"
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalSystem]:
     """Workers know two presets; delivery was told of a third one since."""
     presets = tmp_path_factory.mktemp("presets")
     (presets / "before.toml").write_text(PRESETS)
     (presets / "after.toml").write_text(PRESETS + ADDED + FLOOD)
-    hashes = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
     async with LocalSystem(
         renders=True,
         delivers=True,
         presets=presets / "before.toml",
-        api_settings={"SAFELIGHT_API_KEYS": hashes},
+        api_settings={"SAFELIGHT_API_KEYS": API_KEYS},
         delivery_settings={
             "SAFELIGHT_PRESETS": str(presets / "after.toml"),
             "SAFELIGHT_SIGNING_KEYS": SIGNING,
@@ -88,7 +86,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def image_id(alice: Person) -> str:
     image_id = await alice.upload(CAT)
     assert (await alice.settled(image_id))["status"] == "completed"

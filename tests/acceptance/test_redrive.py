@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -19,7 +18,7 @@ from tests.support.events import s3_event
 DEMAND = Demand(
     image_id="01M7YB1NC8XE9XQ3H3PCRZFKK6", revision="v1", preset=Preset(name="a", format="avif")
 ).to_json()
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("redrive")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 SAFELIGHT = Path(sys.executable).with_name("safelight")
 
 
@@ -84,9 +83,19 @@ class Desk:
         ).decode()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def redrives(emulator: Emulator) -> Stack:
+    return await deploy(emulator.account, name="redrive")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(emulator: Emulator) -> Desk:
-    return Desk(emulator, await deploy(emulator.account, name=f"redrive-{uuid4().hex[:8]}"))
+async def desk(emulator: Emulator, redrives: Stack) -> Desk:
+    """Return a desk whose queues are empty."""
+    opened = Desk(emulator, redrives)
+    async with emulator.account.client("sqs") as sqs:
+        for url in opened.queues:
+            await sqs.purge_queue(QueueUrl=url)
+    return opened
 
 
 async def test_letters_are_told_by_reason_and_stay_where_they_are(desk: Desk) -> None:
