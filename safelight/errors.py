@@ -11,6 +11,7 @@
     └── Refused            a developer: a service does not accept a request of ours
         └── Archived       an operator: the object has to be restored from its archive first
 
+`InvalidConfiguration` is apart: a program that raises it has not started, and an operator fixes it.
 Any other exception is a bug, for a developer to fix. Errors of libraries are translated at the edge
 (`safelight/aws`, `safelight/imaging`), once, with `raise ... from error`.
 """

@@ -31,9 +31,8 @@ LONGEST_PAUSE_SECONDS = 8
 LAST_RELEASES_SECONDS = 10
 """Time to release stopped messages at the end of a shutdown. The rest come back by themselves."""
 MOST_ASIDE = 16
-"""Messages that take no room while slow pictures keep all slots busy and their user has another one
-here. This is how far into a user's backlog another user's message is found. Meanwhile, no idle
-worker can receive these messages."""
+"""The most messages held beyond capacity behind slow pictures, of users who have others here. More
+would find other users' messages deeper in a backlog, and keep more work from idle workers."""
 SHORTEST_EMPTY_SECONDS = 1
 """The shortest time between empty receives. SQS answers at once when it has too many in flight."""
 

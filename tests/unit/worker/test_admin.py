@@ -1,4 +1,4 @@
-"""Whether a worker is well, as its canary tells."""
+"""Whether a worker is well, judged by its canary."""
 
 import asyncio
 

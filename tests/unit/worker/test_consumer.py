@@ -26,7 +26,7 @@ Process = Callable[[Message], Awaitable[Progress]]
 
 
 class Work:
-    """A processor that does what it is told, and remembers what it was given."""
+    """A processor with a fixed outcome, which remembers its messages."""
 
     def __init__(self, outcome: Exception | None = None) -> None:
         self.begun: list[str] = []

@@ -24,7 +24,7 @@ class Clock:
 
 
 class Visibility:
-    """Remembers what was asked; fails as it is told to."""
+    """Remembers the requests, and fails on request."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, int]] = []

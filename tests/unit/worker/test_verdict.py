@@ -1,5 +1,7 @@
 """The table of verdicts."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,16 @@ from safelight.errors import (
     UnusableWatermark,
     WrongQueue,
 )
-from worker.verdict import DeadLetter, Retry, backoff_seconds, most_hopeful, verdict_on
+from worker.verdict import (
+    DEAD_LETTER_CAUSES,
+    DeadLetter,
+    Retry,
+    backoff_seconds,
+    most_hopeful,
+    verdict_on,
+)
+
+RUNBOOK = Path(__file__).parents[3] / "docs" / "operate" / "runbooks" / "dead-letters.md"
 
 
 @pytest.mark.parametrize(
@@ -71,3 +82,9 @@ def test_of_several_failures_the_one_that_a_retry_helps_most_decides() -> None:
     ]
     while errors:
         assert most_hopeful(errors[::-1]) is errors.pop(0)
+
+
+@pytest.mark.parametrize("cause", DEAD_LETTER_CAUSES)
+def test_the_runbook_of_dead_letters_explains_every_cause(cause: str) -> None:
+    rows = [line for line in RUNBOOK.read_text().splitlines() if line.startswith("| `")]
+    assert any(f"`{cause}`" in row.split("|")[1] for row in rows)
