@@ -76,7 +76,7 @@ def load_aliases(path: Path | None, *, presets: Collection[str]) -> Mapping[str,
 
 def faults_of_names(names: Collection[str]) -> list[str]:
     """List the names that cannot be the first part of a delivery URL."""
-    return [f"[{name}] the name is the api's own" for name in sorted(RESERVED & set(names))]
+    return [f"[{name}] the name is reserved by the API" for name in sorted(RESERVED & set(names))]
 
 
 def _read(name: str, table: Any, presets: Collection[str]) -> tuple[list[str], Alias | None]:
@@ -92,14 +92,14 @@ def _read(name: str, table: Any, presets: Collection[str]) -> tuple[list[str], A
     unknown = [preset for preset in alias.presets if preset not in presets]
     faults = [f"presets: there is no preset {preset!r}" for preset in unknown]
     if name in RESERVED:
-        faults.append("the name is the api's own")
+        faults.append("the name is reserved by the API")
     if name in presets:
-        faults.append("the name is a preset's")
+        faults.append("a preset has this name")
     if alias.prefix and not alias.prefix.endswith("/"):
         faults.append(
-            f'prefix: write "{alias.prefix}/": without a slash at its end it would also open '
-            f'what begins alike, such as "{alias.prefix}-2/"'
+            f'prefix: write "{alias.prefix}/": without the slash it would also open '
+            f'"{alias.prefix}-2/"'
         )
     if alias.external_id is not None and alias.role_arn is None:
-        faults.append("external_id: goes with role_arn alone")
+        faults.append("external_id: needs a role_arn")
     return faults, alias

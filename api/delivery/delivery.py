@@ -21,7 +21,15 @@ from api.delivery.found import Found, How
 from api.delivery.freeform import FreeForm, grant_of, query_of
 from api.delivery.lookup import Lookup
 from api.delivery.negotiation import HINTS
-from api.delivery.query import OF_ALIASES, OF_ASSETS, OWN, Query, invalid, redirect_other_spellings
+from api.delivery.query import (
+    OF_ALIASES,
+    OF_ASSETS,
+    OWN,
+    Query,
+    invalid,
+    listed,
+    redirect_other_spellings,
+)
 from api.delivery.responses import (
     Freshness,
     Timings,
@@ -98,7 +106,7 @@ class Delivery:
 
         async def find(grant: Grant) -> SourceImage:
             if name not in alias.presets:
-                raise invalid(f"{alias.name!r} has the presets {', '.join(alias.presets)}.")
+                raise invalid(f"{alias.name!r} allows only the presets {listed(alias.presets)}.")
             return await self._sources.by_path(request.match_info["path"], grant, alias=alias)
 
         def read() -> Ask:

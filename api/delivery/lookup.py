@@ -111,7 +111,7 @@ class Lookup:
         try:
             read = await self._assets.read(key, max_bytes=self._max_bytes, first=first)
             if read is None or read.sha256 != sha256 or not read.body:
-                raise Unavailable("s3", f"{key} is not what it was when its answer began")
+                raise Unavailable("s3", f"{key} was replaced while it was sent")
         except SafelightError as error:
             self._metrics.broken.inc()
             log.warning("answer_broken", key=key, error=str(error))
@@ -177,5 +177,5 @@ class Lookup:
     def _take_quota(self, key_id: str | None) -> None:
         if key_id:
             self._quotas.take(
-                key_id, detail="The key that signed the URL has had too many pictures rendered."
+                key_id, detail="The key that signed the URL has used up its renders for now."
             )

@@ -40,15 +40,15 @@ class Query:
     ) -> "Query":
         """Read the known parameters. Others are refused, so that caches do not fill with copies."""
         if len(query) != len(set(query)):
-            raise invalid("A query parameter is there twice.")
+            raise invalid("A query parameter is given twice.")
         for name in query:
             if name not in known | PARAMETERS:
                 raise invalid(f"There is no query parameter {name[:40]!r} here.")
         formats = {_format(word) for word in (extension, query.get("format")) if word is not None}
         if len(formats) > 1:
-            raise invalid("The extension says one format, and `format` another.")
+            raise invalid("The extension and `format` name different formats.")
         if query.get("download", "1") != "1":
-            raise invalid("`download` is 1 or not there.")
+            raise invalid("`download` must be 1 or absent.")
         return cls(format=next(iter(formats), None), download="download" in query)
 
 
@@ -58,9 +58,9 @@ def redirect_other_spellings(request: web.Request) -> None:
     path = quote(request.path, safe=UNESCAPED, errors="surrogateescape")
     query = urlencode(list(request.query.items()), errors="surrogateescape")
     if not {".", ".."}.isdisjoint(path.split("/")):  # clients would resolve them to another path
-        raise invalid("The path is no key that is looked for.")
+        raise invalid("The path cannot be the key of a picture.")
     if {"%", "+"}.intersection(query):  # no value needs escapes; clients and proxies change them
-        raise invalid("A query parameter says what none can say.")
+        raise invalid("Query parameters have only letters, digits, `_`, `.`, `-` and `~`.")
     if (path, query) != (url.raw_path, url.raw_query_string):
         raise web.HTTPPermanentRedirect(f"{path}?{query}" if query else path)
 
@@ -77,5 +77,5 @@ def listed(names: Iterable[str]) -> str:
 
 def _format(word: str) -> str:
     if word not in WRITABLE_WORDS:
-        raise invalid(f"{word[:40]!r} is no format; there are {listed(WRITABLE_WORDS)}.")
+        raise invalid(f"{word[:40]!r} is not a format. Formats are {listed(WRITABLE_WORDS)}.")
     return WRITABLE_WORDS[word]

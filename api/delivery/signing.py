@@ -90,9 +90,7 @@ class SigningKeys:
         key = self._keys.get(query.get(KEY, ""))
         expected = _signature(key.secret if key else "nobody's", canonical(path, query))
         if not hmac.compare_digest(expected.encode(), given.encode()) or key is None:
-            raise _invalid(
-                "The signature does not belong to this URL, or is by a key that is not known here."
-            )
+            raise _invalid("The signature does not match this URL, or its key is unknown.")
         expires_at = _seconds(query.get(EXPIRES))
         if expires_at is not None and expires_at <= self._now():
             raise Refusal(Problem.URL_EXPIRED, "The URL has expired.")

@@ -71,6 +71,6 @@ class SingleFlight(Generic[T]):
 
     def _busy(self) -> Busy:
         return Busy(
-            "There is more to do than there is room for.",
+            "Too many requests are waiting.",
             retry_seconds=max(1, round(self._wait_seconds / 2)),
         )

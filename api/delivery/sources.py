@@ -165,7 +165,7 @@ class SourceImages:
         key = alias.prefix + path
         odd = any(part in ("", ".", "..") for part in path.split("/")) or not path.isprintable()
         if odd or len(key.encode("utf-8", "replace")) > MAX_KEY_BYTES:
-            raise invalid("The path is no key that is looked for.")
+            raise invalid("The path cannot be the key of a picture.")
         version = await self._buckets[alias.name].stand(key) if grant.user_id is None else None
         if version is None:
             raise no_such_picture()

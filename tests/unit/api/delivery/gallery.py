@@ -1,4 +1,4 @@
-"""Delivery as clients meet it: real pixels, rendered in this process, between fakes of AWS."""
+"""Delivery with a client: it renders real pixels in this process, between fakes of AWS."""
 
 import asyncio
 import hashlib
@@ -55,7 +55,7 @@ NOBODY = pictures.encoded(Image.new("RGB", (8, 8), (9, 9, 9)), "PNG")
 
 
 class Renderer(Fake):
-    """Renders in this process; a gate that is shut holds every render up."""
+    """Renders in this process. While the gate is closed, every render waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Renderer(Fake):
 
 @dataclass
 class Gallery:
-    """A delivery, what is behind it, and a client."""
+    """A delivery, its collaborators, and a client."""
 
     client: TestClient[web.Request, web.Application]
     records: FakeRecords
@@ -90,7 +90,7 @@ class Gallery:
     on_demand: OnDemand
     signing: SigningKeys
     workers: FakeDeadLetters
-    """Their queue."""
+    """The queue of the workers."""
     elsewhere: FakeObjects
     """The bucket that aliases name."""
     registry: CollectorRegistry
@@ -100,7 +100,7 @@ class Gallery:
         return self.registry.get_sample_value("safelight_delivery_pictures_total", labels) or 0
 
     def hang(self, source: bytes = SOURCE, *, image_id: str = IMAGE_ID, **changes: Any) -> Record:
-        """Put an uploaded picture there, settled, without any variant."""
+        """Add an uploaded and settled picture without variants."""
         key = keys.source_key(user_id="key:alice", image_id=image_id)
         version = self.objects.upload(key, source)
         settled: dict[str, Any] = {

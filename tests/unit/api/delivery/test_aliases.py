@@ -1,4 +1,4 @@
-"""Names for pictures in buckets that are not Safelight's."""
+"""URL names for pictures in other buckets."""
 
 import io
 import json
@@ -112,11 +112,11 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ('[a]\nbucket = "acme"', r"\[a\] presets: field required"),
         ('[a]\nbucket = "acme"\npresets = []', r"\[a\] presets: "),
         ('[a]\nbucket = "acme"\npresets = ["nope"]', "there is no preset 'nope'"),
-        ('[small]\nbucket = "acme"\npresets = ["small"]', "the name is a preset's"),
-        ('[v1]\nbucket = "acme"\npresets = ["small"]', "the name is the api's own"),
+        ('[small]\nbucket = "acme"\npresets = ["small"]', "a preset has this name"),
+        ('[v1]\nbucket = "acme"\npresets = ["small"]', "the name is reserved by the API"),
         ('[a]\nbucket = "acme"\npresets = ["small"]\nurl = "x"', r"\[a\] url: extra"),
         ('[a]\nbucket = "acme"\npresets = ["small"]\nrole_arn = "me"', r"\[a\] role_arn: "),
-        ('[a]\nbucket = "acme"\npresets = ["small"]\nexternal_id = "of us"', "goes with role_arn"),
+        ('[a]\nbucket = "acme"\npresets = ["small"]\nexternal_id = "of us"', "needs a role_arn"),
         ('[a]\nbucket = "acme"\npresets = ["small"]\nprefix = "Team/a"', 'write "Team/a/"'),
     ],
 )
@@ -132,4 +132,4 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(tmp_path: Path, prefix: str) -> 
 
 
 def test_a_preset_cannot_have_the_apis_own_name() -> None:
-    assert faults_of_names(["small", "v1"]) == ["[v1] the name is the api's own"]
+    assert faults_of_names(["small", "v1"]) == ["[v1] the name is reserved by the API"]

@@ -1,4 +1,4 @@
-"""What delivery keeps in memory, and for how long."""
+"""The contents and lifetimes of delivery's memory caches."""
 
 import asyncio
 import hashlib

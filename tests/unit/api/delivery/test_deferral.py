@@ -1,4 +1,4 @@
-"""How often one result is demanded of the workers."""
+"""How often delivery demands one result from the workers."""
 
 from itertools import pairwise
 
@@ -29,7 +29,7 @@ async def demand(deferral: Deferral) -> None:
 
 
 async def demanded_at(queue: FakeDeadLetters, *, until: float, ask_every: float) -> list[float]:
-    """Let viewers ask all the time for what is never there; tell when that reached the queue."""
+    """Ask repeatedly for a result that stays missing; return when demands were sent."""
     now, times = 0.0, []
     deferral = Deferral(queue, least_pixels=1, now=lambda: now)
     while now < until:

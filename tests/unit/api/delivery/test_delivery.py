@@ -1,4 +1,4 @@
-"""A picture by URL: found or made, in the right format, with the right words for caches."""
+"""Pictures by URL: stored or rendered, in the right format, with the right cache headers."""
 
 import asyncio
 import hashlib
@@ -50,7 +50,7 @@ def with_quality(preset: Preset, quality: int) -> Preset:
 
 
 def store_eagerly(gallery: Gallery, preset: Preset, extension: str, body: bytes) -> Variant:
-    """Have a variant as a worker would have made it."""
+    """Store a variant as a worker would have."""
     key = key_of(preset, extension)
     media_type = f"image/{extension.replace('jpg', 'jpeg')}"
     sha256 = hashlib.sha256(body).hexdigest()
@@ -313,7 +313,7 @@ async def test_a_recorded_asset_is_answered_by_its_key_whatever_its_preset_means
 
 
 async def test_an_answer_that_cannot_be_ended_breaks_off(gallery: Gallery) -> None:
-    """Never are bytes of two pictures mixed, nor is too short an answer taken for whole."""
+    """A response never mixes bytes of two pictures, and a truncated one never looks complete."""
     variant = store_eagerly(gallery, BY_NAME["plain"], "jpg", LARGE)
     gallery.hang(variants={"plain": variant})
     stored = gallery.objects.assets[variant.key]

@@ -1,4 +1,4 @@
-"""Free-form URLs as clients meet them: what is wished, signed and bounded."""
+"""Free-form URLs: options, signatures and limits."""
 
 import asyncio
 import io
@@ -207,7 +207,7 @@ LOGO = pictures.encoded(Image.new("RGB", (6, 4), (0, 0, 255)), "PNG")
 
 
 async def test_every_url_of_the_table_is_delivered(open_: Any) -> None:
-    """No URL that a dialect understands is more than delivery can do, and none gives a 500."""
+    """Delivery can answer every URL that a dialect reads, and none gives a 500."""
     known = tuple(dialect(name) for name in DIALECTS)
     aliases = tuple(
         Alias(name=name, bucket=name, presets=("small",)) for name in ("avatars", "photos", "logos")

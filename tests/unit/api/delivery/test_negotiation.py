@@ -1,4 +1,4 @@
-"""Accept and client hints, read as RFC 9110 says and as browsers are."""
+"""Accept and client hints, as RFC 9110 defines them and as browsers send them."""
 
 import pytest
 from hypothesis import given

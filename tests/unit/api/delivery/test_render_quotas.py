@@ -1,4 +1,4 @@
-"""How many renders a signing key may cause."""
+"""The number of renders that a signing key may cause."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ async def test_renders_count_and_what_is_stored_does_not(open_: Any) -> None:
 
 
 async def test_what_begins_no_render_takes_nothing(open_: Any) -> None:
-    """Neither a rejection that is remembered nor a place that is not free is the key's fault."""
+    """A remembered rejection and a full queue cost the key nothing."""
     gallery: Gallery = await open_(Preset(name="p", format="jpeg"), renders_per_minute=3)
     gallery.hang(b"no picture")
     url = gallery.signing.sign(f"/p/{IMAGE_ID}")

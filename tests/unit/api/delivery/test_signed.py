@@ -1,4 +1,4 @@
-"""Who may have what: signed, expiring and private URLs, tenants' keys and new ones."""
+"""Access: signed, expiring and private URLs, keys of tenants, and replaced keys."""
 
 import json
 from typing import Any

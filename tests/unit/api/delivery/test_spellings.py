@@ -1,4 +1,4 @@
-"""One picture is one URL: nobody fills a cache with copies of it."""
+"""One picture has one URL, so that caches do not fill with copies."""
 
 from typing import Any
 
