@@ -34,8 +34,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         print(f"safelight {__version__}")
         raise typer.Exit
 
@@ -76,7 +76,9 @@ def up() -> None:
 
 @app.command()
 def upload(
-    files: Annotated[list[Path], typer.Argument(help="Pictures.", exists=True, dir_okay=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Picture files.", exists=True, dir_okay=False)
+    ],
     api: Annotated[str, typer.Option(help="The API's address, such as http://127.0.0.1:8080.")],
     key: Annotated[
         str | None, typer.Option(help="An API key.", envvar="SAFELIGHT_API_KEY", show_envvar=True)
@@ -91,7 +93,8 @@ def upload(
 @app.command()
 def render(
     files: Annotated[
-        list[Path], typer.Argument(help="Pictures.", exists=True, dir_okay=False, readable=True)
+        list[Path],
+        typer.Argument(help="Picture files.", exists=True, dir_okay=False, readable=True),
     ],
     out: Annotated[Path, typer.Option(help="Where to save variants, in one folder per picture.")],
     presets: Annotated[
@@ -162,7 +165,9 @@ def capacity(
     burst_seconds: Annotated[float, typer.Option(help="Length of the burst.")] = 60,
     arrivals: Annotated[
         Path | None,
-        typer.Option(help="A CSV file of arrivals: start of interval in seconds, pictures in it."),
+        typer.Option(
+            help="A CSV file instead: seconds at the start of an interval, pictures in it."
+        ),
     ] = None,
     seconds_per_picture: Annotated[
         float, typer.Option(help="Time one picture occupies a slot; `make load` measures it.")
@@ -215,7 +220,7 @@ def capacity(
 
 @app.command()
 def sign(
-    wanted: Annotated[
+    path: Annotated[
         str,
         typer.Argument(help="OPTIONS/SOURCE, or a dialect's path without its signature."),
     ],
@@ -233,7 +238,7 @@ def sign(
     """
     from ops.sign import sign  # noqa: PLC0415 - --help must be instant
 
-    _run(sign(wanted, dialect=dialect, expires_in=expires_in, as_json=as_json))
+    _run(sign(path, dialect=dialect, expires_in=expires_in, as_json=as_json))
 
 
 @app.command()

@@ -26,7 +26,7 @@ TRIES = 5
 class Sources(Protocol):
     """The uploads bucket."""
 
-    async def stand(self, key: str) -> ObjectVersion | None:
+    async def current_version(self, key: str) -> ObjectVersion | None:
         """Return the latest version of a source, or None if there is none."""
         ...
 
@@ -60,7 +60,7 @@ class Ingests:
         progress = Progress.NONE
         for _ in range(TRIES):
             upload, current = await self._processor.identify(self._unversioned(ingest.key))
-            version = await self._sources.stand(ingest.key)
+            version = await self._sources.current_version(ingest.key)
             if version is None:
                 self._observer.ingested(ingest, "gone")
                 return progress
@@ -72,7 +72,7 @@ class Ingests:
                 happened_at=version.modified_at,
             ).following(current)
             progress = max(progress, await self._processor.settle(upload, current))
-            if await self._sources.stand(ingest.key) == version:
+            if await self._sources.current_version(ingest.key) == version:
                 settled = progress is not Progress.NONE
                 self._observer.ingested(ingest, "settled" if settled else "superseded")
                 return progress

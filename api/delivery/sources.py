@@ -113,7 +113,7 @@ class Records(Protocol):
 class Bucket(Sources, Protocol):
     """A bucket of pictures that were not uploaded to Safelight."""
 
-    async def stand(self, key: str) -> ObjectVersion | None:
+    async def current_version(self, key: str) -> ObjectVersion | None:
         """Return the current version of an object, or None if there is none."""
         ...
 
@@ -166,7 +166,9 @@ class SourceImages:
         odd = any(part in ("", ".", "..") for part in path.split("/")) or not path.isprintable()
         if odd or len(key.encode("utf-8", "replace")) > MAX_KEY_BYTES:
             raise invalid("The path cannot be the key of a picture.")
-        version = await self._buckets[alias.name].stand(key) if grant.user_id is None else None
+        version = (
+            await self._buckets[alias.name].current_version(key) if grant.user_id is None else None
+        )
         if version is None:
             raise no_such_picture()
         return SourceImage(

@@ -167,7 +167,7 @@ class Objects:
         except _NotStored:
             return None
 
-    async def stand(self, key: str) -> ObjectVersion | None:
+    async def current_version(self, key: str) -> ObjectVersion | None:
         """Return the current version of a source; None if there is none."""
         try:
             async with self._dependency.call(

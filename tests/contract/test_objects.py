@@ -244,14 +244,14 @@ async def test_an_empty_asset_is_as_if_it_were_not_there(store, tmp_path):
 
 
 async def test_the_version_that_stands_is_told(store, key):
-    assert await store.reader.stand(key) is None
+    assert await store.reader.current_version(key) is None
     await store.upload(key, b"old")
     version = await store.upload(key, b"newer")
-    standing = await store.reader.stand(key)
-    assert (standing.version_id, standing.etag) == (version.version_id, version.etag)
-    assert (standing.size_bytes, standing.media_type.endswith("octet-stream")) == (5, True)
+    current = await store.reader.current_version(key)
+    assert (current.version_id, current.etag) == (version.version_id, version.etag)
+    assert (current.size_bytes, current.media_type.endswith("octet-stream")) == (5, True)
     await store.remove(key)
-    assert await store.reader.stand(key) is None
+    assert await store.reader.current_version(key) is None
 
 
 async def test_an_asset_over_the_limit_is_not_read(store, tmp_path):

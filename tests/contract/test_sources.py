@@ -46,9 +46,9 @@ async def test_another_bucket_is_read_by_its_role_and_by_nothing_less(
         monkeypatch.setenv(name, value)
     async with connect(SETTINGS) as aws:
         with pytest.raises(Misconfigured):
-            await (await aws.sources(BUCKET)).stand(KEY)
+            await (await aws.sources(BUCKET)).current_version(KEY)
         by_role = await aws.sources(BUCKET, role_arn=arn, external_id="of us")
-        standing = await by_role.stand(KEY)
-        assert standing is not None
-        assert standing.size_bytes == 7
-        assert await by_role.stand("public/another.jpg") is None
+        version = await by_role.current_version(KEY)
+        assert version is not None
+        assert version.size_bytes == 7
+        assert await by_role.current_version("public/another.jpg") is None

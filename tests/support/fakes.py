@@ -127,7 +127,7 @@ class FakeObjects(Fake):
         part = stored.body[first : first + PART_BYTES] if stored else b""
         return self._asset(stored, part) if stored and part else None
 
-    async def stand(self, key: str) -> ObjectVersion | None:
+    async def current_version(self, key: str) -> ObjectVersion | None:
         self._called("stand")
         version = self._version(key, None)
         if version is None or version.body is None:

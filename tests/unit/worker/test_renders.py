@@ -224,15 +224,15 @@ async def test_a_version_that_arrives_during_an_ingest_is_not_replaced_by_an_old
     """The newer version is settled between any two steps of the ingest."""
     await house.process(house.upload(b"first", sequencer="05"))
     house.upload(b"second", sequencer="06")
-    look = house.objects.stand
+    look = house.objects.current_version
 
     async def meanwhile(key: str) -> object:
         latest = await look(key)
-        house.objects.stand = look  # type: ignore[method-assign] # once
+        house.objects.current_version = look  # type: ignore[method-assign] # once
         await house.process(house.upload(b"third", sequencer="07"))
         return latest
 
-    house.objects.stand = meanwhile  # type: ignore[method-assign] # a race, acted out
+    house.objects.current_version = meanwhile  # type: ignore[method-assign] # a race, acted out
     await house.render(INGEST)
     assert house.record.version_id == "v3"
 
@@ -243,16 +243,16 @@ async def test_an_ingest_that_stalls_ends_with_what_another_one_settled_meanwhil
     """Neither version's own event ever comes."""
     await house.process(house.upload(b"first", sequencer="05"))
     house.upload(b"second")
-    look = house.objects.stand
+    look = house.objects.current_version
 
     async def stalls(key: str) -> object:
         latest = await look(key)
-        house.objects.stand = look  # type: ignore[method-assign] # once
+        house.objects.current_version = look  # type: ignore[method-assign] # once
         house.upload(b"third")
         await house.render(INGEST)
         return latest
 
-    house.objects.stand = stalls  # type: ignore[method-assign] # a race, acted out
+    house.objects.current_version = stalls  # type: ignore[method-assign] # a race, acted out
     await house.render(INGEST)
     assert house.record.version_id == "v3"
 
@@ -268,13 +268,13 @@ async def test_the_event_of_what_an_ingest_settled_gives_it_its_place(house: Hou
 
 
 async def test_a_source_that_is_replaced_all_the_time_waits(house: House) -> None:
-    look = house.objects.stand
+    look = house.objects.current_version
 
     async def replaced(key: str) -> object:
         house.upload(b"again")
         return await look(key)
 
-    house.objects.stand = replaced  # type: ignore[method-assign] # a race, acted out
+    house.objects.current_version = replaced  # type: ignore[method-assign] # a race, acted out
     with pytest.raises(Unavailable):
         await house.render(INGEST)
 
@@ -304,12 +304,12 @@ async def test_without_versions_an_ingest_knows_what_is_settled_by_its_etag(hous
     latest = house.objects.sources[KEY][-1]
     house.objects.sources[KEY] = [replace(latest, version_id="null")]
     renders = house.renderer.renders
-    look = house.objects.stand
+    look = house.objects.current_version
 
     async def unversioned(key: str) -> object:
         return replace(await look(key), version_id=None)
 
-    house.objects.stand = unversioned  # type: ignore[method-assign] # a bucket without versions
+    house.objects.current_version = unversioned  # type: ignore[method-assign] # a bucket without versions
     await house.render(INGEST)
     assert house.renderer.renders == renders
     house.objects.sources[KEY] = [FakeVersion(version_id="null", body=b"another")]
