@@ -29,6 +29,7 @@ from safelight.imaging.pool import RenderPool
 from safelight.imaging.probe import Probe
 from safelight.presets import Preset, load_presets
 from safelight.wish.canonical import read_options
+from safelight.wish.wish import Wish
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "build" / "bench" / "memory.json"
@@ -131,18 +132,18 @@ SOURCES: Mapping[str, Callable[[pyvips.Image, str], object]] = MappingProxyType(
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "jpeg, to avif": Preset(name="full", format="avif"),
-        "jpeg, to png": Preset(name="full", format="png"),
-        "jpeg, to auto": Preset(name="full", format="auto", budget=100),
-        "jpeg, to auto quality": Preset(name="full", format="webp", quality="auto"),
+        "jpeg, to avif": Preset(name="full", wish=Wish(format="avif")),
+        "jpeg, to png": Preset(name="full", wish=Wish(format="png")),
+        "jpeg, to auto": Preset(name="full", wish=Wish(format="auto", budget=100)),
+        "jpeg, to auto quality": Preset(name="full", wish=Wish(format="webp", quality="auto")),
         "jpeg, turned, to attention": Preset(
-            name="cut", format="webp", box=(2000, 1000), fit="cover", gravity="attention"
+            name="cut", wish=Wish(format="webp", box=(2000, 1000), fit="cover", gravity="attention")
         ),
-        "jpeg, gain map, to hdr": Preset(name="full", format="jpeg", hdr=True),
-        "png, alpha, to avif": Preset(name="full", format="avif"),
-        "gif, 8 frames, to animated": Preset(name="full", format="webp", animated=True),
+        "jpeg, gain map, to hdr": Preset(name="full", wish=Wish(format="jpeg", hdr=True)),
+        "png, alpha, to avif": Preset(name="full", wish=Wish(format="avif")),
+        "gif, 8 frames, to animated": Preset(name="full", wish=Wish(format="webp", animated=True)),
         "webp, 8 frames, to animated": Preset(
-            name="fit", format="webp", box=(600, 600), animated=True
+            name="fit", wish=Wish(format="webp", box=(600, 600), animated=True)
         ),
     }
 )

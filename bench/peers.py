@@ -91,12 +91,15 @@ def safelight() -> Peer:
     from safelight.imaging.plan import plan
     from safelight.imaging.probe import probe
     from safelight.presets import Preset
+    from safelight.wish.wish import Wish
 
     limits = Limits()
     initialise(limits)
-    presets = [Preset(name="full", format="webp", quality=FULL_QUALITY, effort=EFFORT)]
+    presets = [Preset(name="full", wish=Wish(format="webp", quality=FULL_QUALITY, effort=EFFORT))]
     presets += [
-        Preset(name=f"box{size}", format="jpeg", quality=THUMBNAIL_QUALITY, box=(size, size))
+        Preset(
+            name=f"box{size}", wish=Wish(format="jpeg", quality=THUMBNAIL_QUALITY, box=(size, size))
+        )
         for size in SIZES
     ]
 

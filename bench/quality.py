@@ -29,6 +29,7 @@ from safelight.imaging.plan import plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
 from safelight.presets import Preset
+from safelight.wish.wish import Wish
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "build" / "bench" / "quality.json"
@@ -110,7 +111,8 @@ def _compare(format: str, pictures: Sequence[Path]) -> Mapping[str, object]:
 
 
 def _make(picture: Path, format: str, quality: int | str) -> Made:
-    preset = Preset.model_validate({"name": "variant", "format": format, "quality": quality})
+    wish = Wish.model_validate({"format": format, "quality": quality})
+    preset = Preset(name="variant", wish=wish)
     started = time.process_time()
     with tempfile.TemporaryDirectory() as directory:
         made = plan(probe(picture, LIMITS), [preset])

@@ -26,6 +26,7 @@ from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.pool import RenderPool
 from safelight.presets import Preset
+from safelight.wish.wish import Wish
 from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import seeds
 
@@ -33,11 +34,14 @@ OUT = Path(__file__).parents[2] / "build" / "fuzz" / "mutate"
 GRACE_SECONDS = 1
 LIMITS = Limits(accept_svg=True)
 PRESETS = (
-    Preset(name="full", format="webp", effort=0),
-    Preset(name="move", format="webp", effort=0, box=(64, 64), animated=True),
-    Preset(name="fit", format="jpeg", box=(64, 64), hdr=True, keep=("copyright",)),
-    Preset(name="cut", format="png", box=(32, 48), fit="cover", gravity="attention", colour="p3"),
-    Preset(name="pad", format="avif", box=(24, 24), fit="contain"),
+    Preset(name="full", wish=Wish(format="webp", effort=0)),
+    Preset(name="move", wish=Wish(format="webp", effort=0, box=(64, 64), animated=True)),
+    Preset(name="fit", wish=Wish(format="jpeg", box=(64, 64), hdr=True, keep=("copyright",))),
+    Preset(
+        name="cut",
+        wish=Wish(format="png", box=(32, 48), fit="cover", gravity="attention", colour="p3"),
+    ),
+    Preset(name="pad", wish=Wish(format="avif", box=(24, 24), fit="contain")),
 )
 TELL_EVERY = 2000
 
