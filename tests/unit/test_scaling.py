@@ -105,7 +105,7 @@ def test_full_slots_hold_the_tasks_though_nothing_waits(workers: Resolved) -> No
 def test_half_full_slots_let_tasks_go(workers: Resolved) -> None:
     assert load(workers, m2=10, m3=10 * SLOTS / 2) == 0.125
     assert load(workers, m2=10, m3=0) == 0
-    assert load(workers, m2=10, m3=None) == 0  # SQS tells of messages in flight if there are any
+    assert load(workers, m2=10, m3=None) == 0  # SQS reports only a number above 0
 
 
 def test_what_is_in_flight_never_scales_out(workers: Resolved) -> None:

@@ -630,7 +630,7 @@ def test_only_the_distribution_that_is_named_reads_assets():
     assert of_cloudfront() == []
     (allow,) = of_cloudfront(DistributionArn="arn:aws:cloudfront:::d")
     assert allow["Principal"] == {"Service": "cloudfront.amazonaws.com"}
-    assert allow["Action"] == "s3:GetObject"  # without listing: what is not there is 403
+    assert allow["Action"] == "s3:GetObject"  # without listing, S3 answers 403 for a missing object
     assert allow["Condition"] == {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront:::d"}}
 
 
@@ -641,7 +641,7 @@ def test_an_own_name_and_its_certificate_go_together():
 
 
 def test_cloudfronts_names_are_of_one_region():
-    """They are unique in an account: stacks of one name in two regions stand beside each other."""
+    """They are unique in an account, so stacks with the same name can exist in two regions."""
     asked = json.dumps(Resolved("edge", **WHOLE["edge"]).resources)
     names = set(re.findall(r'"Name": "(stack-[^"]+)"', asked))
     assert names == {f"stack-{of}-eu-central-1" for of in ("accept", "assets", "pictures")}

@@ -1,4 +1,4 @@
-"""Foreign errors, and who can put them right."""
+"""Foreign errors are translated by who can fix them."""
 
 import aiohttp
 import pytest

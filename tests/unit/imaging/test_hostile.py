@@ -42,7 +42,7 @@ module = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture
 def ordinary(pool, tmp_path):
-    """Tell what an ordinary picture takes now: 0.6 megapixels, warmed up."""
+    """Measure the time of an ordinary picture now: 0.6 megapixels, warmed up."""
 
     async def ordinary() -> jobs.Effort:
         source = tmp_path / "ordinary"

@@ -1,4 +1,4 @@
-"""Real children, really killed. Jobs that misbehave stand in for decoders that do."""
+"""Real children are really killed. Misbehaving jobs play the part of bad decoders."""
 
 import asyncio
 import errno

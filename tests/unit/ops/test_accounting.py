@@ -1,4 +1,4 @@
-"""Processes are found with their descendants, and what they took is told, also when they ended."""
+"""Processes are found with their descendants, and measured even after they have ended."""
 
 import os
 import subprocess

@@ -13,7 +13,7 @@ PICTURE = b"\xff\xd8\xff picture"
 
 
 class Service:
-    """Answers as it is told, and keeps what it was sent."""
+    """Gives the prepared answers, and keeps the requests."""
 
     def __init__(self) -> None:
         self.answer = web.json_response({})

@@ -1,4 +1,4 @@
-"""Children are started clean, told from each other, and never left behind."""
+"""Children start with a clean environment, are recognised, and are never left behind."""
 
 import asyncio
 import signal
@@ -137,7 +137,7 @@ print(child.pid, flush=True)
 
 
 async def gone(pid: int) -> None:
-    """Wait until no such process runs any more; a zombie nobody reaped does not run."""
+    """Wait until no such process runs any more; a zombie does not run."""
     async with asyncio.timeout(10):
         while _runs(pid):
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The table, report.json and the contact sheet tell the same story, safely."""
+"""The table, report.json and the contact sheet report the same outcomes, safely."""
 
 import json
 from pathlib import Path
