@@ -43,7 +43,8 @@ class Ask:
     key: str | None = None
     """The asset key, if the URL is one. Then nothing is negotiated."""
     wish: Wish | None = None
-    """The wish that the key is for; None if its preset has changed since."""
+    """The wish that the key is for. None with a key: the preset has changed, so the asset cannot be
+    rendered again."""
 
     def __post_init__(self) -> None:
         """Enforce the preset's policy."""
@@ -55,9 +56,9 @@ class Ask:
             raise invalid(f"{preset.name!r} is not delivered as {format}, but as {allowed}.")
 
     def wishes(self, image: SourceImage) -> Sequence[Wish | Options]:
-        """List the acceptable wishes, best first; none if only the asset of the key will do."""
-        if self.key is not None:
-            return (self.wish,) if self.wish else ()
+        """List the acceptable wishes, best first."""
+        if self.wish is not None:
+            return (self.wish,)
         preset, request = self.preset, self.request
         formats = (self.query.format,) if self.query.format else preset.deliverable
         order = in_order(accept_of(request), formats, alpha=image.transparent)

@@ -258,6 +258,6 @@ class Delivery:
 
 
 def _wish_of(preset: Preset, fingerprint: str) -> Wish | None:
-    """Return the preset's wish, in one of its formats, that has this fingerprint, if one has."""
+    """Return the wish of a preset, in one of its formats, that has this fingerprint."""
     wishes = (preset.wish, *map(preset.wish.in_format, preset.deliverable))
     return next((wish for wish in wishes if wish.fingerprint == fingerprint), None)

@@ -73,10 +73,10 @@ class Lookup:
 
         A costly one is left to the workers, and the next best is returned in its place.
         """
-        wishes = ask.wishes(image)
-        if not wishes:
-            return await self._stored_only(ask, image, timings)
+        if ask.key is not None and ask.wish is None:
+            return await self._stored_only(ask.key, ask, image, timings)
         how = How.STORED
+        wishes = ask.wishes(image)
         for wish in wishes:
             request = image.request(ask.preset.name, wish)
             asset = await self._stored(request.key, ask, image, timings)
@@ -128,9 +128,8 @@ class Lookup:
         await self._deferral.send(demand)
         return True
 
-    async def _stored_only(self, ask: Ask, image: SourceImage, timings: Timings) -> Found:
+    async def _stored_only(self, key: str, ask: Ask, image: SourceImage, timings: Timings) -> Found:
         """Find the asset of a key that can no longer be rendered: its preset has changed."""
-        key = ask.key or ""
         asset = await self._stored(key, ask, image, timings)
         if asset is None:
             raise no_such_asset()

@@ -14,7 +14,7 @@ from safelight.formats import WRITABLE_WORDS
 OWN = frozenset({"format", "download"})
 """Query parameters of a preset's URL, beside those of the signature."""
 OF_ALIASES = frozenset({"preset"})
-"""Query parameters that only an alias's URL may also have."""
+"""Further query parameters of an alias's URL."""
 OF_ASSETS = frozenset({"download"})
 """Query parameters of an asset key's URL, beside those of the signature."""
 

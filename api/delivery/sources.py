@@ -44,7 +44,7 @@ class SourceImage:
     revision: str
     source: Source
     transparent: bool
-    """Whether it may have alpha. If so, formats without alpha are tried last."""
+    """Whether it may have alpha. If so, formats without alpha are avoided."""
     pixels: int | None = None
     """Width times height; None if no worker has read its header."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class SourceImage:
     recorded: bool = False
     """Whether it has a record, so that workers can be sent demands for it."""
     watermarks: Mapping[str, Source] = field(default_factory=dict)
-    """The watermarks that the options need, by their keys."""
+    """The watermarks that a free-form URL asks for, by their keys."""
 
     def recorded_asset(self, key: str) -> Asset | None:
         """Return the metadata of the asset of this key, if a worker recorded it."""
@@ -67,7 +67,7 @@ class SourceImage:
         return None
 
     def chosen_for(self, preset: str, wish: Wish) -> Variant | None:
-        """Return the variant that a worker chose for a wish of the format `auto`, if it has."""
+        """Return the variant that a worker stored for a wish of the format `auto`, if it did."""
         variant = self.variants.get(preset) if wish.format == AUTO else None
         name = keys.read_asset_key(variant.key) if variant else None
         return variant if name and name.fingerprint == wish.fingerprint else None
@@ -204,12 +204,12 @@ class SourceImages:
 
 
 def no_such_asset() -> Refusal:
-    """Return the refusal of an asset key that is of no current revision or definition."""
+    """Return the refusal of a key of an earlier revision or definition."""
     return Refusal(Problem.UNKNOWN_IMAGE, "There is no asset of this key any more.")
 
 
 def no_such_picture() -> Refusal:
-    """Return the refusal of a name that no alias leads to an object."""
+    """Return the refusal of a name for which there is no object."""
     return Refusal(Problem.UNKNOWN_IMAGE, "There is no picture of this name.")
 
 

@@ -1,4 +1,4 @@
-"""Pictures by URL through real processes: what was uploaded is delivered, policies enforced."""
+"""Pictures by URL through real processes: uploads are delivered, and policies are enforced."""
 
 import asyncio
 import io
@@ -54,7 +54,7 @@ FLOOD = "".join(
     f'[flood{side}]\nbox = [{side}, {side}]\nformat = "webp"\neffort = 6\n'
     for side in range(300, 420)
 )
-"""Signed, and many: each a result of its own."""
+"""Many signed presets, each with a result of its own."""
 ADDED = """
 [late]
 box = [90, 90]
@@ -65,7 +65,7 @@ access = "public"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalSystem]:
-    """Workers know two presets; delivery was told of a third one since."""
+    """Delivery has presets that the workers do not have."""
     presets = tmp_path_factory.mktemp("presets")
     (presets / "before.toml").write_text(PRESETS)
     (presets / "after.toml").write_text(PRESETS + ADDED + FLOOD)
@@ -208,13 +208,13 @@ async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_
         assert Image.open(io.BytesIO(body)).format == format
         assert answer.headers["Vary"] == "Accept"
         assert f"img-{image_id}" in answer.headers["x-amz-meta-cache-tag"]
-    # The function cuts this short; delivery by itself would read all of it, and give AVIF.
+    # The function shortens this header. Delivery would read all of it, and return AVIF.
     endless = "text/html," * 100 + "image/avif,image/webp,*/*"
     _, body = await get(http, f"{edge}/small/{image_id}", **viewer, Accept=endless)
     assert Image.open(io.BytesIO(body)).format == "JPEG"
     signed = SigningKeys.read(SIGNING).sign(f"/signed/{image_id}")
     answer, _ = await get(http, edge + signed + "&utm_source=mail", **viewer)
-    assert answer.status == 200  # what the policy does not name was not handed on
+    assert answer.status == 200  # the policy does not forward parameters that it does not name
     assert (await get(http, system.delivery_url + signed + "&utm_source=mail"))[0].status != 200
     missing, _ = await get(http, f"{edge}/small/{new_image_id()}", **viewer)
     assert missing.status == 404
@@ -251,7 +251,7 @@ async def test_public_answers_about_an_image_open_no_private_variant_of_it_at_th
     secrets = {*re.findall(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", known)}
     secrets |= {word[:32] for word in re.findall(r"[0-9a-f]{64}", known)}
     (last,) = [key.rpartition("/")[2] for key in own if "/full-" in key]
-    assert private.endswith(last)  # the fingerprint is every user's
+    assert private.endswith(last)  # every user has the same fingerprint
     guesses = {f"{public[0].rpartition('/')[0]}/{last}"}
     guesses |= {f"{assets_prefix(image_id)}{secret}/{last}" for secret in secrets}
     guesses |= {f"{assets_prefix(image_id)}{word}/{last}" for word in ("v1", "null", "")}
@@ -259,7 +259,7 @@ async def test_public_answers_about_an_image_open_no_private_variant_of_it_at_th
     for guess in guesses:
         status, _, _ = await edge.get(f"/{guess}")
         assert status in (403, 404), guess
-    # What is kept secret is the key alone: whoever has it, gets the asset.
+    # Only the key is secret: it opens the asset for everyone.
     assert (await edge.get(f"/{private}"))[0] == 200
 
 
