@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
@@ -55,28 +55,14 @@ def main() -> int:
 
 
 async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
-    """Build the worker, run it until a signal has drained it, and take it down again."""
+    """Build the worker and run it until a signal has drained it."""
     registry = make_registry()
     metrics = WorkerMetrics(registry)
     process_metrics = ProcessMetrics(registry, service="worker")
     async with AsyncExitStack() as stack:
         # Before the children, who may open nothing else.
         spool = stack.enter_context(Spool(settings.spool))
-        pool = await stack.enter_async_context(
-            RenderPool(
-                slots=settings.slots,
-                limits=settings.limits,
-                on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
-            )
-        )
-        log.info(
-            "started",
-            role=settings.worker_role,
-            slots=settings.slots,
-            webp_encoder=pool.webp_encoder,
-        )
-        if pool.gaps:
-            log.warning("children_not_fully_confined", missing=pool.gaps)
+        pool = await stack.enter_async_context(start_pool(settings, metrics))
         # After the children's server, which must not inherit its thread.
         spans = stack.enter_context(tracing(wanted=settings.tracing, service="worker"))
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
@@ -86,25 +72,43 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         dead_letters = await aws.queue(url) if url else None
         consumer = build_consumer(settings, queue, dead_letters, process, pool, metrics)
         health = Health(pool, metrics, max_seconds=settings.max_seconds)
-        app = make_admin_app(
-            registry=registry,
-            health=health,
-            ready=lambda: consumer.ready,
-            host=settings.admin_host,
-        )
-        await stack.enter_async_context(
-            serve(
-                app,
+        admin = serve(
+            make_admin_app(
+                registry=registry,
+                health=health,
+                ready=lambda: consumer.ready,
                 host=settings.admin_host,
-                port=settings.admin_port,
-                shutdown_seconds=ADMIN_SHUTDOWN_SECONDS,
-            )
+            ),
+            host=settings.admin_host,
+            port=settings.admin_port,
+            shutdown_seconds=ADMIN_SHUTDOWN_SECONDS,
         )
+        await stack.enter_async_context(admin)
         on_stop_signal(consumer.drain)
         depth = watch_depth(queue, dead_letters, metrics)
         async with background(health.watch(), process_metrics.watch_loop(), depth):
             await consumer.run()
     log.info("drained")
+
+
+@asynccontextmanager
+async def start_pool(settings: WorkerSettings, metrics: WorkerMetrics) -> AsyncIterator[RenderPool]:
+    """Start the render children for the block, and log what they can do."""
+    pool = RenderPool(
+        slots=settings.slots,
+        limits=settings.limits,
+        on_child_exit=lambda cause: metrics.child_exits.labels(cause).inc(),
+    )
+    async with pool:
+        log.info(
+            "started",
+            role=settings.worker_role,
+            slots=settings.slots,
+            webp_encoder=pool.webp_encoder,
+        )
+        if pool.gaps:
+            log.warning("children_not_fully_confined", missing=pool.gaps)
+        yield pool
 
 
 async def build_process(

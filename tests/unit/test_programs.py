@@ -1,4 +1,4 @@
-"""The two programs as somebody starts them: what they print, and what they refuse."""
+"""The two programs as an operator starts them: what they print, and what they refuse."""
 
 import json
 import subprocess

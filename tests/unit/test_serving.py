@@ -1,4 +1,4 @@
-"""What a server says of itself, and whom a server on loopback answers."""
+"""The `Server` header, and the hosts that a server on loopback answers."""
 
 import asyncio
 

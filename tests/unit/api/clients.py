@@ -43,7 +43,7 @@ class Api:
         return await self.ask("GET", f"/v1/images/{image_id}", headers=ALICE | headers)
 
     async def send(self, request: bytes, *, keep_open: bool = True) -> bytes:
-        """Send raw bytes, and read until the api closes."""
+        """Send raw bytes, and read until the API closes the connection."""
         reader, writer = await asyncio.open_connection(
             self.client.server.host, self.client.server.port
         )
@@ -55,7 +55,7 @@ class Api:
         return answer
 
     def a_second_later(self) -> None:
-        """Let a second pass for the records: two requests of one millisecond look like one."""
+        """Make all records a second older: two requests in one millisecond look like one."""
         for image_id, record in self.records.records.items():
             earlier = {"uploaded_at": record.uploaded_at - 1000}
             self.records.records[image_id] = record.model_copy(update=earlier)

@@ -17,7 +17,7 @@ from tests.unit.api.issuer import OidcIssuer
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Start the application, with other settings or authentication than usual if asked."""
+    """Start the application. Settings and authentication are the usual ones unless given."""
     clients: list[TestClient[web.Request, web.Application]] = []
 
     async def start(

@@ -1,4 +1,4 @@
-"""A real OpenID Connect issuer on loopback, as far as a verifier sees of one."""
+"""A real OpenID Connect issuer on loopback, with the routes that a verifier uses."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ def public_jwk(key_id: str, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class OidcIssuer:
-    """A real OpenID Connect issuer on loopback, as far as a verifier sees of one."""
+    """A real OpenID Connect issuer on loopback, with the routes that a verifier uses."""
 
     url: str = ""
     published: list[dict[str, Any]] = field(default_factory=lambda: [public_jwk("rsa")])

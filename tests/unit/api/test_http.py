@@ -1,4 +1,4 @@
-"""What happens around every request, told by the bytes on the wire, the log and the metrics."""
+"""The middlewares of every request, seen in the bytes on the wire, the log and the metrics."""
 
 import asyncio
 import json
@@ -192,7 +192,7 @@ async def test_the_labels_of_the_metrics_are_a_closed_set(api: Api) -> None:
     ],
 )
 async def test_metrics_have_one_spelling(api: Api, path: bytes, status: int) -> None:
-    """A load balancer keeps strangers from `/metrics`, and may not know another for the same."""
+    """A load balancer that blocks `/metrics` may let another spelling pass."""
     head = b"Host: x\r\nConnection: close\r\n\r\n"
     answer = await api.send(b"GET %s HTTP/1.1\r\n" % path + head)
     assert int(answer.split()[1]) == status

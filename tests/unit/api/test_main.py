@@ -78,3 +78,12 @@ def test_a_missing_region_is_told_without_a_trace() -> None:
     assert result.returncode == 2
     assert "region" in result.stderr.lower()
     assert "Traceback" not in result.stderr
+
+
+def test_without_the_role_of_delivery_nothing_that_renders_is_loaded() -> None:
+    program = (
+        "import sys, api.__main__\n"
+        "renders = {'api.delivery.delivery', 'safelight.imaging.pool', 'safelight.making'}\n"
+        "sys.exit(not renders.isdisjoint(sys.modules))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)

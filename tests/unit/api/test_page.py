@@ -1,4 +1,4 @@
-"""What docs/guide/api.md says is found, and found true."""
+"""The statements of docs/guide/api.md are true."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How much a key or a user may ask for in a minute."""
+"""Rate limits of keys and users."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.unit.api.clients import Start, an_upload
 
 
 class Subjects:
-    """Tokens that are their own subjects."""
+    """Accepts every token, and takes it as its subject."""
 
     async def subject_of(self, token: str) -> str:
         return token

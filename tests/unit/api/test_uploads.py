@@ -239,7 +239,7 @@ async def test_another_media_type_or_encoding_is_unsupported(
     ids=lambda text: text[:30],
 )
 async def test_whatever_else_is_said_of_json_it_is_read(api: Api, content_type: str) -> None:
-    """The last two cost a parser of e-mails seconds."""
+    """A parser of e-mail headers takes seconds for the last two."""
     body = json.dumps(an_upload()).encode()
     headers = ALICE | {"Content-Type": content_type}
     answer, _ = await api.ask("POST", "/v1/uploads", data=body, headers=headers)
