@@ -52,6 +52,8 @@ def test_the_guides_program_explains_a_rejection(tmp_path: Path) -> None:
 def test_the_guide_names_everything_that_the_engine_exports() -> None:
     named = set(re.findall(r"`(\w+)`", GUIDE))
     assert set(imaging.__all__) <= named
+    for name in imaging.__all__:
+        assert getattr(imaging, name).__name__ == name
 
 
 def test_every_package_is_marked_as_typed() -> None:
