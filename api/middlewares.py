@@ -71,18 +71,9 @@ def observed(
                 metrics.observe(
                     route=route_of(request), method=request.method, status=status, seconds=seconds
                 )
-                image_id = request[NOTES].get("image_id")
-                if trace_id := spans.trace_id(image_id):
-                    note(request, trace_id=trace_id)
+                _trace(request, spans, status=status, seconds=seconds)
                 level = _level(status, quiet=_endpoint_of(request) in quiet)
                 _log(request, level, status=status, seconds=seconds)
-                spans.add(
-                    f"{request.method} {route_of(request)}",
-                    image_id,
-                    seconds=seconds,
-                    failed=status >= 500,
-                    status=status,
-                )
         return response
 
     return observe
@@ -159,6 +150,20 @@ def _mark(response: web.StreamResponse, *, request_id: str) -> None:
     response.headers["X-Request-Id"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _trace(request: web.Request, spans: Spans, *, status: int, seconds: float) -> None:
+    """Add the request to the trace of its image, and the trace's id to its log line."""
+    image_id = request[NOTES].get("image_id")
+    if trace_id := spans.trace_id(image_id):
+        note(request, trace_id=trace_id)
+    spans.add(
+        f"{request.method} {route_of(request)}",
+        image_id,
+        seconds=seconds,
+        failed=status >= 500,
+        status=status,
+    )
 
 
 def _level(status: int, *, quiet: bool) -> str:
