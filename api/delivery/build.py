@@ -22,6 +22,7 @@ from api.delivery.sources import SourceImages
 from api.metrics import DeliveryMetrics
 from api.quotas import Quotas
 from api.settings import ApiSettings
+from safelight.aws.objects import Objects
 from safelight.aws.session import Aws
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
@@ -43,7 +44,39 @@ async def build(
     """Build delivery and its collaborators. Its render children live as long as the stack."""
     defaults = load_defaults(presets, settings.presets.parent)
     metrics = DeliveryMetrics(registry)
-    # Before the children: they may open no other folder.
+    spool, pool = await _renderer(settings, stack, metrics)
+    objects = await aws.objects()
+    sources = await _sources(settings, objects, aws, aliases)
+    pipeline = Pipeline(
+        assets=objects,
+        renderer=pool,
+        admission=Admission(settings.memory_budget_bytes),
+        max_source_bytes=settings.max_bytes,
+        max_result_bytes=settings.max_result_bytes,
+    )
+    lookup = await _lookup(settings, objects, aws, Maker(pipeline=pipeline, spool=spool), metrics)
+    freeform = FreeForm(
+        dialects=settings.dialects,
+        aliases=aliases.values(),
+        sources=sources,
+        max_age_seconds=settings.options_max_age,
+    )
+    return Delivery(
+        sources=sources,
+        lookup=lookup,
+        freeform=freeform if settings.dialects.known else None,
+        presets=presets,
+        aliases=aliases,
+        defaults=defaults,
+        signing=settings.signing,
+        metrics=metrics,
+    )
+
+
+async def _renderer(
+    settings: ApiSettings, stack: AsyncExitStack, metrics: DeliveryMetrics
+) -> tuple[Spool, RenderPool]:
+    """Start the render children. The spool comes first: they may open no other folder."""
     spool = stack.enter_context(Spool(settings.spool))
     pool = RenderPool(
         slots=settings.slots,
@@ -53,18 +86,35 @@ async def build(
     await stack.enter_async_context(pool)
     if pool.gaps:
         log.warning("children_not_fully_confined", missing=pool.gaps)
-    objects = await aws.objects()
-    pipeline = Pipeline(
-        assets=objects,
-        renderer=pool,
-        admission=Admission(settings.memory_budget_bytes),
-        max_source_bytes=settings.max_bytes,
-        max_result_bytes=settings.max_result_bytes,
-    )
+    return spool, pool
+
+
+async def _lookup(
+    settings: ApiSettings, objects: Objects, aws: Aws, maker: Maker, metrics: DeliveryMetrics
+) -> Lookup:
     deferral = None
     if settings.renders_queue_url:
         queue = await aws.queue(settings.renders_queue_url)
         deferral = Deferral(queue, least_pixels=settings.avif_wait_pixels)
+    return Lookup(
+        assets=CachedAssets(objects, most_bytes=settings.cache_bytes),
+        on_demand=OnDemand(
+            maker,
+            slots=settings.slots,
+            queue=settings.render_queue,
+            wait_seconds=settings.render_wait_seconds,
+            metrics=metrics,
+        ),
+        deferral=deferral,
+        quotas=Quotas(settings.renders_per_minute, policy="renders"),
+        max_bytes=settings.max_result_bytes,
+        metrics=metrics,
+    )
+
+
+async def _sources(
+    settings: ApiSettings, objects: Objects, aws: Aws, aliases: Mapping[str, Alias]
+) -> SourceImages:
     buckets = {
         name: await aws.sources(
             alias.bucket, role_arn=alias.role_arn, external_id=alias.external_id
@@ -72,39 +122,10 @@ async def build(
         for name, alias in aliases.items()
     }
     current = CoalescedRecords(await aws.records())
-    sources = SourceImages(
+    return SourceImages(
         cached=CachedRecords(current),
         current=current,
         bucket=objects,
         buckets=buckets,
         ids=settings.image_ids,
-    )
-    freeform = FreeForm(
-        dialects=settings.dialects,
-        aliases=aliases.values(),
-        sources=sources,
-        max_age_seconds=settings.options_max_age,
-    )
-    return Delivery(
-        sources=sources,
-        freeform=freeform if settings.dialects.known else None,
-        lookup=Lookup(
-            assets=CachedAssets(objects, most_bytes=settings.cache_bytes),
-            on_demand=OnDemand(
-                Maker(pipeline=pipeline, spool=spool),
-                slots=settings.slots,
-                queue=settings.render_queue,
-                wait_seconds=settings.render_wait_seconds,
-                metrics=metrics,
-            ),
-            deferral=deferral,
-            quotas=Quotas(settings.renders_per_minute, policy="renders"),
-            max_bytes=settings.max_result_bytes,
-            metrics=metrics,
-        ),
-        presets=presets,
-        aliases=aliases,
-        defaults=defaults,
-        signing=settings.signing,
-        metrics=metrics,
     )
