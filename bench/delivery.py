@@ -256,7 +256,7 @@ async def start_thumbor(directory: Path, http: aiohttp.ClientSession) -> tuple[C
         port = probe.getsockname()[1]
     conf = directory / "thumbor.conf"
     conf.write_text(thumbor_conf(directory / "results"))
-    command = [THUMBOR, "--ip", "127.0.0.1", "--port", str(port), "--conf", conf]
+    command: list[str | Path] = [THUMBOR, "--ip", "127.0.0.1", "--port", str(port), "--conf", conf]
     child = Child("thumbor", command, environment={}, log=directory / "thumbor.log")
     base = f"http://127.0.0.1:{port}"
     while True:

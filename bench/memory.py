@@ -87,9 +87,10 @@ def _moving(image: pyvips.Image, path: str, mode: str, format: str) -> None:
     first.save(path, format=format, save_all=True, append_images=rest, duration=50)
 
 
-def _by_pillow(image: pyvips.Image, path: str, mode: str, **options: object) -> None:
+def _by_pillow(image: pyvips.Image, path: str, mode: str, format: str) -> None:
     size = (image.width, image.height)
-    Image.frombytes("RGB", size, bytes(image.write_to_memory())).convert(mode).save(path, **options)
+    made = Image.frombytes("RGB", size, bytes(image.write_to_memory())).convert(mode)
+    made.save(path, format=format)
 
 
 def _heic(image: pyvips.Image, path: str) -> None:

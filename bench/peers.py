@@ -116,7 +116,10 @@ def safelight_webpsave() -> Peer:
     """Do the same as on a machine without libwebp."""
     from safelight.imaging import libwebp
 
-    libwebp.Libwebp.takes = lambda _self, _image: False  # type: ignore[method-assign]  # by design
+    def takes(_: libwebp.Libwebp, __: object) -> bool:
+        return False
+
+    setattr(libwebp.Libwebp, "takes", takes)  # noqa: B010 - replaced on purpose
     return safelight()
 
 
