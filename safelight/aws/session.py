@@ -221,7 +221,7 @@ def _resolve_once_a_bucket(client: Any) -> None:
     """Let botocore cache the endpoint of a bucket for all its keys.
 
     It caches endpoints by all parameters of S3's rules. These include the object's key, although no
-    rule uses it, so every key would be resolved again, at a quarter of the CPU cost of a call.
+    rule uses it. So every key would be resolved again, which takes a quarter of a call's CPU time.
     """
     resolver = client._ruleset_resolver  # noqa: SLF001 - there is no public way to the parameters
     parameters = resolver._param_definitions  # noqa: SLF001 - as above
