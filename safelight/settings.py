@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     @classmethod
     def _fault(cls, fault: Mapping[str, Any]) -> str:
         field = str(fault["loc"][0]) if fault["loc"] else None
-        name = variable(field, cls.model_fields.get(field)) if field else PREFIX.rstrip("_")
+        name = variable(field) if field else PREFIX.rstrip("_")
         message = str(fault["msg"]).removeprefix("Value error, ")
         if fault["type"] == "missing":
             return f"{name}: not set; {cls.model_fields[field or ''].description}"
@@ -66,21 +66,13 @@ class Settings(BaseSettings):
 
     def printable(self) -> str:
         """Return all settings as JSON by variable name, with secrets masked."""
-        values = {
-            variable(name, field): value
-            for (name, field), value in zip(
-                type(self).model_fields.items(),
-                self.model_dump(mode="json").values(),
-                strict=True,
-            )
-        }
+        values = {variable(name): value for name, value in self.model_dump(mode="json").items()}
         return json.dumps(values, indent=2)
 
 
-def variable(name: str, field: FieldInfo | None = None) -> str:
+def variable(name: str) -> str:
     """Return the name of a field's environment variable."""
-    alias = field.validation_alias if field else None
-    return alias if isinstance(alias, str) else PREFIX + name.upper()
+    return PREFIX + name.upper()
 
 
 def _is_secret(field: FieldInfo | None) -> bool:

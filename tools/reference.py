@@ -35,7 +35,7 @@ class _Both(AwsSettings, IdSettings):
 def settings_table(settings: type[Settings], *, but: tuple[type[Settings], ...] = ()) -> str:
     """Make the table of the settings that a class declares, without those of `but`."""
     rows = [
-        f"| `{variable(name, field)}` | {_default(name, field)} | {field.description} |"
+        f"| `{variable(name)}` | {_default(name, field)} | {field.description} |"
         for name, field in sorted(settings.model_fields.items())
         if not any(name in other.model_fields for other in but)
     ]

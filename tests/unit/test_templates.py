@@ -458,8 +458,8 @@ def test_who_renders_takes_no_more_than_the_task_has(kind):
 )
 def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings):
     fields = settings.model_fields
-    required = {variable(name, field) for name, field in fields.items() if field.is_required()}
-    known = {variable(name, field) for name, field in fields.items()}
+    required = {variable(name) for name, field in fields.items() if field.is_required()}
+    known = {variable(name) for name in fields}
     template = TEMPLATE_OF[kind]
     task = Resolved(template, **WHOLE[template]).properties(f"{kind}Task")
     ours = task["ContainerDefinitions"][0]
