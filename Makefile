@@ -37,7 +37,7 @@ clean: ## Remove what the other targets made
 .PHONY: unit test lint types tests faults soak mutate fuzz image-test compare-thumbor install-test
 
 unit: .venv/.dev ## Run the tests that start no program: the inner loop
-	$(BIN)/python -m pytest -m 'not slow and not starts and not needs' tests/unit
+	$(BIN)/python -m pytest -n 2 -m 'not slow and not starts and not needs' tests/unit
 
 test: lint types tests ## Lint, types and all tests but the slow ones: what CI runs
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+pytestmark = pytest.mark.starts
+
 HEALTHY = Path(__file__).parents[2] / "deploy" / "healthy.py"
 
 

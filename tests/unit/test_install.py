@@ -184,6 +184,7 @@ def test_make_clean_removes_every_environment() -> None:
     )
 
 
+@pytest.mark.starts
 def test_a_second_install_stops_and_leaves_the_first_ones_environment(tmp_path: Path) -> None:
     first = start_install(tmp_path, 'mkdir -p "$3" && touch "$3/begun" && exec sleep 60')
     wait_for(tmp_path / "environment" / "begun")
@@ -198,6 +199,7 @@ def test_a_second_install_stops_and_leaves_the_first_ones_environment(tmp_path: 
     first.communicate(timeout=30)
 
 
+@pytest.mark.starts
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_an_install_that_is_stopped_leaves_no_lock(tmp_path: Path, number: signal.Signals) -> None:
     install = start_install(tmp_path, 'mkdir -p "$3" && touch "$3/begun" && exec sleep 60')
@@ -212,6 +214,7 @@ def test_make_runs_one_install_at_a_time() -> None:
     assert re.search(r"^\.NOTPARALLEL:$", MAKEFILE, re.MULTILINE)
 
 
+@pytest.mark.starts
 def test_an_install_that_fails_leaves_no_lock(tmp_path: Path) -> None:
     install = start_install(tmp_path, "echo no venv here >&2; exit 3")
     _, said = install.communicate(timeout=30)

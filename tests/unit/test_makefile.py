@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 GROUP = re.compile(r"^##@ (\w+)\n(.*?)(?=^##@ |\Z)", re.MULTILINE | re.DOTALL)
@@ -22,6 +24,7 @@ def test_each_group_declares_its_targets_once_and_each_has_a_line_of_help() -> N
     assert len(re.findall(r"^\.PHONY:", MAKEFILE, re.MULTILINE)) == len(GROUPS)
 
 
+@pytest.mark.starts
 def test_help_prints_the_groups_and_their_targets() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
     assert re.findall(r"^(\w+):$", done.stdout, re.MULTILINE) == list(GROUPS)

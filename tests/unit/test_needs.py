@@ -9,6 +9,8 @@ import pytest
 
 from tests.support import programs
 
+pytestmark = pytest.mark.starts
+
 ROOT = Path(__file__).parents[2]
 TESTS = [
     path.read_text() for path in (ROOT / "tests").rglob("*.py") if path.name != "test_needs.py"

@@ -11,6 +11,8 @@ import pytest
 from safelight import __version__
 from tests.support.fakes import ID_SECRET
 
+pytestmark = pytest.mark.starts
+
 ROOT = Path(__file__).parents[2]
 BOTH = {
     "SAFELIGHT_UPLOADS_BUCKET": "uploads",

@@ -86,6 +86,7 @@ every_template = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.starts
 @pytest.mark.parametrize("name", NAMES)
 def test_cfn_lint_finds_nothing_wrong(name):
     linter = Path(sys.executable).with_name("cfn-lint")

@@ -73,6 +73,7 @@ def test_what_is_of_no_image_is_no_span(image_id: str | None) -> None:
     assert exporter.get_finished_spans() == ()
 
 
+@pytest.mark.starts
 def test_without_tracing_nothing_is_imported_and_nothing_is_sent() -> None:
     OFF.add("render", IMAGE, seconds=1)
     program = (

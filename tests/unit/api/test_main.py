@@ -11,6 +11,8 @@ import pytest
 from api.apikeys import ApiKeys
 from tests.support.fakes import ID_SECRET
 
+pytestmark = pytest.mark.starts
+
 ROOT = Path(__file__).parents[3]
 NEEDED = {
     "SAFELIGHT_UPLOADS_BUCKET": "uploads",

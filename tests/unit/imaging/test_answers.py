@@ -27,6 +27,7 @@ async def pool():
         yield pool
 
 
+@pytest.mark.starts
 async def test_a_pickle_on_the_channel_runs_nothing_in_the_parent(pool, tmp_path):
     mark = tmp_path / "mark"
     pickle.loads(pickle.dumps(jobs.Marker(mark)))  # noqa: S301 - to see that it would
@@ -38,6 +39,7 @@ async def test_a_pickle_on_the_channel_runs_nothing_in_the_parent(pool, tmp_path
     assert pool.exits == ["signal", "signal"]
 
 
+@pytest.mark.starts
 @pytest.mark.parametrize(
     "said",
     [

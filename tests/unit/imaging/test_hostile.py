@@ -21,6 +21,8 @@ from safelight.presets import Preset
 from tests.support import hostile, jobs, pictures
 from tests.support.pictures import RED, SAMPLES
 
+pytestmark = pytest.mark.starts
+
 LIMITS = Limits()
 PRESETS = [
     Preset(name="full", format="webp"),

@@ -79,6 +79,7 @@ def test_damage_that_shows_while_pixels_are_read_is_libvips_own_error(libwebp, t
         libwebp.encode(image, quality=80, effort=2)
 
 
+@pytest.mark.starts
 @pytest.mark.parametrize(("bytes_per_pixel", "status"), [(3.5, 7), (6, 0)])
 def test_memory_that_is_refused_is_a_memory_error(bytes_per_pixel, status):
     code = OUT_OF_MEMORY.format(spare=int(bytes_per_pixel * 8000 * 8000))

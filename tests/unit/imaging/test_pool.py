@@ -26,6 +26,8 @@ from safelight.presets import Preset
 from safelight.wish.errors import InvalidOption
 from tests.support import jobs, pictures
 
+pytestmark = pytest.mark.starts
+
 BRIEF = Limits(max_seconds=1)
 ROOT = Path(__file__).parents[3]
 

@@ -41,6 +41,7 @@ def start():
         process.communicate()
 
 
+@pytest.mark.starts
 def test_a_family_is_a_process_and_its_descendants(start):
     pid = start(GRANDPARENT)
     first, second = family_of(pid)
@@ -49,6 +50,7 @@ def test_a_family_is_a_process_and_its_descendants(start):
     assert pid in family_of(os.getpid())
 
 
+@pytest.mark.starts
 def test_what_a_reaped_child_took_is_its_familys(start):
     pid = start(PARENT)
     assert cpu_seconds_with_reaped(family_of(pid)) - cpu_seconds(pid) >= 0.19

@@ -12,6 +12,8 @@ import pytest
 from ops.local import dotenv
 from tests.support.compose import variables
 
+pytestmark = pytest.mark.starts
+
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:

@@ -10,6 +10,8 @@ import pytest
 
 from ops.local.processes import Child, ChildDied
 
+pytestmark = pytest.mark.starts
+
 LISTENING = """
 import json, signal, sys
 print(json.dumps({"event": "listening", "url": "http://127.0.0.1:1"}), file=sys.stderr, flush=True)

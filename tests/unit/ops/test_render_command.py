@@ -13,6 +13,8 @@ from PIL import Image
 from ops.render import folders_for
 from tests.support import pictures
 
+pytestmark = pytest.mark.starts
+
 SAFELIGHT = Path(sys.executable).with_name("safelight")
 PRESETS = '[full]\nformat = "webp"\n[small]\nformat = "jpeg"\nbox = [20, 20]\n'
 FIELDS = [
