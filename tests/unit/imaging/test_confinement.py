@@ -30,10 +30,8 @@ USER = os.getuid() or 10001
 """That of the image where the tests run as root."""
 LANDLOCK = confinement._landlock_version()
 
-pytestmark = [
-    pytest.mark.starts,
-    pytest.mark.skipif(sys.platform != "linux", reason="mechanisms of Linux"),
-]
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="mechanisms of Linux")
+pytestmark = [pytest.mark.starts, on_linux]
 
 _ANYTHING = {"hidden", "landlock"}
 _SIGNALS = {"seccomp"} | ({"landlock"} if LANDLOCK >= 6 else set())
