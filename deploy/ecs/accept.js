@@ -1,7 +1,7 @@
-// CloudFront calls this for every request, before it looks into its cache: of all that clients say
-// in Accept it leaves one of three texts, so that three copies of a picture are kept at most.
-// It says no more than the client did: AVIF and WebP only if the client names them and would
-// rather have nothing else. Runtime cloudfront-js-2.0; no state, no network.
+// CloudFront calls this for every request, before it looks into its cache. It replaces Accept by one
+// of three texts, so that the cache keeps at most three copies of a picture. The text never accepts
+// more than the client does: AVIF and WebP only if the client names them and prefers nothing else.
+// Runtime cloudfront-js-2.0; no state, no network.
 
 var AVIF = 'image/avif,image/webp,image/*';
 var WEBP = 'image/webp,image/*';
