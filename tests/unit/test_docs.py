@@ -166,6 +166,13 @@ def steps() -> list[tuple[str, str]]:
     ]
 
 
+def test_the_architecture_page_has_five_walks_of_about_ten_steps() -> None:
+    walks = [heading for heading, _ in steps()]
+    lengths = {heading: walks.count(heading) for heading in walks}
+    assert len(lengths) == 5
+    assert all(5 <= length <= 12 for length in lengths.values()), lengths
+
+
 @pytest.mark.parametrize(("walk", "step"), steps())
 def test_every_file_and_name_of_a_walk_exists(walk: str, step: str) -> None:
     """A name is found, whole, in a file that its step names; `A.b` as `A` and as `b`."""

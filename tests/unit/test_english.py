@@ -17,32 +17,17 @@ from tests.support.english import (
     long_lines_of,
 )
 
-PENDING = (
-    "safelight/aws",
-    "safelight/imaging",
-    "api/delivery",
-    "ops",
-    "deploy",
-    "docs/operate/runbooks",
-)
-"""Folders and documents that are not rewritten yet. The goal is an empty list."""
-
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def done(paths: list[Path]) -> list[Path]:
-    pending = tuple(ROOT / name for name in PENDING)
-    return [path for path in paths if not any(path.is_relative_to(one) for one in pending)]
-
-
-@pytest.mark.parametrize("path", done([*files_of_code(), *documents()]), ids=name_of)
+@pytest.mark.parametrize("path", [*files_of_code(), *documents()], ids=name_of)
 def test_no_word_keeps_a_reader_out(path: Path) -> None:
     assert not [str(fault) for fault in faults_of(path)], "tests/support/english.py has the list"
 
 
-@pytest.mark.parametrize("path", done(documents()), ids=name_of)
+@pytest.mark.parametrize("path", documents(), ids=name_of)
 def test_no_line_of_a_document_is_too_long_for_a_diff(path: Path) -> None:
     """Lines of tables and of code are exempt."""
     assert not long_lines_of(path), f"longer than {LONGEST_LINE} characters"
