@@ -112,7 +112,7 @@ async def test_a_link_to_another_file_is_not_stored(store, key, target):
     link = target.with_name("link")
     link.symlink_to(target)
     digest = hashlib.sha256(b"of another picture").hexdigest()
-    with pytest.raises(Rejection, match="link is not a file"):
+    with pytest.raises(Rejection, match="link is not a regular file"):
         await store.edge.put(key=key, path=link, media_type="image/webp", sha256=digest)
 
 
