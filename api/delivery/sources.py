@@ -72,6 +72,13 @@ class SourceImage:
         name = keys.read_asset_key(variant.key) if variant else None
         return variant if name and name.fingerprint == wish.fingerprint else None
 
+    def would_have(self, key: str, preset: str, wish: Wish | None) -> bool:
+        """Return whether a wish of a preset, if it is rendered, is stored under this key."""
+        # Of the format `auto` only the variant that a worker stored has a known extension.
+        if wish is None or (wish.format == AUTO and preset not in self.variants):
+            return False
+        return self.request(preset, wish).key == key
+
     def request(self, preset: str, wish: Wish | Options) -> RenderRequest:
         """Return the request for the result of a wish. Its key is the one that a worker uses."""
         if isinstance(wish, Options):
@@ -155,8 +162,7 @@ class SourceImages:
         # The key may be of a newer revision than the cached record.
         for records in (self._cached, self._current):
             image = await self._read(records, name.image_id, grant)
-            rendered = wish and image.request(name.preset, wish).key
-            if key == rendered or image.recorded_asset(key):
+            if image.recorded_asset(key) or image.would_have(key, name.preset, wish):
                 return image
         raise no_such_asset()
 

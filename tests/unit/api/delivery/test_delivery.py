@@ -584,6 +584,14 @@ async def test_a_key_that_means_nothing_now_is_unknown(
     assert not gallery.renderer.calls
 
 
+async def test_a_key_of_the_format_auto_is_unknown_while_no_worker_stored_its_variant(
+    gallery: Gallery,
+) -> None:
+    gallery.hang()
+    answer, _ = await gallery.ask(f"/{key_of(BY_NAME['best'], 'webp')}")
+    assert answer.status == 404
+
+
 async def test_an_assets_key_is_as_closed_as_its_preset(gallery: Gallery) -> None:
     gallery.hang()
     key = key_of(BY_NAME["signed"], "jpg")
