@@ -13,6 +13,7 @@ from tools.reference import PAGES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text()
 FORMATS = (ROOT / "docs" / "guide" / "formats.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -99,6 +100,13 @@ def anchors(text: str) -> set[str]:
     """Make the anchor of every heading of a page, as GitHub does."""
     headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
     return {"#" + re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def test_every_place_where_things_are_added_exists() -> None:
+    table = CONTRIBUTING.partition("## Where to add things")[2].partition("\n## ")[0]
+    places = re.findall(r"`([a-z_/]+/(?:[a-z_.]+)?)`", table)
+    assert len(places) > 15
+    assert [place for place in places if not (ROOT / place).exists()] == []
 
 
 def test_the_readmes_presets_are_those_of_the_file() -> None:
