@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve the requirements again. uv writes no address of an index unless told to, and must not be: the result is committed.
+# Resolve the requirements again. uv writes the address of an index only on request. Do not request it: the result is committed.
 set -euo pipefail
 cd "$(dirname "$0")"
 compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
