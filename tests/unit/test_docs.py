@@ -66,6 +66,12 @@ def test_the_formats_page_has_no_other_reason() -> None:
     }
 
 
+def test_the_readme_is_short_and_opens_with_a_picture_that_loads_quickly() -> None:
+    (picture,) = re.findall(r"\A# Safelight\n\n!\[[^]]+\]\((.+)\)\n", README)
+    assert (ROOT / picture).stat().st_size < 200_000
+    assert README.count("\n") <= 130
+
+
 def test_every_command_of_the_readme_is_run_by_a_test() -> None:
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     commands = set(re.findall(r"^    (\S.*)", prose(README), re.MULTILINE))
