@@ -34,7 +34,7 @@ clean: ## Remove what the other targets made
 	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 ##@ Test
-.PHONY: unit test lint types tests faults soak mutate fuzz image-test compare-thumbor install-test
+.PHONY: unit test lint types tests slow faults soak mutate fuzz image-test compare-thumbor install-test
 
 unit: .venv/.dev ## Run the tests that start no program: the inner loop
 	$(BIN)/python -m pytest -n 2 -m 'not slow and not starts and not needs' tests/unit
@@ -50,6 +50,9 @@ types: .venv/.dev ## Check types
 
 tests: .venv/.dev .venv-emulator/.ready ## Run all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+slow: .venv/.dev .venv-emulator/.ready ## Run the slow tests of a running system: costs, doctor, dashboards, traces
+	$(BIN)/python -m pytest -m slow tests/acceptance
 
 faults: .venv/.dev .venv-emulator/.ready ## Injure a running Safelight in every way that docs/operate/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m 'not alone' --timeout 600 --durations 15 tests/faults

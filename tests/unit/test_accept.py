@@ -9,7 +9,8 @@ import quickjs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.delivery.negotiation import in_order
+from api.delivery.negotiation import ANYWHERE, in_order
+from safelight.formats import BY_NAME, BY_SIZE
 from tests.support.templates import FOLDER, read
 
 FORMATS = ("avif", "webp", "jpeg")
@@ -112,6 +113,12 @@ def test_nothing_else_of_a_request_is_touched(handler) -> None:
     request = handler({"accept": {"value": "*/*"}, "host": {"value": "cdn.example.com"}})
     assert request["uri"] == "/small/1"
     assert request["headers"]["host"] == {"value": "cdn.example.com"}
+
+
+def test_the_edge_names_every_format_that_delivery_negotiates(handler) -> None:
+    negotiated = {BY_NAME[name].media_type for name in BY_SIZE if name not in ANYWHERE}
+    everything = left(handler, ",".join(sorted(negotiated)))
+    assert negotiated == set(everything.split(",")) - {"image/*"}
 
 
 @given(accept=_HEADERS)

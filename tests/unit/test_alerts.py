@@ -73,6 +73,13 @@ def test_there_is_no_runbook_without_its_alert() -> None:
     assert pages == {page_of(name).name for name in NAMES}
 
 
+def test_the_list_of_runbooks_has_every_alert() -> None:
+    listed = re.findall(
+        r"^\| \[(\w+)\]\(([a-z-]+\.md)\)", (RUNBOOKS / "README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == [(name, page_of(name).name) for name in NAMES]
+
+
 def promtools_tests() -> list[dict[str, Any]]:
     return [
         one
@@ -96,7 +103,6 @@ def test_an_alert_has_a_test_in_which_it_fires_and_one_in_which_it_is_silent(rul
 
 
 @pytest.mark.needs("promtool")
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in PROMETHEUS.glob("*.test.yml")))
 def test_every_alert_fires_when_it_should_and_is_silent_when_it_should(name: str) -> None:
     run = promtool("test", "rules", name)

@@ -127,7 +127,6 @@ def pages(
 
 
 @pytest.mark.needs("promtool")
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pictures", "late_seconds"),
     [(3000, 60), (3000, 180), (20_000, 60), (20_000, 180)],
@@ -141,7 +140,6 @@ def test_a_burst_that_the_scaler_answers_pages_no_one(
 
 
 @pytest.mark.needs("promtool")
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "scaling", [TWO_TASKS, FEW_TASKS], ids=["no task starts", "as many tasks as may run"]
 )

@@ -20,6 +20,12 @@ from safelight.formats import (
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.parametrize("format", WRITABLE, ids=lambda format: format.name)
+def test_a_written_format_has_its_memory_and_its_place_by_size(format):
+    assert format.encoded_bytes_per_pixel > 0
+    assert format.size_rank is not None
+
+
 def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
     body = b"ftyp" + major + b"\0\0\0\0" + b"".join(compatible)
     return (size if size is not None else len(body) + 4).to_bytes(4, "big") + body

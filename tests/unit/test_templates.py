@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
+from api.app import make_app
+from api.auth import Authentication
 from api.delivery.query import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
@@ -22,7 +25,9 @@ from safelight.image_ids import LEAST_SECRET_LENGTH
 from safelight.keys import ASSETS_PREFIX
 from safelight.settings import variable
 from tests.support import templates
+from tests.support.fakes import FakePresigner, FakeRecords
 from tests.support.templates import FOLDER, NAMES, Resolved, read, words
+from tests.unit.api.clients import ALL_KEYS, api_settings
 from worker.consumer import LAST_RELEASES_SECONDS
 from worker.lease import LONGEST_HOLD_SECONDS
 from worker.settings import WorkerSettings
@@ -247,7 +252,21 @@ def _answer(web: Resolved, path: str, headers: dict[str, str] | None = None) -> 
 
 
 PICTURE = "/small/img-1"
-OWN_PATHS = ["/v1/uploads", "/openapi.json", "/problems/not-found", "/readyz", "/healthz"]
+UPLOADS_ROLE = make_app(
+    settings=api_settings(),
+    records=FakeRecords(),
+    presigner=FakePresigner(),
+    authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+    registry=CollectorRegistry(),
+    delivery=None,
+)
+OWN_PATHS = sorted(
+    {
+        re.sub(r"\{\w+\}", "x", resource.canonical)
+        for resource in UPLOADS_ROLE.router.resources()
+        if resource.canonical != "/metrics"
+    }
+)
 SECRET, EARLIER_SECRET = "b" * 32, "a" * 32
 SENT_BY_CLOUDFRONT = "X-Safelight-Origin"
 
