@@ -14,6 +14,7 @@ from api.delivery.aliases import Alias
 from api.delivery.ask import UrlPreset
 from api.delivery.query import Query, invalid
 from api.delivery.signing import Grant
+from api.delivery.single_flight import Busy
 from api.delivery.sources import SourceImage, SourceImages, no_such_picture
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath, UrlError
 from api.dialects.image_url import ImageUrl, SourceName
@@ -92,6 +93,8 @@ class FreeForm:
         bucket, _, path = key.partition("/")
         try:
             return (await self._find(SourceName(bucket=bucket, key=path), grant)).source
+        except Busy:
+            raise
         except Refusal as refusal:
             raise invalid(f"watermark: there is no picture {key[:80]!r} for this key") from refusal
 

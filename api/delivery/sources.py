@@ -68,23 +68,26 @@ class SourceImage:
 
     def chosen_for(self, preset: str, wish: Wish) -> Variant | None:
         """Return the variant that a worker stored for a wish of the format `auto`, if it did."""
-        variant = self.variants.get(preset) if wish.format == AUTO else None
-        name = keys.read_asset_key(variant.key) if variant else None
-        return variant if name and name.fingerprint == wish.fingerprint else None
+        name = self._name_of(preset) if wish.format == AUTO else None
+        return self.variants[preset] if name and name.fingerprint == wish.fingerprint else None
 
     def would_have(self, key: str, preset: str, wish: Wish | None) -> bool:
         """Return whether a wish of a preset, if it is rendered, is stored under this key."""
         # Of the format `auto` only the variant that a worker stored has a known extension.
-        if wish is None or (wish.format == AUTO and preset not in self.variants):
+        if wish is None or (wish.format == AUTO and self._name_of(preset) is None):
             return False
         return self.request(preset, wish).key == key
+
+    def _name_of(self, preset: str) -> keys.AssetName | None:
+        """Return the parts of the key of a preset's stored variant, if there is one."""
+        variant = self.variants.get(preset)
+        return keys.read_asset_key(variant.key) if variant else None
 
     def request(self, preset: str, wish: Wish | Options) -> RenderRequest:
         """Return the request for the result of a wish. Its key is the one that a worker uses."""
         if isinstance(wish, Options):
             return self._request_of_options(wish)
-        variant = self.variants.get(preset) if wish.format == AUTO else None
-        name = keys.read_asset_key(variant.key) if variant else None
+        name = self._name_of(preset) if wish.format == AUTO else None
         return RenderRequest.of_preset(
             preset,
             wish,

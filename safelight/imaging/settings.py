@@ -75,6 +75,6 @@ class RenderSettings(AdjustableLimits, Settings):
         return Limits(
             **{name: getattr(self, name) for name in _DECLARED},
             # A PNG of four bands of 16 bits rarely takes more than eight bytes per pixel.
-            max_file_bytes=max(512 * MIB, 10 * self.max_total_pixels),
+            max_file_bytes=max(Limits().max_file_bytes, 10 * self.max_total_pixels),
             spool=self.spool,
         )

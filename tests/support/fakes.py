@@ -128,7 +128,7 @@ class FakeObjects(Fake):
         return self._asset(stored, part) if stored and part else None
 
     async def current_version(self, key: str) -> ObjectVersion | None:
-        self._called("stand")
+        self._called("current_version")
         version = self._version(key, None)
         if version is None or version.body is None:
             return None

@@ -10,7 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DEBIAN = {
     "amtool": "prometheus-alertmanager",
-    "chromium": "chromium",
     "curl": "curl",
     "node": "nodejs",
     "prometheus": "prometheus",
