@@ -17,6 +17,7 @@ from safelight.formats import READABLE, WRITABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
 from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.structure import named_coding
+from safelight.imaging.tiff_picture import open_tiff
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Loaders for the gain map in a JPEG, which is itself a JPEG."""
@@ -78,6 +79,8 @@ def open_image(
 def _load(
     path: Path, format: Format, *, accept_damaged: bool, shrink: int = 1, frames: int = 1
 ) -> pyvips.Image:
+    if format.name == "tiff":
+        return open_tiff(path, accept_damaged=accept_damaged)
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     if format.animates and frames > 1:
         options["n"] = frames

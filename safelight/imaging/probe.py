@@ -21,6 +21,7 @@ from safelight.imaging.structure import (
     largest_part,
     named_coding,
 )
+from safelight.imaging.tiff_picture import STORED_BANDS
 
 __all__ = ["Limits", "Probe", "probe"]
 
@@ -49,6 +50,7 @@ class Probe:
     frames: int = 1
     """The number of frames that the header announces."""
     bands: int = 3
+    """The bands that the decoder holds, with those that no variant shows."""
     alpha: bool = False
     bits: int = 8
     """The bits per band."""
@@ -138,7 +140,7 @@ def _describe(image: pyvips.Image, format: Format, size_bytes: int) -> Probe:
         size_bytes=size_bytes,
         orientation=orientation,
         frames=max(1, _whole(image, "n-pages", default=1)),
-        bands=image.bands,
+        bands=_whole(image, STORED_BANDS, default=image.bands),
         alpha=bool(image.hasalpha()),
         bits=_BITS[image.format],
         interlaced=_whole(image, "interlaced", default=0) > 0,

@@ -9,12 +9,11 @@ import mmap
 import re
 import struct
 from collections.abc import Callable, Mapping
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from safelight.imaging import isomedia
+from safelight.imaging import isomedia, tiff
 from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
@@ -29,24 +28,6 @@ _SEQUENTIAL_LIMITS = bytes((0, 63, 0))
 _MOST_ADOBE_TRANSFORM = 2
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 """Markers of progressive frames, whose scans have other limits."""
-_TIFF_OFFSETS = MappingProxyType({273: 279, 324: 325})
-"""Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
-_TIFF_SIZES = MappingProxyType({3: "H", 4: "I", 16: "Q"})
-_TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC = 258, 259, 262
-_TIFF_TAGS_READ = frozenset(
-    {_TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, *_TIFF_OFFSETS, *_TIFF_OFFSETS.values()}
-)
-_TIFF_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32_773, 32_946})
-"""Compressions that every libtiff reads: none, fax, LZW, JPEG, deflate, PackBits. Others need
-libraries that the wheel lacks (LZMA, Zstandard, WebP, JPEG 2000)."""
-_TIFF_MOST_BITS = 32
-"""The most bits per sample: the loader reads no double precision."""
-_TIFF_LAB = frozenset({8, 9, 10})
-"""CIELab, ICCLab and ITULab, of which the loader reads only some."""
-_MAX_TIFF_CHUNKS = 200_000
-_MAX_TIFF_TAGS = 65_535
-"""The most tags in a TIFF directory. BigTIFF allows 2^64."""
-
 _GAIN_MAP_HEADER_BYTES = 256 * 1024
 _GAIN_MAP_NAMES = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/1.0/")
 _BMP_CORE_HEADER = 12
@@ -83,6 +64,11 @@ def named_coding(path: Path, format: str) -> Coding | None:
     """Return the numbers of primaries and transfer in an AVIF or HEIC; None if it has none."""
     ask = isomedia.primary_coding if format in _OF_PARTS else None
     return _answer(ask, path, otherwise=None, if_it_fails=None)
+
+
+def picture_of_a_tiff(path: Path) -> tiff.Page | None:
+    """Return the page to show; None if the file has no page that is read, or is damaged."""
+    return _answer(tiff.picture, path, otherwise=None, if_it_fails=None)
 
 
 def announces_a_gain_map(path: Path, format: str) -> bool:
@@ -179,54 +165,6 @@ def _colours(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _tiff(data: Data) -> bool:
-    """Compare the first picture's strips or tiles with the file's end."""
-    tags = _tiff_tags(data)
-    for starts, lengths in _TIFF_OFFSETS.items():
-        for start, length in zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False):
-            if start + length > len(data):
-                return True
-    return False
-
-
-def _unread_tiff(data: Data) -> bool:
-    tags = _tiff_tags(data)
-    return (
-        not _TIFF_COMPRESSIONS.issuperset(tags.get(_TIFF_COMPRESSION, ()))
-        or max(tags.get(_TIFF_BITS, ()), default=1) > _TIFF_MOST_BITS
-        or not _TIFF_LAB.isdisjoint(tags.get(_TIFF_PHOTOMETRIC, ()))
-    )
-
-
-def _tiff_tags(data: Data) -> Mapping[int, tuple[int, ...]]:
-    """Read the needed tags of the first directory; TIFF and BigTIFF differ only in field widths.
-
-    Each tag is read once. Otherwise a directory with 65,535 tags that all point to the same long
-    list would take seconds to read.
-    """
-    order = "<" if data[:2] == b"II" else ">"
-    big = data[2:4] in (b"+\0", b"\0+")
-    offset, counter, width = ("Q", "Q", 8) if big else ("I", "H", 4)
-    (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + counter, data, at)
-    start, size = at + struct.calcsize(order + counter), 4 + 2 * width
-    if start + count * size > len(data):
-        raise IndexError("the directory runs beyond the file")
-    tags: dict[int, tuple[int, ...]] = {}
-    for entry in islice(range(start, start + count * size, size), _MAX_TIFF_TAGS):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag not in _TIFF_TAGS_READ or tag in tags or kind not in _TIFF_SIZES:
-            continue
-        (values,) = struct.unpack_from(order + offset, data, entry + 4)
-        if values <= _MAX_TIFF_CHUNKS:
-            form = f"{order}{values}{_TIFF_SIZES[kind]}"
-            place = entry + 4 + width
-            if struct.calcsize(form) > width:
-                (place,) = struct.unpack_from(order + offset, data, place)
-            tags[tag] = struct.unpack_from(form, data, place)
-    return tags
-
-
 def _bmp(data: Data) -> bool:
     """Compare an uncompressed bitmap's rows with the file's end."""
     (place,) = struct.unpack_from("<I", data, 10)
@@ -247,11 +185,13 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
         "png": _png,
         "webp": _webp,
         "gif": _gif,
-        "tiff": _tiff,
+        "tiff": tiff.is_cut_short,
         "avif": isomedia.is_cut_short,
         "heic": isomedia.is_cut_short,
         "bmp": _bmp,
     }
 )
-_UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"tiff": _unread_tiff})
+_UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
+    {"tiff": tiff.is_of_an_unread_kind}
+)
 _ODD_HEADERS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"jpeg": _odd_jpeg})

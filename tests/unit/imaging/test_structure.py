@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from safelight.imaging.structure import (
     has_an_odd_header,
     is_cut_short,
     is_of_an_unread_kind,
+    picture_of_a_tiff,
 )
 from tests.support import pictures
 
@@ -89,3 +92,20 @@ def test_a_jpeg_of_more_segments_than_any_picture_has_is_damaged(file, end):
 def test_a_long_file_of_one_filling_is_walked_in_one_pass(file, filling):
     data = b"\xff\xd8" + filling * (2_000_000 // len(filling))
     assert is_cut_short(file(data), "jpeg")
+
+
+@given(rest=st.binary(max_size=400), start=st.sampled_from([b"II*\0", b"MM\0*", b"II+\0"]))
+def test_no_bytes_make_the_search_for_the_picture_of_a_tiff_fail(tmp_path_factory, start, rest):
+    path = tmp_path_factory.mktemp("walk") / "source"
+    path.write_bytes(start + rest)
+    picture_of_a_tiff(path)
+
+
+def test_a_tiff_of_many_reduced_pages_is_walked_at_once(file):
+    """Each directory has one tag, says that it is reduced, and names the next one."""
+    pages = (
+        struct.pack("<HHHIII", 1, 254, 4, 1, 1, 8 + 18 * (number + 1)) for number in range(200_000)
+    )
+    path = file(b"II*\0" + struct.pack("<I", 8) + b"".join(pages))
+    assert picture_of_a_tiff(path) is None
+    assert is_of_an_unread_kind(path, "tiff")

@@ -1,0 +1,301 @@
+"""Reads the directories of a TIFF: which page is the picture, and the meaning of its bands.
+
+The data is untrusted: each tag is read at most once, the walk visits no directory twice, and it
+ends after `_MAX_TAGS` tags. TIFF and BigTIFF differ only in the widths of fields.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
+
+from safelight.imaging.isomedia import Data
+
+_SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
+_SAMPLES, _PLANES, _PAGE_NUMBER, _SOFTWARE, _DATE_TIME = 277, 284, 297, 305, 306
+_TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 338, 339
+_YCC_WEIGHTS, _YCC_SUBSAMPLING, _REFERENCES, _DNG_VERSION = 529, 530, 532, 50_706
+_CHUNKS = MappingProxyType({273: 279, 324: 325})
+"""Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
+_TEXT, _SHORT, _RATIONAL = 2, 3, 5
+_SIZES = MappingProxyType({1: "B", _SHORT: "H", 4: "I", 16: "Q"})
+_REDUCED, _OLD_REDUCED = 1, 2
+"""A smaller version of another picture: a bit of NewSubfileType, and a value of SubfileType."""
+_SEPARATE_PLANES = 2
+_GREY_COLOURS = 1
+_COLOURS = MappingProxyType({2: 3, 5: 4, 6: 3})
+"""Photometric interpretation -> its samples: RGB, inks, YCbCr. Grey and palettes have one."""
+_YCC = 6
+_ALPHAS = frozenset({1, 2})
+"""Extra samples that are opacity: premultiplied, and not. Others have no defined meaning."""
+_PLAIN_WEIGHTS = (0.299, 0.587, 0.114)
+_PLAIN_REFERENCES = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
+_JPEG = 7
+_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32_773, 32_946})
+"""Compressions that every libtiff reads: none, fax, LZW, JPEG, deflate, PackBits. Others need
+libraries that the wheel lacks (old-style JPEG, LZMA, Zstandard, WebP, JPEG 2000)."""
+_WARNS_ABOUT_PIXELS = frozenset({2, 3, 4, _JPEG, 32_773})
+"""Compressions whose decoders only warn about lost pixels: fax, JPEG, PackBits."""
+_WHOLE_BYTES = frozenset({8, 16, 32})
+_PARTS_OF_BYTES = frozenset({1, 2, 4})
+_UNREAD_COLOURS = frozenset({8, 9, 10, 32_803, 32_844, 32_845, 34_892})
+"""CIELab, ICCLab and ITULab, of which the loader reads only some; sensor data; LogL and LogLuv."""
+_MAX_CHUNKS = 200_000
+_MAX_TAGS = 65_535
+"""The most tags in one directory, and in all directories that are read. BigTIFF allows 2^64."""
+_KINDS = MappingProxyType(
+    {_PAGE_NUMBER: (_SHORT, 2), _SOFTWARE: (_TEXT, None), _DATE_TIME: (_TEXT, 20)}
+)
+"""Tags that programs often write wrongly -> their type, and their count if it is fixed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The page that is the picture."""
+
+    number: int
+    """Its place in the file; the first page is 0."""
+    further_bands: int
+    """Bands that follow those of its colours."""
+    alpha: int | None
+    """The further band that is its opacity, from 0."""
+    is_ycc: bool
+    """Whether its bands are YCbCr, which the loader takes for RGB."""
+    warns_about_pixels: bool
+    """Whether a warning from its decoder may mean lost pixels."""
+
+
+def picture(data: Data) -> Page | None:
+    """Return the page to show; None if no page is a picture that is read here."""
+    number, directory = _picture(data)
+    if directory is None or (directory.is_stored_as_ycc and not directory.is_plain_ycc):
+        return None
+    samples = directory.number(_SAMPLES, 1)
+    extra = directory.numbers(_EXTRA_SAMPLES)
+    alpha = next((samples - len(extra) + n for n, kind in enumerate(extra) if kind in _ALPHAS), -1)
+    colours = _COLOURS.get(directory.photometric, _GREY_COLOURS)
+    # The loader adds opacity to what it cannot pass on as it is stored.
+    expanded = directory.photometric == _YCC and directory.compression != _JPEG
+    expanded = expanded and not directory.is_stored_as_ycc
+    return Page(
+        number=number,
+        further_bands=1 if expanded else max(0, samples - colours),
+        alpha=alpha - colours if alpha >= colours else None,
+        is_ycc=directory.is_stored_as_ycc,
+        warns_about_pixels=directory.is_tiled
+        or (directory.compression in _WARNS_ABOUT_PIXELS and not _has_an_odd_directory(data)),
+    )
+
+
+def is_cut_short(data: Data) -> bool:
+    """Return whether a strip or tile of the picture, or a directory, is beyond the file's end."""
+    _, directory = _picture(data)
+    for last in _directories(data):
+        directory = directory or last
+    if directory is None:
+        return False
+    for starts, lengths in _CHUNKS.items():
+        pairs = zip(directory.numbers(starts), directory.numbers(lengths), strict=False)
+        if any(start + length > len(data) for start, length in pairs):
+            return True
+    return False
+
+
+def is_of_an_unread_kind(data: Data) -> bool:
+    """Return whether the loader does not read such a picture, even if it is complete."""
+    _, directory = _picture(data)
+    if directory is None:
+        return True
+    bits = set(directory.numbers(_BITS, 1))
+    read = _WHOLE_BYTES if directory.number(_SAMPLES, 1) > 1 else _WHOLE_BYTES | _PARTS_OF_BYTES
+    return (
+        directory.compression not in _COMPRESSIONS
+        or len(bits) > 1
+        or not bits <= read
+        or directory.photometric in _UNREAD_COLOURS
+        or (directory.is_tiled and directory.has_planes)
+        or (directory.is_stored_as_ycc and not directory.is_plain_ycc)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Directory:
+    """The tags of one page. Its methods raise `struct.error` if a value lies outside the file."""
+
+    data: Data
+    order: str
+    offset: str
+    """The format of an offset and of a count: "I", or "Q" in a BigTIFF."""
+    entries: Mapping[int, int]
+    """Tag -> place of its first entry."""
+    ascending: bool
+    """Whether the tags are in the order that the specification demands."""
+    following: int
+    """The place of the next directory; 0 if this is the last one."""
+
+    def number(self, tag: int, default: int) -> int:
+        """Return the first value of a tag."""
+        return self.numbers(tag, default, most=1)[0]
+
+    def numbers(self, tag: int, *default: int, most: int = _MAX_CHUNKS) -> tuple[int, ...]:
+        """Return the values of a tag of whole numbers, at most so many."""
+        kind, count, _ = self._entry(tag)
+        if kind not in _SIZES or not 0 < count <= _MAX_CHUNKS:
+            return default
+        return self._values(tag, _SIZES[kind], count, most)
+
+    def count(self, tag: int) -> int:
+        """Return how many values a tag announces."""
+        return self._entry(tag)[1]
+
+    def ratios(self, tag: int, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Return as many fractions as the default has."""
+        kind, count, _ = self._entry(tag)
+        if kind != _RATIONAL or count != len(default):
+            return default
+        values = self._values(tag, "I", 2 * count, 2 * count)
+        pairs = zip(values[::2], values[1::2], strict=True)
+        return tuple(above / below if below else 0.0 for above, below in pairs)
+
+    def is_of_an_odd_form(self, tag: int) -> bool:
+        """Return whether a tag has a wrong type or count, or is text that does not end."""
+        kind, count, _ = self._entry(tag)
+        wanted, length = _KINDS.get(tag, (kind, None))
+        if kind != wanted or length not in (None, count):
+            return True
+        if kind != _TEXT or not count:
+            return False
+        return self.data[self._place(tag, count) + count - 1] != 0
+
+    @property
+    def compression(self) -> int:
+        return self.number(_COMPRESSION, 1)
+
+    @property
+    def photometric(self) -> int:
+        return self.number(_PHOTOMETRIC, 0)
+
+    @property
+    def is_tiled(self) -> bool:
+        return _TILE_WIDTH in self.entries
+
+    @property
+    def has_planes(self) -> bool:
+        return self.number(_PLANES, 1) == _SEPARATE_PLANES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is a picture in its own right."""
+        reduced = self.number(_SUBFILE, 0) & _REDUCED
+        return not reduced and self.number(_OLD_SUBFILE, 0) != _OLD_REDUCED
+
+    @property
+    def is_stored_as_ycc(self) -> bool:
+        """Whether the loader passes YCbCr on as it is: it converts JPEG, and subsampled pixels."""
+        if self.photometric != _YCC:
+            return False
+        if self.compression == _JPEG:
+            return self.has_planes
+        return set(self.numbers(_YCC_SUBSAMPLING, 2, 2)) == {1}
+
+    @property
+    def is_plain_ycc(self) -> bool:
+        """Whether it is the YCbCr of JPEG, of 8 bits (TIFF 6.0, sections 20 and 21)."""
+        weights = self.ratios(_YCC_WEIGHTS, _PLAIN_WEIGHTS)
+        references = self.ratios(_REFERENCES, _PLAIN_REFERENCES)
+        both = zip(weights + references, _PLAIN_WEIGHTS + _PLAIN_REFERENCES, strict=True)
+        return (
+            self.compression != _JPEG
+            and set(self.numbers(_BITS, 1)) == {8}
+            and set(self.numbers(_SAMPLE_FORMAT, 1)) == {1}
+            and self.number(_SAMPLES, 1) == _COLOURS[_YCC]
+            and all(abs(one - other) < 1e-3 for one, other in both)
+        )
+
+    def _entry(self, tag: int) -> tuple[int, int, int]:
+        """Return type, count and the place of the value or of its offset; zeros if absent."""
+        at = self.entries.get(tag)
+        if at is None:
+            return 0, 0, 0
+        kind, count = struct.unpack_from(f"{self.order}H{self.offset}", self.data, at + 2)
+        return kind, count, at + 4 + struct.calcsize(f"={self.offset}")
+
+    def _place(self, tag: int, size: int) -> int:
+        """Return where the bytes of a value begin: in the entry itself if they fit."""
+        _, _, place = self._entry(tag)
+        if size > struct.calcsize(f"={self.offset}"):
+            (place,) = struct.unpack_from(self.order + self.offset, self.data, place)
+        return int(place)
+
+    def _values(self, tag: int, code: str, count: int, most: int) -> tuple[int, ...]:
+        place = self._place(tag, count * struct.calcsize(f"={code}"))
+        return struct.unpack_from(f"{self.order}{min(count, most)}{code}", self.data, place)
+
+
+def _picture(data: Data) -> tuple[int, _Directory | None]:
+    """Return the first full page and its number; None if there is none, as in camera raw files."""
+    for number, directory in enumerate(_directories(data)):
+        if _DNG_VERSION in directory.entries:
+            break
+        if directory.is_full:
+            return number, directory
+    return 0, None
+
+
+def _has_an_odd_directory(data: Data) -> bool:
+    """Return whether a directory has oddities that libtiff warns about, but that cost no pixel."""
+    following = 0
+    for directory in _directories(data):
+        following = directory.following
+        lengths = [directory.number(tag, 0) for tag in _CHUNKS.values()]
+        colours = directory.number(_SAMPLES, 1) - directory.count(_EXTRA_SAMPLES)
+        if (
+            not directory.ascending
+            or any(map(directory.is_of_an_odd_form, directory.entries))
+            or not any(lengths)
+            or colours > _COLOURS.get(directory.photometric, _GREY_COLOURS)
+        ):
+            return True
+    return following != 0  # the directories form a circle
+
+
+def _directories(data: Data) -> Iterator[_Directory]:
+    """Follow the directories until the last one, or one that was there before."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    offset, counter = ("Q", "Q") if big else ("I", "H")
+    (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
+    seen: set[int] = set()
+    left = _MAX_TAGS
+    while at and at not in seen and left > 0:
+        seen.add(at)
+        (count,) = struct.unpack_from(order + counter, data, at)
+        directory = _directory(data, at, count, order, offset, counter)
+        yield directory
+        at, left = directory.following, left - count - 1
+
+
+def _directory(
+    data: Data, at: int, count: int, order: str, offset: str, counter: str
+) -> _Directory:
+    width = struct.calcsize(f"={offset}")
+    start, size = at + struct.calcsize(f"={counter}"), 4 + 2 * width
+    end = start + count * size
+    if end > len(data):
+        raise IndexError("the directory runs beyond the file")
+    entries: dict[int, int] = {}
+    last, ascending = -1, True
+    for entry in islice(range(start, end, size), _MAX_TAGS):
+        (tag,) = struct.unpack_from(f"{order}H", data, entry)
+        entries.setdefault(tag, entry)
+        ascending, last = ascending and tag > last, tag
+    (following,) = struct.unpack_from(order + offset, data, end)
+    return _Directory(
+        data=data,
+        order=order,
+        offset=offset,
+        entries=entries,
+        ascending=ascending,
+        following=following,
+    )

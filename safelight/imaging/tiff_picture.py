@@ -1,0 +1,55 @@
+"""Opens the picture in a TIFF: the right page, and of its bands only colours and opacity."""
+
+from pathlib import Path
+
+import pyvips
+
+from safelight.imaging.structure import picture_of_a_tiff
+from safelight.imaging.tiff import Page
+
+STORED_BANDS = "stored-bands"
+"""The name of a field: how many bands the decoder holds in memory."""
+_FROM_YCC = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+"""Rows that make red, green and blue from Y, Cb and Cr (JFIF 1.02; TIFF 6.0, section 21)."""
+_NEUTRAL = (0, -128, -128)
+
+
+def open_tiff(path: Path, *, accept_damaged: bool) -> pyvips.Image:
+    """Open a TIFF for one pass from top to bottom. Raises `pyvips.Error`.
+
+    libtiff fails on lost pixels, or warns about them, as its decoders do. It also warns about odd
+    headers, which cost no pixel (docs/decisions/0050).
+    """
+    page = picture_of_a_tiff(path)
+    if page is None:
+        raise pyvips.Error("no page of the TIFF is a picture that is read here")
+    strict = "warning" if page.warns_about_pixels else "error"
+    image = pyvips.Image.tiffload(
+        str(path),
+        page=page.number,
+        access="sequential",
+        fail_on="truncated" if accept_damaged else strict,
+    )
+    return _with_its_meaning(image, page)
+
+
+def _with_its_meaning(image: pyvips.Image, page: Page) -> pyvips.Image:
+    """Convert YCbCr to RGB, and leave out bands that are neither colours nor opacity."""
+    stored = image.bands
+    alpha = image[stored - page.further_bands + page.alpha] if page.alpha is not None else None
+    if page.further_bands:
+        image = image.extract_band(0, n=stored - page.further_bands)
+    if page.is_ycc:
+        image = _rgb(image)
+    if alpha is not None:
+        image = image.bandjoin(alpha)
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, STORED_BANDS, stored)
+    return image
+
+
+def _rgb(image: pyvips.Image) -> pyvips.Image:
+    centred = image.linear(1, list(_NEUTRAL))
+    matrix = pyvips.Image.new_from_array([list(row) for row in _FROM_YCC])
+    # A cast truncates and clips; adding a half rounds.
+    return (centred.recomb(matrix) + 0.5).cast("uchar").copy(interpretation="srgb")

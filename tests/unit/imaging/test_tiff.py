@@ -1,0 +1,295 @@
+import io
+
+import numpy as np
+import pytest
+import pyvips
+from PIL import Image
+
+from safelight.errors import Reason, Rejection
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import plan
+from safelight.imaging.probe import probe
+from safelight.imaging.render import render
+from safelight.presets import Preset
+from tests.support import pictures, tiffs
+from tests.support.tiffs import (
+    BYTE,
+    COMPRESSION,
+    EXTRA_SAMPLES,
+    LONG,
+    MEAN,
+    PHOTOMETRIC,
+    PIXELS,
+    RATIONAL,
+    SHORT,
+    SUBFILE,
+    TEXT,
+    page,
+    tiff,
+    with_tag,
+)
+
+LIMITS = Limits()
+PNG = Preset(name="full", format="png")
+GREY = PIXELS[..., 0]
+SMALL = PIXELS[::4, ::4]
+
+
+@pytest.fixture
+def shown(file, tmp_path):
+    """Render bytes as a PNG of full size."""
+
+    def shown(data: bytes) -> Image.Image:
+        source = file(data)
+        result = render(plan(probe(source, LIMITS), [PNG]), source, tmp_path, LIMITS)
+        picture = Image.open(io.BytesIO(result.variants[0].path.read_bytes()))
+        picture.load()
+        return picture
+
+    return shown
+
+
+@pytest.fixture
+def refused(shown):
+    def refused(data: bytes) -> Reason:
+        with pytest.raises(Rejection) as caught:
+            shown(data)
+        return caught.value.reason
+
+    return refused
+
+
+def mean(picture: Image.Image) -> tuple[float, ...]:
+    return tuple(np.asarray(picture, dtype=float).reshape(-1, len(picture.getbands())).mean(0))
+
+
+def is_the_picture(picture: Image.Image) -> bool:
+    """Return whether it is the whole test picture, opaque."""
+    return picture.mode == "RGB" and np.array_equal(np.asarray(picture), PIXELS)
+
+
+ODD = {
+    "text without its NUL": with_tag(305, TEXT, *b"Scanner 1.0"),
+    "software as a number": with_tag(305, SHORT, 7),
+    "date of another length": with_tag(306, TEXT, *b"2026:11:29\0"),
+    "date as a number": with_tag(306, LONG, 2026),
+    "page number of one value": with_tag(297, SHORT, 1),
+    "page number as text": with_tag(297, TEXT, *b"1/1\0"),
+    "no strip byte counts": {279: None},
+    "strip byte counts of zero": with_tag(279, LONG, 0),
+}
+
+
+def group_4(tags=None, **options) -> bytes:
+    """Make a page of black and white as fax machines send it."""
+    black_and_white = Image.fromarray(PIXELS).convert("1")
+    data = pictures.encoded(black_and_white, "TIFF", compression="group4")
+    with Image.open(io.BytesIO(data)) as picture:
+        (start,), (size,) = picture.tag_v2[273], picture.tag_v2[279]
+    coded = np.frombuffer(data[start : start + size], np.uint8)
+    fax = {
+        256: (LONG, (160,)),
+        257: (LONG, (120,)),
+        258: (SHORT, (1,)),
+        278: (LONG, (120,)),
+        COMPRESSION: (SHORT, (4,)),
+        PHOTOMETRIC: (SHORT, (1,)),
+    }
+    return page(coded.reshape(1, -1), {**fax, **(tags or {})}, **options)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_tiff_whose_header_only_draws_warnings_is_rendered(shown, name):
+    assert is_the_picture(shown(tiff(page(PIXELS, ODD[name]))))
+
+
+@pytest.mark.parametrize("name", ["strip byte counts of zero", *list(ODD)[:-1]])
+def test_a_fax_whose_header_only_draws_warnings_is_rendered(shown, name):
+    plain = shown(tiff(group_4())).tobytes()
+    assert shown(tiff(group_4(ODD[name]))).tobytes() == plain
+
+
+def test_a_tiff_whose_tags_are_out_of_order_is_rendered(shown):
+    assert is_the_picture(shown(tiff(page(PIXELS, ascending=False))))
+    plain = shown(tiff(group_4())).tobytes()
+    assert shown(tiff(group_4(ascending=False))).tobytes() == plain
+
+
+def test_a_tiff_whose_directories_form_a_circle_is_rendered(shown):
+    for one in (page(PIXELS), group_4()):
+        plain = tiff(one)
+        first = int.from_bytes(plain[4:8], "little")
+        assert shown(tiff(one, following=first)).tobytes() == shown(plain).tobytes()
+
+
+def test_an_odd_header_excuses_no_damage(refused):
+    """The data is packed by deflate, whose checks find the damage."""
+    whole = pictures.encoded(pictures.noise(300, 200), "TIFF", compression="tiff_adobe_deflate")
+    assert whole[:4] == b"II*\0"
+    odd = bytearray(whole)
+    directory = int.from_bytes(whole[4:8], "little")
+    first, second = (slice(directory + at, directory + at + 12) for at in (2, 14))
+    odd[first], odd[second] = odd[second], odd[first]
+    middle = len(odd) // 2
+    odd[middle : middle + 60] = bytes(byte ^ 0x5A for byte in odd[middle : middle + 60])
+    assert refused(bytes(odd)) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize(
+    ("compression", "tile"),
+    [("lzw", True), ("lzw", False), ("deflate", True), ("deflate", False), ("packbits", False)],
+)
+def test_a_tiff_that_lost_pixels_is_corrupt(refused, compression, tile):
+    image = pyvips.Image.new_from_memory(PIXELS.tobytes(), 160, 120, 3, "uchar")
+    options = {"tile": tile, "tile_width": 64, "tile_height": 64, "compression": compression}
+    data = bytearray(image.copy(interpretation="srgb").tiffsave_buffer(**options))
+    # 127 tells PackBits to copy 128 bytes, which are more than the row has left.
+    data[600:1200] = bytes([127 if compression == "packbits" else 0xA5]) * 600
+    assert refused(bytes(data)) is Reason.CORRUPT
+
+
+def test_a_camera_raw_is_not_completed_as_its_thumbnail(refused):
+    thumbnail = page(SMALL, with_tag(SUBFILE, LONG, 1) | with_tag(50_706, BYTE, 1, 4, 0, 0))
+    assert refused(tiff(thumbnail)) is Reason.UNSUPPORTED
+    assert refused(tiff(thumbnail, page(PIXELS))) is Reason.UNSUPPORTED
+    assert refused(tiff(page(PIXELS, with_tag(50_706, BYTE, 1, 4, 0, 0)))) is Reason.UNSUPPORTED
+
+
+def test_a_tiff_of_nothing_but_a_reduced_page_is_unsupported(refused):
+    assert refused(tiff(page(SMALL, with_tag(SUBFILE, LONG, 1)))) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("tags", [with_tag(SUBFILE, LONG, 1), with_tag(255, SHORT, 2)])
+def test_the_full_page_behind_a_reduced_one_is_the_picture(shown, tags):
+    first = page(SMALL, tags)
+    assert is_the_picture(shown(tiff(first, page(PIXELS, with_tag(SUBFILE, LONG, 0)), first)))
+
+
+@pytest.mark.parametrize("kinds", [(), (0,)])
+@pytest.mark.parametrize("value", [0, 90, 255])
+def test_a_band_without_a_meaning_is_not_opacity(shown, kinds, value):
+    """It may be a selection that Photoshop saved."""
+    tags = with_tag(EXTRA_SAMPLES, SHORT, *kinds) if kinds else {}
+    assert is_the_picture(shown(tiff(page(tiffs.with_bands(PIXELS, value), tags))))
+    grey = shown(tiff(page(tiffs.with_bands(GREY, value), tags)))
+    assert grey.mode == "RGB"
+    assert np.array_equal(np.asarray(grey)[..., 0], GREY)
+
+
+def test_a_band_without_a_meaning_beside_inks_or_a_palette_is_not_opacity(shown):
+    unspecified = with_tag(EXTRA_SAMPLES, SHORT, 0)
+    inks = np.concatenate([255 - PIXELS, np.zeros_like(PIXELS[..., :1])], axis=2)
+    cmyk = shown(
+        tiff(page(tiffs.with_bands(inks, 0), unspecified | with_tag(PHOTOMETRIC, SHORT, 5)))
+    )
+    assert is_the_picture(cmyk)
+    ramp = np.arange(256) * 257
+    colours = with_tag(320, SHORT, *ramp, *ramp[::-1], *ramp) | with_tag(PHOTOMETRIC, SHORT, 3)
+    palette = shown(tiff(page(tiffs.with_bands(GREY, 0), unspecified | colours)))
+    assert palette.mode == "RGB"
+    assert np.array_equal(np.asarray(palette), np.stack([GREY, 255 - GREY, GREY], axis=2))
+
+
+def test_opacity_may_follow_a_band_without_a_meaning(shown, file):
+    data = tiff(page(tiffs.with_bands(PIXELS, 9, 77), with_tag(EXTRA_SAMPLES, SHORT, 0, 2)))
+    picture = shown(data)
+    assert picture.mode == "RGBA"
+    assert np.array_equal(np.asarray(picture), tiffs.with_bands(PIXELS, 77))
+    found = probe(file(data), LIMITS)
+    assert found.alpha
+    assert found.bands == 5
+
+
+def test_saved_selections_do_not_make_a_picture_unreadable(shown, file):
+    data = tiff(
+        page(tiffs.with_bands(PIXELS, *range(7)), with_tag(EXTRA_SAMPLES, SHORT, *(0,) * 7))
+    )
+    assert is_the_picture(shown(data))
+    assert probe(file(data), LIMITS).bands == 10
+
+
+def ycc(**tags) -> bytes:
+    values = np.asarray(Image.fromarray(PIXELS).convert("YCbCr"))
+    full = with_tag(PHOTOMETRIC, SHORT, 6) | with_tag(530, SHORT, 1, 1)
+    return tiff(page(tags.pop("pixels", values), full | tags.pop("tags", {})))
+
+
+REFERENCES = {
+    "none": {},
+    "the usual ones": with_tag(532, RATIONAL, 0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1)
+    | with_tag(529, RATIONAL, 299, 1000, 587, 1000, 114, 1000),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_ycbcr_without_subsampling_is_shown_in_its_colours(shown, name):
+    picture = shown(ycc(tags=REFERENCES[name]))
+    assert np.abs(np.asarray(picture).astype(int) - PIXELS).max() <= 3
+    assert picture.getpixel((3, 2)) == (2, 4, 151)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        with_tag(529, RATIONAL, 2126, 10_000, 7152, 10_000, 722, 10_000),
+        with_tag(532, RATIONAL, 15, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1),
+        with_tag(532, RATIONAL, 0, 0, 255, 0, 128, 0, 255, 0, 128, 0, 255, 0),
+    ],
+)
+def test_ycbcr_of_another_kind_is_unsupported(refused, tags):
+    assert refused(ycc(tags=tags)) is Reason.UNSUPPORTED
+
+
+def test_ycbcr_of_16_bits_or_with_opacity_is_unsupported(refused):
+    assert refused(ycc(pixels=PIXELS.astype(np.uint16))) is Reason.UNSUPPORTED
+    opacity = with_tag(EXTRA_SAMPLES, SHORT, 2)
+    data = ycc(pixels=tiffs.with_bands(PIXELS, 77), tags=opacity)
+    assert refused(data) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("bits", "samples"), [(6, 1), (10, 1), (12, 1), (14, 1), (24, 1), (12, 3), (2, 3), (4, 3)]
+)
+def test_samples_of_unusual_depth_are_unsupported(refused, bits, samples):
+    data = np.zeros((120, 160 * bits * samples // 8), np.uint8)
+    tags = {
+        256: (LONG, (160,)),
+        258: (SHORT, (bits,) * samples),
+        277: (SHORT, (samples,)),
+        PHOTOMETRIC: (SHORT, (2 if samples > 1 else 1,)),
+    }
+    assert refused(tiff(page(data, tags))) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_of_parts_of_a_byte_is_shown(shown, bits):
+    data = np.full((120, 160 * bits // 8), 255, np.uint8)
+    assert shown(tiff(page(data, {256: (LONG, (160,)), 258: (SHORT, (bits,))}))).size == (160, 120)
+
+
+def test_tiles_of_separate_planes_are_unsupported(refused):
+    tiles = {322: (LONG, (160,)), 323: (LONG, (128,)), 284: (SHORT, (2,))}
+    tiles |= {324: (LONG, (8, 8, 8)), 325: (LONG, (20_480,) * 3), 273: None, 279: None, 278: None}
+    assert refused(tiff(page(np.zeros((128, 160, 3), np.uint8), tiles))) is Reason.UNSUPPORTED
+
+
+def test_old_style_jpeg_is_unsupported(refused):
+    jpeg = np.frombuffer(pictures.encoded(Image.fromarray(PIXELS), "JPEG"), np.uint8)
+    tags = {
+        256: (LONG, (160,)),
+        257: (LONG, (120,)),
+        258: (SHORT, (8, 8, 8)),
+        277: (SHORT, (3,)),
+        513: (LONG, (12,)),
+        514: (LONG, (jpeg.size,)),
+    }
+    tags |= with_tag(COMPRESSION, SHORT, 6) | with_tag(PHOTOMETRIC, SHORT, 6)
+    assert refused(tiff(page(jpeg.reshape(1, -1), tags))) is Reason.UNSUPPORTED
+
+
+def test_a_tiff_whose_second_page_is_missing_is_truncated(refused):
+    assert refused(tiff(page(PIXELS), following=10**7)) is Reason.TRUNCATED
+
+
+def test_the_test_picture_has_its_mean():
+    assert mean(Image.fromarray(PIXELS)) == pytest.approx(MEAN, abs=0.6)
