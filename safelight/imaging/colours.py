@@ -35,9 +35,19 @@ def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:
     """
     try:
         same = colour == "srgb" and _is_srgb(image)
-        return image if same else _by_libvips(image, colour)
+        return image if same else _by_libvips(_in_whole_numbers(image), colour)
     except pyvips.Error:
         return _untagged(image)
+
+
+def _in_whole_numbers(image: pyvips.Image) -> pyvips.Image:
+    """Turn floats from 0 to 1 into numbers that a profile applies to: libvips takes 255 as white.
+
+    Only without a profile are the floats of a picture linear light.
+    """
+    if image.interpretation != "scrgb":
+        return image
+    return (image * _OPAQUE_16 + 0.5).cast("ushort").copy(interpretation="rgb16")
 
 
 def _untagged(image: pyvips.Image) -> pyvips.Image:

@@ -20,10 +20,13 @@ from tests.support.tiffs import (
     MEAN,
     PHOTOMETRIC,
     PIXELS,
+    PROFILE,
     RATIONAL,
+    SAMPLE_FORMAT,
     SHORT,
     SUBFILE,
     TEXT,
+    UNDEFINED,
     page,
     tiff,
     with_tag,
@@ -245,6 +248,16 @@ def test_ycbcr_of_16_bits_or_with_opacity_is_unsupported(refused):
     opacity = with_tag(EXTRA_SAMPLES, SHORT, 2)
     data = ycc(pixels=tiffs.with_bands(PIXELS, 77), tags=opacity)
     assert refused(data) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_floats_with_a_profile_are_numbers_of_that_profile(shown, kind):
+    values = (PIXELS / 255).astype(kind)
+    tags = with_tag(SAMPLE_FORMAT, SHORT, 3, 3, 3)
+    tags |= with_tag(PROFILE, UNDEFINED, *pictures.srgb_profile())
+    picture = shown(tiff(page(values, tags)))
+    assert mean(picture) == pytest.approx((126.5, 126.5, 127), abs=1)
+    assert np.abs(np.asarray(picture).astype(int) - PIXELS).max() <= 2
 
 
 @pytest.mark.parametrize(
