@@ -48,7 +48,7 @@ class Probe:
     orientation: int = 1
     """The orientation in EXIF, 1 to 8; 1 is upright."""
     frames: int = 1
-    """The number of frames that the header announces."""
+    """The number of frames of an animation that the header announces. Pages are no frames."""
     bands: int = 3
     """The bands that the decoder holds, with those that no variant shows."""
     alpha: bool = False
@@ -139,7 +139,7 @@ def _describe(image: pyvips.Image, format: Format, size_bytes: int) -> Probe:
         height=height,
         size_bytes=size_bytes,
         orientation=orientation,
-        frames=max(1, _whole(image, "n-pages", default=1)),
+        frames=max(1, _whole(image, "n-pages", default=1)) if format.animates else 1,
         bands=_whole(image, STORED_BANDS, default=image.bands),
         alpha=bool(image.hasalpha()),
         bits=_BITS[image.format],

@@ -300,6 +300,12 @@ def test_old_style_jpeg_is_unsupported(refused):
     assert refused(tiff(page(jpeg.reshape(1, -1), tags))) is Reason.UNSUPPORTED
 
 
+def test_the_pages_of_a_tiff_are_no_frames(shown, file):
+    data = tiff(page(PIXELS), *[page(SMALL)] * 150)
+    assert probe(file(data), LIMITS).frames == 1
+    assert is_the_picture(shown(data))
+
+
 def test_a_tiff_whose_second_page_is_missing_is_truncated(refused):
     assert refused(tiff(page(PIXELS), following=10**7)) is Reason.TRUNCATED
 
