@@ -200,6 +200,12 @@ class _Directory:
         return set(self.numbers(_YCC_SUBSAMPLING, 2, 2)) == {1}
 
     @property
+    def leaves_its_subsampling_to_the_jpeg(self) -> bool:
+        """Whether a tag is missing that libtiff then finds in the JPEG, and warns about."""
+        coded = self.photometric == _YCC and self.compression == _JPEG
+        return coded and _YCC_SUBSAMPLING not in self.entries
+
+    @property
     def is_plain_ycc(self) -> bool:
         """Whether it is the YCbCr of JPEG, of 8 bits (TIFF 6.0, sections 20 and 21)."""
         weights = self.ratios(_YCC_WEIGHTS, _PLAIN_WEIGHTS)
@@ -255,6 +261,7 @@ def _has_an_odd_directory(data: Data) -> bool:
             or any(map(directory.is_of_an_odd_form, directory.entries))
             or not any(lengths)
             or colours > _COLOURS.get(directory.photometric, _GREY_COLOURS)
+            or directory.leaves_its_subsampling_to_the_jpeg
         ):
             return True
     return following != 0  # the directories form a circle

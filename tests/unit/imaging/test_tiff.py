@@ -125,6 +125,26 @@ def test_a_tiff_whose_directories_form_a_circle_is_rendered(shown):
         assert shown(tiff(one, following=first)).tobytes() == shown(plain).tobytes()
 
 
+def coded(format: str, tags, **options) -> bytes:
+    """Make a page of the whole picture, coded as one strip."""
+    data = np.frombuffer(pictures.encoded(Image.fromarray(PIXELS), format, **options), np.uint8)
+    whole = {
+        256: (LONG, (160,)),
+        257: (LONG, (120,)),
+        258: (SHORT, (8, 8, 8)),
+        277: (SHORT, (3,)),
+        278: (LONG, (120,)),
+        PHOTOMETRIC: (SHORT, (6,)),
+    }
+    return tiff(page(data.reshape(1, -1), whole | tags))
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_jpeg_in_a_tiff_may_leave_out_the_tag_of_its_subsampling(shown, subsampling):
+    picture = shown(coded("JPEG", with_tag(COMPRESSION, SHORT, 7), subsampling=subsampling))
+    assert mean(picture) == pytest.approx(MEAN, abs=1)
+
+
 def test_an_odd_header_excuses_no_damage(refused):
     """The data is packed by deflate, whose checks find the damage."""
     whole = pictures.encoded(pictures.noise(300, 200), "TIFF", compression="tiff_adobe_deflate")
@@ -287,17 +307,8 @@ def test_tiles_of_separate_planes_are_unsupported(refused):
 
 
 def test_old_style_jpeg_is_unsupported(refused):
-    jpeg = np.frombuffer(pictures.encoded(Image.fromarray(PIXELS), "JPEG"), np.uint8)
-    tags = {
-        256: (LONG, (160,)),
-        257: (LONG, (120,)),
-        258: (SHORT, (8, 8, 8)),
-        277: (SHORT, (3,)),
-        513: (LONG, (12,)),
-        514: (LONG, (jpeg.size,)),
-    }
-    tags |= with_tag(COMPRESSION, SHORT, 6) | with_tag(PHOTOMETRIC, SHORT, 6)
-    assert refused(tiff(page(jpeg.reshape(1, -1), tags))) is Reason.UNSUPPORTED
+    tags = with_tag(COMPRESSION, SHORT, 6) | with_tag(513, LONG, 12) | with_tag(514, LONG, 2000)
+    assert refused(coded("JPEG", tags)) is Reason.UNSUPPORTED
 
 
 def test_the_pages_of_a_tiff_are_no_frames(shown, file):
