@@ -12,6 +12,8 @@ _GRID = bytes(chain.from_iterable(product(range(0, 256, 17), repeat=3)))
 """The red, green and blue values of 4,096 colours."""
 _COMPARED_BYTES = 64 * 1024
 """The largest profile that is compared with sRGB. Profiles of sRGB have 0.5 to 60 kB."""
+_SPACE = slice(16, 20)
+"""Where a profile names its colour space (ICC.1:2022, 7.2.6)."""
 _RGBA_BANDS = 4
 _INK_BANDS = 4
 """The bands cyan, magenta, yellow and key; a fifth band is alpha."""
@@ -22,10 +24,20 @@ def converted(image: pyvips.Image, colour: str) -> pyvips.Image:
     if is_hdr(image):
         return _untagged(shown_as_srgb(image))
     if image.get_typeof(ICC):
-        image = _by_profile(image, colour)
+        image = _by_profile(image, colour) if _fits(image) else _untagged(image)
     if image.interpretation == "cmyk":
         image = _by_subtraction(image)
     return _rgb(image)
+
+
+def _fits(image: pyvips.Image) -> bool:
+    """Return whether a picture in CMYK has a profile for CMYK.
+
+    libvips would replace any other profile by a press's. For RGB and grey it takes sRGB, as it
+    should.
+    """
+    space = bytes(image.get(ICC))[_SPACE]
+    return image.interpretation != "cmyk" or space == b"CMYK"
 
 
 def _by_profile(image: pyvips.Image, colour: str) -> pyvips.Image:

@@ -19,6 +19,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 _DEEP = ";16"
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
 """Mode of a BMP in Pillow -> the mode to convert it to."""
+_OPAQUE = 255
 _MOST_SIDE = 100_000_000
 """The longest side in libvips. A BMP may announce more, which is far above any pixel limit."""
 _BMP_HEADER_BYTES = 64 * 1024
@@ -91,6 +92,8 @@ def decode_bmp(path: Path) -> pyvips.Image:
         plain = picture.convert(_BMP_MODES[picture.mode])
     except _PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP that can be decoded") from error
+    if plain.mode == "RGBA" and plain.getextrema()[-1] == (0, 0):
+        plain.putalpha(_OPAQUE)  # a program that wrote no opacity, as browsers assume
     bands = len(plain.mode)
     image = pyvips.Image.new_from_memory(plain.tobytes(), *plain.size, bands, "uchar")
     return image.copy(interpretation=_interpretation(bands, deep=False))
