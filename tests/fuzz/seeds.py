@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyvips
 from PIL import Image
 
-from tests.support import pictures
+from tests.support import pictures, tiffs
 from tests.support.pictures import SAMPLES, encoded
 
 
@@ -53,6 +53,9 @@ def seeds() -> Mapping[str, bytes]:
         "tiff tiles, 16 bits": bytes(
             deep.tiffsave_buffer(tile=True, tile_width=64, tile_height=64, compression="deflate")
         ),
+        "tiff behind a reduced page": tiffs.behind_a_reduced_page(),
+        "tiff floats, profile": tiffs.floats(profile),
+        "tiff ycbcr": tiffs.ycc(),
         "avif": encoded(face, "AVIF", quality=60, speed=10),
         "avif alpha": encoded(cutout, "AVIF", quality=60, speed=10),
         "avif turned": pictures.turned(6, "AVIF"),

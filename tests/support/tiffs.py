@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+from PIL import Image
 
 _ACROSS, _DOWN = np.arange(160), np.arange(120)[:, None]
 PIXELS: Final = np.stack(
@@ -23,8 +24,8 @@ _CODES = {BYTE: "B", TEXT: "B", SHORT: "H", LONG: "I", RATIONAL: "I", UNDEFINED:
 Tag = tuple[int, tuple[int, ...] | bytes]
 Tags = Mapping[int, Tag | None]
 
-PREDICTOR, SUBFILE, COMPRESSION, PHOTOMETRIC = 317, 254, 259, 262
-EXTRA_SAMPLES, SAMPLE_FORMAT, PROFILE = 338, 339, 34_675
+SUBFILE, COMPRESSION, PHOTOMETRIC, EXTRA_SAMPLES = 254, 259, 262, 338
+SAMPLE_FORMAT, SUBSAMPLING, PROFILE = 339, 530, 34_675
 
 
 def tiff(*pages: bytes, following: int = 0) -> bytes:
@@ -96,3 +97,22 @@ def with_bands(pixels: np.ndarray, *bands: int) -> np.ndarray:
     planes = [np.full((*pixels.shape[:2], 1), band, pixels.dtype) for band in bands]
     whole = pixels if pixels.ndim == 3 else pixels[..., None]
     return np.concatenate([whole, *planes], axis=2)
+
+
+def behind_a_reduced_page() -> bytes:
+    """Write the test picture behind a smaller version of itself."""
+    return tiff(page(PIXELS[::4, ::4], with_tag(SUBFILE, LONG, 1)), page(PIXELS))
+
+
+def floats(profile: bytes, kind: type = np.float32) -> bytes:
+    """Write the test picture in numbers from 0 to 1, which a profile applies to."""
+    tags = with_tag(SAMPLE_FORMAT, SHORT, 3, 3, 3) | with_tag(PROFILE, UNDEFINED, *profile)
+    return tiff(page((PIXELS / 255).astype(kind), tags))
+
+
+def ycc(tags: Tags | None = None, pixels: np.ndarray | None = None) -> bytes:
+    """Write the test picture, or other numbers, as YCbCr without subsampling."""
+    if pixels is None:
+        pixels = np.asarray(Image.fromarray(PIXELS).convert("YCbCr"))
+    usual = with_tag(PHOTOMETRIC, SHORT, 6) | with_tag(SUBSAMPLING, SHORT, 1, 1)
+    return tiff(page(pixels, {**usual, **(tags or {})}))

@@ -20,13 +20,10 @@ from tests.support.tiffs import (
     MEAN,
     PHOTOMETRIC,
     PIXELS,
-    PROFILE,
     RATIONAL,
-    SAMPLE_FORMAT,
     SHORT,
     SUBFILE,
     TEXT,
-    UNDEFINED,
     page,
     tiff,
     with_tag,
@@ -231,12 +228,6 @@ def test_saved_selections_do_not_make_a_picture_unreadable(shown, file):
     assert probe(file(data), LIMITS).bands == 10
 
 
-def ycc(**tags) -> bytes:
-    values = np.asarray(Image.fromarray(PIXELS).convert("YCbCr"))
-    full = with_tag(PHOTOMETRIC, SHORT, 6) | with_tag(530, SHORT, 1, 1)
-    return tiff(page(tags.pop("pixels", values), full | tags.pop("tags", {})))
-
-
 REFERENCES = {
     "none": {},
     "the usual ones": with_tag(532, RATIONAL, 0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1)
@@ -246,7 +237,7 @@ REFERENCES = {
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_ycbcr_without_subsampling_is_shown_in_its_colours(shown, name):
-    picture = shown(ycc(tags=REFERENCES[name]))
+    picture = shown(tiffs.ycc(REFERENCES[name]))
     assert np.abs(np.asarray(picture).astype(int) - PIXELS).max() <= 3
     assert picture.getpixel((3, 2)) == (2, 4, 151)
 
@@ -260,22 +251,18 @@ def test_ycbcr_without_subsampling_is_shown_in_its_colours(shown, name):
     ],
 )
 def test_ycbcr_of_another_kind_is_unsupported(refused, tags):
-    assert refused(ycc(tags=tags)) is Reason.UNSUPPORTED
+    assert refused(tiffs.ycc(tags)) is Reason.UNSUPPORTED
 
 
 def test_ycbcr_of_16_bits_or_with_opacity_is_unsupported(refused):
-    assert refused(ycc(pixels=PIXELS.astype(np.uint16))) is Reason.UNSUPPORTED
+    assert refused(tiffs.ycc(pixels=PIXELS.astype(np.uint16))) is Reason.UNSUPPORTED
     opacity = with_tag(EXTRA_SAMPLES, SHORT, 2)
-    data = ycc(pixels=tiffs.with_bands(PIXELS, 77), tags=opacity)
-    assert refused(data) is Reason.UNSUPPORTED
+    assert refused(tiffs.ycc(opacity, tiffs.with_bands(PIXELS, 77))) is Reason.UNSUPPORTED
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_floats_with_a_profile_are_numbers_of_that_profile(shown, kind):
-    values = (PIXELS / 255).astype(kind)
-    tags = with_tag(SAMPLE_FORMAT, SHORT, 3, 3, 3)
-    tags |= with_tag(PROFILE, UNDEFINED, *pictures.srgb_profile())
-    picture = shown(tiff(page(values, tags)))
+    picture = shown(tiffs.floats(pictures.srgb_profile(), kind))
     assert mean(picture) == pytest.approx((126.5, 126.5, 127), abs=1)
     assert np.abs(np.asarray(picture).astype(int) - PIXELS).max() <= 2
 
