@@ -88,7 +88,7 @@ def page(pixels: np.ndarray, tags: Tags | None = None, *, ascending: bool = True
     return struct.pack("<I", len(body)) + body[4:] + directory
 
 
-def with_tag(tag: int, kind: int, *values: int) -> Tags:
+def with_tag(tag: int, kind: int, *values: int) -> dict[int, Tag | None]:
     return {tag: (kind, values)}
 
 
