@@ -17,7 +17,7 @@ _NEUTRAL = (0, -128, -128)
 def open_tiff(path: Path, *, accept_damaged: bool) -> pyvips.Image:
     """Open a TIFF for one pass from top to bottom. Raises `pyvips.Error`.
 
-    libtiff fails on lost pixels, or warns about them, as its decoders do. It also warns about odd
+    Some of libtiff's decoders only warn about lost pixels, and others fail. It also warns about odd
     headers, which cost no pixel (docs/decisions/0050).
     """
     page = picture_of_a_tiff(path)
@@ -36,14 +36,13 @@ def open_tiff(path: Path, *, accept_damaged: bool) -> pyvips.Image:
 def _with_its_meaning(image: pyvips.Image, page: Page) -> pyvips.Image:
     """Convert YCbCr to RGB, and leave out bands that are neither colours nor opacity."""
     stored = image.bands
-    alpha = image[stored - page.further_bands + page.alpha] if page.alpha is not None else None
-    if page.further_bands:
-        image = image.extract_band(0, n=stored - page.further_bands)
+    colours = stored - page.further_bands
+    shown = image.extract_band(0, n=colours)
     if page.is_ycc:
-        image = _rgb(image)
-    if alpha is not None:
-        image = image.bandjoin(alpha)
-    image = image.copy()
+        shown = _rgb(shown)
+    if page.alpha is not None:
+        shown = shown.bandjoin(image.extract_band(colours + page.alpha))
+    image = shown.copy()
     image.set_type(pyvips.GValue.gint_type, STORED_BANDS, stored)
     return image
 
