@@ -16,6 +16,7 @@ import pyvips
 from safelight.formats import READABLE, WRITABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
 from safelight.imaging.hdr import with_its_coding
+from safelight.imaging.png_picture import with_its_colours
 from safelight.imaging.structure import named_coding
 from safelight.imaging.tiff_picture import open_tiff
 
@@ -87,7 +88,8 @@ def _load(
     # libvips detects damage only with "warning"; it detects truncation in any case.
     fail_on = "truncated" if accept_damaged else "warning"
     load = getattr(pyvips.Image, str(format.loader))
-    return load(str(path), access="sequential", fail_on=fail_on, **options)
+    image = load(str(path), access="sequential", fail_on=fail_on, **options)
+    return with_its_colours(image, path) if format.name == "png" else image
 
 
 @contextmanager

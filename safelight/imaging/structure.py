@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from safelight.imaging import isomedia, tiff
+from safelight.imaging import isomedia, png, tiff
 from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
@@ -69,6 +69,11 @@ def named_coding(path: Path, format: str) -> Coding | None:
 def picture_of_a_tiff(path: Path) -> tiff.Page | None:
     """Return the page to show; None if the file has no page that is read, or is damaged."""
     return _answer(tiff.picture, path, otherwise=None, if_it_fails=None)
+
+
+def colours_of_a_png(path: Path) -> png.Colours | None:
+    """Return what the chunks before the pixels say about colours; None if they are damaged."""
+    return _answer(png.colours, path, otherwise=None, if_it_fails=None)
 
 
 def announces_a_gain_map(path: Path, format: str) -> bool:

@@ -1,9 +1,11 @@
 """Odd JPEG, PNG, GIF, WebP and BMP files, as browsers show them."""
 
 import struct
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image
 
 from safelight.imaging.limits import Limits
@@ -12,7 +14,9 @@ from safelight.imaging.probe import probe
 from safelight.imaging.render import render
 from safelight.presets import Preset
 from tests.support import pictures
-from tests.support.tiffs import PIXELS
+from tests.support.tiffs import MEAN, PIXELS
+
+Chunks = Mapping[bytes, bytes]
 
 LIMITS = Limits()
 PNG = Preset(name="full", format="png")
@@ -23,9 +27,9 @@ PICTURE = Image.fromarray(PIXELS)
 def shown(file, tmp_path):
     """Render a picture with one preset and open the variant in another decoder."""
 
-    def shown(data: bytes, preset: Preset = PNG) -> Image.Image:
+    def shown(data: bytes, preset: Preset = PNG, limits: Limits = LIMITS) -> Image.Image:
         source = file(data)
-        result = render(plan(probe(source, LIMITS), [preset]), source, tmp_path, LIMITS)
+        result = render(plan(probe(source, limits), [preset]), source, tmp_path, limits)
         assert result.failures == {}
         return Image.open(result.variants[0].path)
 
@@ -62,3 +66,102 @@ def test_a_bmp_without_any_opacity_is_opaque(shown, alpha, opacity):
     picture = shown(bitmap_of_version_5(alpha))
     assert picture.convert("RGB").tobytes() == PIXELS.tobytes()
     assert picture.getchannel("A").getextrema() == (opacity, opacity)
+
+
+def png_of(picture: Image.Image, chunks: Chunks, **options: object) -> bytes:
+    """Make a PNG with further chunks behind its header."""
+    plain = pictures.encoded(picture, "PNG", **options)
+    return plain[:33] + b"".join(pictures.chunk(*each) for each in chunks.items()) + plain[33:]
+
+
+def gamma(value: int) -> Chunks:
+    return {b"gAMA": struct.pack(">I", value)}
+
+
+def primaries(*values: int) -> Chunks:
+    return {b"cHRM": struct.pack(">8I", *values)}
+
+
+def coding(primaries: int, transfer: int, *, matrix: int = 0, full: int = 1) -> Chunks:
+    return {b"cICP": bytes((primaries, transfer, matrix, full))}
+
+
+P3 = primaries(31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
+SRGB = primaries(31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+STANDARD = gamma(45_455)
+IS_SRGB = {b"sRGB": b"\0"}
+
+
+@pytest.mark.parametrize("chunks", [coding(12, 13), P3 | STANDARD, P3, coding(12, 13) | IS_SRGB])
+def test_a_png_of_display_p3_without_a_profile_has_its_colours(shown, chunks):
+    data = png_of(PICTURE, chunks)
+    picture = shown(data)
+    assert mean(picture) == pytest.approx((118, 124, 122), abs=1)
+    assert picture.getpixel((3, 2)) == pytest.approx((4, 4, 160), abs=1)
+    wide = shown(data, Preset(name="wide", format="png", colour="p3"))
+    assert "icc_profile" in wide.info
+    assert mean(wide) == pytest.approx(MEAN, abs=1)
+
+
+@pytest.mark.parametrize("chunks", [gamma(100_000), coding(1, 8)])
+def test_a_png_of_linear_light_is_brightened(shown, chunks):
+    picture = shown(png_of(PICTURE, chunks))
+    assert mean(picture) == pytest.approx((175, 175, 185), abs=1)
+    grey = shown(png_of(Image.new("LA", (4, 4), (127, 9)), chunks)).convert("RGBA")
+    assert grey.getpixel((1, 1)) == pytest.approx((187, 187, 187, 9), abs=1)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        STANDARD,
+        gamma(100_000) | P3 | IS_SRGB,
+        STANDARD | SRGB,
+        coding(1, 13) | gamma(100_000),
+        gamma(0),
+        primaries(*(0,) * 8),
+        primaries(*(2**32 - 1,) * 8),
+        primaries(*(33_000,) * 8),
+        coding(2, 2),
+        coding(12, 13, matrix=1),
+        coding(12, 13, full=0),
+        {b"gAMA": b"\1"},
+    ],
+)
+def test_a_png_keeps_its_numbers_if_its_chunks_mean_srgb_or_nothing(shown, chunks):
+    assert shown(png_of(PICTURE, chunks)).tobytes() == PIXELS.tobytes()
+
+
+def test_a_damaged_chunk_about_colours_means_nothing(shown):
+    data = bytearray(png_of(PICTURE, coding(12, 13)))
+    data[data.index(b"cICP") + 8] ^= 1
+    limits = LIMITS.model_copy(update={"accept_damaged": True})
+    assert shown(bytes(data), limits=limits).tobytes() == PIXELS.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("profile", "chunks", "expected"),
+    [
+        ("p3", coding(1, 13), (127, 127, 127)),
+        ("srgb", coding(12, 13), (118, 124, 122)),
+        ("srgb", P3 | gamma(100_000), (127, 127, 127)),
+        ("p3", IS_SRGB, (118, 124, 122)),
+    ],
+)
+def test_a_profile_counts_after_cicp_and_before_the_other_chunks(shown, profile, chunks, expected):
+    icc = bytes(pyvips.Image.profile_load(profile))
+    picture = shown(png_of(PICTURE, chunks, icc_profile=icc))
+    assert mean(picture) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize(("transfer", "card", "paper"), [(16, 0.4108, 0.5807), (18, 0.436, 0.75)])
+def test_an_hdr_png_is_converted_like_an_hdr_avif(shown, mode, transfer, card, paper):
+    """A grey card is a grey card, and white paper is nearly white."""
+    for level, expected in ((card, 118), (paper, 246)):
+        if mode == "I;16":
+            grey = Image.new(mode, (8, 8), round(level * 65_535))
+        else:
+            grey = Image.new("L", (8, 8), round(level * 255)).convert(mode)
+        picture = shown(png_of(grey, coding(9, transfer))).convert("RGB")
+        assert picture.getpixel((4, 4)) == pytest.approx((expected,) * 3, abs=5)

@@ -1,0 +1,45 @@
+"""Gives a PNG the colours that its chunks name: as a profile, or as a note of HDR."""
+
+import struct
+from pathlib import Path
+
+import pyvips
+
+from safelight.imaging.hdr import ICC, with_its_coding
+from safelight.imaging.matrix_profile import matrix_profile
+from safelight.imaging.png import Colours, Space
+from safelight.imaging.structure import colours_of_a_png
+
+_COLOUR_BANDS = 3
+
+
+def with_its_colours(image: pyvips.Image, path: Path) -> pyvips.Image:
+    """Attach what the chunks of a PNG say (docs/decisions/0055)."""
+    found = colours_of_a_png(path) or Colours()
+    if found.coding:
+        return with_its_coding(_coloured(image), found.coding)
+    if found.named:
+        return _tagged(image, found.named)
+    return image if image.get_typeof(ICC) else _tagged(image, found.measured)
+
+
+def _coloured(image: pyvips.Image) -> pyvips.Image:
+    """Repeat grey as red, green and blue, because HDR is converted in colours."""
+    if image.bands >= _COLOUR_BANDS:
+        return image
+    deep = image.format == "ushort"
+    further = [image[0], image[0], *([image[1]] if image.hasalpha() else [])]
+    return image[0].bandjoin(further).copy(interpretation="rgb16" if deep else "srgb")
+
+
+def _tagged(image: pyvips.Image, space: Space) -> pyvips.Image:
+    """Replace the profile by one of this space; sRGB needs none, and nonsense gets none."""
+    image = image.copy()
+    image.remove(ICC)  # no effect if there is none
+    try:
+        if not space.is_srgb:
+            profile = matrix_profile(space, grey=image.bands < _COLOUR_BANDS)
+            image.set_type(pyvips.GValue.blob_type, ICC, profile)
+    except (ZeroDivisionError, struct.error):
+        return image
+    return image
