@@ -15,6 +15,7 @@ import pyvips
 
 from safelight.formats import READABLE, WRITABLE, Format
 from safelight.imaging.decoders import DECODES, DESCRIBES
+from safelight.imaging.gif_picture import open_gif, open_gif_header
 from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.png_picture import with_its_colours
 from safelight.imaging.structure import named_coding
@@ -22,6 +23,8 @@ from safelight.imaging.tiff_picture import open_tiff
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Loaders for the gain map in a JPEG, which is itself a JPEG."""
+_PART_LOADERS = ("gifload_buffer",)
+"""Loaders for files of which only a part is used, or with an addition."""
 
 
 def restrict() -> None:
@@ -33,7 +36,7 @@ def restrict() -> None:
     # Pictures in memory are Safelight's own: variants that are decoded again for their score.
     own = (f"{format.loader}_buffer" for format in WRITABLE)
     files = (format.loader for format in READABLE if format.loader)
-    for name in (*files, *GAIN_MAP_LOADERS, *own):
+    for name in (*files, *GAIN_MAP_LOADERS, *_PART_LOADERS, *own):
         loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", name))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
@@ -60,6 +63,8 @@ def open_header(path: Path, format: Format, *, accept_damaged: bool) -> pyvips.I
     """Open a picture to read its header. Raises `pyvips.Error`."""
     if describe := DESCRIBES.get(format.name):
         return describe(path)
+    if format.name == "gif":
+        return open_gif_header(path, fail_on=_fail_on(accept_damaged=accept_damaged))
     return _load(path, format, accept_damaged=accept_damaged)
 
 
@@ -82,14 +87,20 @@ def _load(
 ) -> pyvips.Image:
     if format.name == "tiff":
         return open_tiff(path, accept_damaged=accept_damaged)
+    fail_on = _fail_on(accept_damaged=accept_damaged)
+    if format.name == "gif":
+        return open_gif(path, fail_on=fail_on, frames=frames)
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     if format.animates and frames > 1:
         options["n"] = frames
-    # libvips detects damage only with "warning"; it detects truncation in any case.
-    fail_on = "truncated" if accept_damaged else "warning"
     load = getattr(pyvips.Image, str(format.loader))
     image = load(str(path), access="sequential", fail_on=fail_on, **options)
     return with_its_colours(image, path) if format.name == "png" else image
+
+
+def _fail_on(*, accept_damaged: bool) -> str:
+    """Return what a loader fails on: damage only with "warning", truncation in any case."""
+    return "truncated" if accept_damaged else "warning"
 
 
 @contextmanager

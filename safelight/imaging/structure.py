@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from safelight.imaging import isomedia, png, tiff
+from safelight.imaging import gif, isomedia, png, tiff
 from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
@@ -74,6 +74,16 @@ def picture_of_a_tiff(path: Path) -> tiff.Page | None:
 def colours_of_a_png(path: Path) -> png.Colours | None:
     """Return what the chunks before the pixels say about colours; None if they are damaged."""
     return _answer(png.colours, path, otherwise=None, if_it_fails=None)
+
+
+def first_frame_of_a_gif(path: Path) -> bytes | None:
+    """Return a GIF of the first frame only; None if that frame is damaged."""
+    return _answer(gif.still, path, otherwise=None, if_it_fails=None)
+
+
+def animation_of_a_gif(path: Path) -> bytes | None:
+    """Return a GIF that is transparent outside its frames; None if it is so already, or damaged."""
+    return _answer(gif.animation, path, otherwise=None, if_it_fails=None)
 
 
 def announces_a_gain_map(path: Path, format: str) -> bool:
@@ -150,26 +160,6 @@ def _webp(data: Data) -> bool:
     return int(size) + 8 > len(data)
 
 
-def _gif(data: Data) -> bool:
-    """Follow blocks (GIF89a, appendix A) to the trailer."""
-    at = 13 + _colours(data[10])
-    while (kind := data[at]) != 0x3B:
-        if kind == 0x2C:
-            at += 11 + _colours(data[at + 9])
-        elif kind == 0x21:
-            at += 2
-        else:
-            return False  # no block starts here: damaged
-        while length := data[at]:
-            at += length + 1
-        at += 1
-    return False
-
-
-def _colours(flags: int) -> int:
-    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
-
-
 def _bmp(data: Data) -> bool:
     """Compare an uncompressed bitmap's rows with the file's end."""
     (place,) = struct.unpack_from("<I", data, 10)
@@ -189,7 +179,7 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
         "jpeg": _jpeg,
         "png": _png,
         "webp": _webp,
-        "gif": _gif,
+        "gif": gif.is_cut_short,
         "tiff": tiff.is_cut_short,
         "avif": isomedia.is_cut_short,
         "heic": isomedia.is_cut_short,

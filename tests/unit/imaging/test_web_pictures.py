@@ -8,6 +8,7 @@ import pytest
 import pyvips
 from PIL import Image
 
+from safelight.errors import Reason, Rejection
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.probe import probe
@@ -165,3 +166,46 @@ def test_an_hdr_png_is_converted_like_an_hdr_avif(shown, mode, transfer, card, p
             grey = Image.new("L", (8, 8), round(level * 255)).convert(mode)
         picture = shown(png_of(grey, coding(9, transfer))).convert("RGB")
         assert picture.getpixel((4, 4)) == pytest.approx((expected,) * 3, abs=5)
+
+
+def gif_of_small_frames(*frames: tuple[int, int]) -> bytes:
+    """Make a GIF of 40 x 20 with frames of 10 x 10 pixels in red, green and so on at these places.
+
+    No frame is transparent.
+    """
+    whole = b"GIF89a" + struct.pack("<HHBBB", 40, 20, 0x80, 0, 0)
+    whole += bytes((*pictures.RED, *pictures.GREEN))
+    for colour, place in enumerate(frames):
+        plain = pictures.encoded(Image.new("P", (10, 10), colour), "GIF")
+        descriptor = plain.index(b",", 13)
+        pixels = plain[descriptor + 10 + (6 if plain[descriptor + 9] else 0) : -1]
+        whole += b"," + struct.pack("<HHHHB", *place, 10, 10, 0) + pixels
+    return whole + b";"
+
+
+def test_a_gif_is_transparent_outside_a_small_first_frame(shown):
+    data = gif_of_small_frames((5, 5))
+    picture = shown(data)
+    assert picture.getpixel((7, 7)) == (*pictures.RED, 255)
+    assert picture.getchannel("A").getbbox() == (5, 5, 15, 15)
+    white = shown(data, Preset(name="flat", format="jpeg", quality=95))
+    assert white.getpixel((30, 10)) == pytest.approx((255, 255, 255), abs=2)
+
+
+def test_an_animation_is_transparent_outside_its_frames(shown):
+    preset = Preset(name="full", format="webp", animated=True)
+    picture = shown(gif_of_small_frames((5, 5), (25, 5)), preset)
+    assert picture.n_frames == 2
+    assert picture.convert("RGBA").getchannel("A").getbbox() == (5, 5, 15, 15)
+    picture.seek(1)
+    assert picture.convert("RGBA").getchannel("A").getbbox() == (5, 5, 35, 15)
+
+
+def test_damage_behind_the_first_frame_of_a_gif_costs_only_animations(shown):
+    whole = pictures.animated("GIF", 3)
+    second = whole.index(b"!\xf9", whole.index(b"!\xf9") + 2)
+    data = whole[:second] + bytes(40) + whole[second + 40 :]
+    assert shown(data).tobytes() == shown(whole).tobytes()
+    with pytest.raises(Rejection) as caught:
+        shown(data, Preset(name="full", format="webp", animated=True))
+    assert caught.value.reason is Reason.CORRUPT
