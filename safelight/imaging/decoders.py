@@ -16,6 +16,12 @@ import pillow_heif
 import pyvips
 from PIL.BmpImagePlugin import BmpImageFile
 
+from safelight.imaging.full_range import with_full_range_grey
+from safelight.imaging.structure import names_limited_range
+
+# The limits of libheif are below what phones write (docs/decisions/0060).
+pillow_heif.options.DISABLE_SECURITY_LIMITS = True
+
 _DEEP = ";16"
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
 """Mode of a BMP in Pillow -> the mode to convert it to."""
@@ -53,6 +59,8 @@ def decode_heic(path: Path) -> pyvips.Image:
     kind = "ushort" if deep else "uchar"
     image = pyvips.Image.new_from_memory(pixels, *picture.size, bands, kind)
     image = image.copy(interpretation=_interpretation(bands, deep=deep))
+    if bands < 3 and names_limited_range(path):
+        image = with_full_range_grey(image)
     if picture.premultiplied_alpha:
         image = image.unpremultiply().cast(kind)
     return _tagged(image, picture.info)

@@ -7,7 +7,7 @@ raises `IndexError` or `struct.error`.
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 Data = bytes | mmap.mmap
 Coding = tuple[int, int]
@@ -18,6 +18,10 @@ Box = tuple[bytes, int, int]
 _MAX_BOXES = 100_000
 _MAX_ITEMS = 10_000
 """More items than any real picture has; a file of 64 MiB could name millions."""
+_FULL_RANGE = 0x80
+"""A flag in the last byte of a `colr` box of type `nclx`."""
+_IN_IDAT = 1
+"""The construction method of items whose bytes are in the `idat` box."""
 _LONG_INDICES = 1
 """A flag in the associations: indices have two bytes."""
 
@@ -54,23 +58,42 @@ def primary_coding(data: Data) -> Coding | None:
     They are in its own `colr` box (ISO/IEC 23008-12, 6.5.5) or its first tile's. Other pictures in
     the file, such as gain maps and pictures derived with them, have different ones.
     """
-    properties = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
-    primary = _primary(data)
-    return _coding_of(data, primary, properties) or next(
-        (_coding_of(data, tile, properties) for tile in _first_tile(data, primary)), None
-    )
+    every = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
+    item = primary(data)
+    return _coding_of(data, item, every) or _coding_of(data, coded_item(data, item), every)
+
+
+def names_limited_range(data: Data) -> bool | None:
+    """Return whether black is 16 of 255, by the numbers of the primary picture; None without."""
+    item = primary(data)
+    boxes = chain(properties(data, item), properties(data, coded_item(data, item)))
+    for kind, at, end in boxes:
+        if kind == b"colr" and data[at : at + 4] == b"nclx" and at + 11 <= end:
+            return not data[at + 10] & _FULL_RANGE
+    return None
 
 
 def _coding_of(data: Data, item: int, properties: Sequence[Box]) -> Coding | None:
-    for index in _associated(data, item):
-        kind, at, end = properties[index - 1] if 0 < index <= len(properties) else (b"", 0, 0)
+    for kind, at, end in _properties_of(data, item, properties):
         if kind == b"colr" and data[at : at + 4] == b"nclx" and at + 8 <= end:
             primaries, transfer = struct.unpack_from(">HH", data, at + 4)
             return primaries, transfer
     return None
 
 
-def _primary(data: Data) -> int:
+def properties(data: Data, item: int) -> Iterator[Box]:
+    """Yield the boxes of an item's properties."""
+    every = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
+    return _properties_of(data, item, every)
+
+
+def _properties_of(data: Data, item: int, properties: Sequence[Box]) -> Iterator[Box]:
+    for index in _associated(data, item):
+        if 0 < index <= len(properties):
+            yield properties[index - 1]
+
+
+def primary(data: Data) -> int:
     """Return the id of the primary item (ISO/IEC 14496-12, 8.11.4); 0 if there is none."""
     at, end = _inside(data, b"meta", b"pitm")
     if at == end:
@@ -79,20 +102,63 @@ def _primary(data: Data) -> int:
     return int(item)
 
 
+def coded_item(data: Data, item: int) -> int:
+    """Return the item that holds coded pixels: the first tile of a grid, or else the item."""
+    return next(_first_tile(data, item), item)
+
+
 def _first_tile(data: Data, item: int) -> Iterator[int]:
     """Yield the first tile if the picture is a grid (ISO/IEC 23008-12, 6.6.2.3.1)."""
-    if _type_of(data, item) != b"grid":
-        return
+    if _type_of(data, item) == b"grid":
+        yield from (to for kind, start, to in references(data) if (kind, start) == (b"dimg", item))
+
+
+def references(data: Data) -> Iterator[tuple[bytes, int, int]]:
+    """Yield every reference: its kind, its item and the first item that it points to.
+
+    See ISO/IEC 14496-12, 8.11.12.
+    """
     start, end = _inside(data, b"meta", b"iref")
     if start == end:
         return
     form = ">I" if data[start] else ">H"
     width = struct.calcsize(form)
     for kind, at, _ in _boxes(data, start + 4, end):
-        if kind == b"dimg" and struct.unpack_from(form, data, at) == (item,):
-            (tile,) = struct.unpack_from(form, data, at + width + 2)  # after the number of tiles
-            yield tile
-            return
+        (item,) = struct.unpack_from(form, data, at)
+        (first,) = struct.unpack_from(form, data, at + width + 2)  # after the number of targets
+        yield kind, item, first
+
+
+def content(data: Data, item: int, length: int) -> bytes:
+    """Return at most `length` bytes from the start of an item (ISO/IEC 14496-12, 8.11.3)."""
+    at, end = _inside(data, b"meta", b"iloc")
+    if at == end:
+        return b""
+    version, (packed,) = data[at], struct.unpack_from(">H", data, at + 4)
+    offset, size, base, index = (packed >> shift & 15 for shift in (12, 8, 4, 0))
+    form, has_method = ">I" if version == 2 else ">H", version in (1, 2)
+    (items,) = struct.unpack_from(form, data, at + 6)
+    width = struct.calcsize(form)
+    at += 6 + width
+    index = index if has_method else 0
+    for _ in range(min(items, _MAX_ITEMS)):
+        (named,) = struct.unpack_from(form, data, at)
+        at += width
+        in_idat = has_method and data[at + 1] & 15 == _IN_IDAT
+        at += 4 if has_method else 2  # construction method, data reference
+        place = _number(data, at, base)
+        (extents,) = struct.unpack_from(">H", data, at + base)
+        at += base + 2
+        if named == item:
+            place += _number(data, at + index, offset)
+            place += _inside(data, b"meta", b"idat")[0] if in_idat else 0
+            return bytes(data[place : place + length])
+        at += extents * (index + offset + size)
+    return b""
+
+
+def _number(data: Data, at: int, length: int) -> int:
+    return int.from_bytes(data[at : at + length], "big")
 
 
 def _type_of(data: Data, item: int) -> bytes:

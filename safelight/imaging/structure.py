@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from safelight.imaging import gif, isomedia, png, tiff
+from safelight.imaging import avif, gif, isomedia, png, tiff
 from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
@@ -84,6 +84,17 @@ def first_frame_of_a_gif(path: Path) -> bytes | None:
 def animation_of_a_gif(path: Path) -> bytes | None:
     """Return a GIF that is transparent outside its frames; None if it is so already, or damaged."""
     return _answer(gif.animation, path, otherwise=None, if_it_fails=None)
+
+
+def storage_of_an_avif(path: Path) -> avif.Storage:
+    """Return how an AVIF stores its grey and its alpha."""
+    usual = avif.Storage()
+    return _answer(avif.storage, path, otherwise=usual, if_it_fails=usual)
+
+
+def names_limited_range(path: Path) -> bool:
+    """Return whether black is 16 of 255 in an AVIF or HEIC, by the numbers of its colours."""
+    return bool(_answer(isomedia.names_limited_range, path, otherwise=None, if_it_fails=None))
 
 
 def announces_a_gain_map(path: Path, format: str) -> bool:

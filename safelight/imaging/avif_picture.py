@@ -1,0 +1,31 @@
+"""Opens an AVIF, and converts the ranges and the premultiplied colours that libheif leaves."""
+
+from pathlib import Path
+
+import pyvips
+
+from safelight.imaging.full_range import in_full_range, with_full_range_grey
+from safelight.imaging.structure import storage_of_an_avif
+
+_COLOURS = 3
+
+
+def open_avif(path: Path, *, fail_on: str) -> pyvips.Image:
+    """Open an AVIF for one pass from top to bottom. Raises `pyvips.Error`."""
+    image = pyvips.Image.heifload(
+        str(path),
+        access="sequential",
+        fail_on=fail_on,
+        unlimited=True,  # docs/decisions/0060
+    )
+    storage = storage_of_an_avif(path)
+    if storage.limited_grey:
+        image = with_full_range_grey(image)
+    if not image.hasalpha():
+        return image
+    if storage.limited_alpha:
+        alpha = in_full_range(image[_COLOURS])
+        image = image.extract_band(0, n=_COLOURS).bandjoin(alpha)
+    if storage.premultiplied:
+        image = (image.unpremultiply() + 0.5).cast(image.format)
+    return image

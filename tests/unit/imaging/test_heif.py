@@ -1,0 +1,135 @@
+"""AVIF and HEIC of the real world: ranges, premultiplied colours and many items."""
+
+import io
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from safelight.imaging import av1, avif
+from safelight.imaging.limits import Limits
+from safelight.imaging.plan import plan
+from safelight.imaging.probe import probe
+from safelight.imaging.render import render
+from safelight.presets import Preset
+from safelight.wish.wish import Wish
+from tests.support import pictures
+from tests.support.tiffs import MEAN, PIXELS
+
+LIMITS = Limits()
+PICTURES = Path(__file__).parents[2] / "data" / "pictures"
+COLOURS = Image.fromarray(PIXELS)
+GREY = COLOURS.convert("L")
+FULL_ALPHA, LIMITED_ALPHA = bytes.fromhex("181da7fbb0a8"), bytes.fromhex("181da7fbb088")
+"""Sequence headers of an alpha of 160 x 120 pixels; they differ in the bit of the range."""
+
+
+@pytest.fixture
+def shown(file, tmp_path):
+    """Render to PNG, and return the pixels."""
+
+    def shown(data: bytes) -> np.ndarray:
+        source = file(data)
+        wish = plan(probe(source, LIMITS), [Preset(name="full", wish=Wish(format="png"))])
+        (variant,) = render(wish, source, tmp_path, LIMITS).variants
+        return np.asarray(Image.open(variant.path)).astype(float)
+
+    return shown
+
+
+def black_and_white(black: int = 16, white: int = 235) -> Image.Image:
+    """Make the left half black and the right half white, in the limited range."""
+    picture = Image.new("L", (160, 120), black)
+    picture.paste(white, (80, 0, 160, 120))
+    return picture
+
+
+def ends(pixels: np.ndarray, band: int = 0) -> tuple[float, float]:
+    return pixels[60, 20, band], pixels[60, 140, band]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_limited_grey_of_an_avif_is_expanded(shown, numbered):
+    data = pictures.encoded(GREY, "AVIF", quality=95, range="limited")
+    pixels = shown(data if numbered else data.replace(b"colrnclx", b"freenclx"))
+    assert pixels[2, 3] == pytest.approx((21, 21, 21), abs=2)
+    assert pixels.mean() == pytest.approx(np.asarray(GREY).mean(), abs=1)
+
+
+def test_full_grey_of_an_avif_stays(shown):
+    pixels = shown(pictures.encoded(black_and_white(), "AVIF", quality=95))
+    assert ends(pixels) == pytest.approx((16, 235), abs=1)
+
+
+def test_limited_grey_of_10_bits_is_expanded(shown):
+    pixels = shown((PICTURES / "grey10_limited.avif").read_bytes())
+    assert ends(pixels) == pytest.approx((0, 255), abs=1)
+
+
+@pytest.mark.parametrize(("full_range", "expected"), [(0, (0, 255)), (1, (16, 235))])
+def test_grey_of_a_heic_has_the_range_that_its_numbers_say(shown, full_range, expected):
+    into = io.BytesIO()
+    pillow_heif.from_pillow(black_and_white()).save(into, quality=95, full_range_flag=full_range)
+    assert ends(shown(into.getvalue())) == pytest.approx(expected, abs=1)
+
+
+def test_limited_alpha_of_an_avif_is_expanded(shown):
+    picture = COLOURS.copy()
+    picture.putalpha(black_and_white())
+    data = pictures.encoded(picture, "AVIF", quality=95)
+    assert ends(shown(data), 3) == pytest.approx((16, 235), abs=1)
+    assert data.count(FULL_ALPHA) == 1
+    limited = shown(data.replace(FULL_ALPHA, LIMITED_ALPHA))
+    assert ends(limited, 3) == pytest.approx((0, 255), abs=1)
+
+
+def test_premultiplied_colours_of_an_avif_are_divided_by_alpha(shown):
+    picture = COLOURS.copy()
+    picture.putalpha(128)
+    data = pictures.encoded(
+        picture, "AVIF", quality=95, subsampling="4:4:4", alpha_premultiplied=True
+    )
+    assert b"prem" in data
+    pixels = shown(data)
+    assert pixels[..., :3].mean(axis=(0, 1)) == pytest.approx(MEAN, abs=2)
+    assert pixels[..., 3].mean() == 128
+
+
+@pytest.mark.parametrize(("side", "pictures", "items"), [(1024, 1, 257), (16, 1001, 1001)])
+def test_a_heic_of_many_items_is_shown(shown, monkeypatch, side, pictures, items):
+    """A grid of 16 x 16 tiles is 257 items; a burst has one for each picture."""
+    monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
+    file = pillow_heif.from_pillow(Image.new("RGB", (side, side), (140, 60, 125)))
+    for _ in range(pictures - 1):
+        file.add_from_pillow(Image.new("RGB", (16, 16)))
+    into = io.BytesIO()
+    file.save(into, quality=50)
+    assert into.getvalue().count(b"infe") == items
+    assert shown(into.getvalue()).mean(axis=(0, 1)) == pytest.approx((140, 60, 125), abs=1)
+
+
+def test_damage_ends_the_search_for_the_storage():
+    picture = COLOURS.copy()
+    picture.putalpha(black_and_white())
+    whole = pictures.encoded(picture, "AVIF", quality=30)[:800]
+    broken = [whole[:end] for end in range(0, len(whole), 3)]
+    broken += [whole[:at] + b"\xff" + whole[at + 1 :] for at in range(len(whole))]
+    for data in broken:
+        with suppress(IndexError, OverflowError, struct.error):
+            assert isinstance(avif.storage(data), avif.Storage)
+
+
+def test_a_long_sequence_header_is_read():
+    """Still pictures may have the header of a sequence, which has more fields."""
+    bits = "000000000000" + "0" * 12 + "010000" + "01110111" + "0" * 16
+    bits += "0000000010011110000"
+    grey_limited = bits + "0100"
+    for text, expected in ((grey_limited, True), (grey_limited[:-1] + "1", False)):
+        padded = text.ljust(-(-len(text) // 8) * 8, "0")
+        header = int(padded, 2).to_bytes(len(padded) // 8, "big")
+        data = b"\x12\x00\x0a" + bytes([len(header)]) + header
+        assert av1.is_limited_grey(data) is expected
