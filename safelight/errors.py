@@ -35,7 +35,7 @@ class Reason(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     """By its header, the picture has more pixels than the limit for a frame or for all frames."""
     TOO_MANY_FRAMES = "too_many_frames"
-    """By its header, the picture has more frames than the limit."""
+    """A preset keeps all frames, and by its header, the picture has more than the limit."""
     TIMEOUT = "timeout"
     """The render exceeded the time limit: twice, or once if it was computing all that time."""
     OUT_OF_MEMORY = "out_of_memory"

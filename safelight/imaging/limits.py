@@ -10,8 +10,8 @@ MIB = 1024**2
 class AdjustableLimits(BaseModel):
     """Limits that operators may set. A picture that exceeds one of the first is rejected.
 
-    Pixels are counted over the frames that are used: the first frame, unless a preset keeps
-    animations. The number of frames is limited in any case, because counting them takes time.
+    Pixels and frames are counted over the frames that are used: the first frame, unless a preset
+    keeps animations.
     """
 
     max_bytes: int = Field(default=64 * MIB, ge=1, description="Largest source, in bytes.")
@@ -20,7 +20,7 @@ class AdjustableLimits(BaseModel):
         default=100_000_000, ge=1, description="Most pixels of all frames used."
     )
     max_frames: int = Field(
-        default=100, ge=1, description="Most frames that a source's header may announce."
+        default=100, ge=1, description="Most frames of an animation, if a preset keeps it."
     )
     max_seconds: float = Field(
         default=20, gt=0, description="Longest time for one probe or one render, in seconds."

@@ -70,7 +70,12 @@ class Plan:
     @property
     def pixels_used(self) -> int:
         """The number of pixels of all frames that are decoded at once."""
-        return self.probe.pixels * max(decode.frames for decode in self.decodes)
+        return self.probe.pixels * self.frames_used
+
+    @property
+    def frames_used(self) -> int:
+        """The most frames that are decoded at once."""
+        return max(decode.frames for decode in self.decodes)
 
 
 def plan(probe: Probe, presets: Sequence[Preset]) -> Plan:

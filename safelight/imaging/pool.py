@@ -108,8 +108,8 @@ class RenderPool:
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
         """Make every variant of a plan in a directory. Raises a `Rejection`.
 
-        A plan with more pixels than the limit, or a prediction above a child's memory, is refused
-        before any decode.
+        A plan with more pixels or frames than the limit, or a prediction above a child's memory,
+        is refused before any decode.
         """
         self._refuse_excess(plan)
         read = partial(answers.read_rendering, plan=plan, directory=directory)
@@ -129,6 +129,10 @@ class RenderPool:
             await slot.run(_unread, child.canary, Path(directory), self.limits)
 
     def _refuse_excess(self, plan: Plan) -> None:
+        most = self.limits.max_frames
+        if plan.frames_used > most:
+            detail = f"{plan.frames_used} frames; at most {most} are accepted"
+            raise Rejection(Reason.TOO_MANY_FRAMES, detail)
         most = self.limits.max_total_pixels
         if plan.pixels_used > most:
             detail = f"{plan.pixels_used} pixels in all frames; at most {most} are accepted"

@@ -168,9 +168,6 @@ def _whole(image: pyvips.Image, name: str, *, default: int) -> int:
 
 def _refuse_excess(found: Probe, limits: Limits) -> None:
     announced = f"{found.width} x {found.height}"
-    if found.frames > limits.max_frames:
-        detail = f"{found.frames} frames; at most {limits.max_frames} are accepted"
-        raise Rejection(Reason.TOO_MANY_FRAMES, detail)
     most = min(limits.max_pixels, limits.max_total_pixels)
     if found.pixels > most:
         detail = f"{announced} pixels; at most {most} are accepted"

@@ -172,7 +172,6 @@ async def test_row_43_a_full_run_makes_at_most_four_hundred_series(rig: Rig) -> 
         "truncated": [CAMERA[: len(CAMERA) // 2]],
         "corrupt": [pictures.corrupt_scan(CAMERA)],
         "too_many_pixels": [pictures.png_bomb(50_000, 50_000, bits=8, colour=2)],
-        "too_many_frames": [pictures.gif_of_many_frames(10_000)],
     }
     outage = rig.proxy.add(Rule("PutObject", refused(503, "SlowDown"), times=6))
     rejected = {}

@@ -114,7 +114,6 @@ BOMBS = {
     "WebP": webp_bomb,
     "AVIF": avif_bomb,
     "progressive JPEG": jpeg_bomb,
-    "GIF of many large frames": gif_of_many_large_frames,
 }
 METADATA_BOMBS = {
     "half a gigabyte of text": png_with_a_text_bomb,

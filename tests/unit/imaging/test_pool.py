@@ -105,6 +105,22 @@ async def test_an_animation_is_refused_for_its_pixels_only_where_they_are_used(f
         )
 
 
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+@pytest.mark.parametrize(("frames", "accepted"), [(100, True), (101, False)])
+async def test_frames_are_limited_only_where_they_are_used(
+    pool, file, tmp_path, format, frames, accepted
+):
+    source = file(pictures.animated(format, frames))
+    probe = await pool.probe(source)
+    still, moves = (Preset(name="a", format="webp", animated=how) for how in (False, True))
+    assert (await pool.render(plan(probe, [still]), source, tmp_path)).variants
+    if accepted:
+        assert (await pool.render(plan(probe, [moves]), source, tmp_path)).variants
+    else:
+        refused = await reason_of(pool.render(plan(probe, [still, moves]), source, tmp_path))
+        assert refused is Reason.TOO_MANY_FRAMES
+
+
 async def test_a_rejection_comes_back_whole_and_costs_no_child(pool, file):
     before = await pool.run(jobs.own_pid), await pool.run(jobs.own_pid)
     assert await reason_of(pool.probe(file(b"words"))) is Reason.UNSUPPORTED

@@ -209,3 +209,9 @@ def test_damage_behind_the_first_frame_of_a_gif_costs_only_animations(shown):
     with pytest.raises(Rejection) as caught:
         shown(data, Preset(name="full", format="webp", animated=True))
     assert caught.value.reason is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_a_long_animation_is_rendered_from_its_first_frame(shown, format):
+    data = pictures.animated(format, 101)
+    assert shown(data).getpixel((5, 5)) == pytest.approx(pictures.RED, abs=3)
