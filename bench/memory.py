@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import struct
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -93,9 +94,32 @@ def _by_pillow(image: pyvips.Image, path: str, mode: str, format: str) -> None:
     made.save(path, format=format)
 
 
-def _heic(image: pyvips.Image, path: str) -> None:
+def _heic(image: pyvips.Image, path: str, **options: object) -> None:
     size = (image.width, image.height)
-    pillow_heif.from_bytes("RGB", size, bytes(image.write_to_memory())).save(path, quality=60)
+    picture = pillow_heif.from_bytes("RGB", size, bytes(image.write_to_memory()))
+    picture.save(path, quality=60, **options)
+
+
+def _deep_avif(image: pyvips.Image, path: str) -> None:
+    image.heifsave(path, compression="av1", effort=0, bitdepth=10, subsample_mode="off")
+
+
+def _premultiplied_avif(image: pyvips.Image, path: str) -> None:
+    size, data = (image.width, image.height), bytes(_translucent(image).write_to_memory())
+    picture = Image.frombytes("RGBA", size, data)
+    picture.save(path, format="AVIF", speed=10, alpha_premultiplied=True)
+
+
+def _hdr_avif(image: pyvips.Image, path: str) -> None:
+    """Write 10 bits in PQ: numbers of colours take the place of a profile."""
+    image = _deep(image).copy()
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Image.profile_load("srgb"))
+    _deep_avif(image, path)
+    file = Path(path)
+    data = file.read_bytes()
+    at = data.index(b"colrrICC") + 4
+    numbers = b"nclx" + struct.pack(">HHHB", 9, 16, 9, 0x80)
+    file.write_bytes(data[:at] + numbers + data[at + len(numbers) :])
 
 
 SOURCES: Mapping[str, Callable[[pyvips.Image, str], object]] = MappingProxyType(
@@ -116,7 +140,19 @@ SOURCES: Mapping[str, Callable[[pyvips.Image, str], object]] = MappingProxyType(
         "tiff, tiled": lambda image, path: image.tiffsave(path, tile=True),
         "tiff, 16 bits, alpha": lambda image, path: _deep(_translucent(image)).tiffsave(path),
         "avif": lambda image, path: image.heifsave(path, compression="av1", effort=0),
+        "avif, 10 bits": lambda image, path: _deep_avif(_deep(image), path),
+        "avif, alpha": lambda image, path: _translucent(image).heifsave(
+            path, compression="av1", effort=0
+        ),
+        "avif, premultiplied": _premultiplied_avif,
+        "avif, limited grey": lambda image, path: _by_pillow(
+            image, path, "L", format="AVIF", speed=10, range="limited"
+        ),
+        "avif, HDR": _hdr_avif,
         "heic": _heic,
+        "heic, HDR": lambda image, path: _heic(
+            image, path, color_primaries=9, transfer_characteristics=16
+        ),
         "bmp": lambda image, path: _by_pillow(image, path, "RGB", format="BMP"),
         "bmp, palette": lambda image, path: _by_pillow(image, path, "P", format="BMP"),
         "jpeg, to avif": lambda image, path: image.jpegsave(path),

@@ -230,7 +230,8 @@ FORMATS: tuple[Format, ...] = (
         saver="heifsave",
         keeps_alpha=True,
         max_side=16_384,
-        decoded_bytes_per_pixel=20,
+        # In 4:4:4 libheif holds the decoder's planes, its own and the joined pixels at once.
+        decoded_bytes_per_sample=5.2,
         encoded_bytes_per_pixel=25,
         encoded_alpha_bytes_per_pixel=15,
         quality=Scale(least=1, most=100, default=60),

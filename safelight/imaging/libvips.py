@@ -14,10 +14,10 @@ from typing import Any
 import pyvips
 
 from safelight.formats import READABLE, WRITABLE, Format
-from safelight.imaging.avif_picture import open_avif
 from safelight.imaging.decoders import DECODES, DESCRIBES
 from safelight.imaging.gif_picture import open_gif, open_gif_header
 from safelight.imaging.hdr import with_its_coding
+from safelight.imaging.heif_picture import open_heif
 from safelight.imaging.png_picture import with_its_colours
 from safelight.imaging.structure import named_coding
 from safelight.imaging.tiff_picture import open_tiff
@@ -91,16 +91,14 @@ def _load(
     fail_on = _fail_on(accept_damaged=accept_damaged)
     if format.name == "gif":
         return open_gif(path, fail_on=fail_on, frames=frames)
-    if format.name == "avif":
-        return open_avif(path, fail_on=fail_on)
-    options: dict[str, Any] = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
+    if format.loader == "heifload":
+        return open_heif(path, fail_on=fail_on)
+    options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     if format.animates and frames > 1:
         options["n"] = frames
-    if format.name == "heic":
-        options["unlimited"] = True  # docs/decisions/0060
     load = getattr(pyvips.Image, str(format.loader))
     image = load(str(path), access="sequential", fail_on=fail_on, **options)
-    return with_its_colours(image, path) if format.name == "png" else image
+    return with_its_colours(image, path) if format.loader == "pngload" else image
 
 
 def _fail_on(*, accept_damaged: bool) -> str:

@@ -1,4 +1,4 @@
-"""Opens an AVIF, and converts the ranges and the premultiplied colours that libheif leaves."""
+"""Opens AVIF and HEIC, and converts ranges and premultiplied colours that libheif leaves."""
 
 from pathlib import Path
 
@@ -10,8 +10,11 @@ from safelight.imaging.structure import storage_of_an_avif
 _COLOURS = 3
 
 
-def open_avif(path: Path, *, fail_on: str) -> pyvips.Image:
-    """Open an AVIF for one pass from top to bottom. Raises `pyvips.Error`."""
+def open_heif(path: Path, *, fail_on: str) -> pyvips.Image:
+    """Open an AVIF for one pass from top to bottom, or the header of a HEIC.
+
+    Raises `pyvips.Error`.
+    """
     image = pyvips.Image.heifload(
         str(path),
         access="sequential",
