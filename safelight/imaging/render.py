@@ -6,6 +6,7 @@ and for each variant are listed in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in the
 
 import errno
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,11 +30,14 @@ from safelight.imaging.plan import Plan
 from safelight.imaging.plan_options import plan_options
 from safelight.imaging.probe import damaged
 from safelight.imaging.recipe import Decode, Recipe
-from safelight.imaging.structure import has_an_odd_header
+from safelight.imaging.structure import has_an_odd_header, lacks_only_its_end
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
 _OPAQUE = 255
+_JPEG_END = b"\xff\xd9"
+_OTHER_DATA = b"\xaa" * 64
+"""Data whose first bit is 1. In its absence the decoder assumes zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +92,42 @@ def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Renderi
     try:
         return _attempt(plan, source, directory, limits)
     except Rejection as rejection:
+        format, reason = plan.probe.format, rejection.reason
+        if reason is Reason.TRUNCATED and lacks_only_its_end(source, format):
+            return _with_its_end(plan, source, directory, limits, rejection)
         # Warnings about the header fail a decode like those about pixels (docs/decisions/0008).
-        odd = rejection.reason is Reason.CORRUPT and has_an_odd_header(source, plan.probe.format)
+        odd = reason is Reason.CORRUPT and has_an_odd_header(source, format)
         if limits.accept_damaged or not odd:
             raise
     return _attempt(plan, source, directory, limits.model_copy(update={"accept_damaged": True}))
+
+
+def _with_its_end(
+    plan: Plan, source: Path, directory: Path, limits: Limits, rejection: Rejection
+) -> Rendering:
+    """Render a copy of a JPEG with an end marker; raise the rejection if a pixel is missing."""
+    strict = limits.model_copy(update={"accept_damaged": False})
+    copies = directory / "with-its-end", directory / "with-more"
+    try:
+        for copy, more in zip(copies, (b"", _OTHER_DATA), strict=True):
+            shutil.copyfile(source, copy)
+            with copy.open("ab") as file:
+                file.write(more + _JPEG_END)
+        if not _same_pixels(*copies):
+            raise rejection
+        return _attempt(plan, copies[0], directory, strict)
+    except (Rejection, pyvips.Error):
+        raise rejection from None
+    finally:
+        for copy in copies:
+            copy.unlink(missing_ok=True)
+
+
+def _same_pixels(one: Path, other: Path) -> bool:
+    """Return whether all pixels are equal, so that no data after the first file's end matters."""
+    jpeg = BY_NAME["jpeg"]
+    pixels = [open_image(path, jpeg, accept_damaged=True) for path in (one, other)]
+    return bool((pixels[0] != pixels[1]).max() == 0)
 
 
 def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:

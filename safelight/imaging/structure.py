@@ -6,32 +6,19 @@ used (libvips keeps them in one buffer per process).
 """
 
 import mmap
-import re
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from safelight.imaging import avif, gif, isomedia, png, tiff
+from safelight.imaging import avif, bmp, gif, isomedia, jpeg, png, tiff
 from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
 
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""A marker in entropy-coded data, except stuffed zeros and restarts (ITU-T T.81, B.1.1.5)."""
-_MAX_JPEG_MARKERS = 100_000
-_JPEG_END = 0xD9
-_JPEG_PREFIX = 0xFF
-_JPEG_SCAN = 0xDA
-_SEQUENTIAL_LIMITS = bytes((0, 63, 0))
-_MOST_ADOBE_TRANSFORM = 2
-_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-"""Markers of progressive frames, whose scans have other limits."""
 _GAIN_MAP_HEADER_BYTES = 256 * 1024
 _GAIN_MAP_NAMES = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/1.0/")
-_BMP_CORE_HEADER = 12
-_BMP_UNCOMPRESSED = frozenset({0, 3, 6})
 
 
 def is_cut_short(path: Path, format: str) -> bool:
@@ -48,6 +35,12 @@ def is_of_an_unread_kind(path: Path, format: str) -> bool:
 def has_an_odd_header(path: Path, format: str) -> bool:
     """Return whether a header has oddities that decoders only warn about."""
     return _answer(_ODD_HEADERS.get(format), path, otherwise=False, if_it_fails=False)
+
+
+def lacks_only_its_end(path: Path, format: str) -> bool:
+    """Return whether a JPEG that is cut short may have all its pixels."""
+    ask = jpeg.lacks_only_its_end if format == "jpeg" else None
+    return _answer(ask, path, otherwise=False, if_it_fails=False)
 
 
 def largest_part(path: Path, format: str) -> tuple[int, int]:
@@ -116,48 +109,6 @@ def _answer(ask: Callable[[Data], T] | None, path: Path, *, otherwise: T, if_it_
             return if_it_fails
 
 
-def _jpeg(data: Data) -> bool:
-    """Follow segments by their length and scans to the next marker until the end marker."""
-    at = 2
-    for _ in range(_MAX_JPEG_MARKERS):
-        marker = _JPEG_MARKER.search(data, at)
-        if marker is None:
-            return True
-        at = marker.end()
-        kind = data[at - 1]
-        if kind == _JPEG_END:
-            return False
-        (length,) = struct.unpack_from(">H", data, at)
-        at += max(length, 2)
-    return False  # no picture has so many markers: damaged
-
-
-def _odd_jpeg(data: Data) -> bool:
-    """Find an unknown JFIF version or Adobe transform, padding between segments, odd scan limits.
-
-    The limits of a sequential scan are 0, 63, 0, 0 (ITU-T T.81, B.2.3); some phones write others.
-    """
-    at, sequential = 2, True
-    for _ in range(_MAX_JPEG_MARKERS):
-        if data[at] != _JPEG_PREFIX:
-            return True
-        kind = data[at + 1]
-        if kind == _JPEG_PREFIX:  # padding with this value may precede any marker
-            at += 1
-            continue
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        body = data[at + 4 : at + 2 + length]
-        if kind == _JPEG_SCAN:
-            return sequential and body[-3:] != _SEQUENTIAL_LIMITS
-        if kind == 0xE0 and body[:5] == b"JFIF\0" and body[5] != 1:
-            return True
-        if kind == 0xEE and body[:5] == b"Adobe" and body[11] > _MOST_ADOBE_TRANSFORM:
-            return True
-        sequential = sequential and kind not in _PROGRESSIVE
-        at += 2 + max(length, 2)
-    return False
-
-
 def _png(data: Data) -> bool:
     at = 8
     while data[at + 4 : at + 8] != b"IEND":
@@ -171,33 +122,20 @@ def _webp(data: Data) -> bool:
     return int(size) + 8 > len(data)
 
 
-def _bmp(data: Data) -> bool:
-    """Compare an uncompressed bitmap's rows with the file's end."""
-    (place,) = struct.unpack_from("<I", data, 10)
-    (header,) = struct.unpack_from("<I", data, 14)
-    if header == _BMP_CORE_HEADER:
-        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
-        coding = 0
-    else:
-        width, height, _, bits, coding = struct.unpack_from("<iiHHI", data, 18)
-    row = (width * bits + 31) // 32 * 4
-    return coding in _BMP_UNCOMPRESSED and int(place + row * abs(height)) > len(data)
-
-
 _OF_PARTS = frozenset({"avif", "heic"})
 _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
     {
-        "jpeg": _jpeg,
+        "jpeg": jpeg.is_cut_short,
         "png": _png,
         "webp": _webp,
         "gif": gif.is_cut_short,
         "tiff": tiff.is_cut_short,
         "avif": isomedia.is_cut_short,
         "heic": isomedia.is_cut_short,
-        "bmp": _bmp,
+        "bmp": bmp.is_cut_short,
     }
 )
 _UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
-    {"tiff": tiff.is_of_an_unread_kind}
+    {"jpeg": jpeg.is_unread, "tiff": tiff.is_of_an_unread_kind, "bmp": bmp.is_unread}
 )
-_ODD_HEADERS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"jpeg": _odd_jpeg})
+_ODD_HEADERS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"jpeg": jpeg.is_odd})

@@ -215,3 +215,97 @@ def test_damage_behind_the_first_frame_of_a_gif_costs_only_animations(shown):
 def test_a_long_animation_is_rendered_from_its_first_frame(shown, format):
     data = pictures.animated(format, 101)
     assert shown(data).getpixel((5, 5)) == pytest.approx(pictures.RED, abs=3)
+
+
+def jpeg(**options: object) -> bytes:
+    return pictures.encoded(PICTURE, "JPEG", quality=90, **options)
+
+
+def padded(data: bytes, padding: bytes, *, restarts: int = 8) -> bytes:
+    """Put padding before restart markers, as webcams do to align them."""
+    header, scan = data[:600], data[600:]
+    for number in range(restarts):
+        marker = bytes((0xFF, 0xD0 + number))
+        scan = scan.replace(marker, padding + marker)
+    return header + scan
+
+
+def adobe(transform: int, *, length: int = 12) -> bytes:
+    content = (b"Adobe\0\x64\0\0\0\0" + bytes((transform,)))[:length]
+    return b"\xff\xee" + struct.pack(">H", 2 + length) + content
+
+
+RESTARTING = jpeg(restart_marker_blocks=4)
+PLAIN = jpeg()
+ODD = {
+    "padding before restarts": (padded(RESTARTING, bytes(6)), RESTARTING),
+    "padding before some restarts": (padded(RESTARTING, bytes(3), restarts=1), RESTARTING),
+    "FF 00 between segments": (PLAIN[:20] + b"\xff\0\xff\0" + PLAIN[20:], PLAIN),
+    "fill bytes between segments": (PLAIN[:20] + b"\xff\xff" + PLAIN[20:], PLAIN),
+    "Adobe transform 2 of three components": (PLAIN[:2] + adobe(2) + PLAIN[20:], PLAIN),
+    "short Adobe segment": (PLAIN[:20] + adobe(0, length=7) + PLAIN[20:], PLAIN),
+    "no end marker": (PLAIN[:-2], PLAIN),
+    "half an end marker": (PLAIN[:-1], PLAIN),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_jpeg_is_shown_pixel_for_pixel(shown, name):
+    odd, usual = ODD[name]
+    assert shown(odd).tobytes() == shown(usual).tobytes()
+
+
+DAMAGED = {
+    "a lost restart": padded(RESTARTING.replace(b"\xff\xd3", b"\0\0", 1), bytes(6)),
+    "restarts out of order": padded(RESTARTING.replace(b"\xff\xd3", b"\xff\xd5", 1), bytes(6)),
+    "a damaged scan": RESTARTING[:2500] + bytes(90) + RESTARTING[2590:],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_jpeg_that_lost_pixels_is_corrupt(shown, name):
+    with pytest.raises(Rejection) as caught:
+        shown(DAMAGED[name])
+    assert caught.value.reason is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+@pytest.mark.parametrize("missing", [4, 12, 100, 1000])
+@pytest.mark.parametrize("preset", [PNG, Preset(name="small", format="png", box=(20, 20))])
+def test_a_jpeg_without_its_last_pixels_is_truncated(shown, options, missing, preset):
+    for limits in (LIMITS, LIMITS.model_copy(update={"accept_damaged": True})):
+        with pytest.raises(Rejection) as caught:
+            shown(jpeg(**options)[:-missing], preset, limits=limits)
+        assert caught.value.reason is Reason.TRUNCATED
+
+
+FRAME = PLAIN.index(b"\xff\xc0")
+
+
+def bitmap(bits: int, coding: int, *masks: int) -> bytes:
+    """Make a BMP whose pixels are zeros."""
+    rows = bytes((8 * bits + 31) // 32 * 4 * 8)
+    palette = bytes(4 << bits) if bits < 16 else b""
+    more = struct.pack(f"<{len(masks)}I", *masks) + palette
+    start = 14 + 40 + len(more)
+    header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, coding, len(rows), 0, 0, 0, 0)
+    return struct.pack("<2sIII", b"BM", start + len(rows), 0, start) + header + more + rows
+
+
+UNREAD = {
+    "JPEG of 12 bits": PLAIN[: FRAME + 1] + b"\xc1\0\x11\x0c" + PLAIN[FRAME + 5 :],
+    "lossless JPEG": PLAIN[: FRAME + 1] + b"\xc3" + PLAIN[FRAME + 2 :],
+    "hierarchical JPEG": PLAIN[: FRAME + 1] + b"\xc5" + PLAIN[FRAME + 2 :],
+    "BMP of 4-4-4-4": bitmap(16, 3, 0xF00, 0xF0, 0xF),
+    "BMP of 10-10-10": bitmap(32, 3, 0x3FF00000, 0xFFC00, 0x3FF),
+    "BMP of 2 bits": bitmap(2, 0),
+    "BMP in RLE of 24 bits": bitmap(24, 4),
+    "BMP with a PNG inside": bitmap(32, 5),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_whole_file_of_an_unread_kind_is_unsupported(shown, name):
+    with pytest.raises(Rejection) as caught:
+        shown(UNREAD[name])
+    assert caught.value.reason is Reason.UNSUPPORTED

@@ -1,0 +1,42 @@
+"""Reads the header of a BMP: is the file cut short, or of a kind that is not read? Pure."""
+
+import struct
+
+from safelight.imaging.isomedia import Data
+
+_CORE_HEADER = 12
+_RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6
+_UNCOMPRESSED = frozenset({_RGB, _MASKS, _ALPHA_MASKS})
+_BITS = {
+    _RGB: frozenset({1, 4, 8, 16, 24, 32}),
+    _RLE8: frozenset({8}),
+    _RLE4: frozenset({4}),
+}
+"""Compression -> the bits per pixel that are read with it."""
+
+
+def is_cut_short(data: Data) -> bool:
+    """Compare an uncompressed bitmap's rows with the file's end."""
+    (place,) = struct.unpack_from("<I", data, 10)
+    width, height, bits, coding = _header(data)
+    row = (width * bits + 31) // 32 * 4
+    return coding in _UNCOMPRESSED and place + row * abs(height) > len(data)
+
+
+def is_unread(data: Data) -> bool:
+    """Return whether a complete bitmap that failed has unusual bits, compression, or masks.
+
+    Masks may be any numbers: a damaged mask looks like one of an unread layout.
+    """
+    _, _, bits, coding = _header(data)
+    return bits not in _BITS.get(coding, ())
+
+
+def _header(data: Data) -> tuple[int, int, int, int]:
+    """Return width, height, bits per pixel and the number of the compression."""
+    (header,) = struct.unpack_from("<I", data, 14)
+    if header == _CORE_HEADER:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        return width, height, bits, _RGB
+    width, height, _, bits, coding = struct.unpack_from("<iiHHI", data, 18)
+    return width, height, bits, coding
