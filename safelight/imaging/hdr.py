@@ -2,7 +2,7 @@
 
 AVIF and HEIC name their coding by numbers (ITU-T H.273, 8.1 and 8.2; a `colr` box of type `nclx`,
 ISO/IEC 23008-12, 6.5.5). Shown as sRGB, HDR pictures would look dull and grey. White is 203 cd/m2
-here (ITU-R BT.2408); brighter light is rolled off, separately for each colour.
+here (ITU-R BT.2408). Tones are mapped as in Chromium (docs/decisions/0061).
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,6 @@ _WHITE = 203
 _PQ_MOST, _HLG_MOST = 10_000, 1_000
 """The light of the largest number in cd/m2; for HLG on its nominal display."""
 _HLG_SYSTEM_GAMMA = 1.2
-_KNEE = 0.8
-"""The share of white up to which light is unchanged."""
 _TO_SRGB: Mapping[int, list[list[float]]] = MappingProxyType(
     {
         9: [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
@@ -64,6 +62,7 @@ def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
     image.remove(_CODING)
     deep = image if image.format == "ushort" else (image * 257).cast("ushort")
     light = deep.extract_band(0, n=3).maplut(_light(transfer))
+    light = _tone_mapped(light, _PQ_MOST if transfer == _PQ else _HLG_MOST)
     linear = light.recomb(pyvips.Image.new_from_array(_TO_SRGB.get(primaries, _SAME)))
     rgb = linear.copy(interpretation="scrgb").colourspace("srgb").cast("uchar")
     if not image.hasalpha():
@@ -72,14 +71,22 @@ def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
     return rgb.bandjoin(alpha).copy(interpretation="srgb")
 
 
+def _tone_mapped(light: pyvips.Image, most: int) -> pyvips.Image:
+    """Compress light so that the brightest possible becomes white.
+
+    The brightest of the three colours decides, so that hues are kept. Dark light is unchanged.
+    """
+    brightest = light[0].maxpair(light[1]).maxpair(light[2])
+    peak = most / _WHITE
+    return light * ((brightest / peak**2 + 1) / (brightest + 1))
+
+
 @cache
 def _light(transfer: int) -> pyvips.Image:
-    """Make the table from 16-bit numbers to light, rolled off so that 1 is the maximum."""
+    """Make the table from 16-bit numbers to light, of which white paper is 1."""
     numbers = pyvips.Image.identity(ushort=True) / 65_535
     light = _from_pq(numbers) if transfer == _PQ else _from_hlg(numbers)
-    room = 1 - _KNEE
-    rolled_off = 1 - ((_KNEE - light) / room).exp() * room
-    return (light > _KNEE).ifthenelse(rolled_off, light).cast("float").copy_memory()
+    return light.cast("float").copy_memory()
 
 
 def _from_pq(numbers: pyvips.Image) -> pyvips.Image:
