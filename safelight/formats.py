@@ -58,7 +58,7 @@ class Format:
     decoded_bytes_per_frame_pixel: float = 0.0
     """Additional bytes per pixel for each frame, if the decoder decodes all frames at once."""
     decoded_bytes_per_sample: float = 0.0
-    """The same in bytes per pixel and band of 8 bits; if set, it replaces the former two."""
+    """The same in bytes per pixel and band of 8 bits; if set, it replaces the first."""
     interlaced_bytes_per_sample: float = 0.0
     """The same for interlaced and progressive files."""
     encoded_bytes_per_pixel: float = 0.0
@@ -232,6 +232,8 @@ FORMATS: tuple[Format, ...] = (
         max_side=16_384,
         # In 4:4:4 libheif holds the decoder's planes, its own and the joined pixels at once.
         decoded_bytes_per_sample=5.2,
+        animates=True,
+        decoded_bytes_per_frame_pixel=4,
         encoded_bytes_per_pixel=25,
         encoded_alpha_bytes_per_pixel=15,
         quality=Scale(least=1, most=100, default=60),

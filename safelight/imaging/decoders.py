@@ -30,7 +30,7 @@ _MOST_SIDE = 100_000_000
 """The longest side in libvips. A BMP may announce more, which is far above any pixel limit."""
 _BMP_HEADER_BYTES = 64 * 1024
 """Enough bytes for any header and a palette."""
-_PILLOW_ERRORS = (
+PILLOW_ERRORS = (
     ValueError,
     EOFError,
     SyntaxError,
@@ -52,7 +52,7 @@ def decode_heic(path: Path) -> pyvips.Image:
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
         picture = file[file.primary_index]
         pixels = picture.data
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise pyvips.Error("not a HEIC file that can be decoded") from error
     deep = picture.mode.endswith(_DEEP)
     bands = len(picture.mode.removesuffix(_DEEP))
@@ -98,7 +98,7 @@ def decode_bmp(path: Path) -> pyvips.Image:
     picture = _bmp(path.read_bytes())
     try:
         plain = picture.convert(_BMP_MODES[picture.mode])
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP that can be decoded") from error
     if plain.mode == "RGBA" and plain.getextrema()[-1] == (0, 0):
         plain.putalpha(_OPAQUE)  # a program that wrote no opacity, as browsers assume
@@ -111,7 +111,7 @@ def _bmp(data: bytes) -> BmpImageFile:
     """Open with the BMP reader itself, which does not apply Pillow's global limit on pixels."""
     try:
         return BmpImageFile(BytesIO(data))
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP header that can be read") from error
 
 

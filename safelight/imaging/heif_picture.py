@@ -4,17 +4,26 @@ from pathlib import Path
 
 import pyvips
 
+from safelight.imaging.avif_animation import count_frames, decode_frames
 from safelight.imaging.full_range import in_full_range, with_full_range_grey
 from safelight.imaging.structure import storage_of_an_avif
 
 _COLOURS = 3
 
 
-def open_heif(path: Path, *, fail_on: str) -> pyvips.Image:
+def open_heif(path: Path, *, fail_on: str, frames: int = 1) -> pyvips.Image:
     """Open an AVIF for one pass from top to bottom, or the header of a HEIC.
 
-    Raises `pyvips.Error`.
+    Raises `pyvips.Error`. Of one frame it is the still picture, with the number of frames.
     """
+    if frames > 1:
+        return decode_frames(path, frames)
+    image = _still(path, fail_on=fail_on).copy()
+    image.set_type(pyvips.GValue.gint_type, "n-pages", count_frames(path, image))
+    return image
+
+
+def _still(path: Path, *, fail_on: str) -> pyvips.Image:
     image = pyvips.Image.heifload(
         str(path),
         access="sequential",

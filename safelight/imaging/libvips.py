@@ -92,7 +92,7 @@ def _load(
     if format.name == "gif":
         return open_gif(path, fail_on=fail_on, frames=frames)
     if format.loader == "heifload":
-        return open_heif(path, fail_on=fail_on)
+        return open_heif(path, fail_on=fail_on, frames=frames)
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     if format.animates and frames > 1:
         options["n"] = frames

@@ -87,8 +87,9 @@ def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
     pixels = max(probe.pixels, probe.largest_part)
     interlaced = format.interlaced_bytes_per_sample if probe.interlaced else 0
     if factor := interlaced or format.decoded_bytes_per_sample:
-        return pixels * probe.bands * max(1, probe.bits // 8) * factor
-    a_pixel = format.decoded_bytes_per_pixel
+        a_pixel = probe.bands * max(1, probe.bits // 8) * factor
+    else:
+        a_pixel = format.decoded_bytes_per_pixel
     if frames > 1:
         a_pixel += frames * format.decoded_bytes_per_frame_pixel
     # Files that may be animations are read into memory.

@@ -113,6 +113,35 @@ def test_a_heic_of_many_items_is_shown(shown, monkeypatch, side, pictures, items
     assert shown(into.getvalue()).mean(axis=(0, 1)) == pytest.approx((140, 60, 125), abs=1)
 
 
+def test_an_animated_avif_keeps_its_frames_on_request(file, tmp_path):
+    source = file(pictures.animated("AVIF", 3, duration=[100, 200, 300], quality=95))
+    found = probe(source, LIMITS)
+    assert found.frames == 3
+    wishes = [
+        Preset(name="all", wish=Wish(format="webp", animated=True, quality=95)),
+        Preset(name="small", wish=Wish(format="webp", animated=True, box=(20, 20))),
+        Preset(name="first", wish=Wish(format="png")),
+    ]
+    variants = render(plan(found, wishes), source, tmp_path, LIMITS).variants
+    made = {each.preset: Image.open(io.BytesIO(each.path.read_bytes())) for each in variants}
+    assert {name: picture.n_frames for name, picture in made.items() if name != "first"} == {
+        "all": 3,
+        "small": 3,
+    }
+    for frame, colour in enumerate((pictures.RED, pictures.GREEN, pictures.BLUE)):
+        made["all"].seek(frame)
+        made["all"].load()
+        assert made["all"].info["duration"] == 100 * (frame + 1)
+        pixel = made["all"].convert("RGB").getpixel((20, 10))
+        assert pixel == pytest.approx(colour, abs=8)
+    assert made["first"].convert("RGB").getpixel((20, 10)) == pytest.approx(pictures.RED, abs=8)
+
+
+def test_further_pictures_of_an_avif_are_no_frames(file):
+    data = pictures.encoded(COLOURS, "AVIF").replace(b"avifmif1miaf", b"avifmif1avis")
+    assert probe(file(data), LIMITS).frames == 1
+
+
 def test_the_prediction_for_an_avif_of_10_bits_is_at_most_a_tenth_too_low():
     """In 4:4:4 it took 106 MiB."""
     found = Probe(format="avif", width=2048, height=858, size_bytes=130_000, bits=16)
