@@ -19,7 +19,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _MAX_MARKERS = 100_000
 _PREFIX = 0xFF
-_END, _SCAN, _INTERVAL, _JFIF, _ADOBE = 0xD9, 0xDA, 0xDD, 0xE0, 0xEE
+_END, _SCAN, _INTERVAL, _JFIF, _EXIF, _ADOBE = 0xD9, 0xDA, 0xDD, 0xE0, 0xE1, 0xEE
+_ORIENTATION, _SHORT, _MOST_ORIENTATION = 0x112, 3, 8
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of frame headers. Among them are those of tables and of an extension."""
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
@@ -77,6 +78,29 @@ def is_unread(data: Data) -> bool:
         if kind in _FRAMES:
             return kind not in _SEQUENTIAL | _PROGRESSIVE or _frame(kind, body).bits != _BITS
     return False
+
+
+def odd_orientation(data: Data) -> int:
+    """Return the EXIF orientation behind an odd signature: `Exif`, zero, and any byte but zero.
+
+    Browsers read it, libvips does not. Returns 0 if there is none.
+    """
+    for kind, _, body in _segments(data):
+        if kind == _EXIF and body[:5] == b"Exif\0" and body[5]:
+            return _orientation(body[6:])
+    return 0
+
+
+def _orientation(exif: bytes) -> int:
+    """Read the orientation from the first directory (EXIF 2.32, 4.6.4)."""
+    order = "<" if exif[:2] == b"II" else ">"
+    (start,) = struct.unpack_from(order + "I", exif, 4)
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, _, value = struct.unpack_from(order + "HHIH", exif, at)
+        if (tag, kind) == (_ORIENTATION, _SHORT):
+            return int(value) if 1 <= value <= _MOST_ORIENTATION else 0
+    return 0
 
 
 def is_odd(data: Data) -> bool:

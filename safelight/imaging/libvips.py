@@ -19,7 +19,7 @@ from safelight.imaging.gif_picture import open_gif, open_gif_header
 from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.heif_picture import open_heif
 from safelight.imaging.png_picture import with_its_colours
-from safelight.imaging.structure import named_coding
+from safelight.imaging.structure import named_coding, odd_orientation
 from safelight.imaging.tiff_picture import open_tiff
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
@@ -98,7 +98,18 @@ def _load(
         options["n"] = frames
     load = getattr(pyvips.Image, str(format.loader))
     image = load(str(path), access="sequential", fail_on=fail_on, **options)
-    return with_its_colours(image, path) if format.loader == "pngload" else image
+    if format.loader == "pngload":
+        return with_its_colours(image, path)
+    return _with_odd_orientation(image, path) if format.loader == "jpegload" else image
+
+
+def _with_odd_orientation(image: pyvips.Image, path: Path) -> pyvips.Image:
+    """Attach an orientation that libvips does not find."""
+    if image.get_typeof("orientation") or not (orientation := odd_orientation(path)):
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    return image
 
 
 def _fail_on(*, accept_damaged: bool) -> str:

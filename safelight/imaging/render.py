@@ -113,7 +113,8 @@ def _with_its_end(
             shutil.copyfile(source, copy)
             with copy.open("ab") as file:
                 file.write(more + _JPEG_END)
-        if _sums(copies[0]) != _sums(copies[1]):
+        format = BY_NAME[plan.probe.format]
+        if _sums(copies[0], format) != _sums(copies[1], format):
             raise rejection
         return _attempt(plan, copies[0], directory, strict)
     except (Rejection, pyvips.Error):
@@ -123,9 +124,9 @@ def _with_its_end(
             copy.unlink(missing_ok=True)
 
 
-def _sums(jpeg: Path) -> tuple[bytes, bytes]:
+def _sums(path: Path, format: Format) -> tuple[bytes, bytes]:
     """Return the sums of all columns and rows. They differ if any data after the end matters."""
-    columns, rows = open_image(jpeg, BY_NAME["jpeg"], accept_damaged=True).project()
+    columns, rows = open_image(path, format, accept_damaged=True).project()
     return columns.write_to_memory(), rows.write_to_memory()
 
 

@@ -37,6 +37,11 @@ def has_an_odd_header(path: Path, format: str) -> bool:
     return _answer(_ODD_HEADERS.get(format), path, otherwise=False, if_it_fails=False)
 
 
+def odd_orientation(path: Path) -> int:
+    """Return the orientation of a JPEG whose EXIF has an odd signature; 0 if it has none."""
+    return _answer(jpeg.odd_orientation, path, otherwise=0, if_it_fails=0)
+
+
 def lacks_only_its_end(path: Path, format: str) -> bool:
     """Return whether a JPEG that is cut short may have all its pixels."""
     ask = jpeg.lacks_only_its_end if format == "jpeg" else None

@@ -1,5 +1,6 @@
 """Odd JPEG, PNG, GIF, WebP and BMP files, as browsers show them."""
 
+import io
 import struct
 from collections.abc import Mapping
 
@@ -32,7 +33,7 @@ def shown(file, tmp_path):
         source = file(data)
         result = render(plan(probe(source, limits), [preset]), source, tmp_path, limits)
         assert result.failures == {}
-        return Image.open(result.variants[0].path)
+        return Image.open(io.BytesIO(result.variants[0].path.read_bytes()))
 
     return shown
 
@@ -314,3 +315,18 @@ def test_a_whole_file_of_an_unread_kind_is_unsupported(shown, name):
     with pytest.raises(Rejection) as caught:
         shown(UNREAD[name])
     assert caught.value.reason is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("orientation", "upright"), [(6, (120, 160)), (3, (160, 120)), (9, None)])
+def test_an_orientation_behind_an_odd_signature_is_applied(shown, order, orientation, upright):
+    directory = struct.pack(order + "HHHIHHI", 1, 0x112, 3, 1, orientation, 0, 0)
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    exif = b"Exif\0\xff" + start + struct.pack(order + "I", 8) + directory
+    data = PLAIN[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + PLAIN[2:]
+    picture, usual = shown(data), shown(PLAIN)
+    if upright is None:
+        assert picture.tobytes() == usual.tobytes()
+    else:
+        assert picture.size == upright
+        assert picture.getpixel((0, 0)) != usual.getpixel((0, 0))
