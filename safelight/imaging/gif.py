@@ -58,7 +58,7 @@ def is_cut_short(data: Data) -> bool:
 def _blocks(data: Data) -> Iterator[Block]:
     """Yield the complete blocks up to the trailer or damage."""
     at, parts = 13 + _colours(data[10]), 0
-    while (kind := data[at]) in {_IMAGE, _EXTENSION}:
+    while (kind := data[at]) in {_IMAGE, _EXTENSION} and parts < _MAX_PARTS:
         start = at
         at += 11 + _colours(data[at + 9]) if kind == _IMAGE else 2
         while (length := data[at]) and parts < _MAX_PARTS:

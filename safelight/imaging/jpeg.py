@@ -18,6 +18,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker in entropy-coded data, except stuffed zeros and restarts (B.1.1.5)."""
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _MAX_MARKERS = 100_000
+_MAX_RESTARTS = 1_000_000
+"""The most restarts that are followed: more than 50 megapixels have."""
 _PREFIX = 0xFF
 _END, _SCAN, _INTERVAL, _JFIF, _EXIF, _ADOBE = 0xD9, 0xDA, 0xDD, 0xE0, 0xE1, 0xEE
 _ORIENTATION, _SHORT, _MOST_ORIENTATION = 0x112, 3, 8
@@ -141,7 +143,7 @@ def _is_padded(data: Data, scan: int, interval: int, frame: _Frame | None) -> bo
         return False
     expected = -(-frame.units // interval) - 1
     found, padded = 0, False
-    for restart in islice(_RESTART.finditer(data, scan), max(expected, 0)):
+    for restart in islice(_RESTART.finditer(data, scan), min(max(expected, 0), _MAX_RESTARTS)):
         at = restart.start()
         if data[at + 1] & 7 != found & 7:
             return False

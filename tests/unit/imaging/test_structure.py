@@ -1,4 +1,5 @@
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from safelight.formats import FORMATS
 from safelight.imaging.structure import (
+    animation_of_a_gif,
     has_an_odd_header,
     is_cut_short,
     is_of_an_unread_kind,
@@ -109,3 +111,15 @@ def test_a_tiff_of_many_reduced_pages_is_walked_at_once(file):
     path = file(b"II*\0" + struct.pack("<I", 8) + b"".join(pages))
     assert picture_of_a_tiff(path) is None
     assert is_of_an_unread_kind(path, "tiff")
+
+
+def test_a_walk_over_millions_of_blocks_or_restarts_ends_soon(file):
+    gif = WHOLE["gif"][:13] + b"\x21\xfe\0" * 4_000_000
+    plain = pictures.encoded(pictures.noise(64, 48), "JPEG", restart_marker_blocks=1)
+    frame, scan = plain.index(b"\xff\xc0"), plain.index(b"\xff\xda")
+    large = plain[: frame + 5] + b"\xff\0\xff\0" + plain[frame + 9 : scan + 14]
+    restarts = b"".join(bytes((0, 0, 0xFF, 0xD0 + number)) for number in range(8))
+    started = time.process_time()
+    assert animation_of_a_gif(file(gif)) is None
+    assert not has_an_odd_header(file(large + restarts * 400_000), "jpeg")
+    assert time.process_time() - started < 3
