@@ -330,3 +330,7 @@ def test_an_orientation_behind_an_odd_signature_is_applied(shown, order, orienta
     else:
         assert picture.size == upright
         assert picture.getpixel((0, 0)) != usual.getpixel((0, 0))
+
+
+def test_an_hdr_png_has_the_tones_that_chromium_shows(shown):
+    assert mean(shown(png_of(PICTURE, coding(9, 16)))) == pytest.approx((106, 111, 88), abs=2)
