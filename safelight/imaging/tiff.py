@@ -7,19 +7,25 @@ ends after `_MAX_TAGS` tags. TIFF and BigTIFF differ only in the widths of field
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, pairwise
 from types import MappingProxyType
 
 from safelight.imaging.isomedia import Data
 
 _SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
+_WIDTH, _HEIGHT, _STRIPS, _ROWS_OF_A_STRIP = 256, 257, 273, 278
 _SAMPLES, _PLANES, _PAGE_NUMBER, _SOFTWARE, _DATE_TIME = 277, 284, 297, 305, 306
 _TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 338, 339
 _YCC_WEIGHTS, _YCC_SUBSAMPLING, _REFERENCES, _DNG_VERSION = 529, 530, 532, 50_706
-_CHUNKS = MappingProxyType({273: 279, 324: 325})
+_CHUNKS = MappingProxyType({_STRIPS: 279, 324: 325})
 """Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
 _TEXT, _SHORT, _RATIONAL = 2, 3, 5
 _SIZES = MappingProxyType({1: "B", _SHORT: "H", 4: "I", 16: "Q"})
+_BYTES = MappingProxyType({_SHORT: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+    16: 8, 17: 8, 18: 8})  # fmt: skip
+"""Type -> bytes of one value, if it has more than one."""
+_HEADER_BYTES = 8
+_UNCOMPRESSED = 1
 _REDUCED, _OLD_REDUCED = 1, 2
 """A smaller version of another picture: a bit of NewSubfileType, and a value of SubfileType."""
 _SEPARATE_PLANES = 2
@@ -83,8 +89,7 @@ def picture(data: Data) -> Page | None:
         further_bands=1 if expanded else max(0, samples - colours),
         alpha=alpha - colours if alpha >= colours else None,
         is_ycc=directory.is_stored_as_ycc,
-        warns_about_pixels=directory.is_tiled
-        or (directory.compression in _WARNS_ABOUT_PIXELS and not _has_an_odd_directory(data)),
+        warns_about_pixels=directory.is_tiled or _strips_may_lack_pixels(data, directory),
     )
 
 
@@ -127,6 +132,7 @@ class _Directory:
     order: str
     offset: str
     """The format of an offset and of a count: "I", or "Q" in a BigTIFF."""
+    place: int
     entries: Mapping[int, int]
     """Tag -> place of its first entry."""
     ascending: bool
@@ -183,6 +189,31 @@ class _Directory:
     @property
     def has_planes(self) -> bool:
         return self.number(_PLANES, 1) == _SEPARATE_PLANES
+
+    @property
+    def strip_sizes(self) -> list[int]:
+        """The bytes of each uncompressed strip; none if there are too many, or unusual pixels."""
+        width, height = self.number(_WIDTH, 0), self.number(_HEIGHT, 0)
+        samples, planes = self.number(_SAMPLES, 1), 1
+        if self.has_planes:
+            samples, planes = 1, samples
+        row = (width * samples * self.number(_BITS, 1) + 7) // 8
+        rows = min(self.number(_ROWS_OF_A_STRIP, height), height)
+        is_subsampled = self.photometric == _YCC and not self.is_stored_as_ycc
+        if not rows or is_subsampled or planes * height > _MAX_CHUNKS * rows:
+            return []
+        strips = [row * min(rows, height - above) for above in range(0, height, rows)]
+        return strips * planes
+
+    @property
+    def places(self) -> Iterator[int]:
+        """Where the directory, its values and the first strip or tile begin."""
+        yield self.place
+        for tag in self.entries:
+            kind, count, _ = self._entry(tag)
+            yield self._place(tag, count * _BYTES.get(kind, 1))
+        for tag in _CHUNKS:
+            yield self.number(tag, 0)
 
     @property
     def is_full(self) -> bool:
@@ -249,6 +280,27 @@ def _picture(data: Data) -> tuple[int, _Directory | None]:
     return 0, None
 
 
+def _strips_may_lack_pixels(data: Data, directory: _Directory) -> bool:
+    """Return whether libtiff may only warn when it finds no data, or wrong data, for a row."""
+    if directory.compression == _UNCOMPRESSED:
+        return not _has_room_for_its_rows(data, directory)
+    return directory.compression in _WARNS_ABOUT_PIXELS and not _has_an_odd_directory(data)
+
+
+def _has_room_for_its_rows(data: Data, directory: _Directory) -> bool:
+    """Return whether all uncompressed strips lie in the file before anything else begins."""
+    starts, sizes = directory.numbers(_STRIPS), directory.strip_sizes
+    distinct = {*starts}
+    if not sizes or len(starts) != len(sizes) or len(distinct) != len(starts):
+        return False
+    others = chain.from_iterable(other.places for other in _directories(data))
+    ends = dict(pairwise(sorted(distinct.union(others, [len(data)]))))
+    return all(
+        start >= _HEADER_BYTES and start + size <= ends.get(start, 0)
+        for start, size in zip(starts, sizes, strict=True)
+    )
+
+
 def _has_an_odd_directory(data: Data) -> bool:
     """Return whether a directory has oddities that libtiff warns about, but that cost no pixel."""
     following = 0
@@ -302,6 +354,7 @@ def _directory(
         data=data,
         order=order,
         offset=offset,
+        place=at,
         entries=entries,
         ascending=ascending,
         following=following,

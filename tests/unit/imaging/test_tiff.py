@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -166,6 +167,64 @@ def test_a_tiff_that_lost_pixels_is_corrupt(refused, compression, tile):
     # 127 tells PackBits to copy 128 bytes, which are more than the row has left.
     data[600:1200] = bytes([127 if compression == "packbits" else 0xA5]) * 600
     assert refused(bytes(data)) is Reason.CORRUPT
+
+
+STRIP = 14_400
+
+
+def strips(*sizes: int) -> bytes:
+    """Write the picture as four strips of 30 rows, which are cut to these sizes."""
+    rows = zip(np.split(PIXELS, 4), sizes, strict=True)
+    parts = [strip.tobytes()[:size] for strip, size in rows]
+    starts = [12 + sum(sizes[:n]) for n in range(4)]
+    shape = {
+        256: (LONG, (160,)),
+        257: (LONG, (120,)),
+        258: (SHORT, (8, 8, 8)),
+        273: (LONG, starts),
+        277: (SHORT, (3,)),
+        278: (LONG, (30,)),
+        279: (LONG, sizes),
+        PHOTOMETRIC: (SHORT, (2,)),
+    }
+    return tiff(page(np.frombuffer(b"".join(parts), np.uint8).reshape(1, -1), shape))
+
+
+@pytest.mark.parametrize("short", range(4))
+def test_uncompressed_strips_that_lack_rows_are_corrupt(refused, short):
+    sizes = [STRIP] * 4
+    sizes[short] //= 2
+    assert refused(strips(*sizes)) is Reason.CORRUPT
+
+
+def test_whole_uncompressed_strips_are_rendered(shown):
+    assert is_the_picture(shown(strips(*[STRIP] * 4)))
+
+
+@pytest.mark.parametrize("count", [0, 28_800, 10**8])
+def test_an_uncompressed_strip_of_a_wrong_length_is_rendered(shown, count):
+    assert is_the_picture(shown(tiff(page(PIXELS, with_tag(279, LONG, count)))))
+
+
+@pytest.mark.parametrize("starts", [(12,), (12, 12 + STRIP), (12,) * 5])
+def test_uncompressed_strips_without_places_of_their_own_are_corrupt(refused, starts):
+    tags = with_tag(278, LONG, 30) | with_tag(279, LONG, *[STRIP] * 4)
+    tags |= with_tag(273, LONG, *starts)
+    assert refused(tiff(page(PIXELS, tags))) is Reason.CORRUPT
+
+
+def test_a_strip_is_not_read_from_the_header_of_the_file(refused):
+    data = bytearray(tiff(page(PIXELS, with_tag(279, LONG, 0))))
+    directory = int.from_bytes(data[4:8], "little")
+    place = data.index(struct.pack("<HHI", 273, LONG, 1), directory) + 8
+    for start in (0, 4):
+        data[place : place + 4] = struct.pack("<I", start)
+        assert refused(bytes(data)) is Reason.CORRUPT
+
+
+def test_a_strip_is_not_read_from_the_next_page(refused):
+    short = page(PIXELS[:60], with_tag(257, LONG, 120))
+    assert refused(tiff(short, page(PIXELS))) is Reason.CORRUPT
 
 
 def test_a_camera_raw_is_not_completed_as_its_thumbnail(refused):
