@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from safelight.imaging import isomedia
 from safelight.imaging.av1 import is_limited_grey
-from safelight.imaging.isomedia import Box, Data
+from safelight.imaging.isomedia import Box, Data, Items
 
 _ALPHA = (
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
     b"urn:mpeg:hevc:2015:auxid:1\0",
 )
+_NAME_BYTES = 64
+"""More bytes than the names of alpha have, with the version before them."""
 _MOST_AUXILIARY = 8
 """How many auxiliary pictures, such as alpha and depth, are searched for alpha."""
 _SEQUENCE_BYTES = 256
@@ -37,23 +38,23 @@ class Storage:
 
 def storage(data: Data) -> Storage:
     """Return how the primary picture is stored."""
-    picture = isomedia.primary(data)
-    references = list(isomedia.references(data))
+    items = Items(data)
+    picture, references = items.primary, items.references
     auxiliary = (item for kind, item, to in references if (kind, to) == (b"auxl", picture))
-    alpha = filter(partial(_is_alpha, data), islice(auxiliary, _MOST_AUXILIARY))
+    alpha = filter(partial(_is_alpha, items), islice(auxiliary, _MOST_AUXILIARY))
     return Storage(
-        limited_grey=_is_limited_grey(data, picture),
-        limited_alpha=any(_is_limited(data, item) for item in alpha),
+        limited_grey=_is_limited_grey(items),
+        limited_alpha=any(_is_limited(items, item) for item in alpha),
         premultiplied=any(kind == b"prem" and item == picture for kind, item, _ in references),
     )
 
 
-def _is_limited_grey(data: Data, picture: int) -> bool:
-    coded = isomedia.coded_item(data, picture)
-    if not any(_is_grey(box, data) for box in isomedia.properties(data, coded)):
+def _is_limited_grey(items: Items) -> bool:
+    coded = items.coded(items.primary)
+    if not any(_is_grey(box, items.data) for box in items.properties(coded)):
         return False
-    named = isomedia.names_limited_range(data)
-    return _is_limited(data, picture) if named is None else named
+    named = items.names_limited_range()
+    return _is_limited(items, items.primary) if named is None else named
 
 
 def _is_grey(box: Box, data: Data) -> bool:
@@ -61,14 +62,14 @@ def _is_grey(box: Box, data: Data) -> bool:
     return kind == b"av1C" and bool(data[at + 2] & _GREY)
 
 
-def _is_limited(data: Data, item: int) -> bool:
-    start = isomedia.content(data, isomedia.coded_item(data, item), _SEQUENCE_BYTES)
+def _is_limited(items: Items, item: int) -> bool:
+    start = items.content(items.coded(item), _SEQUENCE_BYTES)
     return is_limited_grey(start)
 
 
-def _is_alpha(data: Data, item: int) -> bool:
+def _is_alpha(items: Items, item: int) -> bool:
     """Return whether a property names the item as alpha (ISO/IEC 23008-12, 6.5.8)."""
     return any(
-        kind == b"auxC" and data[at + 4 : end].startswith(_ALPHA)
-        for kind, at, end in isomedia.properties(data, item)
+        kind == b"auxC" and items.data[at + 4 : min(end, at + _NAME_BYTES)].startswith(_ALPHA)
+        for kind, at, end in items.properties(item)
     )

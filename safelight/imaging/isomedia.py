@@ -6,7 +6,8 @@ raises `IndexError` or `struct.error`.
 
 import mmap
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, islice
 
 Data = bytes | mmap.mmap
@@ -17,7 +18,7 @@ Box = tuple[bytes, int, int]
 
 _MAX_BOXES = 100_000
 _MAX_ITEMS = 10_000
-"""More items than any real picture has; a file of 64 MiB could name millions."""
+"""More items than any picture has. They are counted in all boxes; 64 MiB could hold millions."""
 _FULL_RANGE = 0x80
 """A flag in the last byte of a `colr` box of type `nclx`."""
 _IN_IDAT = 1
@@ -53,74 +54,153 @@ def largest_size(data: Data) -> tuple[int, int]:
 
 
 def primary_coding(data: Data) -> Coding | None:
-    """Return the primaries and transfer of the primary picture.
-
-    They are in its own `colr` box (ISO/IEC 23008-12, 6.5.5) or its first tile's. Other pictures in
-    the file, such as gain maps and pictures derived with them, have different ones.
-    """
-    every = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
-    item = primary(data)
-    return _coding_of(data, item, every) or _coding_of(data, coded_item(data, item), every)
+    """Return the primaries and transfer of the primary picture."""
+    return Items(data).primary_coding()
 
 
 def names_limited_range(data: Data) -> bool | None:
     """Return whether black is 16 of 255, by the numbers of the primary picture; None without."""
-    item = primary(data)
-    boxes = chain(properties(data, item), properties(data, coded_item(data, item)))
-    for kind, at, end in boxes:
-        if kind == b"colr" and data[at : at + 4] == b"nclx" and at + 11 <= end:
-            return not data[at + 10] & _FULL_RANGE
-    return None
+    return Items(data).names_limited_range()
 
 
-def _coding_of(data: Data, item: int, properties: Sequence[Box]) -> Coding | None:
-    for kind, at, end in _properties_of(data, item, properties):
-        if kind == b"colr" and data[at : at + 4] == b"nclx" and at + 8 <= end:
-            primaries, transfer = struct.unpack_from(">HH", data, at + 4)
-            return primaries, transfer
-    return None
+class Items:
+    """The items of a file, such as pictures and tiles, as its `meta` box describes them.
 
-
-def properties(data: Data, item: int) -> Iterator[Box]:
-    """Yield the boxes of an item's properties."""
-    every = list(_boxes(data, *_inside(data, b"meta", b"iprp", b"ipco")))
-    return _properties_of(data, item, every)
-
-
-def _properties_of(data: Data, item: int, properties: Sequence[Box]) -> Iterator[Box]:
-    for index in _associated(data, item):
-        if 0 < index <= len(properties):
-            yield properties[index - 1]
-
-
-def primary(data: Data) -> int:
-    """Return the id of the primary item (ISO/IEC 14496-12, 8.11.4); 0 if there is none."""
-    at, end = _inside(data, b"meta", b"pitm")
-    if at == end:
-        return 0
-    (item,) = struct.unpack_from(">I" if data[at] else ">H", data, at + 4)
-    return int(item)
-
-
-def coded_item(data: Data, item: int) -> int:
-    """Return the item that holds coded pixels: the first tile of a grid, or else the item."""
-    return next(_first_tile(data, item), item)
-
-
-def _first_tile(data: Data, item: int) -> Iterator[int]:
-    """Yield the first tile if the picture is a grid (ISO/IEC 23008-12, 6.6.2.3.1)."""
-    if _type_of(data, item) == b"grid":
-        yield from (to for kind, start, to in references(data) if (kind, start) == (b"dimg", item))
-
-
-def references(data: Data) -> Iterator[tuple[bytes, int, int]]:
-    """Yield every reference: its kind, its item and the first item that it points to.
-
-    See ISO/IEC 14496-12, 8.11.12.
+    Each box is read once, when it is first used, however many questions follow.
     """
-    start, end = _inside(data, b"meta", b"iref")
-    if start == end:
-        return
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    @cached_property
+    def primary(self) -> int:
+        """The id of the primary item (ISO/IEC 14496-12, 8.11.4); 0 if there is none."""
+        at, end = self._place(b"pitm")
+        if at == end:
+            return 0
+        (item,) = struct.unpack_from(">I" if self.data[at] else ">H", self.data, at + 4)
+        return int(item)
+
+    @cached_property
+    def references(self) -> Sequence[tuple[bytes, int, int]]:
+        """Every reference: its kind, its item and the first item that it points to.
+
+        See ISO/IEC 14496-12, 8.11.12.
+        """
+        start, end = self._place(b"iref")
+        return list(_references(self.data, start, end)) if start < end else []
+
+    def properties(self, item: int) -> Iterator[Box]:
+        """Yield the boxes of an item's properties."""
+        for index in self._indices(item):
+            if 0 < index <= len(self._properties):
+                yield self._properties[index - 1]
+
+    def coded(self, item: int) -> int:
+        """Return the item that holds coded pixels: the first tile of a grid, or else the item.
+
+        See ISO/IEC 23008-12, 6.6.2.3.1.
+        """
+        if self._types.get(item) != b"grid":
+            return item
+        tiles = (to for kind, start, to in self.references if (kind, start) == (b"dimg", item))
+        return next(tiles, item)
+
+    def primary_coding(self) -> Coding | None:
+        """Return the primaries and transfer of the primary picture.
+
+        They are in its own `colr` box (ISO/IEC 23008-12, 6.5.5) or its first tile's. Other pictures
+        in the file, such as gain maps and pictures derived with them, have different ones.
+        """
+        for at, end in self._numbers_of_colours():
+            if at + 8 <= end:
+                primaries, transfer = struct.unpack_from(">HH", self.data, at + 4)
+                return primaries, transfer
+        return None
+
+    def names_limited_range(self) -> bool | None:
+        """Return whether black is 16 of 255, by the primary picture's numbers; None without."""
+        for at, end in self._numbers_of_colours():
+            if at + 11 <= end:
+                return not self.data[at + 10] & _FULL_RANGE
+        return None
+
+    def _numbers_of_colours(self) -> Iterator[tuple[int, int]]:
+        for item in (self.primary, self.coded(self.primary)):
+            for kind, at, end in self.properties(item):
+                if kind == b"colr" and self.data[at : at + 4] == b"nclx":
+                    yield at, end
+
+    def content(self, item: int, length: int) -> bytes:
+        """Return at most `length` bytes from the start of an item (ISO/IEC 14496-12, 8.11.3)."""
+        data, (at, end) = self.data, self._place(b"iloc")
+        if at == end:
+            return b""
+        version, (packed,) = data[at], struct.unpack_from(">H", data, at + 4)
+        offset, size, base, index = (packed >> shift & 15 for shift in (12, 8, 4, 0))
+        form, has_method = ">I" if version == 2 else ">H", version in (1, 2)
+        (items,) = struct.unpack_from(form, data, at + 6)
+        width = struct.calcsize(form)
+        at += 6 + width
+        index = index if has_method else 0
+        for _ in range(min(items, _MAX_ITEMS)):
+            (named,) = struct.unpack_from(form, data, at)
+            at += width
+            in_idat = has_method and data[at + 1] & 15 == _IN_IDAT
+            at += 4 if has_method else 2  # construction method, data reference
+            place = _number(data, at, base)
+            (extents,) = struct.unpack_from(">H", data, at + base)
+            at += base + 2
+            if named == item:
+                place += _number(data, at + index, offset)
+                place += self._place(b"idat")[0] if in_idat else 0
+                return bytes(data[place : place + length])
+            at += extents * (index + offset + size)
+        return b""
+
+    def _place(self, kind: bytes) -> tuple[int, int]:
+        """Return where the content of a box starts and ends; (0, 0) if it is missing."""
+        return self._places.get(kind, (0, 0))
+
+    @cached_property
+    def _places(self) -> Mapping[bytes, tuple[int, int]]:
+        return _first_of_each(self.data, *_inside(self.data, b"meta"))
+
+    @cached_property
+    def _properties(self) -> Sequence[Box]:
+        inside = _first_of_each(self.data, *self._place(b"iprp"))
+        return list(_boxes(self.data, *inside.get(b"ipco", (0, 0))))
+
+    @cached_property
+    def _types(self) -> Mapping[int, bytes]:
+        """The types of all items (ISO/IEC 14496-12, 8.11.6)."""
+        start, end = self._place(b"iinf")
+        return _types(self.data, start, end) if start < end else {}
+
+    def _indices(self, item: int) -> Iterator[int]:
+        """List the properties of an item, by their index from 1 (ISO/IEC 23008-12, 9.3.1)."""
+        if item not in self._associations:
+            return
+        at, form = self._associations[item]
+        low_bits = 8 * struct.calcsize(form) - 1
+        for index in struct.unpack_from(f">{self.data[at]}{form}", self.data, at + 1):
+            # The highest bit marks properties that a reader must support.
+            yield index & (1 << low_bits) - 1
+
+    @cached_property
+    def _associations(self) -> Mapping[int, tuple[int, str]]:
+        """The place of each item's indices and their form. An item has one list of them."""
+        boxes = _boxes(self.data, *self._place(b"iprp"))
+        every = chain.from_iterable(
+            _associations(self.data, start, end) for kind, start, end in boxes if kind == b"ipma"
+        )
+        found: dict[int, tuple[int, str]] = {}
+        for item, at, form in islice(every, _MAX_ITEMS):
+            found.setdefault(item, (at, form))
+        return found
+
+
+def _references(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     form = ">I" if data[start] else ">H"
     width = struct.calcsize(form)
     for kind, at, _ in _boxes(data, start + 4, end):
@@ -129,77 +209,35 @@ def references(data: Data) -> Iterator[tuple[bytes, int, int]]:
         yield kind, item, first
 
 
-def content(data: Data, item: int, length: int) -> bytes:
-    """Return at most `length` bytes from the start of an item (ISO/IEC 14496-12, 8.11.3)."""
-    at, end = _inside(data, b"meta", b"iloc")
-    if at == end:
-        return b""
-    version, (packed,) = data[at], struct.unpack_from(">H", data, at + 4)
-    offset, size, base, index = (packed >> shift & 15 for shift in (12, 8, 4, 0))
-    form, has_method = ">I" if version == 2 else ">H", version in (1, 2)
-    (items,) = struct.unpack_from(form, data, at + 6)
-    width = struct.calcsize(form)
-    at += 6 + width
-    index = index if has_method else 0
-    for _ in range(min(items, _MAX_ITEMS)):
-        (named,) = struct.unpack_from(form, data, at)
-        at += width
-        in_idat = has_method and data[at + 1] & 15 == _IN_IDAT
-        at += 4 if has_method else 2  # construction method, data reference
-        place = _number(data, at, base)
-        (extents,) = struct.unpack_from(">H", data, at + base)
-        at += base + 2
-        if named == item:
-            place += _number(data, at + index, offset)
-            place += _inside(data, b"meta", b"idat")[0] if in_idat else 0
-            return bytes(data[place : place + length])
-        at += extents * (index + offset + size)
-    return b""
-
-
-def _number(data: Data, at: int, length: int) -> int:
-    return int.from_bytes(data[at : at + length], "big")
-
-
-def _type_of(data: Data, item: int) -> bytes:
-    """Return the type of an item (ISO/IEC 14496-12, 8.11.6); empty if not found."""
-    start, end = _inside(data, b"meta", b"iinf")
-    if start == end:
-        return b""
-    entries = start + (
-        8 if data[start] else 6
-    )  # after version, flags and a count of two or four bytes
+def _types(data: Data, start: int, end: int) -> Mapping[int, bytes]:
+    found: dict[int, bytes] = {}
+    entries = start + (8 if data[start] else 6)  # after version, flags and a count
     for kind, at, _ in _boxes(data, entries, end):
-        long = data[at] > 2
-        if kind == b"infe" and struct.unpack_from(">I" if long else ">H", data, at + 4) == (item,):
+        if kind == b"infe":
+            long = data[at] > 2
+            (item,) = struct.unpack_from(">I" if long else ">H", data, at + 4)
             place = at + (10 if long else 8)  # after the id and the protection index
-            return bytes(data[place : place + 4])
-    return b""
+            found.setdefault(item, bytes(data[place : place + 4]))
+    return found
 
 
-def _associated(data: Data, item: int) -> Iterator[int]:
-    """List the properties of an item, by their index from 1 (ISO/IEC 23008-12, 9.3.1)."""
-    for kind, start, end in _boxes(data, *_inside(data, b"meta", b"iprp")):
-        if kind == b"ipma":
-            for named, indices in _associations(data, start, end):
-                yield from indices if named == item else ()
-
-
-def _associations(data: Data, start: int, end: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _associations(data: Data, start: int, end: int) -> Iterator[tuple[int, int, str]]:
+    """Yield each item, where its number of indices is, and the form of an index."""
     version, long = data[start], data[start + 3] & _LONG_INDICES
     (entries,) = struct.unpack_from(">I", data, start + 4)
-    id_form, form, low_bits = ">I" if version else ">H", "H" if long else "B", 15 if long else 7
+    id_form, form = ">I" if version else ">H", "H" if long else "B"
     at = start + 8
-    for _ in range(min(entries, _MAX_ITEMS)):
+    for _ in range(entries):
         if at >= end:
             return
         (item,) = struct.unpack_from(id_form, data, at)
         at += struct.calcsize(id_form)
-        count, first = data[at], at + 1
-        found = struct.unpack_from(f">{count}{form}", data, first)
-        # The highest bit marks properties that a reader must support.
-        yield item, tuple(index & (1 << low_bits) - 1 for index in found)
-        at = first + count * struct.calcsize(form)
+        yield item, at, form
+        at += 1 + data[at] * struct.calcsize(form)
+
+
+def _number(data: Data, at: int, length: int) -> int:
+    return int.from_bytes(data[at : at + length], "big")
 
 
 def _inside(data: Data, *path: bytes) -> tuple[int, int]:
@@ -212,6 +250,14 @@ def _inside(data: Data, *path: bytes) -> tuple[int, int]:
         _, start, end = found
         start += 4 if kind == b"meta" else 0  # skips its version and flags
     return start, end
+
+
+def _first_of_each(data: Data, start: int, end: int) -> Mapping[bytes, tuple[int, int]]:
+    """Return where the content of the first box of each kind starts and ends."""
+    found: dict[bytes, tuple[int, int]] = {}
+    for kind, at, until in _boxes(data, start, end):
+        found.setdefault(kind, (at, until))
+    return found
 
 
 def _boxes(data: Data, start: int, end: int) -> Iterator[Box]:

@@ -1,10 +1,13 @@
 """What the boxes of AVIF and HEIC say; hostile ones end every walk."""
 
 import struct
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 
+from safelight.imaging.avif import Storage, storage
 from safelight.imaging.isomedia import is_cut_short, largest_size, primary_coding
 
 HDR, P3 = (9, 16), (12, 13)
@@ -35,14 +38,21 @@ def associations(entries: dict[int, list[int]], *, wide: bool = False) -> bytes:
     return box(b"ipma", flags, struct.pack(">I", len(entries)), listed)
 
 
-def file(primary: int, entries: dict[int, list[int]], *, wide: bool = False) -> bytes:
+def file(
+    primary: int,
+    entries: dict[int, list[int]],
+    *,
+    wide: bool = False,
+    further: Sequence[bytes] = (),
+) -> bytes:
+    """Make a file of these associations; `further` ones are in boxes of their own."""
     properties = box(b"ipco", colour(*HDR), size(8, 6), colour(*P3), size(40, 30))
     item = struct.pack(">I" if wide else ">H", primary)
     return box(b"ftyp", b"avif", bytes(4)) + box(
         b"meta",
         bytes(4),
         box(b"pitm", bytes([wide, 0, 0, 0]), item),
-        box(b"iprp", properties, associations(entries, wide=wide)),
+        box(b"iprp", properties, associations(entries, wide=wide), *further),
     )
 
 
@@ -118,3 +128,24 @@ def test_of_a_file_that_names_items_without_end_not_all_are_read():
     entries = {item: [2] for item in range(2, 20_000)}
     assert primary_coding(file(1, {1: [1]} | entries)) == HDR
     assert primary_coding(file(1, entries | {1: [1]})) is None
+
+
+def test_the_limit_of_items_counts_for_all_boxes_together():
+    many = [associations({item: [2], item + 1: [2]}) for item in range(2, 12_000, 2)]
+    last = associations({1: [1]})
+    assert primary_coding(file(1, {}, further=[*many[:4_000], last])) == HDR
+    assert primary_coding(file(1, {}, further=[*many, last])) is None
+
+
+def test_the_first_list_of_properties_of_an_item_counts():
+    again = associations({1: [3]})
+    assert primary_coding(file(1, {1: [1]}, further=[again])) == HDR
+    assert primary_coding(file(1, {}, further=[again])) == P3
+
+
+def test_a_file_of_a_hundred_thousand_lists_of_properties_is_read_soon():
+    data = file(1, {1: [2]}, further=[associations({2: [2] * 255})] * 99_990)
+    started = time.process_time()
+    assert storage(data) == Storage()
+    assert primary_coding(data) is None
+    assert time.process_time() - started < 2
