@@ -29,7 +29,10 @@ _UNCOMPRESSED = 1
 _REDUCED, _OLD_REDUCED = 1, 2
 """A smaller version of another picture: a bit of NewSubfileType, and a value of SubfileType."""
 _SEPARATE_PLANES = 2
+_GREYS = frozenset({0, 1})
 _GREY_COLOURS = 1
+_MAX_UNKNOWN_OF_GREY = 1
+"""The most further samples without a meaning beside grey; more may be colours."""
 _COLOURS = MappingProxyType({2: 3, 5: 4, 6: 3})
 """Photometric interpretation -> its samples: RGB, inks, YCbCr. Grey and palettes have one."""
 _YCC = 6
@@ -75,19 +78,16 @@ class Page:
 def picture(data: Data) -> Page | None:
     """Return the page to show; None if no page is a picture that is read here."""
     number, directory = _picture(data)
-    if directory is None or (directory.is_stored_as_ycc and not directory.is_plain_ycc):
+    if directory is None or not directory.has_a_meaning:
         return None
-    samples = directory.number(_SAMPLES, 1)
-    extra = directory.numbers(_EXTRA_SAMPLES)
-    alpha = next((samples - len(extra) + n for n, kind in enumerate(extra) if kind in _ALPHAS), -1)
-    colours = _COLOURS.get(directory.photometric, _GREY_COLOURS)
+    samples, colours = directory.number(_SAMPLES, 1), directory.colours
     # The loader adds opacity to what it cannot pass on as it is stored.
     expanded = directory.photometric == _YCC and directory.compression != _JPEG
     expanded = expanded and not directory.is_stored_as_ycc
     return Page(
         number=number,
         further_bands=1 if expanded else max(0, samples - colours),
-        alpha=alpha - colours if alpha >= colours else None,
+        alpha=next(iter(directory.alphas), None),
         is_ycc=directory.is_stored_as_ycc,
         warns_about_pixels=directory.is_tiled or _strips_may_lack_pixels(data, directory),
     )
@@ -120,7 +120,7 @@ def is_of_an_unread_kind(data: Data) -> bool:
         or not bits <= read
         or directory.photometric in _UNREAD_COLOURS
         or (directory.is_tiled and directory.has_planes)
-        or (directory.is_stored_as_ycc and not directory.is_plain_ycc)
+        or not directory.has_a_meaning
     )
 
 
@@ -181,6 +181,26 @@ class _Directory:
     @property
     def photometric(self) -> int:
         return self.number(_PHOTOMETRIC, 0)
+
+    @property
+    def colours(self) -> int:
+        """The samples that its colours take; further ones follow them."""
+        return _COLOURS.get(self.photometric, _GREY_COLOURS)
+
+    @property
+    def alphas(self) -> list[int]:
+        """The further samples that are opacity, from 0."""
+        extra = self.numbers(_EXTRA_SAMPLES)
+        first = self.number(_SAMPLES, 1) - len(extra) - self.colours
+        return [first + n for n, kind in enumerate(extra) if kind in _ALPHAS and first + n >= 0]
+
+    @property
+    def has_a_meaning(self) -> bool:
+        """Whether its samples are certain to mean what its tags say."""
+        if self.is_stored_as_ycc:
+            return self.is_plain_ycc
+        unknown = self.number(_SAMPLES, 1) - self.colours - len(self.alphas)
+        return self.photometric not in _GREYS or unknown <= _MAX_UNKNOWN_OF_GREY
 
     @property
     def is_tiled(self) -> bool:
@@ -312,7 +332,7 @@ def _has_an_odd_directory(data: Data) -> bool:
             not directory.ascending
             or any(map(directory.is_of_an_odd_form, directory.entries))
             or not any(lengths)
-            or colours > _COLOURS.get(directory.photometric, _GREY_COLOURS)
+            or colours > directory.colours
             or directory.leaves_its_subsampling_to_the_jpeg
         ):
             return True

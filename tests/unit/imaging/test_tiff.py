@@ -34,6 +34,7 @@ LIMITS = Limits()
 PNG = Preset(name="full", format="png")
 GREY = PIXELS[..., 0]
 SMALL = PIXELS[::4, ::4]
+GREY_COLOURS = with_tag(PHOTOMETRIC, SHORT, 1)
 
 
 @pytest.fixture
@@ -277,6 +278,22 @@ def test_opacity_may_follow_a_band_without_a_meaning(shown, file):
     found = probe(file(data), LIMITS)
     assert found.alpha
     assert found.bands == 5
+
+
+def test_opacity_is_no_band_that_is_a_colour(shown):
+    data = tiff(page(tiffs.with_bands(PIXELS, 77), with_tag(EXTRA_SAMPLES, SHORT, 2, 2)))
+    picture = shown(data)
+    assert picture.mode == "RGBA"
+    assert np.array_equal(np.asarray(picture), tiffs.with_bands(PIXELS, 77))
+
+
+@pytest.mark.parametrize("further", [2, 3, 6])
+@pytest.mark.parametrize("named", [True, False])
+def test_grey_with_further_bands_without_a_meaning_is_unsupported(refused, further, named):
+    """They may be colours of a picture whose tag says grey."""
+    tags = with_tag(EXTRA_SAMPLES, SHORT, *[0] * further) if named else {}
+    data = tiff(page(tiffs.with_bands(GREY, *range(further)), GREY_COLOURS | tags))
+    assert refused(data) is Reason.UNSUPPORTED
 
 
 def test_saved_selections_do_not_make_a_picture_unreadable(shown, file):
