@@ -21,7 +21,7 @@ _MAX_MARKERS = 100_000
 _MAX_RESTARTS = 1_000_000
 """The most restarts that are followed: more than 50 megapixels have."""
 _PREFIX = 0xFF
-_END, _SCAN, _INTERVAL, _JFIF, _EXIF, _ADOBE = 0xD9, 0xDA, 0xDD, 0xE0, 0xE1, 0xEE
+_END, _SCAN, _JFIF, _EXIF, _ADOBE = 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
 _ORIENTATION, _SHORT, _MOST_ORIENTATION = 0x112, 3, 8
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of frame headers. Among them are those of tables and of an extension."""
@@ -32,9 +32,8 @@ _BITS = 8
 _TRANSFORMS = {3: b"\0\1", 4: b"\0\2"}
 """Components -> the transforms that Adobe defines for them."""
 _ADOBE_BYTES = 12
-_MOST_FILL = 65_536
-_PADDING = bytes(2)
-"""What no scan has before a restart, because its last bits are ones."""
+_PIECE_BYTES = 1024**2
+"""The most bytes that are copied at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,6 @@ class _Frame:
     kind: int
     bits: int
     components: int
-    units: int
-    """The number of units that restarts count, if one scan has all components."""
 
 
 def is_cut_short(data: Data) -> bool:
@@ -105,62 +102,65 @@ def _orientation(exif: bytes) -> int:
     return 0
 
 
-def is_odd(data: Data) -> bool:
-    """Return whether decoders warn of oddities that cost no pixel (docs/decisions/0008, 0057).
+def usual(data: Data) -> Iterator[bytes]:
+    """Yield the file without oddities that draw warnings (docs/decisions/0008, 0057).
 
     These are bytes between segments, an unknown JFIF version or Adobe transform, odd limits of a
-    sequential scan (B.2.3), and padding before restarts.
+    sequential scan (B.2.3), and padding before most restarts.
     """
-    frame, interval, transform, expected = None, 0, None, 2
+    frame = next((_frame(kind, body) for kind, _, body in _segments(data) if kind in _FRAMES), None)
+    yield data[:2]
+    end = 2
     for kind, start, body in _segments(data):
-        version = body[5] if kind == _JFIF and body[:5] == b"JFIF\0" else 1
-        if version != 1 or not _is_fill(data, expected, start):
-            return True
-        expected = start + 4 + len(body)
-        if kind in _FRAMES:
-            frame = _frame(kind, body)
-        elif kind == _INTERVAL:
-            (interval,) = struct.unpack(">H", body)
-        elif kind == _ADOBE and body[:5] == b"Adobe" and len(body) >= _ADOBE_BYTES:
-            transform = body[11]
-        elif kind == _SCAN and frame:
-            return _is_odd_scan(body, frame, transform) or _is_padded(
-                data, expected, interval, frame if body[0] == frame.components else None
-            )
-    return False
+        yield data[start : start + 4]
+        yield _usual_body(kind, body, frame)
+        end = start + 4 + len(body)
+    scan = _MARKER.search(data, end)
+    rest = scan.start() if scan else len(data)
+    yield from _usual_scan(data, end, rest)
+    yield from _pieces(data, rest, len(data))
 
 
-def _is_odd_scan(body: bytes, frame: _Frame, transform: int | None) -> bool:
-    known = _TRANSFORMS.get(frame.components)
-    if known and transform is not None and transform not in known:
-        return True
-    return frame.kind not in _PROGRESSIVE and body[-3:] != _SEQUENTIAL_LIMITS
+def _usual_body(kind: int, body: bytes, frame: _Frame | None) -> bytes:
+    if kind == _JFIF and body[:5] == b"JFIF\0":
+        return body[:5] + b"\1" + body[6:]
+    if frame and kind == _ADOBE and body[:5] == b"Adobe" and len(body) >= _ADOBE_BYTES:
+        known = _TRANSFORMS.get(frame.components)
+        # Decoders take the last transform of these for any unknown one.
+        return body[:11] + known[-1:] + body[12:] if known and body[11] not in known else body
+    if frame and kind == _SCAN and frame.kind in _SEQUENTIAL:
+        return body[:-3] + _SEQUENTIAL_LIMITS
+    return body
 
 
-def _is_padded(data: Data, scan: int, interval: int, frame: _Frame | None) -> bool:
-    """Return whether the only scan has all its restarts, and zeros before some of them."""
-    if not frame or not interval or frame.kind not in _SEQUENTIAL:
-        return False
-    expected = -(-frame.units // interval) - 1
-    found, padded = 0, False
-    for restart in islice(_RESTART.finditer(data, scan), min(max(expected, 0), _MAX_RESTARTS)):
-        at = restart.start()
-        if data[at + 1] & 7 != found & 7:
-            return False
-        padded = padded or (data[at - 2 : at] == _PADDING and data[at - 3] != _PREFIX)
-        found += 1
-    return padded and found == expected
+def _usual_scan(data: Data, start: int, end: int) -> Iterator[bytes]:
+    """Yield the entropy-coded data of a scan; drop zeros before restarts if most have some."""
+    padded = [data[at - 1] == 0 and data[at - 2] != _PREFIX for at in _restarts(data, start, end)]
+    for restart in _restarts(data, start, end) if 2 * sum(padded) > len(padded) else ():
+        yield _unpadded(data[start:restart])
+        start = restart
+    yield from _pieces(data, start, end)
+
+
+def _restarts(data: Data, start: int, end: int) -> Iterator[int]:
+    restarts = islice(_RESTART.finditer(data, start, end), _MAX_RESTARTS)
+    return (restart.start() for restart in restarts)
+
+
+def _unpadded(interval: bytes) -> bytes:
+    """Drop the zeros at the end, except the one that is part of a stuffed byte."""
+    bare = interval.rstrip(b"\0")
+    return interval[: len(bare) + 1] if bare[-1:] == b"\xff" else bare
+
+
+def _pieces(data: Data, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _PIECE_BYTES):
+        yield data[at : min(at + _PIECE_BYTES, end)]
 
 
 def _frame(kind: int, body: bytes) -> _Frame:
-    bits, height, width, components = struct.unpack_from(">BHHB", body)
-    sampling = [body[at] for at in range(7, 6 + 3 * components, 3)]
-    across = down = 1
-    if components > 1:
-        across = max(each >> 4 for each in sampling)
-        down = max(each & 15 for each in sampling)
-    units = -(-width // (8 * max(across, 1))) * -(-height // (8 * max(down, 1)))
-    return _Frame(kind=kind, bits=bits, components=components, units=units)
+    bits, _, _, components = struct.unpack_from(">BHHB", body)
+    return _Frame(kind=kind, bits=bits, components=components)
 
 
 def _segments(data: Data) -> Iterator[Segment]:
@@ -176,8 +176,3 @@ def _segments(data: Data) -> Iterator[Segment]:
         if kind == _SCAN:
             return
         at = start + 2 + max(length, 2)
-
-
-def _is_fill(data: Data, start: int, end: int) -> bool:
-    """Return whether there is nothing but the fill bytes that may precede a marker (B.1.1.2)."""
-    return not data[start : min(end, start + _MOST_FILL)].strip(b"\xff")

@@ -6,6 +6,7 @@ and for each variant are listed in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in the
 
 import errno
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,12 +31,13 @@ from safelight.imaging.plan import Plan
 from safelight.imaging.plan_options import plan_options
 from safelight.imaging.probe import damaged
 from safelight.imaging.recipe import Decode, Recipe
-from safelight.imaging.structure import has_an_odd_header, lacks_only_its_end
+from safelight.imaging.structure import lacks_only_its_end, without_oddities
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
 _OPAQUE = 255
 _JPEG_END = b"\xff\xd9"
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG})
 _OTHER_DATA = b"\xaa" * 64
 """Data whose first bit is 1. In its absence the decoder assumes zeros."""
 
@@ -92,36 +94,54 @@ def render(plan: Plan, source: Path, directory: Path, limits: Limits) -> Renderi
     try:
         return _attempt(plan, source, directory, limits)
     except Rejection as rejection:
-        format, reason = plan.probe.format, rejection.reason
-        if reason is Reason.TRUNCATED and lacks_only_its_end(source, format):
-            return _with_its_end(plan, source, directory, limits, rejection)
-        # Warnings about the header fail a decode like those about pixels (docs/decisions/0008).
-        odd = reason is Reason.CORRUPT and has_an_odd_header(source, format)
-        if limits.accept_damaged or not odd:
-            raise
-    return _attempt(plan, source, directory, limits.model_copy(update={"accept_damaged": True}))
+        return _once_more(plan, source, directory, limits, rejection)
 
 
-def _with_its_end(
+def _once_more(
     plan: Plan, source: Path, directory: Path, limits: Limits, rejection: Rejection
 ) -> Rendering:
-    """Render a copy of a JPEG with an end marker; raise the rejection if a pixel is missing."""
-    strict = limits.model_copy(update={"accept_damaged": False})
-    copies = directory / "with-its-end", directory / "with-more"
+    """Render a mended copy of a JPEG; raise the rejection if a pixel is missing or damaged.
+
+    Warnings about oddities fail a decode like those about pixels (docs/decisions/0008, 0057).
+    """
+    copy = directory / "mended"
     try:
-        for copy, more in zip(copies, (b"", _OTHER_DATA), strict=True):
-            shutil.copyfile(source, copy)
-            with copy.open("ab") as file:
-                file.write(more + _JPEG_END)
-        format = BY_NAME[plan.probe.format]
-        if _sums(copies[0], format) != _sums(copies[1], format):
+        if not _is_mended(source, plan.probe.format, copy, limits, rejection.reason):
             raise rejection
-        return _attempt(plan, copies[0], directory, strict)
-    except (Rejection, pyvips.Error):
+        strict = limits.model_copy(update={"accept_damaged": False})
+        return _attempt(plan, copy, directory, strict)
+    except Rejection:
         raise rejection from None
     finally:
-        for copy in copies:
-            copy.unlink(missing_ok=True)
+        copy.unlink(missing_ok=True)
+
+
+def _is_mended(source: Path, format: str, copy: Path, limits: Limits, reason: Reason) -> bool:
+    """Write the copy, and return whether a strict decode of it proves that no pixel is missing."""
+    try:
+        if reason is Reason.TRUNCATED and lacks_only_its_end(source, format):
+            return _with_its_end(source, BY_NAME[format], copy)
+        may_be_odd = reason is Reason.CORRUPT and not limits.accept_damaged
+        return may_be_odd and without_oddities(source, format, copy)
+    except pyvips.Error:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        return False
+
+
+def _with_its_end(source: Path, format: Format, copy: Path) -> bool:
+    """Write a copy with an end marker; return whether other data before the marker changes none."""
+    shutil.copyfile(source, copy)
+    sums = []
+    for more in (_OTHER_DATA, b""):
+        with copy.open("r+b") as file:
+            file.truncate(source.stat().st_size)
+            file.seek(0, os.SEEK_END)
+            file.write(more + _JPEG_END)
+        sums.append(_sums(copy, format))
+    return sums[0] == sums[1]
 
 
 def _sums(path: Path, format: Format) -> tuple[bytes, bytes]:

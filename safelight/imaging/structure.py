@@ -5,6 +5,7 @@ data is untrusted: every walk moves forward and stays inside the file. Messages 
 used (libvips keeps them in one buffer per process).
 """
 
+import filecmp
 import mmap
 import struct
 from collections.abc import Callable, Mapping
@@ -32,9 +33,19 @@ def is_of_an_unread_kind(path: Path, format: str) -> bool:
     return _answer(_UNREAD_KINDS.get(format), path, otherwise=False, if_it_fails=False)
 
 
-def has_an_odd_header(path: Path, format: str) -> bool:
-    """Return whether a header has oddities that decoders only warn about."""
-    return _answer(_ODD_HEADERS.get(format), path, otherwise=False, if_it_fails=False)
+def without_oddities(path: Path, format: str, copy: Path) -> bool:
+    """Write a copy without oddities that decoders warn about; return whether there were any.
+
+    Raises `OSError` if the copy cannot be written.
+    """
+
+    def written(data: Data) -> bool:
+        with copy.open("wb") as file:
+            file.writelines(jpeg.usual(data))
+        return not filecmp.cmp(path, copy, shallow=False)
+
+    ask = written if format == "jpeg" else None
+    return _answer(ask, path, otherwise=False, if_it_fails=False)
 
 
 def odd_orientation(path: Path) -> int:
@@ -143,4 +154,3 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
 _UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
     {"jpeg": jpeg.is_unread, "tiff": tiff.is_of_an_unread_kind, "bmp": bmp.is_unread}
 )
-_ODD_HEADERS: Mapping[str, Callable[[Data], bool]] = MappingProxyType({"jpeg": jpeg.is_odd})

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from safelight.formats import FORMATS
 from safelight.imaging.structure import (
     animation_of_a_gif,
-    has_an_odd_header,
     is_cut_short,
     is_of_an_unread_kind,
     picture_of_a_tiff,
+    without_oddities,
 )
 from tests.support import pictures
 
@@ -56,8 +56,9 @@ def test_two_missing_bytes_are_enough(file, name):
 def test_no_bytes_make_the_walk_fail_or_stay(tmp_path_factory, format, start, rest):
     path = tmp_path_factory.mktemp("walk") / "source"
     path.write_bytes(start + rest)
-    for ask in (is_cut_short, is_of_an_unread_kind, has_an_odd_header):
+    for ask in (is_cut_short, is_of_an_unread_kind):
         assert ask(path, format) in (True, False)
+    assert without_oddities(path, format, path.with_name("copy")) in (True, False)
 
 
 def test_a_tiff_whose_tags_all_point_to_one_long_list_is_walked_at_once(file):
@@ -73,21 +74,23 @@ def test_a_big_tiff_that_points_far_beyond_its_end_is_cut_short(file, offset):
     assert not is_of_an_unread_kind(path, "tiff")
 
 
-def test_a_plain_header_is_not_odd(file):
+def test_a_plain_jpeg_has_no_oddities(file, tmp_path):
     for name in ("jpeg", "progressive jpeg"):
-        assert not has_an_odd_header(file(WHOLE[name]), "jpeg")
+        assert not without_oddities(file(WHOLE[name]), "jpeg", tmp_path / "copy")
 
 
 @pytest.mark.parametrize("name", pictures.odd_headers())
-def test_an_odd_header_is_told(file, name):
-    assert has_an_odd_header(file(pictures.odd_headers()[name]), "jpeg")
+def test_an_odd_header_is_replaced(file, tmp_path, name):
+    copy = tmp_path / "copy"
+    assert without_oddities(file(pictures.odd_headers()[name]), "jpeg", copy)
+    assert not without_oddities(copy, "jpeg", tmp_path / "again")
 
 
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
-def test_a_jpeg_of_more_segments_than_any_picture_has_is_damaged(file, end):
+def test_a_jpeg_of_more_segments_than_any_picture_has_is_damaged(file, tmp_path, end):
     path = file(b"\xff\xd8" + b"\xff\xfe\0\2" * 200_000 + end)
     assert not is_cut_short(path, "jpeg")
-    assert not has_an_odd_header(path, "jpeg")
+    assert not without_oddities(path, "jpeg", tmp_path / "copy")
 
 
 @pytest.mark.parametrize("filling", [b"\xff", b"\0", b"\xff\xd8"])
@@ -113,7 +116,7 @@ def test_a_tiff_of_many_reduced_pages_is_walked_at_once(file):
     assert is_of_an_unread_kind(path, "tiff")
 
 
-def test_a_walk_over_millions_of_blocks_or_restarts_ends_soon(file):
+def test_a_walk_over_millions_of_blocks_or_restarts_ends_soon(file, tmp_path):
     gif = WHOLE["gif"][:13] + b"\x21\xfe\0" * 4_000_000
     plain = pictures.encoded(pictures.noise(64, 48), "JPEG", restart_marker_blocks=1)
     frame, scan = plain.index(b"\xff\xc0"), plain.index(b"\xff\xda")
@@ -121,5 +124,5 @@ def test_a_walk_over_millions_of_blocks_or_restarts_ends_soon(file):
     restarts = b"".join(bytes((0, 0, 0xFF, 0xD0 + number)) for number in range(8))
     started = time.process_time()
     assert animation_of_a_gif(file(gif)) is None
-    assert not has_an_odd_header(file(large + restarts * 400_000), "jpeg")
+    assert without_oddities(file(large + restarts * 400_000), "jpeg", tmp_path / "copy")
     assert time.process_time() - started < 3

@@ -1,6 +1,7 @@
 """Odd JPEG, PNG, GIF, WebP and BMP files, as browsers show them."""
 
 import io
+import resource
 import struct
 from collections.abc import Mapping
 
@@ -29,8 +30,13 @@ PICTURE = Image.fromarray(PIXELS)
 def shown(file, tmp_path):
     """Render a picture with one preset and open the variant in another decoder."""
 
-    def shown(data: bytes, preset: Preset = PNG, limits: Limits = LIMITS) -> Image.Image:
+    def shown(
+        data: bytes, preset: Preset = PNG, limits: Limits = LIMITS, most_written: int | None = None
+    ) -> Image.Image:
         source = file(data)
+        if most_written is not None:
+            _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_written, most))
         result = render(plan(probe(source, limits), [preset]), source, tmp_path, limits)
         assert result.failures == {}
         return Image.open(io.BytesIO(result.variants[0].path.read_bytes()))
@@ -245,7 +251,7 @@ RESTARTING = jpeg(restart_marker_blocks=4)
 PLAIN = jpeg()
 ODD = {
     "padding before restarts": (padded(RESTARTING, bytes(6)), RESTARTING),
-    "padding before some restarts": (padded(RESTARTING, bytes(3), restarts=1), RESTARTING),
+    "padding before most restarts": (padded(RESTARTING, bytes(3), restarts=5), RESTARTING),
     "FF 00 between segments": (PLAIN[:20] + b"\xff\0\xff\0" + PLAIN[20:], PLAIN),
     "fill bytes between segments": (PLAIN[:20] + b"\xff\xff" + PLAIN[20:], PLAIN),
     "Adobe transform 2 of three components": (PLAIN[:2] + adobe(2) + PLAIN[20:], PLAIN),
@@ -261,10 +267,27 @@ def test_an_odd_jpeg_is_shown_pixel_for_pixel(shown, name):
     assert shown(odd).tobytes() == shown(usual).tobytes()
 
 
+def without_bytes(data: bytes, count: int) -> bytes:
+    """Take bytes out of the scan."""
+    return data[:2000] + data[2000 + count :]
+
+
+def with_a_hole(data: bytes, count: int) -> bytes:
+    """Make the bytes before a restart zeros."""
+    restart = data.index(b"\xff\xd3")
+    return data[: restart - count] + bytes(count) + data[restart:]
+
+
+DAMAGED_SCAN = RESTARTING[:2500] + bytes(90) + RESTARTING[2590:]
 DAMAGED = {
     "a lost restart": padded(RESTARTING.replace(b"\xff\xd3", b"\0\0", 1), bytes(6)),
     "restarts out of order": padded(RESTARTING.replace(b"\xff\xd3", b"\xff\xd5", 1), bytes(6)),
-    "a damaged scan": RESTARTING[:2500] + bytes(90) + RESTARTING[2590:],
+    "a damaged scan": DAMAGED_SCAN,
+    "padding and a short scan": padded(without_bytes(RESTARTING, 40), bytes(6)),
+    "padding before few restarts": padded(RESTARTING, bytes(6), restarts=1),
+    "FF 00 and a short scan": PLAIN[:20] + b"\xff\0" + without_bytes(PLAIN[20:], 1000),
+    "Adobe transform 2 and a short scan": PLAIN[:2] + adobe(2) + without_bytes(PLAIN[20:], 1000),
+    **{f"a hole of {count} zeros": with_a_hole(RESTARTING, count) for count in (4, 20, 40)},
 }
 
 
@@ -283,6 +306,17 @@ def test_a_jpeg_without_its_last_pixels_is_truncated(shown, options, missing, pr
         with pytest.raises(Rejection) as caught:
             shown(jpeg(**options)[:-missing], preset, limits=limits)
         assert caught.value.reason is Reason.TRUNCATED
+
+
+def test_a_truncated_jpeg_stays_truncated_if_no_copy_can_be_written(shown):
+    data = PLAIN[:-2]
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(Rejection) as caught:
+            shown(data, limits=LIMITS, most_written=len(data))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert caught.value.reason is Reason.TRUNCATED
 
 
 FRAME = PLAIN.index(b"\xff\xc0")
