@@ -5,6 +5,7 @@ The data is untrusted: the walk moves forward, stays inside the file, and is bou
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 from safelight.imaging.isomedia import Data
 
@@ -13,6 +14,8 @@ Block = tuple[int, int, int]
 
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _END = bytes((_TRAILER,))
+_LEAST_FRAME_BYTES = 10
+"""The bytes of a frame's descriptor. Fewer bytes hold no frame, whatever they are."""
 _MAX_PARTS = 1_000_000
 """The most parts of blocks that are followed: 255 MB, as programs write them."""
 _TRANSPARENT_FRAME = b"!\xf9\4\1\0\0\0\0" + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
@@ -35,15 +38,16 @@ def still(data: Data) -> bytes:
 def animation(data: Data) -> bytes | None:
     """Return the whole GIF, transparent outside its frames; None if the first fills the canvas.
 
-    Raises `IndexError` if a frame is incomplete.
+    The trailer may be missing. Raises `IndexError` if a frame is incomplete.
     """
     first, end = None, 0
-    for kind, start, end in _blocks(data):  # noqa: B007 - the last end is used below
-        if kind == _IMAGE and first is None:
-            first = start
+    with suppress(IndexError):
+        for kind, start, end in _blocks(data):  # noqa: B007 - the last end is used below
+            if kind == _IMAGE and first is None:
+                first = start
     if first is None or _fills_the_canvas(data, first):
         return None
-    if data[end] != _TRAILER:
+    if len(data) - end >= _LEAST_FRAME_BYTES and data[end] != _TRAILER:
         raise IndexError("a frame is damaged")
     return data[:end] + _TRANSPARENT_FRAME + _END
 

@@ -204,13 +204,21 @@ def test_a_gif_is_transparent_outside_a_small_first_frame(shown):
     assert white.getpixel((30, 10)) == pytest.approx((255, 255, 255), abs=2)
 
 
-def test_an_animation_is_transparent_outside_its_frames(shown):
+@pytest.mark.parametrize("end", [b";", b"", b"\0", b"\0;", b"!\xf9\4", b";" + bytes(40)])
+def test_an_animation_is_transparent_outside_its_frames(shown, end):
     preset = Preset(name="full", format="webp", animated=True)
-    picture = shown(gif_of_small_frames((5, 5), (25, 5)), preset)
+    picture = shown(gif_of_small_frames((5, 5), (25, 5))[:-1] + end, preset)
     assert picture.n_frames == 2
     assert picture.convert("RGBA").getchannel("A").getbbox() == (5, 5, 15, 15)
     picture.seek(1)
     assert picture.convert("RGBA").getchannel("A").getbbox() == (5, 5, 35, 15)
+
+
+def test_an_animation_whose_end_may_hide_a_frame_is_corrupt(shown):
+    data = gif_of_small_frames((5, 5), (25, 5))[:-1] + bytes(10)
+    with pytest.raises(Rejection) as caught:
+        shown(data, Preset(name="full", format="webp", animated=True))
+    assert caught.value.reason is Reason.CORRUPT
 
 
 def test_damage_behind_the_first_frame_of_a_gif_costs_only_animations(shown):
