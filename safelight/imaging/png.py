@@ -84,7 +84,9 @@ class Colours:
 
 def colours(data: Data) -> Colours:
     """Read the chunks before the pixels."""
-    found = dict(_chunks(data))
+    found: dict[bytes, bytes] = {}
+    for kind, content in _chunks(data):
+        found.setdefault(kind, content)  # of two chunks of a kind the first counts, as in libpng
     measured = Space() if b"sRGB" in found else _measured(found)
     primaries, transfer, matrix, is_full = found.get(b"cICP", bytes(4))
     if matrix or not is_full or primaries not in _POINTS:

@@ -33,13 +33,17 @@ def _coloured(image: pyvips.Image) -> pyvips.Image:
 
 
 def _tagged(image: pyvips.Image, space: Space) -> pyvips.Image:
-    """Replace the profile by one of this space; sRGB needs none, and nonsense gets none."""
+    """Replace the profile by one of this space; sRGB needs none.
+
+    If no light has the chromaticities of the space, those of sRGB are taken.
+    """
     image = image.copy()
     image.remove(ICC)  # no effect if there is none
-    try:
-        if not space.is_srgb:
-            profile = matrix_profile(space, grey=image.bands < _COLOUR_BANDS)
-            image.set_type(pyvips.GValue.blob_type, ICC, profile)
-    except (ZeroDivisionError, struct.error):
+    if space.is_srgb:
         return image
+    try:
+        profile = matrix_profile(space, grey=image.bands < _COLOUR_BANDS)
+    except (ZeroDivisionError, struct.error):
+        return _tagged(image, Space(curve=space.curve))
+    image.set_type(pyvips.GValue.blob_type, ICC, profile)
     return image

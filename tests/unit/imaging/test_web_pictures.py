@@ -111,7 +111,9 @@ def test_a_png_of_display_p3_without_a_profile_has_its_colours(shown, chunks):
     assert mean(wide) == pytest.approx(MEAN, abs=1)
 
 
-@pytest.mark.parametrize("chunks", [gamma(100_000), coding(1, 8)])
+@pytest.mark.parametrize(
+    "chunks", [gamma(100_000), coding(1, 8), gamma(100_000) | primaries(*(0,) * 8)]
+)
 def test_a_png_of_linear_light_is_brightened(shown, chunks):
     picture = shown(png_of(PICTURE, chunks))
     assert mean(picture) == pytest.approx((175, 175, 185), abs=1)
@@ -138,6 +140,13 @@ def test_a_png_of_linear_light_is_brightened(shown, chunks):
 )
 def test_a_png_keeps_its_numbers_if_its_chunks_mean_srgb_or_nothing(shown, chunks):
     assert shown(png_of(PICTURE, chunks)).tobytes() == PIXELS.tobytes()
+
+
+def test_of_two_chunks_of_a_kind_the_first_counts(shown):
+    data = png_of(PICTURE, gamma(100_000))
+    first = pictures.chunk(b"gAMA", struct.pack(">I", 45_455))
+    limits = LIMITS.model_copy(update={"accept_damaged": True})
+    assert shown(data[:33] + first + data[33:], limits=limits).tobytes() == PIXELS.tobytes()
 
 
 def test_a_damaged_chunk_about_colours_means_nothing(shown):
