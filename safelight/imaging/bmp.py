@@ -13,6 +13,7 @@ _BITS = {
     _RLE4: frozenset({4}),
 }
 """Compression -> the bits per pixel that are read with it."""
+_MASKED_BITS = frozenset({16, 32})
 
 
 def is_cut_short(data: Data) -> bool:
@@ -26,10 +27,22 @@ def is_cut_short(data: Data) -> bool:
 def is_unread(data: Data) -> bool:
     """Return whether a complete bitmap that failed has unusual bits, compression, or masks.
 
-    Masks may be any numbers: a damaged mask looks like one of an unread layout.
+    Masks are unusual if each colour has its own run of bits; any others are damaged.
     """
     _, _, bits, coding = _header(data)
+    if coding == _MASKS and bits in _MASKED_BITS:
+        return _are_masks(*struct.unpack_from("<3I", data, 54))
     return bits not in _BITS.get(coding, ())
+
+
+def _are_masks(*masks: int) -> bool:
+    """Return whether no mask is empty, has gaps, or overlaps another one."""
+    runs = (mask // (mask & -mask) + 1 for mask in masks if mask)
+    in_order = [run & (run - 1) == 0 for run in runs]
+    red, green, blue = masks
+    return (
+        len(in_order) == len(masks) and all(in_order) and red + green + blue == red | green | blue
+    )
 
 
 def _header(data: Data) -> tuple[int, int, int, int]:

@@ -368,6 +368,16 @@ def test_a_whole_file_of_an_unread_kind_is_unsupported(shown, name):
     assert caught.value.reason is Reason.UNSUPPORTED
 
 
+@pytest.mark.parametrize(
+    "masks", [(0xFF0000, 0xFF00, 0), (0xFF0000, 0xFF0000, 0xFF), (0xF00F00, 0xF0, 0xF)]
+)
+@pytest.mark.parametrize("bits", [16, 32])
+def test_a_bmp_with_damaged_masks_is_corrupt(shown, bits, masks):
+    with pytest.raises(Rejection) as caught:
+        shown(bitmap(bits, 3, *masks))
+    assert caught.value.reason is Reason.CORRUPT
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("orientation", "upright"), [(6, (120, 160)), (3, (160, 120)), (9, None)])
 def test_an_orientation_behind_an_odd_signature_is_applied(shown, order, orientation, upright):
