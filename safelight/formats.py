@@ -53,6 +53,8 @@ class Format:
     """Whether the frames of a source form an animation; the pages of a TIFF do not."""
     shrinks_on_load: bool = False
     """Whether the decoder can produce 1/2, 1/4 and 1/8 of the size with less work."""
+    copies_of_file: int = 0
+    """How many copies of the file decoding holds in memory at once."""
     decoded_bytes_per_pixel: float = 3.0
     """Memory that decoding takes in addition to the plan's own copies, in bytes per pixel."""
     decoded_bytes_per_frame_pixel: float = 0.0
@@ -189,6 +191,7 @@ FORMATS: tuple[Format, ...] = (
         keeps_alpha=True,
         max_side=16_383,
         animates=True,
+        copies_of_file=1,
         decoded_bytes_per_pixel=8,
         decoded_bytes_per_frame_pixel=4,
         encoded_bytes_per_pixel=6.5,
@@ -208,6 +211,8 @@ FORMATS: tuple[Format, ...] = (
         matches=_starts(b"GIF87a", b"GIF89a"),
         loader="gifload",
         animates=True,
+        # One is cut to the frames that are used, the other is the file or libvips' own copy.
+        copies_of_file=2,
         decoded_bytes_per_pixel=5.5,
         shown_by_browsers=True,
     ),
@@ -233,6 +238,7 @@ FORMATS: tuple[Format, ...] = (
         # In 4:4:4 libheif holds the decoder's planes, its own and the joined pixels at once.
         decoded_bytes_per_sample=5.2,
         animates=True,
+        copies_of_file=1,
         decoded_bytes_per_frame_pixel=4,
         encoded_bytes_per_pixel=25,
         encoded_alpha_bytes_per_pixel=15,

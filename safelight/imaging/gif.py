@@ -31,7 +31,7 @@ def still(data: Data) -> bytes:
     for kind, start, end in _blocks(data):
         if kind == _IMAGE:
             further = b"" if _fills_the_canvas(data, start) else _TRANSPARENT_FRAME
-            return data[:end] + further + _END
+            return _joined(data, end, further)
     raise IndexError("no frame is complete")
 
 
@@ -49,7 +49,7 @@ def animation(data: Data) -> bytes | None:
         return None
     if len(data) - end >= _LEAST_FRAME_BYTES and data[end] != _TRAILER:
         raise IndexError("a frame is damaged")
-    return data[:end] + _TRANSPARENT_FRAME + _END
+    return _joined(data, end, _TRANSPARENT_FRAME)
 
 
 def is_cut_short(data: Data) -> bool:
@@ -57,6 +57,12 @@ def is_cut_short(data: Data) -> bool:
     for _ in _blocks(data):
         pass
     return False
+
+
+def _joined(data: Data, end: int, further: bytes) -> bytes:
+    """Return a GIF of these bytes. Adding them up would copy the file once more."""
+    with memoryview(data) as view:
+        return b"".join((view[:end], further, _END))
 
 
 def _blocks(data: Data) -> Iterator[Block]:

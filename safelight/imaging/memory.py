@@ -92,5 +92,4 @@ def _decoder_bytes(probe: Probe, format: Format, frames: int) -> float:
         a_pixel = format.decoded_bytes_per_pixel
     if frames > 1:
         a_pixel += frames * format.decoded_bytes_per_frame_pixel
-    # Files that may be animations are read into memory.
-    return pixels * a_pixel + probe.size_bytes * format.animates
+    return pixels * a_pixel + probe.size_bytes * format.copies_of_file

@@ -358,6 +358,12 @@ def test_a_very_wide_picture_is_predicted_with_its_lines(format, width, height, 
     assert plan(wide, DEFAULTS).predicted_bytes > peak
 
 
+def test_a_gif_is_predicted_with_two_copies_of_its_file():
+    """A file of 49 MiB took 98 MiB in addition to the memory of a child."""
+    gif = Probe(format="gif", width=160, height=120, size_bytes=49 * MIB)
+    assert plan(gif, DEFAULTS[:1]).predicted_bytes > BASE_BYTES + 98 * MIB
+
+
 def test_a_tiff_is_predicted_by_its_samples():
     """Its tiles may be half as high as the picture, and are held decoded."""
 
