@@ -24,8 +24,8 @@ from safelight.imaging.tiff_picture import open_tiff
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Loaders for the gain map in a JPEG, which is itself a JPEG."""
-_PART_LOADERS = ("gifload_buffer",)
-"""Loaders for files of which only a part is used, or with an addition."""
+_PART_LOADERS = ("gifload_buffer", "tiffload_buffer")
+"""Loaders for files of which only a part is used, or a changed copy."""
 
 
 def restrict() -> None:

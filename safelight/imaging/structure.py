@@ -80,6 +80,11 @@ def picture_of_a_tiff(path: Path) -> tiff.Page | None:
     return _answer(tiff.picture, path, otherwise=None, if_it_fails=None)
 
 
+def tidy_copy_of_a_tiff(path: Path) -> bytes | None:
+    """Return a copy without the oddities of its header; None if it has none, or is large."""
+    return _answer(tiff.tidy_copy, path, otherwise=None, if_it_fails=None)
+
+
 def colours_of_a_png(path: Path) -> png.Colours | None:
     """Return what the chunks before the pixels say about colours; None if they are damaged."""
     return _answer(png.colours, path, otherwise=None, if_it_fails=None)

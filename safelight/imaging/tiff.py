@@ -5,9 +5,9 @@ ends after `_MAX_TAGS` tags. TIFF and BigTIFF differ only in the widths of field
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from types import MappingProxyType
 
 from safelight.imaging.isomedia import Data
@@ -19,12 +19,19 @@ _TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 338, 339
 _YCC_WEIGHTS, _YCC_SUBSAMPLING, _REFERENCES, _DNG_VERSION = 529, 530, 532, 50_706
 _CHUNKS = MappingProxyType({_STRIPS: 279, 324: 325})
 """Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
-_TEXT, _SHORT, _RATIONAL = 2, 3, 5
-_SIZES = MappingProxyType({1: "B", _SHORT: "H", 4: "I", 16: "Q"})
+_TEXT, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
+_SIZES = MappingProxyType({1: "B", _SHORT: "H", _LONG: "I", 16: "Q"})
 _BYTES = MappingProxyType({_SHORT: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
     16: 8, 17: 8, 18: 8})  # fmt: skip
 """Type -> bytes of one value, if it has more than one."""
+_PLACES = frozenset({_STRIPS, 279, 330, 34_665, 34_853, 40_965})
+"""Tags whose values are places in the file: strips, and directories of other kinds."""
 _HEADER_BYTES = 8
+_EVEN = 2
+"""Values and directories begin at multiples of it."""
+_MAX_COPY_BYTES = 4 * 1024 * 1024
+"""The most bytes of values, and of strips, in a copy: more than any fax of a page has."""
+_MAX_JPEG_HEADER_BYTES = 256 * 1024
 _UNCOMPRESSED = 1
 _REDUCED, _OLD_REDUCED = 1, 2
 """A smaller version of another picture: a bit of NewSubfileType, and a value of SubfileType."""
@@ -41,6 +48,8 @@ _ALPHAS = frozenset({1, 2})
 _PLAIN_WEIGHTS = (0.299, 0.587, 0.114)
 _PLAIN_REFERENCES = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 _JPEG = 7
+_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
+"""Markers of the header of a JPEG frame: baseline, extended, progressive."""
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32_773, 32_946})
 """Compressions that every libtiff reads: none, fax, LZW, JPEG, deflate, PackBits. Others need
 libraries that the wheel lacks (old-style JPEG, LZMA, Zstandard, WebP, JPEG 2000)."""
@@ -91,6 +100,30 @@ def picture(data: Data) -> Page | None:
         is_ycc=directory.is_stored_as_ycc,
         warns_about_pixels=directory.is_tiled or _strips_may_lack_pixels(data, directory),
     )
+
+
+def tidy_copy(data: Data) -> bytes | None:
+    """Return a TIFF of the picture alone, without the oddities of its header.
+
+    Every warning about the copy is about pixels. Returns None if there is no oddity, if the decoder
+    reports lost pixels as errors, or if the copy would be large.
+    """
+    _, directory = _picture(data)
+    if directory is None or directory.is_tiled or directory.compression not in _WARNS_ABOUT_PIXELS:
+        return None
+    if not _has_an_odd_directory(data):
+        return None
+    starts, lengths = directory.numbers(_STRIPS), directory.numbers(_CHUNKS[_STRIPS])
+    if len(starts) == 1 and not any(lengths):
+        lengths = (len(data) - starts[0],)
+    values = directory.tidy_values(_MAX_COPY_BYTES)
+    if values is None or len(starts) != len(lengths) or sum(lengths) > _MAX_COPY_BYTES:
+        return None
+    strips = [data[at : at + size] for at, size in zip(starts, lengths, strict=True)]
+    if directory.leaves_its_subsampling_to_the_jpeg:
+        sampling = _sampling(strips[0][:_MAX_JPEG_HEADER_BYTES])
+        values[_YCC_SUBSAMPLING] = (_SHORT, directory.packed("H", sampling))
+    return directory.file_of(strips, values)
 
 
 def is_cut_short(data: Data) -> bool:
@@ -173,6 +206,48 @@ class _Directory:
         if kind != _TEXT or not count:
             return False
         return self.data[self._place(tag, count) + count - 1] != 0
+
+    def tidy_values(self, most: int) -> dict[int, tuple[int, bytes]] | None:
+        """Return tag -> type and value, without odd tags and places; None if they are long."""
+        values: dict[int, tuple[int, bytes]] = {}
+        for tag in self.entries.keys() - _PLACES:
+            if self.is_of_an_odd_form(tag):
+                continue
+            kind, count, _ = self._entry(tag)
+            size = count * _BYTES.get(kind, 1)
+            most -= size
+            if most < 0:
+                return None
+            place = self._place(tag, size)
+            values[tag] = (kind, self.data[place : place + size])
+        extra = self.numbers(_EXTRA_SAMPLES)
+        unnamed = self.number(_SAMPLES, 1) - self.colours - len(extra)
+        if unnamed > 0:
+            values[_EXTRA_SAMPLES] = (_SHORT, self.packed("H", (0,) * unnamed + extra))
+        return values
+
+    def packed(self, code: str, numbers: Sequence[int]) -> bytes:
+        return struct.pack(f"{self.order}{len(numbers)}{code}", *numbers)
+
+    def file_of(self, strips: Sequence[bytes], values: dict[int, tuple[int, bytes]]) -> bytes:
+        """Return a file with these strips and values, in the byte order and width of this one."""
+        width = struct.calcsize(f"={self.offset}")
+        starts = list(accumulate(map(len, strips), initial=2 * width))
+        values[_STRIPS] = (_LONG, self.packed("I", starts[:-1]))
+        values[_CHUNKS[_STRIPS]] = (_LONG, self.packed("I", list(map(len, strips))))
+        entries, behind = bytearray(), bytearray(starts[-1] % _EVEN)
+        for tag, (kind, value) in sorted(values.items()):
+            inside = value
+            if len(value) > width:
+                inside = self.packed(self.offset, [starts[-1] + len(behind)])
+                behind += value + bytes(len(value) % _EVEN)
+            count = len(value) // _BYTES.get(kind, 1)
+            entries += struct.pack(f"{self.order}HH{self.offset}", tag, kind, count)
+            entries += inside.ljust(width, b"\0")
+        directory = self.packed(self.offset, [starts[-1] + len(behind)])
+        counter = self.packed("Q" if self.offset == "Q" else "H", [len(values)])
+        head = self.data[:width] + directory
+        return b"".join([head, *strips, behind, counter, entries, bytes(width)])
 
     @property
     def compression(self) -> int:
@@ -304,7 +379,7 @@ def _strips_may_lack_pixels(data: Data, directory: _Directory) -> bool:
     """Return whether libtiff may only warn when it finds no data, or wrong data, for a row."""
     if directory.compression == _UNCOMPRESSED:
         return not _has_room_for_its_rows(data, directory)
-    return directory.compression in _WARNS_ABOUT_PIXELS and not _has_an_odd_directory(data)
+    return directory.compression in _WARNS_ABOUT_PIXELS
 
 
 def _has_room_for_its_rows(data: Data, directory: _Directory) -> bool:
@@ -337,6 +412,14 @@ def _has_an_odd_directory(data: Data) -> bool:
         ):
             return True
     return following != 0  # the directories form a circle
+
+
+def _sampling(jpeg: bytes) -> tuple[int, int]:
+    """Return how many samples of brightness one of colour stands for, across and down."""
+    at = 2
+    while jpeg[at + 1] not in _FRAMES:
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return divmod(jpeg[at + 11], 16)
 
 
 def _directories(data: Data) -> Iterator[_Directory]:

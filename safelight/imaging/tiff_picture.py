@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyvips
 
-from safelight.imaging.structure import picture_of_a_tiff
+from safelight.imaging.structure import picture_of_a_tiff, tidy_copy_of_a_tiff
 from safelight.imaging.tiff import Page
 
 STORED_BANDS = "stored-bands"
@@ -18,11 +18,14 @@ def open_tiff(path: Path, *, accept_damaged: bool) -> pyvips.Image:
     """Open a TIFF for one pass from top to bottom. Raises `pyvips.Error`.
 
     Some of libtiff's decoders only warn about lost pixels, and others fail. It also warns about odd
-    headers, which cost no pixel (docs/decisions/0050).
+    headers, which cost no pixel: small pictures are opened without theirs (docs/decisions/0050).
     """
     page = picture_of_a_tiff(path)
     if page is None:
         raise pyvips.Error("no page of the TIFF is a picture that is read here")
+    if not accept_damaged and (copy := tidy_copy_of_a_tiff(path)):
+        image = pyvips.Image.tiffload_buffer(copy, access="sequential", fail_on="warning")
+        return _with_its_meaning(image, page)
     strict = "warning" if page.warns_about_pixels else "error"
     image = pyvips.Image.tiffload(
         str(path),

@@ -124,17 +124,19 @@ def test_a_tiff_whose_directories_form_a_circle_is_rendered(shown):
         assert shown(tiff(one, following=first)).tobytes() == shown(plain).tobytes()
 
 
-def coded(format: str, tags, **options) -> bytes:
+PAGE_OF_RGB = {
+    256: (LONG, (160,)),
+    257: (LONG, (120,)),
+    258: (SHORT, (8, 8, 8)),
+    277: (SHORT, (3,)),
+    278: (LONG, (120,)),
+}
+
+
+def coded(format: str, tags, pixels=PIXELS, **options) -> bytes:
     """Make a page of the whole picture, coded as one strip."""
-    data = np.frombuffer(pictures.encoded(Image.fromarray(PIXELS), format, **options), np.uint8)
-    whole = {
-        256: (LONG, (160,)),
-        257: (LONG, (120,)),
-        258: (SHORT, (8, 8, 8)),
-        277: (SHORT, (3,)),
-        278: (LONG, (120,)),
-        PHOTOMETRIC: (SHORT, (6,)),
-    }
+    data = np.frombuffer(pictures.encoded(Image.fromarray(pixels), format, **options), np.uint8)
+    whole = PAGE_OF_RGB | with_tag(PHOTOMETRIC, SHORT, 6)
     return tiff(page(data.reshape(1, -1), whole | tags))
 
 
@@ -142,6 +144,32 @@ def coded(format: str, tags, **options) -> bytes:
 def test_jpeg_in_a_tiff_may_leave_out_the_tag_of_its_subsampling(shown, subsampling):
     picture = shown(coded("JPEG", with_tag(COMPRESSION, SHORT, 7), subsampling=subsampling))
     assert mean(picture) == pytest.approx(MEAN, abs=1)
+
+
+def test_jpeg_in_a_tiff_with_an_odd_header_excuses_no_damage(refused):
+    whole = coded("JPEG", {COMPRESSION: (SHORT, (7,))})
+    damaged = bytearray(whole)
+    middle = len(whole) // 2
+    damaged[middle : middle + 60] = bytes(byte ^ 0x5A for byte in damaged[middle : middle + 60])
+    assert refused(bytes(damaged)) is Reason.CORRUPT
+    assert refused(coded("JPEG", with_tag(COMPRESSION, SHORT, 7), PIXELS[:64])) is Reason.CORRUPT
+
+
+def test_packbits_with_an_odd_header_excuses_no_damage(shown, refused):
+    runs = np.pad(PIXELS.reshape(-1, 96), ((0, 0), (1, 0)), constant_values=95)
+    tags = PAGE_OF_RGB | with_tag(COMPRESSION, SHORT, 32_773) | with_tag(PHOTOMETRIC, SHORT, 2)
+    whole = tiff(page(runs.reshape(1, -1), tags, ascending=False))
+    assert is_the_picture(shown(whole))
+    damaged = bytearray(whole)
+    # 127 tells PackBits to copy 128 bytes, which are more than the row has left.
+    damaged[600:1200] = bytes([127]) * 600
+    assert refused(bytes(damaged)) is Reason.CORRUPT
+
+
+def test_fax_with_an_odd_header_excuses_no_damage(refused):
+    whole = bytearray(tiff(group_4(ascending=False)))
+    whole[400:430] = bytes(30)
+    assert refused(bytes(whole)) is Reason.CORRUPT
 
 
 def test_an_odd_header_excuses_no_damage(refused):
