@@ -5,7 +5,7 @@ The data is untrusted: every walk moves forward, stays inside the file, and is b
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,7 +21,7 @@ _MAX_MARKERS = 100_000
 _MAX_RESTARTS = 1_000_000
 """The most restarts that are followed: more than 50 megapixels have."""
 _PREFIX = 0xFF
-_END, _SCAN, _JFIF, _EXIF, _ADOBE = 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
+_END, _SCAN, _INTERVAL, _JFIF, _EXIF, _ADOBE = 0xD9, 0xDA, 0xDD, 0xE0, 0xE1, 0xEE
 _ORIENTATION, _SHORT, _MOST_ORIENTATION = 0x112, 3, 8
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of frame headers. Among them are those of tables and of an extension."""
@@ -41,6 +41,20 @@ class _Frame:
     kind: int
     bits: int
     components: int
+    unit: tuple[int, int]
+    """The width and height in pixels of what restarts count, if one scan has all components."""
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scan:
+    frame: _Frame
+    interval: int
+    """The units between two restarts."""
+    is_whole: bool
+    """Whether it is sequential and has all components."""
+    start: int
+    end: int
 
 
 def is_cut_short(data: Data) -> bool:
@@ -102,48 +116,96 @@ def _orientation(exif: bytes) -> int:
     return 0
 
 
-def usual(data: Data) -> Iterator[bytes]:
+def usual(data: Data, whole: Collection[int]) -> Iterator[bytes]:
     """Yield the file without oddities that draw warnings (docs/decisions/0008, 0057).
 
     These are bytes between segments, an unknown JFIF version or Adobe transform, odd limits of a
-    sequential scan (B.2.3), and padding before most restarts.
+    sequential scan (B.2.3), and padding before most restarts. The intervals with the numbers in
+    `whole` end with a zero that is no padding. Raises `IndexError` if there is no scan.
     """
-    frame = next((_frame(kind, body) for kind, _, body in _segments(data) if kind in _FRAMES), None)
+    scan = _first_scan(data)
+    yield from _usual_header(data, scan.frame)
+    at = scan.start
+    for number, restart in enumerate(_padded_restarts(data, scan)):
+        yield _unpadded(data[at:restart]) + bytes(number in whole)
+        at = restart
+    yield from _pieces(data, at, len(data))
+
+
+def rows_of_intervals(data: Data, last: bytes) -> tuple[int, Iterator[bytes]]:
+    """Return a JPEG with a row of blocks for each padded interval, whose padding becomes `last`.
+
+    Also returns the number of rows, which is 0 without padding. Raises `IndexError` without a scan,
+    and `struct.error` if the rows are too long or too many for a JPEG.
+    """
+    scan = _first_scan(data)
+    count = sum(1 for _ in _padded_restarts(data, scan))
+    # Never make a larger picture: the file may have more intervals than its own picture needs.
+    if not scan.is_whole or count * scan.interval >= scan.frame.units:
+        return 0, iter(())
+    return count, _rows(data, scan, count, last)
+
+
+def _rows(data: Data, scan: _Scan, count: int, last: bytes) -> Iterator[bytes]:
+    width, height = scan.frame.unit
+    yield from _usual_header(data, scan.frame, (count * height, scan.interval * width))
+    at = scan.start
+    for restart in _padded_restarts(data, scan):
+        yield _unpadded(data[at:restart]) + last
+        at = restart
+    yield bytes((_PREFIX, _END))
+
+
+def _first_scan(data: Data) -> _Scan:
+    frame, interval = None, 0
+    for kind, at, body in _segments(data):
+        if kind in _FRAMES:
+            frame = _frame(kind, body)
+        elif kind == _INTERVAL:
+            (interval,) = struct.unpack(">H", body)
+        elif kind == _SCAN and frame:
+            start = at + 4 + len(body)
+            marker = _MARKER.search(data, start)
+            end = marker.start() if marker else len(data)
+            is_whole = frame.kind in _SEQUENTIAL and body[0] == frame.components
+            return _Scan(frame=frame, interval=interval, is_whole=is_whole, start=start, end=end)
+    raise IndexError("no scan")
+
+
+def _usual_header(
+    data: Data, frame: _Frame, size: tuple[int, int] | None = None
+) -> Iterator[bytes]:
+    """Yield the segments up to the first scan; replace height and width if a size is given."""
     yield data[:2]
-    end = 2
     for kind, start, body in _segments(data):
         yield data[start : start + 4]
-        yield _usual_body(kind, body, frame)
-        end = start + 4 + len(body)
-    scan = _MARKER.search(data, end)
-    rest = scan.start() if scan else len(data)
-    yield from _usual_scan(data, end, rest)
-    yield from _pieces(data, rest, len(data))
+        if kind in _FRAMES and size:
+            yield body[:1] + struct.pack(">HH", *size) + body[5:]
+        else:
+            yield _usual_body(kind, body, frame)
 
 
-def _usual_body(kind: int, body: bytes, frame: _Frame | None) -> bytes:
+def _usual_body(kind: int, body: bytes, frame: _Frame) -> bytes:
     if kind == _JFIF and body[:5] == b"JFIF\0":
         return body[:5] + b"\1" + body[6:]
-    if frame and kind == _ADOBE and body[:5] == b"Adobe" and len(body) >= _ADOBE_BYTES:
+    if kind == _ADOBE and body[:5] == b"Adobe" and len(body) >= _ADOBE_BYTES:
         known = _TRANSFORMS.get(frame.components)
         # Decoders take the last transform of these for any unknown one.
         return body[:11] + known[-1:] + body[12:] if known and body[11] not in known else body
-    if frame and kind == _SCAN and frame.kind in _SEQUENTIAL:
+    if kind == _SCAN and frame.kind in _SEQUENTIAL:
         return body[:-3] + _SEQUENTIAL_LIMITS
     return body
 
 
-def _usual_scan(data: Data, start: int, end: int) -> Iterator[bytes]:
-    """Yield the entropy-coded data of a scan; drop zeros before restarts if most have some."""
-    padded = [data[at - 1] == 0 and data[at - 2] != _PREFIX for at in _restarts(data, start, end)]
-    for restart in _restarts(data, start, end) if 2 * sum(padded) > len(padded) else ():
-        yield _unpadded(data[start:restart])
-        start = restart
-    yield from _pieces(data, start, end)
+def _padded_restarts(data: Data, scan: _Scan) -> Iterator[int]:
+    """Yield the places of all restarts in the scan, if most of them have zeros before them."""
+    padded = [data[at - 1] == 0 and data[at - 2] != _PREFIX for at in _restarts(data, scan)]
+    if 2 * sum(padded) > len(padded):
+        yield from _restarts(data, scan)
 
 
-def _restarts(data: Data, start: int, end: int) -> Iterator[int]:
-    restarts = islice(_RESTART.finditer(data, start, end), _MAX_RESTARTS)
+def _restarts(data: Data, scan: _Scan) -> Iterator[int]:
+    restarts = islice(_RESTART.finditer(data, scan.start, scan.end), _MAX_RESTARTS)
     return (restart.start() for restart in restarts)
 
 
@@ -159,8 +221,15 @@ def _pieces(data: Data, start: int, end: int) -> Iterator[bytes]:
 
 
 def _frame(kind: int, body: bytes) -> _Frame:
-    bits, _, _, components = struct.unpack_from(">BHHB", body)
-    return _Frame(kind=kind, bits=bits, components=components)
+    bits, height, width, components = struct.unpack_from(">BHHB", body)
+    across = down = 1
+    if components > 1:
+        sampling = [body[at] for at in range(7, 6 + 3 * components, 3)]
+        across = max(1, *(each >> 4 for each in sampling))
+        down = max(1, *(each & 15 for each in sampling))
+    unit = 8 * across, 8 * down
+    units = -(-width // unit[0]) * -(-height // unit[1])
+    return _Frame(kind=kind, bits=bits, components=components, unit=unit, units=units)
 
 
 def _segments(data: Data) -> Iterator[Segment]:

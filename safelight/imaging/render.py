@@ -6,8 +6,6 @@ and for each variant are listed in `ON_THE_SOURCE` and `ON_EACH_VARIANT`, in the
 
 import errno
 import hashlib
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,20 +24,16 @@ from safelight.imaging.gainmap import GainMap
 from safelight.imaging.geometry import Size
 from safelight.imaging.libvips import open_image
 from safelight.imaging.limits import Limits
+from safelight.imaging.mend import is_mended
 from safelight.imaging.operations import flipped, operated
 from safelight.imaging.plan import Plan
 from safelight.imaging.plan_options import plan_options
 from safelight.imaging.probe import damaged
 from safelight.imaging.recipe import Decode, Recipe
-from safelight.imaging.structure import lacks_only_its_end, without_oddities
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
 _OPAQUE = 255
-_JPEG_END = b"\xff\xd9"
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG})
-_OTHER_DATA = b"\xaa" * 64
-"""Data whose first bit is 1. In its absence the decoder assumes zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +100,7 @@ def _once_more(
     """
     copy = directory / "mended"
     try:
-        if not _is_mended(source, plan.probe.format, copy, limits, rejection.reason):
+        if not is_mended(source, plan.probe.format, copy, limits, rejection.reason):
             raise rejection
         strict = limits.model_copy(update={"accept_damaged": False})
         return _attempt(plan, copy, directory, strict)
@@ -114,40 +108,6 @@ def _once_more(
         raise rejection from None
     finally:
         copy.unlink(missing_ok=True)
-
-
-def _is_mended(source: Path, format: str, copy: Path, limits: Limits, reason: Reason) -> bool:
-    """Write the copy, and return whether a strict decode of it proves that no pixel is missing."""
-    try:
-        if reason is Reason.TRUNCATED and lacks_only_its_end(source, format):
-            return _with_its_end(source, BY_NAME[format], copy)
-        may_be_odd = reason is Reason.CORRUPT and not limits.accept_damaged
-        return may_be_odd and without_oddities(source, format, copy)
-    except pyvips.Error:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_SPACE:
-            raise
-        return False
-
-
-def _with_its_end(source: Path, format: Format, copy: Path) -> bool:
-    """Write a copy with an end marker; return whether other data before the marker changes none."""
-    shutil.copyfile(source, copy)
-    sums = []
-    for more in (_OTHER_DATA, b""):
-        with copy.open("r+b") as file:
-            file.truncate(source.stat().st_size)
-            file.seek(0, os.SEEK_END)
-            file.write(more + _JPEG_END)
-        sums.append(_sums(copy, format))
-    return sums[0] == sums[1]
-
-
-def _sums(path: Path, format: Format) -> tuple[bytes, bytes]:
-    """Return the sums of all columns and rows. They differ if any data after the end matters."""
-    columns, rows = open_image(path, format, accept_damaged=True).project()
-    return columns.write_to_memory(), rows.write_to_memory()
 
 
 def _attempt(plan: Plan, source: Path, directory: Path, limits: Limits) -> Rendering:

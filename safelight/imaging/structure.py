@@ -8,7 +8,7 @@ used (libvips keeps them in one buffer per process).
 import filecmp
 import mmap
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -33,19 +33,35 @@ def is_of_an_unread_kind(path: Path, format: str) -> bool:
     return _answer(_UNREAD_KINDS.get(format), path, otherwise=False, if_it_fails=False)
 
 
-def without_oddities(path: Path, format: str, copy: Path) -> bool:
+def without_oddities(path: Path, format: str, copy: Path, whole: Collection[int] = ()) -> bool:
     """Write a copy without oddities that decoders warn about; return whether there were any.
 
-    Raises `OSError` if the copy cannot be written.
+    `whole` are the numbers of padded intervals that end with a zero of their own. Raises `OSError`
+    if the copy cannot be written.
     """
 
     def written(data: Data) -> bool:
         with copy.open("wb") as file:
-            file.writelines(jpeg.usual(data))
+            file.writelines(jpeg.usual(data, whole))
         return not filecmp.cmp(path, copy, shallow=False)
 
     ask = written if format == "jpeg" else None
     return _answer(ask, path, otherwise=False, if_it_fails=False)
+
+
+def rows_of_intervals(path: Path, copy: Path, last: bytes) -> int:
+    """Write a JPEG with a row for each padded interval; return the number of rows.
+
+    `last` replaces the padding. Raises `OSError` if the copy cannot be written.
+    """
+
+    def written(data: Data) -> int:
+        count, pieces = jpeg.rows_of_intervals(data, last)
+        with copy.open("wb") as file:
+            file.writelines(pieces)
+        return count
+
+    return _answer(written, path, otherwise=0, if_it_fails=0)
 
 
 def odd_orientation(path: Path) -> int:

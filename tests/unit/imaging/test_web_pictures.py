@@ -265,8 +265,20 @@ def adobe(transform: int, *, length: int = 12) -> bytes:
 
 
 RESTARTING = jpeg(restart_marker_blocks=4)
+SMOOTH = pictures.encoded(
+    Image.radial_gradient("L").convert("RGB"), "JPEG", quality=50, restart_marker_blocks=4
+)
+"""A zero ends the data of 5 of its 63 intervals."""
+FLAT = pictures.encoded(
+    Image.new("RGB", (160, 120), (90, 120, 40)), "JPEG", subsampling=0, restart_marker_blocks=5
+)
+"""A zero ends the data of each interval."""
+GREY = pictures.encoded(PICTURE.convert("L"), "JPEG", restart_marker_rows=1)
 PLAIN = jpeg()
 ODD = {
+    "padding behind some zeros": (padded(SMOOTH, bytes(6)), SMOOTH),
+    "padding behind zeros": (padded(FLAT, bytes(6)), FLAT),
+    "padding in grey": (padded(GREY, bytes(9)), GREY),
     "padding before restarts": (padded(RESTARTING, bytes(6)), RESTARTING),
     "padding before most restarts": (padded(RESTARTING, bytes(3), restarts=5), RESTARTING),
     "FF 00 between segments": (PLAIN[:20] + b"\xff\0\xff\0" + PLAIN[20:], PLAIN),
@@ -301,6 +313,7 @@ DAMAGED = {
     "restarts out of order": padded(RESTARTING.replace(b"\xff\xd3", b"\xff\xd5", 1), bytes(6)),
     "a damaged scan": DAMAGED_SCAN,
     "padding and a short scan": padded(without_bytes(RESTARTING, 40), bytes(6)),
+    "padding behind zeros and a short scan": padded(without_bytes(SMOOTH, 40), bytes(6)),
     "padding before few restarts": padded(RESTARTING, bytes(6), restarts=1),
     "FF 00 and a short scan": PLAIN[:20] + b"\xff\0" + without_bytes(PLAIN[20:], 1000),
     "Adobe transform 2 and a short scan": PLAIN[:2] + adobe(2) + without_bytes(PLAIN[20:], 1000),
@@ -325,15 +338,22 @@ def test_a_jpeg_without_its_last_pixels_is_truncated(shown, options, missing, pr
         assert caught.value.reason is Reason.TRUNCATED
 
 
-def test_a_truncated_jpeg_stays_truncated_if_no_copy_can_be_written(shown):
-    data = PLAIN[:-2]
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no end marker", Reason.TRUNCATED),
+        ("FF 00 between segments", Reason.CORRUPT),
+        ("padding behind zeros", Reason.CORRUPT),
+    ],
+)
+def test_a_jpeg_is_rejected_as_before_if_there_is_no_room_for_a_copy(shown, name, reason):
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         with pytest.raises(Rejection) as caught:
-            shown(data, limits=LIMITS, most_written=len(data))
+            shown(ODD[name][0], most_written=500)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
-    assert caught.value.reason is Reason.TRUNCATED
+    assert caught.value.reason is reason
 
 
 FRAME = PLAIN.index(b"\xff\xc0")
