@@ -6,7 +6,7 @@ import pyvips
 
 from safelight.imaging.avif_animation import count_frames, decode_frames
 from safelight.imaging.full_range import in_full_range, with_full_range_grey
-from safelight.imaging.structure import storage_of_an_avif
+from safelight.imaging.structure import names_too_many_items, storage_of_an_avif
 
 _COLOURS = 3
 
@@ -28,7 +28,7 @@ def _still(path: Path, *, fail_on: str) -> pyvips.Image:
         str(path),
         access="sequential",
         fail_on=fail_on,
-        unlimited=True,  # docs/decisions/0060
+        unlimited=not names_too_many_items(path),  # docs/decisions/0060
     )
     storage = storage_of_an_avif(path)
     if storage.limited_grey:

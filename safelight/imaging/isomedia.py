@@ -8,7 +8,7 @@ import mmap
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 
 Data = bytes | mmap.mmap
 Coding = tuple[int, int]
@@ -61,6 +61,11 @@ def primary_coding(data: Data) -> Coding | None:
 def names_limited_range(data: Data) -> bool | None:
     """Return whether black is 16 of 255, by the numbers of the primary picture; None without."""
     return Items(data).names_limited_range()
+
+
+def names_too_many_items(data: Data) -> bool:
+    """Return whether more items have properties than in any picture."""
+    return Items(data).are_too_many
 
 
 class Items:
@@ -187,17 +192,23 @@ class Items:
             # The highest bit marks properties that a reader must support.
             yield index & (1 << low_bits) - 1
 
+    @property
+    def are_too_many(self) -> bool:
+        """Whether more than `_MAX_ITEMS` have properties."""
+        return next(islice(self._all_associations(), _MAX_ITEMS, None), None) is not None
+
     @cached_property
     def _associations(self) -> Mapping[int, tuple[int, str]]:
         """The place of each item's indices and their form. An item has one list of them."""
-        boxes = _boxes(self.data, *self._place(b"iprp"))
-        every = chain.from_iterable(
-            _associations(self.data, start, end) for kind, start, end in boxes if kind == b"ipma"
-        )
         found: dict[int, tuple[int, str]] = {}
-        for item, at, form in islice(every, _MAX_ITEMS):
+        for item, at, form in islice(self._all_associations(), _MAX_ITEMS):
             found.setdefault(item, (at, form))
         return found
+
+    def _all_associations(self) -> Iterator[tuple[int, int, str]]:
+        for kind, start, end in _boxes(self.data, *self._place(b"iprp")):
+            if kind == b"ipma":
+                yield from _associations(self.data, start, end)
 
 
 def _references(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

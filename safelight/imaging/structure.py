@@ -127,6 +127,12 @@ def names_limited_range(path: Path) -> bool:
     return bool(_answer(isomedia.names_limited_range, path, otherwise=None, if_it_fails=None))
 
 
+def names_too_many_items(path: Path) -> bool:
+    """Return whether an AVIF or HEIC names more items than any picture has."""
+    ask = isomedia.names_too_many_items
+    return _answer(ask, path, otherwise=False, if_it_fails=False)
+
+
 def announces_a_gain_map(path: Path, format: str) -> bool:
     """Return whether a JPEG's header announces a gain map, by ISO 21496-1 or Adobe's namespace."""
     if format != "jpeg":

@@ -10,11 +10,13 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from safelight.errors import Reason, Rejection
 from safelight.imaging import av1, avif
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import render
+from safelight.imaging.structure import names_too_many_items
 from safelight.presets import Preset, load_presets
 from safelight.wish.wish import Wish
 from tests.support import pictures
@@ -159,6 +161,14 @@ def test_a_heic_of_many_items_is_shown(shown, monkeypatch, items):
     data = grid_of_256_tiles(monkeypatch) if items == 257 else burst(items)
     assert data.count(b"infe") == items
     assert shown(data).mean(axis=(0, 1)) == pytest.approx((140, 60, 125), abs=1)
+
+
+def test_a_heic_of_more_items_than_any_picture_has_is_corrupt(shown, file):
+    """Without its limits, libheif takes a second for each 2 MB of their properties."""
+    assert not names_too_many_items(file(burst(10_000)))
+    with pytest.raises(Rejection) as caught:
+        shown(burst(10_001))
+    assert caught.value.reason is Reason.CORRUPT
 
 
 def test_an_animated_avif_keeps_its_frames_on_request(file, tmp_path):
