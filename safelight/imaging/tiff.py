@@ -415,7 +415,7 @@ def _has_an_odd_directory(data: Data) -> bool:
 
 
 def _sampling(jpeg: bytes) -> tuple[int, int]:
-    """Return how many samples of brightness one of colour stands for, across and down."""
+    """Return the pixels per sample of colour, across and down."""
     at = 2
     while jpeg[at + 1] not in _FRAMES:
         at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
