@@ -1,71 +1,43 @@
-"""Reads the directories of a TIFF: which page is the picture, and the meaning of its bands.
+"""Examines a TIFF: which page is the picture, the meaning of its bands, and its oddities.
 
-The data is untrusted: each tag is read at most once, the walk visits no directory twice, and it
-ends after `_MAX_TAGS` tags. TIFF and BigTIFF differ only in the widths of fields.
+The data is untrusted; `tiff_directory` bounds how much of it is read.
 """
 
-import struct
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice, pairwise
-from types import MappingProxyType
+from itertools import chain, pairwise
 
 from safelight.imaging.isomedia import Data
+from safelight.imaging.tiff_directory import (
+    BITS,
+    CHUNKS,
+    DNG_VERSION,
+    EXTRA_SAMPLES,
+    JPEG,
+    SAMPLES,
+    SHORT,
+    STRIPS,
+    YCC,
+    YCC_SUBSAMPLING,
+    Directory,
+    directories,
+)
 
-_SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
-_WIDTH, _HEIGHT, _STRIPS, _ROWS_OF_A_STRIP = 256, 257, 273, 278
-_SAMPLES, _PLANES, _PAGE_NUMBER, _SOFTWARE, _DATE_TIME = 277, 284, 297, 305, 306
-_TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 338, 339
-_YCC_WEIGHTS, _YCC_SUBSAMPLING, _REFERENCES, _DNG_VERSION = 529, 530, 532, 50_706
-_CHUNKS = MappingProxyType({_STRIPS: 279, 324: 325})
-"""Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
-_TEXT, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
-_SIZES = MappingProxyType({1: "B", _SHORT: "H", _LONG: "I", 16: "Q"})
-_BYTES = MappingProxyType({_SHORT: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
-    16: 8, 17: 8, 18: 8})  # fmt: skip
-"""Type -> bytes of one value, if it has more than one."""
-_PLACES = frozenset({_STRIPS, 279, 330, 34_665, 34_853, 40_965})
-"""Tags whose values are places in the file: strips, and directories of other kinds."""
 _HEADER_BYTES = 8
-_EVEN = 2
-"""Values and directories begin at multiples of it."""
 _MAX_COPY_BYTES = 4 * 1024 * 1024
 """The most bytes of values, and of strips, in a copy: more than any fax of a page has."""
 _MAX_JPEG_HEADER_BYTES = 256 * 1024
 _UNCOMPRESSED = 1
-_REDUCED, _OLD_REDUCED = 1, 2
-"""A smaller version of another picture: a bit of NewSubfileType, and a value of SubfileType."""
-_SEPARATE_PLANES = 2
-_GREYS = frozenset({0, 1})
-_GREY_COLOURS = 1
-_MAX_UNKNOWN_OF_GREY = 1
-"""The most further samples without a meaning beside grey; more may be colours."""
-_COLOURS = MappingProxyType({2: 3, 5: 4, 6: 3})
-"""Photometric interpretation -> its samples: RGB, inks, YCbCr. Grey and palettes have one."""
-_YCC = 6
-_ALPHAS = frozenset({1, 2})
-"""Extra samples that are opacity: premultiplied, and not. Others have no defined meaning."""
-_PLAIN_WEIGHTS = (0.299, 0.587, 0.114)
-_PLAIN_REFERENCES = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
-_JPEG = 7
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 """Markers of the header of a JPEG frame: baseline, extended, progressive."""
-_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32_773, 32_946})
+_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, JPEG, 8, 32_773, 32_946})
 """Compressions that every libtiff reads: none, fax, LZW, JPEG, deflate, PackBits. Others need
 libraries that the wheel lacks (old-style JPEG, LZMA, Zstandard, WebP, JPEG 2000)."""
-_WARNS_ABOUT_PIXELS = frozenset({2, 3, 4, _JPEG, 32_773})
+_WARNS_ABOUT_PIXELS = frozenset({2, 3, 4, JPEG, 32_773})
 """Compressions whose decoders only warn about lost pixels: fax, JPEG, PackBits."""
 _WHOLE_BYTES = frozenset({8, 16, 32})
 _PARTS_OF_BYTES = frozenset({1, 2, 4})
 _UNREAD_COLOURS = frozenset({8, 9, 10, 32_803, 32_844, 32_845, 34_892})
 """CIELab, ICCLab and ITULab, of which the loader reads only some; sensor data; LogL and LogLuv."""
-_MAX_CHUNKS = 200_000
-_MAX_TAGS = 65_535
-"""The most tags in one directory, and in all directories that are read. BigTIFF allows 2^64."""
-_KINDS = MappingProxyType(
-    {_PAGE_NUMBER: (_SHORT, 2), _SOFTWARE: (_TEXT, None), _DATE_TIME: (_TEXT, 20)}
-)
-"""Tags that programs often write wrongly -> their type, and their count if it is fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +61,9 @@ def picture(data: Data) -> Page | None:
     number, directory = _picture(data)
     if directory is None or not directory.has_a_meaning:
         return None
-    samples, colours = directory.number(_SAMPLES, 1), directory.colours
+    samples, colours = directory.number(SAMPLES, 1), directory.colours
     # The loader adds opacity to what it cannot pass on as it is stored.
-    expanded = directory.photometric == _YCC and directory.compression != _JPEG
+    expanded = directory.photometric == YCC and directory.compression != JPEG
     expanded = expanded and not directory.is_stored_as_ycc
     return Page(
         number=number,
@@ -113,7 +85,7 @@ def tidy_copy(data: Data) -> bytes | None:
         return None
     if not _has_an_odd_directory(data):
         return None
-    starts, lengths = directory.numbers(_STRIPS), directory.numbers(_CHUNKS[_STRIPS])
+    starts, lengths = directory.numbers(STRIPS), directory.numbers(CHUNKS[STRIPS])
     if len(starts) == 1 and not any(lengths):
         lengths = (len(data) - starts[0],)
     values = directory.tidy_values(_MAX_COPY_BYTES)
@@ -122,18 +94,18 @@ def tidy_copy(data: Data) -> bytes | None:
     strips = [data[at : at + size] for at, size in zip(starts, lengths, strict=True)]
     if directory.leaves_its_subsampling_to_the_jpeg:
         sampling = _sampling(strips[0][:_MAX_JPEG_HEADER_BYTES])
-        values[_YCC_SUBSAMPLING] = (_SHORT, directory.packed("H", sampling))
+        values[YCC_SUBSAMPLING] = (SHORT, directory.packed("H", sampling))
     return directory.file_of(strips, values)
 
 
 def is_cut_short(data: Data) -> bool:
     """Return whether a strip or tile of the picture, or a directory, is beyond the file's end."""
     _, directory = _picture(data)
-    for last in _directories(data):
+    for last in directories(data):
         directory = directory or last
     if directory is None:
         return False
-    for starts, lengths in _CHUNKS.items():
+    for starts, lengths in CHUNKS.items():
         pairs = zip(directory.numbers(starts), directory.numbers(lengths), strict=False)
         if any(start + length > len(data) for start, length in pairs):
             return True
@@ -145,8 +117,8 @@ def is_of_an_unread_kind(data: Data) -> bool:
     _, directory = _picture(data)
     if directory is None:
         return True
-    bits = set(directory.numbers(_BITS, 1))
-    read = _WHOLE_BYTES if directory.number(_SAMPLES, 1) > 1 else _WHOLE_BYTES | _PARTS_OF_BYTES
+    bits = set(directory.numbers(BITS, 1))
+    read = _WHOLE_BYTES if directory.number(SAMPLES, 1) > 1 else _WHOLE_BYTES | _PARTS_OF_BYTES
     return (
         directory.compression not in _COMPRESSIONS
         or len(bits) > 1
@@ -157,238 +129,30 @@ def is_of_an_unread_kind(data: Data) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Directory:
-    """The tags of one page. Its methods raise `struct.error` if a value lies outside the file."""
-
-    data: Data
-    order: str
-    offset: str
-    """The format of an offset and of a count: "I", or "Q" in a BigTIFF."""
-    place: int
-    entries: Mapping[int, int]
-    """Tag -> place of its first entry."""
-    ascending: bool
-    """Whether the tags are in the order that the specification demands."""
-    following: int
-    """The place of the next directory; 0 if this is the last one."""
-
-    def number(self, tag: int, default: int) -> int:
-        """Return the first value of a tag."""
-        return self.numbers(tag, default, most=1)[0]
-
-    def numbers(self, tag: int, *default: int, most: int = _MAX_CHUNKS) -> tuple[int, ...]:
-        """Return the values of a tag of whole numbers, at most so many."""
-        kind, count, _ = self._entry(tag)
-        if kind not in _SIZES or not 0 < count <= _MAX_CHUNKS:
-            return default
-        return self._values(tag, _SIZES[kind], count, most)
-
-    def count(self, tag: int) -> int:
-        """Return how many values a tag announces."""
-        return self._entry(tag)[1]
-
-    def ratios(self, tag: int, default: tuple[float, ...]) -> tuple[float, ...]:
-        """Return as many fractions as the default has."""
-        kind, count, _ = self._entry(tag)
-        if kind != _RATIONAL or count != len(default):
-            return default
-        values = self._values(tag, "I", 2 * count, 2 * count)
-        pairs = zip(values[::2], values[1::2], strict=True)
-        return tuple(above / below if below else 0.0 for above, below in pairs)
-
-    def is_of_an_odd_form(self, tag: int) -> bool:
-        """Return whether a tag has a wrong type or count, or is text that does not end."""
-        kind, count, _ = self._entry(tag)
-        wanted, length = _KINDS.get(tag, (kind, None))
-        if kind != wanted or length not in (None, count):
-            return True
-        if kind != _TEXT or not count:
-            return False
-        return self.data[self._place(tag, count) + count - 1] != 0
-
-    def tidy_values(self, most: int) -> dict[int, tuple[int, bytes]] | None:
-        """Return tag -> type and value, without odd tags and places; None if they are long."""
-        values: dict[int, tuple[int, bytes]] = {}
-        for tag in self.entries.keys() - _PLACES:
-            if self.is_of_an_odd_form(tag):
-                continue
-            kind, count, _ = self._entry(tag)
-            size = count * _BYTES.get(kind, 1)
-            most -= size
-            if most < 0:
-                return None
-            place = self._place(tag, size)
-            values[tag] = (kind, self.data[place : place + size])
-        extra = self.numbers(_EXTRA_SAMPLES)
-        unnamed = self.number(_SAMPLES, 1) - self.colours - len(extra)
-        if unnamed > 0:
-            values[_EXTRA_SAMPLES] = (_SHORT, self.packed("H", (0,) * unnamed + extra))
-        return values
-
-    def packed(self, code: str, numbers: Sequence[int]) -> bytes:
-        return struct.pack(f"{self.order}{len(numbers)}{code}", *numbers)
-
-    def file_of(self, strips: Sequence[bytes], values: dict[int, tuple[int, bytes]]) -> bytes:
-        """Return a file with these strips and values, in the byte order and width of this one."""
-        width = struct.calcsize(f"={self.offset}")
-        starts = list(accumulate(map(len, strips), initial=2 * width))
-        values[_STRIPS] = (_LONG, self.packed("I", starts[:-1]))
-        values[_CHUNKS[_STRIPS]] = (_LONG, self.packed("I", list(map(len, strips))))
-        entries, behind = bytearray(), bytearray(starts[-1] % _EVEN)
-        for tag, (kind, value) in sorted(values.items()):
-            inside = value
-            if len(value) > width:
-                inside = self.packed(self.offset, [starts[-1] + len(behind)])
-                behind += value + bytes(len(value) % _EVEN)
-            count = len(value) // _BYTES.get(kind, 1)
-            entries += struct.pack(f"{self.order}HH{self.offset}", tag, kind, count)
-            entries += inside.ljust(width, b"\0")
-        directory = self.packed(self.offset, [starts[-1] + len(behind)])
-        counter = self.packed("Q" if self.offset == "Q" else "H", [len(values)])
-        head = self.data[:width] + directory
-        return b"".join([head, *strips, behind, counter, entries, bytes(width)])
-
-    @property
-    def compression(self) -> int:
-        return self.number(_COMPRESSION, 1)
-
-    @property
-    def photometric(self) -> int:
-        return self.number(_PHOTOMETRIC, 0)
-
-    @property
-    def colours(self) -> int:
-        """The samples that its colours take; further ones follow them."""
-        return _COLOURS.get(self.photometric, _GREY_COLOURS)
-
-    @property
-    def alphas(self) -> list[int]:
-        """The further samples that are opacity, from 0."""
-        extra = self.numbers(_EXTRA_SAMPLES)
-        first = self.number(_SAMPLES, 1) - len(extra) - self.colours
-        return [first + n for n, kind in enumerate(extra) if kind in _ALPHAS and first + n >= 0]
-
-    @property
-    def has_a_meaning(self) -> bool:
-        """Whether its samples are certain to mean what its tags say."""
-        if self.is_stored_as_ycc:
-            return self.is_plain_ycc
-        unknown = self.number(_SAMPLES, 1) - self.colours - len(self.alphas)
-        return self.photometric not in _GREYS or unknown <= _MAX_UNKNOWN_OF_GREY
-
-    @property
-    def is_tiled(self) -> bool:
-        return _TILE_WIDTH in self.entries
-
-    @property
-    def has_planes(self) -> bool:
-        return self.number(_PLANES, 1) == _SEPARATE_PLANES
-
-    @property
-    def strip_sizes(self) -> list[int]:
-        """The bytes of each uncompressed strip; none if there are too many, or unusual pixels."""
-        width, height = self.number(_WIDTH, 0), self.number(_HEIGHT, 0)
-        samples, planes = self.number(_SAMPLES, 1), 1
-        if self.has_planes:
-            samples, planes = 1, samples
-        row = (width * samples * self.number(_BITS, 1) + 7) // 8
-        rows = min(self.number(_ROWS_OF_A_STRIP, height), height)
-        is_subsampled = self.photometric == _YCC and not self.is_stored_as_ycc
-        if not rows or is_subsampled or planes * height > _MAX_CHUNKS * rows:
-            return []
-        strips = [row * min(rows, height - above) for above in range(0, height, rows)]
-        return strips * planes
-
-    @property
-    def places(self) -> Iterator[int]:
-        """Where the directory, its values and the first strip or tile begin."""
-        yield self.place
-        for tag in self.entries:
-            kind, count, _ = self._entry(tag)
-            yield self._place(tag, count * _BYTES.get(kind, 1))
-        for tag in _CHUNKS:
-            yield self.number(tag, 0)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is a picture in its own right."""
-        reduced = self.number(_SUBFILE, 0) & _REDUCED
-        return not reduced and self.number(_OLD_SUBFILE, 0) != _OLD_REDUCED
-
-    @property
-    def is_stored_as_ycc(self) -> bool:
-        """Whether the loader passes YCbCr on as it is: it converts JPEG, and subsampled pixels."""
-        if self.photometric != _YCC:
-            return False
-        if self.compression == _JPEG:
-            return self.has_planes
-        return set(self.numbers(_YCC_SUBSAMPLING, 2, 2)) == {1}
-
-    @property
-    def leaves_its_subsampling_to_the_jpeg(self) -> bool:
-        """Whether a tag is missing that libtiff then finds in the JPEG, and warns about."""
-        coded = self.photometric == _YCC and self.compression == _JPEG
-        return coded and _YCC_SUBSAMPLING not in self.entries
-
-    @property
-    def is_plain_ycc(self) -> bool:
-        """Whether it is the YCbCr of JPEG, of 8 bits (TIFF 6.0, sections 20 and 21)."""
-        weights = self.ratios(_YCC_WEIGHTS, _PLAIN_WEIGHTS)
-        references = self.ratios(_REFERENCES, _PLAIN_REFERENCES)
-        both = zip(weights + references, _PLAIN_WEIGHTS + _PLAIN_REFERENCES, strict=True)
-        return (
-            self.compression != _JPEG
-            and set(self.numbers(_BITS, 1)) == {8}
-            and set(self.numbers(_SAMPLE_FORMAT, 1)) == {1}
-            and self.number(_SAMPLES, 1) == _COLOURS[_YCC]
-            and all(abs(one - other) < 1e-3 for one, other in both)
-        )
-
-    def _entry(self, tag: int) -> tuple[int, int, int]:
-        """Return type, count and the place of the value or of its offset; zeros if absent."""
-        at = self.entries.get(tag)
-        if at is None:
-            return 0, 0, 0
-        kind, count = struct.unpack_from(f"{self.order}H{self.offset}", self.data, at + 2)
-        return kind, count, at + 4 + struct.calcsize(f"={self.offset}")
-
-    def _place(self, tag: int, size: int) -> int:
-        """Return where the bytes of a value begin: in the entry itself if they fit."""
-        _, _, place = self._entry(tag)
-        if size > struct.calcsize(f"={self.offset}"):
-            (place,) = struct.unpack_from(self.order + self.offset, self.data, place)
-        return int(place)
-
-    def _values(self, tag: int, code: str, count: int, most: int) -> tuple[int, ...]:
-        place = self._place(tag, count * struct.calcsize(f"={code}"))
-        return struct.unpack_from(f"{self.order}{min(count, most)}{code}", self.data, place)
-
-
-def _picture(data: Data) -> tuple[int, _Directory | None]:
+def _picture(data: Data) -> tuple[int, Directory | None]:
     """Return the first full page and its number; None if there is none, as in camera raw files."""
-    for number, directory in enumerate(_directories(data)):
-        if _DNG_VERSION in directory.entries:
+    for number, directory in enumerate(directories(data)):
+        if DNG_VERSION in directory.entries:
             break
         if directory.is_full:
             return number, directory
     return 0, None
 
 
-def _strips_may_lack_pixels(data: Data, directory: _Directory) -> bool:
+def _strips_may_lack_pixels(data: Data, directory: Directory) -> bool:
     """Return whether libtiff may only warn when it finds no data, or wrong data, for a row."""
     if directory.compression == _UNCOMPRESSED:
         return not _has_room_for_its_rows(data, directory)
     return directory.compression in _WARNS_ABOUT_PIXELS
 
 
-def _has_room_for_its_rows(data: Data, directory: _Directory) -> bool:
+def _has_room_for_its_rows(data: Data, directory: Directory) -> bool:
     """Return whether all uncompressed strips lie in the file before anything else begins."""
-    starts, sizes = directory.numbers(_STRIPS), directory.strip_sizes
+    starts, sizes = directory.numbers(STRIPS), directory.strip_sizes
     distinct = {*starts}
     if not sizes or len(starts) != len(sizes) or len(distinct) != len(starts):
         return False
-    others = chain.from_iterable(other.places for other in _directories(data))
+    others = chain.from_iterable(other.places for other in directories(data))
     ends = dict(pairwise(sorted(distinct.union(others, [len(data)]))))
     return all(
         start >= _HEADER_BYTES and start + size <= ends.get(start, 0)
@@ -399,10 +163,10 @@ def _has_room_for_its_rows(data: Data, directory: _Directory) -> bool:
 def _has_an_odd_directory(data: Data) -> bool:
     """Return whether a directory has oddities that libtiff warns about, but that cost no pixel."""
     following = 0
-    for directory in _directories(data):
+    for directory in directories(data):
         following = directory.following
-        lengths = [directory.number(tag, 0) for tag in _CHUNKS.values()]
-        colours = directory.number(_SAMPLES, 1) - directory.count(_EXTRA_SAMPLES)
+        lengths = [directory.number(tag, 0) for tag in CHUNKS.values()]
+        colours = directory.number(SAMPLES, 1) - directory.count(EXTRA_SAMPLES)
         if (
             not directory.ascending
             or any(map(directory.is_of_an_odd_form, directory.entries))
@@ -420,45 +184,3 @@ def _sampling(jpeg: bytes) -> tuple[int, int]:
     while jpeg[at + 1] not in _FRAMES:
         at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
     return divmod(jpeg[at + 11], 16)
-
-
-def _directories(data: Data) -> Iterator[_Directory]:
-    """Follow the directories until the last one, or one that was there before."""
-    order = "<" if data[:2] == b"II" else ">"
-    big = data[2:4] in (b"+\0", b"\0+")
-    offset, counter = ("Q", "Q") if big else ("I", "H")
-    (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
-    seen: set[int] = set()
-    left = _MAX_TAGS
-    while at and at not in seen and left > 0:
-        seen.add(at)
-        (count,) = struct.unpack_from(order + counter, data, at)
-        directory = _directory(data, at, count, order, offset, counter)
-        yield directory
-        at, left = directory.following, left - count - 1
-
-
-def _directory(
-    data: Data, at: int, count: int, order: str, offset: str, counter: str
-) -> _Directory:
-    width = struct.calcsize(f"={offset}")
-    start, size = at + struct.calcsize(f"={counter}"), 4 + 2 * width
-    end = start + count * size
-    if end > len(data):
-        raise IndexError("the directory runs beyond the file")
-    entries: dict[int, int] = {}
-    last, ascending = -1, True
-    for entry in islice(range(start, end, size), _MAX_TAGS):
-        (tag,) = struct.unpack_from(f"{order}H", data, entry)
-        entries.setdefault(tag, entry)
-        ascending, last = ascending and tag > last, tag
-    (following,) = struct.unpack_from(order + offset, data, end)
-    return _Directory(
-        data=data,
-        order=order,
-        offset=offset,
-        place=at,
-        entries=entries,
-        ascending=ascending,
-        following=following,
-    )

@@ -205,7 +205,7 @@ def strips(*sizes: int) -> bytes:
     """Write the picture as four strips of 30 rows, which are cut to these sizes."""
     rows = zip(np.split(PIXELS, 4), sizes, strict=True)
     parts = [strip.tobytes()[:size] for strip, size in rows]
-    starts = [12 + sum(sizes[:n]) for n in range(4)]
+    starts = tuple(12 + sum(sizes[:n]) for n in range(4))
     shape = {
         256: (LONG, (160,)),
         257: (LONG, (120,)),
