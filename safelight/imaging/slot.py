@@ -53,7 +53,7 @@ _END_SECONDS = 5
 """The longest wait for a child's end, in seconds: the kernel may need time to free its memory."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Exit statuses of a child that was killed. Only a kernel short of memory does this unasked."""
-_BUSY_SHARE = 0.9
+_BUSY_SHARE = 0.75
 """The share of its time limit that a child must have computed to be blamed for the time-out."""
 
 
