@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pillow_heif
 import pyvips
@@ -88,10 +89,10 @@ def _moving(image: pyvips.Image, path: str, mode: str, format: str) -> None:
     first.save(path, format=format, save_all=True, append_images=rest, duration=50)
 
 
-def _by_pillow(image: pyvips.Image, path: str, mode: str, format: str) -> None:
+def _by_pillow(image: pyvips.Image, path: str, mode: str, format: str, **options: Any) -> None:
     size = (image.width, image.height)
     made = Image.frombytes("RGB", size, bytes(image.write_to_memory())).convert(mode)
-    made.save(path, format=format)
+    made.save(path, format=format, **options)
 
 
 def _heic(image: pyvips.Image, path: str, **options: object) -> None:
