@@ -120,7 +120,7 @@ def usual(data: Data, whole: Collection[int]) -> Iterator[bytes]:
     """Yield the file without oddities that draw warnings (docs/decisions/0008, 0057).
 
     These are bytes between segments, an unknown JFIF version or Adobe transform, odd limits of a
-    sequential scan (B.2.3), and padding before most restarts. The intervals with the numbers in
+    sequential scan (B.2.3), and padding before restarts. The intervals with the numbers in
     `whole` end with a zero that is no padding. Raises `IndexError` if there is no scan.
     """
     scan = _first_scan(data)
@@ -198,9 +198,8 @@ def _usual_body(kind: int, body: bytes, frame: _Frame) -> bytes:
 
 
 def _padded_restarts(data: Data, scan: _Scan) -> Iterator[int]:
-    """Yield the places of all restarts in the scan, if most of them have zeros before them."""
-    padded = [data[at - 1] == 0 and data[at - 2] != _PREFIX for at in _restarts(data, scan)]
-    if 2 * sum(padded) > len(padded):
+    """Yield the places of all restarts in the scan, if any of them has zeros before it."""
+    if any(data[at - 1] == 0 and data[at - 2] != _PREFIX for at in _restarts(data, scan)):
         yield from _restarts(data, scan)
 
 
