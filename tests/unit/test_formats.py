@@ -127,6 +127,7 @@ MAY_NAME_FORMATS = {
     "safelight/formats.py": "the table itself",
     "safelight/imaging/encode.py": "the table of encoders that are not libvips",
     "safelight/imaging/structure.py": "readers of the inner structure of sources",
+    "safelight/imaging/mend.py": "repairs of sources, by their structure",
     "safelight/imaging/child.py": "the first render of a child, which proves that it works",
     "api/dialects": "words of other grammars",
 }
