@@ -19,9 +19,6 @@ from PIL.BmpImagePlugin import BmpImageFile
 from safelight.imaging.full_range import with_full_range_grey
 from safelight.imaging.structure import names_limited_range
 
-# The limits of libheif are below what phones write (docs/decisions/0060).
-pillow_heif.options.DISABLE_SECURITY_LIMITS = True
-
 _DEEP = ";16"
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
 """Mode of a BMP in Pillow -> the mode to convert it to."""
@@ -113,6 +110,11 @@ def _bmp(data: bytes) -> BmpImageFile:
         return BmpImageFile(BytesIO(data))
     except PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP header that can be read") from error
+
+
+def accept_many_items() -> None:
+    """Lift libheif's limits in this process: phones write more (docs/decisions/0060)."""
+    pillow_heif.options.DISABLE_SECURITY_LIMITS = True
 
 
 def accept_svg() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pyvips
 
 from safelight.formats import READABLE, WRITABLE, Format
-from safelight.imaging.decoders import DECODES, DESCRIBES
+from safelight.imaging.decoders import DECODES, DESCRIBES, accept_many_items
 from safelight.imaging.gif_picture import open_gif, open_gif_header
 from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.heif_picture import open_heif
@@ -31,7 +31,8 @@ _PART_LOADERS = ("gifload_buffer", "tiffload_buffer")
 def restrict() -> None:
     """Disable libvips' caches and every loader that is not in the format table.
 
-    Also make pyvips tolerate texts that are not UTF-8, so that no picture affects the next one.
+    Also make pyvips tolerate texts that are not UTF-8, so that no picture affects the next one, and
+    let pillow-heif read as many items as phones write.
     """
     pyvips.operation_block_set("VipsForeignLoad", True)
     # Pictures in memory are Safelight's own: variants that are decoded again for their score.
@@ -41,6 +42,7 @@ def restrict() -> None:
         loader = pyvips.type_name(pyvips.type_find("VipsForeignLoad", name))
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
+    accept_many_items()
     for module in (pyvips.error, pyvips.gvalue, pyvips.vimage):
         module._to_string = _text  # noqa: SLF001 - pyvips has no public way
 
