@@ -24,13 +24,15 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG})
 
 def is_mended(source: Path, format: str, copy: Path, limits: Limits, reason: Reason) -> bool:
     """Write the copy, and return whether a strict decode of it proves that no pixel is missing."""
+    if format != "jpeg":
+        return False
     try:
-        if reason is Reason.TRUNCATED and lacks_only_its_end(source, format):
+        if reason is Reason.TRUNCATED and lacks_only_its_end(source):
             return _with_its_end(source, BY_NAME[format], copy)
-        if reason is not Reason.CORRUPT or limits.accept_damaged or format != "jpeg":
+        if reason is not Reason.CORRUPT or limits.accept_damaged:
             return False
         whole = _whole_intervals(source, BY_NAME[format], copy)
-        return without_oddities(source, format, copy, whole)
+        return without_oddities(source, copy, whole)
     except pyvips.Error:
         return False
     except OSError as error:

@@ -33,8 +33,8 @@ def is_of_an_unread_kind(path: Path, format: str) -> bool:
     return _answer(_UNREAD_KINDS.get(format), path, otherwise=False, if_it_fails=False)
 
 
-def without_oddities(path: Path, format: str, copy: Path, whole: Collection[int] = ()) -> bool:
-    """Write a copy without oddities that decoders warn about; return whether there were any.
+def without_oddities(path: Path, copy: Path, whole: Collection[int] = ()) -> bool:
+    """Write a copy of a JPEG without oddities that draw warnings; return whether it had any.
 
     `whole` are the numbers of padded intervals that end with a zero of their own. Raises `OSError`
     if the copy cannot be written.
@@ -45,8 +45,7 @@ def without_oddities(path: Path, format: str, copy: Path, whole: Collection[int]
             file.writelines(jpeg.usual(data, whole))
         return not filecmp.cmp(path, copy, shallow=False)
 
-    ask = written if format == "jpeg" else None
-    return _answer(ask, path, otherwise=False, if_it_fails=False)
+    return _answer(written, path, otherwise=False, if_it_fails=False)
 
 
 def rows_of_intervals(path: Path, copy: Path, last: bytes) -> int:
@@ -69,10 +68,9 @@ def odd_orientation(path: Path) -> int:
     return _answer(jpeg.odd_orientation, path, otherwise=0, if_it_fails=0)
 
 
-def lacks_only_its_end(path: Path, format: str) -> bool:
+def lacks_only_its_end(path: Path) -> bool:
     """Return whether a JPEG that is cut short may have all its pixels."""
-    ask = jpeg.lacks_only_its_end if format == "jpeg" else None
-    return _answer(ask, path, otherwise=False, if_it_fails=False)
+    return _answer(jpeg.lacks_only_its_end, path, otherwise=False, if_it_fails=False)
 
 
 def largest_part(path: Path, format: str) -> tuple[int, int]:

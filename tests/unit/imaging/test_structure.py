@@ -58,7 +58,7 @@ def test_no_bytes_make_the_walk_fail_or_stay(tmp_path_factory, format, start, re
     path.write_bytes(start + rest)
     for ask in (is_cut_short, is_of_an_unread_kind):
         assert ask(path, format) in (True, False)
-    assert without_oddities(path, format, path.with_name("copy")) in (True, False)
+    assert without_oddities(path, path.with_name("copy")) in (True, False)
 
 
 def test_a_tiff_whose_tags_all_point_to_one_long_list_is_walked_at_once(file):
@@ -76,21 +76,21 @@ def test_a_big_tiff_that_points_far_beyond_its_end_is_cut_short(file, offset):
 
 def test_a_plain_jpeg_has_no_oddities(file, tmp_path):
     for name in ("jpeg", "progressive jpeg"):
-        assert not without_oddities(file(WHOLE[name]), "jpeg", tmp_path / "copy")
+        assert not without_oddities(file(WHOLE[name]), tmp_path / "copy")
 
 
 @pytest.mark.parametrize("name", pictures.odd_headers())
 def test_an_odd_header_is_replaced(file, tmp_path, name):
     copy = tmp_path / "copy"
-    assert without_oddities(file(pictures.odd_headers()[name]), "jpeg", copy)
-    assert not without_oddities(copy, "jpeg", tmp_path / "again")
+    assert without_oddities(file(pictures.odd_headers()[name]), copy)
+    assert not without_oddities(copy, tmp_path / "again")
 
 
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
 def test_a_jpeg_of_more_segments_than_any_picture_has_is_damaged(file, tmp_path, end):
     path = file(b"\xff\xd8" + b"\xff\xfe\0\2" * 200_000 + end)
     assert not is_cut_short(path, "jpeg")
-    assert not without_oddities(path, "jpeg", tmp_path / "copy")
+    assert not without_oddities(path, tmp_path / "copy")
 
 
 @pytest.mark.parametrize("filling", [b"\xff", b"\0", b"\xff\xd8"])
@@ -124,5 +124,5 @@ def test_a_walk_over_millions_of_blocks_or_restarts_ends_soon(file, tmp_path):
     restarts = b"".join(bytes((0, 0, 0xFF, 0xD0 + number)) for number in range(8))
     started = time.process_time()
     assert animation_of_a_gif(file(gif)) is None
-    assert without_oddities(file(large + restarts * 400_000), "jpeg", tmp_path / "copy")
+    assert without_oddities(file(large + restarts * 400_000), tmp_path / "copy")
     assert time.process_time() - started < 3
