@@ -251,8 +251,8 @@ class Delivery:
         default = self._defaults.in_place_of(refusal, request, preset)
         if default is None:
             # A new one: requests that wait for the same work share the exception it raised.
-            told = {**headers, **refusal.headers}
-            raise Refusal(problem, refusal.detail, headers=told, errors=refusal.errors) from refusal
+            sent = {**headers, **refusal.headers}
+            raise Refusal(problem, refusal.detail, headers=sent, errors=refusal.errors) from refusal
         note(request, problem=problem.slug)
         return default
 
