@@ -34,7 +34,7 @@ clean: ## Remove what the other targets made
 	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 ##@ Test
-.PHONY: unit test lint types tests slow faults soak mutate fuzz image-test compare-thumbor install-test
+.PHONY: unit test lint types tests slow faults soak mutate fuzz image-test browser-test compare-thumbor install-test
 
 unit: .venv/.dev ## Run the tests that start no program: the inner loop
 	$(BIN)/python -m pytest -n 2 -m 'not slow and not starts and not needs' tests/unit
@@ -69,6 +69,9 @@ fuzz: .venv/.fuzz ## Search for bytes that break probing or rendering, for FUZZ_
 
 image-test: .venv/.dev .venv/.image .venv-emulator/.ready ## Build the image and complete a picture in it (needs root, buildah, mmdebstrap)
 	$(BIN)/python -m pytest -m '' --timeout 1800 tests/image
+
+browser-test: .venv/.dev .venv-emulator/.ready ## Compare what a browser shows, and does, with Safelight (needs chromium)
+	$(BIN)/python -m pytest -m slow tests/browser
 
 compare-thumbor: .venv/.dev .venv-bench/.ready ## Compare 70 thumbor URLs with the pictures of thumbor itself
 	$(BIN)/python -m pytest -m slow tests/golden/test_thumbor.py

@@ -20,12 +20,14 @@ DEBIAN = {
 """The Debian package of each program that the tests run. `.ci/run` installs what is missing."""
 OTHER = {
     "buildah": "apt-get install buildah",
+    "chromium": "apt-get install chromium",
     "hadolint": "make .venv/.image",
     "mmdebstrap": "apt-get install mmdebstrap",
     "thumbor": "make .venv-bench/.ready",
     "unshare": "apt-get install util-linux",
 }
-"""The command that installs each program of `make image-test` and `make compare-thumbor`."""
+"""The command that installs each program of `make image-test`, `make browser-test` and
+`make compare-thumbor`."""
 FOLDERS = (Path(sys.executable).parent, ROOT / ".venv-bench" / "bin")
 """Folders that are searched besides PATH."""
 
