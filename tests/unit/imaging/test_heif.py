@@ -20,6 +20,7 @@ from safelight.imaging.structure import names_too_many_items
 from safelight.presets import Preset, load_presets
 from safelight.wish.wish import Wish
 from tests.support import pictures
+from tests.support.heifs import COLOUR, burst, saved
 from tests.support.tiffs import MEAN, PIXELS
 
 LIMITS = Limits()
@@ -102,57 +103,10 @@ def test_premultiplied_colours_of_an_avif_are_divided_by_alpha(shown):
     assert pixels[..., 3].mean() == 128
 
 
-def saved(file: pillow_heif.HeifFile, **options: object) -> bytes:
-    into = io.BytesIO()
-    file.save(into, quality=50, **options)
-    return into.getvalue()
-
-
 def grid_of_256_tiles(monkeypatch) -> bytes:
     monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
-    file = pillow_heif.from_pillow(Image.new("RGB", (1024, 1024), (140, 60, 125)))
+    file = pillow_heif.from_pillow(Image.new("RGB", (1024, 1024), COLOUR))
     return saved(file, enc_params={"preset": "ultrafast", "x265:pools": "none"})
-
-
-def burst(pictures: int) -> bytes:
-    """Make a HEIC of many pictures. Each one after the second has the same bytes as that."""
-    file = pillow_heif.from_pillow(Image.new("RGB", (16, 16), (140, 60, 125)))
-    file.add_from_pillow(Image.new("RGB", (16, 16)))
-    whole = saved(file)
-    start, end = whole.index(b"meta") - 4, whole.index(b"mdat") - 4
-    meta = bytearray(whole[start:end])
-    repeat_last_entry(meta, (b"iloc",), pictures, count=(">H", 6), length=18, id_at=0)
-    repeat_last_entry(meta, (b"iinf",), pictures, count=(">H", 4), length=21, id_at=12)
-    repeat_last_entry(meta, (b"ipma", b"iprp"), pictures, count=(">I", 4), length=8, id_at=0)
-    unused = struct.pack(">I4s", end - start, b"free").ljust(end - start, b"\0")
-    return whole[:start] + unused + whole[end:] + meta
-
-
-def repeat_last_entry(
-    meta: bytearray,
-    kinds: tuple[bytes, ...],
-    entries: int,
-    *,
-    count: tuple[str, int],
-    length: int,
-    id_at: int,
-) -> None:
-    """Give the first of these boxes so many entries; the last entry is repeated with further ids.
-
-    The other kinds contain the box, as `meta` does.
-    """
-    places = [meta.index(kind) - 4 for kind in (*kinds, b"meta")]
-    form, count_at = count
-    struct.pack_into(form, meta, places[0] + 8 + count_at, entries)
-    end = places[0] + struct.unpack_from(">I", meta, places[0])[0]
-    last = meta[end - length : end]
-    further = b"".join(
-        last[:id_at] + struct.pack(">H", item) + last[id_at + 2 :] for item in range(3, entries + 1)
-    )
-    meta[end:end] = further
-    for place in places:
-        (size,) = struct.unpack_from(">I", meta, place)
-        struct.pack_into(">I", meta, place, size + len(further))
 
 
 @pytest.mark.parametrize("items", [257, 1001])
@@ -160,7 +114,7 @@ def test_a_heic_of_many_items_is_shown(shown, monkeypatch, items):
     """A grid of 16 x 16 tiles is 257 items; a burst has one for each picture."""
     data = grid_of_256_tiles(monkeypatch) if items == 257 else burst(items)
     assert data.count(b"infe") == items
-    assert shown(data).mean(axis=(0, 1)) == pytest.approx((140, 60, 125), abs=1)
+    assert shown(data).mean(axis=(0, 1)) == pytest.approx(COLOUR, abs=1)
 
 
 def test_a_heic_of_more_items_than_any_picture_has_is_corrupt(shown, file):

@@ -2,8 +2,6 @@
 
 import io
 import resource
-import struct
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -16,14 +14,33 @@ from safelight.imaging.plan import plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
 from safelight.presets import Preset
-from tests.support import pictures
+from tests.support import bitmaps, jpegs, pictures
+from tests.support.bitmaps import bitmap, bitmap_of_version_5
+from tests.support.gifs import gif_of_small_frames
+from tests.support.jpegs import (
+    ODD,
+    PICTURE,
+    PLAIN,
+    RESTARTING,
+    SMOOTH,
+    adobe,
+    jpeg,
+    padded,
+)
+from tests.support.pngs import (
+    IS_SRGB,
+    P3,
+    SRGB,
+    STANDARD,
+    coding,
+    gamma,
+    png_of,
+    primaries,
+)
 from tests.support.tiffs import MEAN, PIXELS
-
-Chunks = Mapping[bytes, bytes]
 
 LIMITS = Limits()
 PNG = Preset(name="full", format="png")
-PICTURE = Image.fromarray(PIXELS)
 
 
 @pytest.fixture
@@ -57,18 +74,6 @@ def test_cmyk_with_a_profile_of_another_space_looks_like_untagged_cmyk(shown, fo
     assert shown(data).tobytes() == shown(untagged).tobytes()
 
 
-def bitmap_of_version_5(alpha: int) -> bytes:
-    """Make a BMP of 32 bits with a mask for opacity."""
-    height, width, _ = PIXELS.shape
-    rows = np.dstack([PIXELS[::-1, :, ::-1], np.full((height, width), alpha, np.uint8)]).tobytes()
-    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
-    header = struct.pack(
-        "<IiiHHIIiiII4I", 124, width, height, 1, 32, 3, len(rows), 0, 0, 0, 0, *masks
-    )
-    header = header.ljust(124, b"\0")
-    return struct.pack("<2sIII", b"BM", 138 + len(rows), 0, 138) + header + rows
-
-
 @pytest.mark.parametrize(("alpha", "opacity"), [(0, 255), (255, 255), (100, 100)])
 def test_a_bmp_without_any_opacity_is_opaque(shown, alpha, opacity):
     picture = shown(bitmap_of_version_5(alpha))
@@ -76,28 +81,13 @@ def test_a_bmp_without_any_opacity_is_opaque(shown, alpha, opacity):
     assert picture.getchannel("A").getextrema() == (opacity, opacity)
 
 
-def png_of(picture: Image.Image, chunks: Chunks, **options: object) -> bytes:
-    """Make a PNG with further chunks behind its header."""
-    plain = pictures.encoded(picture, "PNG", **options)
-    return plain[:33] + b"".join(pictures.chunk(*each) for each in chunks.items()) + plain[33:]
-
-
-def gamma(value: int) -> Chunks:
-    return {b"gAMA": struct.pack(">I", value)}
-
-
-def primaries(*values: int) -> Chunks:
-    return {b"cHRM": struct.pack(">8I", *values)}
-
-
-def coding(primaries: int, transfer: int, *, matrix: int = 0, full: int = 1) -> Chunks:
-    return {b"cICP": bytes((primaries, transfer, matrix, full))}
-
-
-P3 = primaries(31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
-SRGB = primaries(31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
-STANDARD = gamma(45_455)
-IS_SRGB = {b"sRGB": b"\0"}
+@pytest.mark.parametrize("name", bitmaps.kinds(PIXELS))
+def test_a_bmp_of_each_kind_that_is_read_shows_its_picture(shown, name):
+    picture = shown(bitmaps.kinds(PIXELS)[name]).convert("RGB")
+    expected = PIXELS.astype(int)
+    if name.startswith(("4 bits", "runs")):
+        expected = expected.mean(axis=2, keepdims=True)
+    assert np.abs(np.asarray(picture) - expected).max() <= 9
 
 
 @pytest.mark.parametrize("chunks", [coding(12, 13), P3 | STANDARD, P3, coding(12, 13) | IS_SRGB])
@@ -144,7 +134,7 @@ def test_a_png_keeps_its_numbers_if_its_chunks_mean_srgb_or_nothing(shown, chunk
 
 def test_of_two_chunks_of_a_kind_the_first_counts(shown):
     data = png_of(PICTURE, gamma(100_000))
-    first = pictures.chunk(b"gAMA", struct.pack(">I", 45_455))
+    first = pictures.chunk(b"gAMA", STANDARD[b"gAMA"])
     limits = LIMITS.model_copy(update={"accept_damaged": True})
     assert shown(data[:33] + first + data[33:], limits=limits).tobytes() == PIXELS.tobytes()
 
@@ -189,21 +179,6 @@ def test_an_hdr_png_has_the_tones_of_chromium(shown):
     assert mean(picture) == pytest.approx((106, 111, 88), abs=1)
 
 
-def gif_of_small_frames(*frames: tuple[int, int]) -> bytes:
-    """Make a GIF of 40 x 20 with frames of 10 x 10 pixels in red, green and so on at these places.
-
-    No frame is transparent.
-    """
-    whole = b"GIF89a" + struct.pack("<HHBBB", 40, 20, 0x80, 0, 0)
-    whole += bytes((*pictures.RED, *pictures.GREEN))
-    for colour, place in enumerate(frames):
-        plain = pictures.encoded(Image.new("P", (10, 10), colour), "GIF")
-        descriptor = plain.index(b",", 13)
-        pixels = plain[descriptor + 10 + (6 if plain[descriptor + 9] else 0) : -1]
-        whole += b"," + struct.pack("<HHHHB", *place, 10, 10, 0) + pixels
-    return whole + b";"
-
-
 def test_a_gif_is_transparent_outside_a_small_first_frame(shown):
     data = gif_of_small_frames((5, 5))
     picture = shown(data)
@@ -244,51 +219,6 @@ def test_damage_behind_the_first_frame_of_a_gif_costs_only_animations(shown):
 def test_a_long_animation_is_rendered_from_its_first_frame(shown, format):
     data = pictures.animated(format, 101)
     assert shown(data).getpixel((5, 5)) == pytest.approx(pictures.RED, abs=3)
-
-
-def jpeg(**options: object) -> bytes:
-    return pictures.encoded(PICTURE, "JPEG", quality=90, **options)
-
-
-def padded(data: bytes, padding: bytes, *, restarts: int = 8) -> bytes:
-    """Put padding before restart markers, as webcams do to align them."""
-    header, scan = data[:600], data[600:]
-    for number in range(restarts):
-        marker = bytes((0xFF, 0xD0 + number))
-        scan = scan.replace(marker, padding + marker)
-    return header + scan
-
-
-def adobe(transform: int, *, length: int = 12) -> bytes:
-    content = (b"Adobe\0\x64\0\0\0\0" + bytes((transform,)))[:length]
-    return b"\xff\xee" + struct.pack(">H", 2 + length) + content
-
-
-RESTARTING = jpeg(restart_marker_blocks=4)
-SMOOTH = pictures.encoded(
-    Image.radial_gradient("L").convert("RGB"), "JPEG", quality=50, restart_marker_blocks=4
-)
-"""A zero ends the data of 5 of its 63 intervals."""
-FLAT = pictures.encoded(
-    Image.new("RGB", (160, 120), (90, 120, 40)), "JPEG", subsampling=0, restart_marker_blocks=5
-)
-"""A zero ends the data of each interval."""
-GREY = pictures.encoded(PICTURE.convert("L"), "JPEG", restart_marker_rows=1)
-PLAIN = jpeg()
-ODD = {
-    "padding behind some zeros": (padded(SMOOTH, bytes(6)), SMOOTH),
-    "padding behind zeros": (padded(FLAT, bytes(6)), FLAT),
-    "padding in grey": (padded(GREY, bytes(9)), GREY),
-    "padding before restarts": (padded(RESTARTING, bytes(6)), RESTARTING),
-    "padding before most restarts": (padded(RESTARTING, bytes(3), restarts=5), RESTARTING),
-    "padding before few restarts": (padded(RESTARTING, bytes(6), restarts=1), RESTARTING),
-    "FF 00 between segments": (PLAIN[:20] + b"\xff\0\xff\0" + PLAIN[20:], PLAIN),
-    "fill bytes between segments": (PLAIN[:20] + b"\xff\xff" + PLAIN[20:], PLAIN),
-    "Adobe transform 2 of three components": (PLAIN[:2] + adobe(2) + PLAIN[20:], PLAIN),
-    "short Adobe segment": (PLAIN[:20] + adobe(0, length=7) + PLAIN[20:], PLAIN),
-    "no end marker": (PLAIN[:-2], PLAIN),
-    "half an end marker": (PLAIN[:-1], PLAIN),
-}
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -359,16 +289,6 @@ def test_a_jpeg_is_rejected_as_before_if_there_is_no_room_for_a_copy(shown, name
 FRAME = PLAIN.index(b"\xff\xc0")
 
 
-def bitmap(bits: int, coding: int, *masks: int) -> bytes:
-    """Make a BMP whose pixels are zeros."""
-    rows = bytes((8 * bits + 31) // 32 * 4 * 8)
-    palette = bytes(4 << bits) if bits < 16 else b""
-    more = struct.pack(f"<{len(masks)}I", *masks) + palette
-    start = 14 + 40 + len(more)
-    header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, coding, len(rows), 0, 0, 0, 0)
-    return struct.pack("<2sIII", b"BM", start + len(rows), 0, start) + header + more + rows
-
-
 UNREAD = {
     "JPEG of 12 bits": PLAIN[: FRAME + 1] + b"\xc1\0\x11\x0c" + PLAIN[FRAME + 5 :],
     "lossless JPEG": PLAIN[: FRAME + 1] + b"\xc3" + PLAIN[FRAME + 2 :],
@@ -401,17 +321,10 @@ def test_a_bmp_with_damaged_masks_is_corrupt(shown, bits, masks):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("orientation", "upright"), [(6, (120, 160)), (3, (160, 120)), (9, None)])
 def test_an_orientation_behind_an_odd_signature_is_applied(shown, order, orientation, upright):
-    directory = struct.pack(order + "HHHIHHI", 1, 0x112, 3, 1, orientation, 0, 0)
-    start = b"II*\0" if order == "<" else b"MM\0*"
-    exif = b"Exif\0\xff" + start + struct.pack(order + "I", 8) + directory
-    data = PLAIN[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + PLAIN[2:]
+    data = jpegs.with_orientation(PLAIN, orientation, order)
     picture, usual = shown(data), shown(PLAIN)
     if upright is None:
         assert picture.tobytes() == usual.tobytes()
     else:
         assert picture.size == upright
         assert picture.getpixel((0, 0)) != usual.getpixel((0, 0))
-
-
-def test_an_hdr_png_has_the_tones_that_chromium_shows(shown):
-    assert mean(shown(png_of(PICTURE, coding(9, 16)))) == pytest.approx((106, 111, 88), abs=2)
