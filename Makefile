@@ -55,8 +55,7 @@ slow: .venv/.dev .venv-emulator/.ready ## Run the slow tests of a running system
 	$(BIN)/python -m pytest -m slow tests/acceptance
 
 faults: .venv/.dev .venv-emulator/.ready ## Injure a running Safelight in every way that docs/operate/faults.md lists
-	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m 'not alone' --timeout 600 --durations 15 tests/faults
-	$(BIN)/python -m pytest -m alone tests/faults
+	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m '' --timeout 600 --durations 15 tests/faults
 
 soak: .venv/.dev .venv-emulator/.ready ## Process 10,000 mixed pictures while workers are killed; SOAK="--pictures 300" for less
 	$(BIN)/python -m tools.soak $(SOAK)

@@ -1,7 +1,6 @@
 """Pictures of one user that take the whole time limit, and a small one of another: row 46."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.support.faults.rig import Rig
 CAT = (pictures.SAMPLES / "cat-451px.jpg").read_bytes()
 D = 4
 """Time limit of a picture, in seconds."""
+SLOTS = 2
 
 
 def key_of(user: str) -> str:
@@ -19,21 +19,18 @@ def key_of(user: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 async def test_row_46_one_users_slow_pictures_delay_another_by_one_at_most(rig: Rig) -> None:
-    worker = await rig.worker(SLOTS="2", MAX_SECONDS=str(D), ACCEPT_SVG="true")
+    worker = await rig.worker(SLOTS=str(SLOTS), MAX_SECONDS=str(D), ACCEPT_SVG="true")
     burning = pictures.burning_svg().encode()
     hostile = [await rig.injector.put(burning, key=key_of("mallory")) for _ in range(10)]
     await rig.injector.notify(*hostile)
-    while (await worker.metrics()).value("slots_busy") < 2:  # the first user alone fills both
+    while (await worker.metrics()).value("slots_busy") < SLOTS:  # the first user alone fills both
         await asyncio.sleep(0.05)
-    began = time.monotonic()
     good = await rig.injector.upload(CAT, key=key_of("alice"))
     while good.image_id not in (records := await rig.records()) or (
         records[good.image_id].status != "completed"
     ):
-        assert time.monotonic() - began < D + 2
         await asyncio.sleep(0.05)
+    # Counted, not timed: those that were being rendered already, and no other, ended before it.
+    assert sum(one.image_id in records for one in hostile) <= SLOTS
     await rig.settled(seconds=90, rejected={one.image_id: "timeout" for one in hostile})
-    page = await worker.metrics()
-    assert page.value("render_child_exits_total", cause="deadline") == len(hostile)
