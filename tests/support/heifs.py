@@ -1,4 +1,4 @@
-"""Writes HEICs of many items, as phones of 200 megapixels and bursts do."""
+"""Writes HEICs of many items, as phones of 200 megapixels and bursts do, and changes AVIFs."""
 
 import io
 import struct
@@ -7,6 +7,8 @@ import pillow_heif
 from PIL import Image
 
 COLOUR = (140, 60, 125)
+FULL_ALPHA, LIMITED_ALPHA = bytes.fromhex("181da7fbb0a8"), bytes.fromhex("181da7fbb088")
+"""Sequence headers of an alpha of 160 x 120 pixels; they differ in the bit of the range."""
 
 
 def saved(file: pillow_heif.HeifFile, **options: object) -> bytes:

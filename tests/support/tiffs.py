@@ -1,11 +1,15 @@
 """Writes TIFFs tag by tag, for tests of what no library writes: odd, wrong and unusual ones."""
 
+import io
 import struct
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from tests.support import pictures
 
 _ACROSS, _DOWN = np.arange(160), np.arange(120)[:, None]
 PIXELS: Final = np.stack(
@@ -99,15 +103,10 @@ def with_bands(pixels: np.ndarray, *bands: int) -> np.ndarray:
     return np.concatenate([whole, *planes], axis=2)
 
 
-def behind_a_reduced_page() -> bytes:
-    """Write the test picture behind a smaller version of itself."""
-    return tiff(page(PIXELS[::4, ::4], with_tag(SUBFILE, LONG, 1)), page(PIXELS))
-
-
-def floats(profile: bytes, kind: type = np.float32) -> bytes:
-    """Write the test picture in numbers from 0 to 1, which a profile applies to."""
+def floats(profile: bytes, kind: type = np.float32, pixels: np.ndarray = PIXELS) -> bytes:
+    """Write the pixels in numbers from 0 to 1, which a profile applies to."""
     tags = with_tag(SAMPLE_FORMAT, SHORT, 3, 3, 3) | with_tag(PROFILE, UNDEFINED, *profile)
-    return tiff(page((PIXELS / 255).astype(kind), tags))
+    return tiff(page((pixels / 255).astype(kind), tags))
 
 
 def ycc(tags: Tags | None = None, pixels: np.ndarray | None = None) -> bytes:
@@ -116,3 +115,59 @@ def ycc(tags: Tags | None = None, pixels: np.ndarray | None = None) -> bytes:
         pixels = np.asarray(Image.fromarray(PIXELS).convert("YCbCr"))
     usual = with_tag(PHOTOMETRIC, SHORT, 6) | with_tag(SUBSAMPLING, SHORT, 1, 1)
     return tiff(page(pixels, {**usual, **(tags or {})}))
+
+
+ODD_TAGS: Final[Mapping[str, Tags]] = {
+    "text without its NUL": with_tag(305, TEXT, *b"Scanner 1.0"),
+    "software as a number": with_tag(305, SHORT, 7),
+    "date of another length": with_tag(306, TEXT, *b"2026:11:29\0"),
+    "date as a number": with_tag(306, LONG, 2026),
+    "page number of one value": with_tag(297, SHORT, 1),
+    "page number as text": with_tag(297, TEXT, *b"1/1\0"),
+    "no strip byte counts": {279: None},
+    "strip byte counts of zero": with_tag(279, LONG, 0),
+}
+"""Tags that libtiff warns about, and that cost no pixel, by name."""
+
+
+def group_4(tags: Tags | None = None, *, ascending: bool = True) -> bytes:
+    """Make a page of black and white as fax machines send it."""
+    black_and_white = Image.fromarray(PIXELS).convert("1")
+    data = pictures.encoded(black_and_white, "TIFF", compression="group4")
+    tags_of_pillow = TiffImageFile(io.BytesIO(data)).tag_v2
+    (start,), (size,) = tags_of_pillow[273], tags_of_pillow[279]
+    coded = np.frombuffer(data[start : start + size], np.uint8)
+    fax: Tags = {
+        256: (LONG, (160,)),
+        257: (LONG, (120,)),
+        258: (SHORT, (1,)),
+        278: (LONG, (120,)),
+        COMPRESSION: (SHORT, (4,)),
+        PHOTOMETRIC: (SHORT, (1,)),
+    }
+    return page(coded.reshape(1, -1), {**fax, **(tags or {})}, ascending=ascending)
+
+
+def _page_of_rgb(pixels: np.ndarray) -> Tags:
+    height, width, _ = pixels.shape
+    return {
+        256: (LONG, (width,)),
+        257: (LONG, (height,)),
+        258: (SHORT, (8, 8, 8)),
+        277: (SHORT, (3,)),
+        278: (LONG, (height,)),
+    }
+
+
+def coded(format: str, tags: Tags, pixels: np.ndarray = PIXELS, **options: object) -> bytes:
+    """Make a page of the size of the test picture, with these pixels coded as one strip."""
+    data = np.frombuffer(pictures.encoded(Image.fromarray(pixels), format, **options), np.uint8)
+    whole = {**_page_of_rgb(PIXELS), **with_tag(PHOTOMETRIC, SHORT, 6), **tags}
+    return tiff(page(data.reshape(1, -1), whole))
+
+
+def packbits(pixels: np.ndarray, *, ascending: bool = True) -> bytes:
+    """Write the pixels in literal runs of 96 bytes."""
+    runs = np.pad(pixels.reshape(-1, 96), ((0, 0), (1, 0)), constant_values=95)
+    tags = with_tag(COMPRESSION, SHORT, 32_773) | with_tag(PHOTOMETRIC, SHORT, 2)
+    return tiff(page(runs.reshape(1, -1), {**_page_of_rgb(pixels), **tags}, ascending=ascending))

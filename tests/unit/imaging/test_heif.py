@@ -20,7 +20,7 @@ from safelight.imaging.structure import names_too_many_items
 from safelight.presets import Preset, load_presets
 from safelight.wish.wish import Wish
 from tests.support import pictures
-from tests.support.heifs import COLOUR, burst, saved
+from tests.support.heifs import COLOUR, FULL_ALPHA, LIMITED_ALPHA, burst, saved
 from tests.support.tiffs import MEAN, PIXELS
 
 LIMITS = Limits()
@@ -28,8 +28,6 @@ ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "tests" / "data" / "pictures"
 COLOURS = Image.fromarray(PIXELS)
 GREY = COLOURS.convert("L")
-FULL_ALPHA, LIMITED_ALPHA = bytes.fromhex("181da7fbb0a8"), bytes.fromhex("181da7fbb088")
-"""Sequence headers of an alpha of 160 x 120 pixels; they differ in the bit of the range."""
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ async def test_mutated_pictures_are_rendered_or_rejected_and_hurt_nothing():
 
 def test_a_mutated_picture_is_known_by_its_number():
     samples = seeds()
-    made = [mutated(number, 3, samples) for number in range(600)]
-    assert made == [mutated(number, 3, samples) for number in range(600)]
+    made = [mutated(number, 3, samples) for number in range(1500)]
+    assert made == [mutated(number, 3, samples) for number in range(1500)]
     assert {mutation for _, mutation, _ in made} == set(MUTATIONS)
     assert {sample for sample, *_ in made} == set(samples)

@@ -19,12 +19,14 @@ from tests.support.tiffs import (
     EXTRA_SAMPLES,
     LONG,
     MEAN,
+    ODD_TAGS,
     PHOTOMETRIC,
     PIXELS,
     RATIONAL,
     SHORT,
     SUBFILE,
-    TEXT,
+    coded,
+    group_4,
     page,
     tiff,
     with_tag,
@@ -70,45 +72,15 @@ def is_the_picture(picture: Image.Image) -> bool:
     return picture.mode == "RGB" and np.array_equal(np.asarray(picture), PIXELS)
 
 
-ODD = {
-    "text without its NUL": with_tag(305, TEXT, *b"Scanner 1.0"),
-    "software as a number": with_tag(305, SHORT, 7),
-    "date of another length": with_tag(306, TEXT, *b"2026:11:29\0"),
-    "date as a number": with_tag(306, LONG, 2026),
-    "page number of one value": with_tag(297, SHORT, 1),
-    "page number as text": with_tag(297, TEXT, *b"1/1\0"),
-    "no strip byte counts": {279: None},
-    "strip byte counts of zero": with_tag(279, LONG, 0),
-}
-
-
-def group_4(tags=None, **options) -> bytes:
-    """Make a page of black and white as fax machines send it."""
-    black_and_white = Image.fromarray(PIXELS).convert("1")
-    data = pictures.encoded(black_and_white, "TIFF", compression="group4")
-    with Image.open(io.BytesIO(data)) as picture:
-        (start,), (size,) = picture.tag_v2[273], picture.tag_v2[279]
-    coded = np.frombuffer(data[start : start + size], np.uint8)
-    fax = {
-        256: (LONG, (160,)),
-        257: (LONG, (120,)),
-        258: (SHORT, (1,)),
-        278: (LONG, (120,)),
-        COMPRESSION: (SHORT, (4,)),
-        PHOTOMETRIC: (SHORT, (1,)),
-    }
-    return page(coded.reshape(1, -1), {**fax, **(tags or {})}, **options)
-
-
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", ODD_TAGS)
 def test_a_tiff_whose_header_only_draws_warnings_is_rendered(shown, name):
-    assert is_the_picture(shown(tiff(page(PIXELS, ODD[name]))))
+    assert is_the_picture(shown(tiff(page(PIXELS, ODD_TAGS[name]))))
 
 
-@pytest.mark.parametrize("name", ["strip byte counts of zero", *list(ODD)[:-1]])
+@pytest.mark.parametrize("name", ["strip byte counts of zero", *list(ODD_TAGS)[:-1]])
 def test_a_fax_whose_header_only_draws_warnings_is_rendered(shown, name):
     plain = shown(tiff(group_4())).tobytes()
-    assert shown(tiff(group_4(ODD[name]))).tobytes() == plain
+    assert shown(tiff(group_4(ODD_TAGS[name]))).tobytes() == plain
 
 
 def test_a_tiff_whose_tags_are_out_of_order_is_rendered(shown):
@@ -122,22 +94,6 @@ def test_a_tiff_whose_directories_form_a_circle_is_rendered(shown):
         plain = tiff(one)
         first = int.from_bytes(plain[4:8], "little")
         assert shown(tiff(one, following=first)).tobytes() == shown(plain).tobytes()
-
-
-PAGE_OF_RGB = {
-    256: (LONG, (160,)),
-    257: (LONG, (120,)),
-    258: (SHORT, (8, 8, 8)),
-    277: (SHORT, (3,)),
-    278: (LONG, (120,)),
-}
-
-
-def coded(format: str, tags, pixels=PIXELS, **options) -> bytes:
-    """Make a page of the whole picture, coded as one strip."""
-    data = np.frombuffer(pictures.encoded(Image.fromarray(pixels), format, **options), np.uint8)
-    whole = PAGE_OF_RGB | with_tag(PHOTOMETRIC, SHORT, 6)
-    return tiff(page(data.reshape(1, -1), whole | tags))
 
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
@@ -156,9 +112,7 @@ def test_jpeg_in_a_tiff_with_an_odd_header_excuses_no_damage(refused):
 
 
 def test_packbits_with_an_odd_header_excuses_no_damage(shown, refused):
-    runs = np.pad(PIXELS.reshape(-1, 96), ((0, 0), (1, 0)), constant_values=95)
-    tags = PAGE_OF_RGB | with_tag(COMPRESSION, SHORT, 32_773) | with_tag(PHOTOMETRIC, SHORT, 2)
-    whole = tiff(page(runs.reshape(1, -1), tags, ascending=False))
+    whole = tiffs.packbits(PIXELS, ascending=False)
     assert is_the_picture(shown(whole))
     damaged = bytearray(whole)
     # 127 tells PackBits to copy 128 bytes, which are more than the row has left.
