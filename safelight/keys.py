@@ -12,6 +12,7 @@ assets of an image.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, unquote
@@ -28,6 +29,8 @@ _SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,32}")
 IMAGE_ID = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 """The pattern of an image id, in the syntax of JSON Schema."""
 _IMAGE_ID = re.compile(IMAGE_ID)
+_UNSAFE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that no name may contain: controls, surrogates, line separators."""
 _ASSET_KEY = re.compile(
     rf"{ASSETS_PREFIX}[0-9a-f]{{2}}/(?P<image_id>[^/]+)/(?P<secret>[0-9a-f]{{32}})"
     r"/(?P<preset>[a-z][a-z0-9_-]*)-(?P<fingerprint>[0-9a-f]{12}(?:[0-9a-f]{12})?)"
@@ -43,6 +46,35 @@ def new_image_id() -> str:
 def is_image_id(text: str) -> bool:
     """Return whether the text has the form of an image id."""
     return _IMAGE_ID.fullmatch(text) is not None
+
+
+def read_image_id(text: str) -> str | None:
+    """Return an image id that is written in any case; None for any other text."""
+    upper = text.upper()
+    return upper if text.isascii() and is_image_id(upper) else None
+
+
+def is_object_name(text: str) -> bool:
+    """Return whether a URL may name an object so: it is safe to log, and no client resolves it.
+
+    It has no control characters and no line separators. Empty parts are allowed: S3 keeps
+    `a//b.jpg` and `a/b.jpg` apart.
+    """
+    if not text or any(part in (".", "..") for part in text.split("/")):
+        return False
+    return not any(unicodedata.category(each) in _UNSAFE for each in text)
+
+
+def spellings_of(name: str) -> tuple[str, ...]:
+    """List the Unicode spellings under which an object may be stored, the given one first.
+
+    macOS may take letters and accents apart (NFD); browsers and other systems keep them composed
+    (NFC). A name that mixes both is only tried as it is: otherwise one object would have many URLs.
+    """
+    composed, apart = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
+    if name not in (composed, apart):
+        return (name,)
+    return tuple(dict.fromkeys((name, composed, apart)))
 
 
 def source_key(*, user_id: str, image_id: str) -> str:

@@ -28,6 +28,7 @@ from api.delivery.query import (
     Query,
     invalid,
     listed,
+    redirect,
     redirect_other_spellings,
 )
 from api.delivery.responses import (
@@ -79,7 +80,7 @@ class Delivery:
         """Deliver a variant of an image."""
         redirect_other_spellings(request)
         preset = self.presets[request.match_info["preset"]]
-        image_id, dot, extension = request.match_info["image"].partition(".")
+        image_id, extension = _image_of(request)
 
         async def find(grant: Grant) -> SourceImage:
             note(request, image_id=image_id[:26])
@@ -89,7 +90,7 @@ class Delivery:
             return Ask(
                 request=request,
                 preset=preset,
-                query=Query.read(request.query, extension=extension if dot else None),
+                query=Query.read(request.query, extension=extension),
                 grant=self._grant(request, preset.policy),
                 find=find,
             )
@@ -255,6 +256,23 @@ class Delivery:
             raise Refusal(problem, refusal.detail, headers=sent, errors=refusal.errors) from refusal
         note(request, problem=problem.slug)
         return default
+
+
+def _image_of(request: web.Request) -> tuple[str, str | None]:
+    """Return the image id and the extension that a URL names, if it names one.
+
+    An id in small letters and an extension in capitals are redirected, so that caches keep each
+    picture once. A signature covers one spelling, so a signed URL is answered as it is.
+    """
+    given = request.match_info["image"]
+    stem, dot, extension = given.partition(".")
+    image_id = keys.read_image_id(stem)
+    if image_id is None:
+        return stem, extension if dot else None
+    usual = f"{image_id}{dot}{extension.lower()}"
+    if given != usual and not PARAMETERS.intersection(request.query):
+        redirect(request, request.path.removesuffix(given) + usual)
+    return image_id, extension.lower() if dot else None
 
 
 def _wish_of(preset: Preset, fingerprint: str) -> Wish | None:

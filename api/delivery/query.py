@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NoReturn
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -62,7 +63,14 @@ def redirect_other_spellings(request: web.Request) -> None:
     if {"%", "+"}.intersection(query):  # no value needs escapes; clients and proxies change them
         raise invalid("Query parameters have only letters, digits, `_`, `.`, `-` and `~`.")
     if (path, query) != (url.raw_path, url.raw_query_string):
-        raise web.HTTPPermanentRedirect(f"{path}?{query}" if query else path)
+        redirect(request, request.path)
+
+
+def redirect(request: web.Request, path: str) -> NoReturn:
+    """Redirect to another decoded path, with the query as it should be escaped."""
+    escaped = quote(path, safe=UNESCAPED, errors="surrogateescape")
+    query = urlencode(list(request.query.items()), errors="surrogateescape")
+    raise web.HTTPPermanentRedirect(f"{escaped}?{query}" if query else escaped)
 
 
 def invalid(why: str) -> Refusal:

@@ -171,15 +171,13 @@ class SourceImages:
 
     async def by_path(self, path: str, grant: Grant, *, alias: Alias) -> SourceImage:
         """Find an object below an alias's prefix. The key of a tenant opens none of them."""
-        key = alias.prefix + path
-        odd = any(part in ("", ".", "..") for part in path.split("/")) or not path.isprintable()
-        if odd or len(key.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+        longest = len((alias.prefix + path).encode("utf-8", "replace"))
+        if not keys.is_object_name(path) or longest > MAX_KEY_BYTES:
             raise invalid("The path cannot be the key of a picture.")
-        version = (
-            await self._buckets[alias.name].current_version(key) if grant.user_id is None else None
-        )
-        if version is None:
+        found = await self._stored_under(path, alias) if grant.user_id is None else None
+        if found is None:
             raise no_such_picture()
+        key, version = found
         return SourceImage(
             image_id=self._ids.of_object(bucket=alias.bucket, key=key),
             revision=keys.revision_of(
@@ -189,6 +187,15 @@ class SourceImages:
             source=Source(bucket=self._buckets[alias.name], key=key, etag=version.etag),
             transparent=version.media_type not in OPAQUE,
         )
+
+    async def _stored_under(self, path: str, alias: Alias) -> tuple[str, ObjectVersion] | None:
+        """Find the key and the version of an object, in the form of Unicode that it has."""
+        for spelling in keys.spellings_of(path):
+            key = alias.prefix + spelling
+            version = await self._buckets[alias.name].current_version(key)
+            if version is not None:
+                return key, version
+        return None
 
     async def _read(self, records: Records, image_id: str, grant: Grant) -> SourceImage:
         record = await records.get(image_id) if keys.is_image_id(image_id) else None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from safelight.keys import is_object_name, read_image_id
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
@@ -51,6 +52,8 @@ def source_of(text: str, *, option: str = "source") -> SourceName:
     bucket, slash, key = rest.partition("/") if separator else ("", "", text.lstrip("/"))
     if not key or (separator and not (bucket and slash)):
         raise InvalidOption(option, f"expected a key, or s3://bucket/key; found {text[:80]!r}")
-    if not key.isprintable() or any(part in (".", "..") for part in key.split("/")):
-        raise InvalidOption(option, "must be printable and have no . or .. between slashes")
-    return SourceName(bucket=bucket or None, key=key)
+    if not is_object_name(key):
+        message = "must have no control characters, and no . or .. between slashes"
+        raise InvalidOption(option, message)
+    image_id = None if bucket else read_image_id(key)
+    return SourceName(bucket=bucket or None, key=image_id or key)

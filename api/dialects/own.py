@@ -20,7 +20,7 @@ from api.dialects.signatures import (
     refuse_query,
 )
 from api.dialects.values import format_called, moment
-from safelight.keys import is_image_id
+from safelight.keys import read_image_id
 from safelight.named_keys import read_key, read_keys
 from safelight.wish.canonical import NOTHING, read_options
 from safelight.wish.errors import InvalidOption
@@ -94,9 +94,10 @@ class Own:
         words, expires = _without_expiry(words)
         options = read_options(words)
         stem, _, extension = source.rpartition(".")
-        if is_image_id(stem):
-            options = _in_format_of(options, extension)
-            source = stem
+        image_id = read_image_id(stem)
+        if image_id is not None:
+            options = _in_format_of(options, extension.lower())
+            source = image_id
         return ImageUrl(
             dialect=self.NAME, source=source_of(source), options=options, expires=expires
         )

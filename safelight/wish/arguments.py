@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from safelight.keys import is_object_name
+
 Value = float | str
 """A number; or a word, colour, place or key."""
 
@@ -203,10 +205,10 @@ class Key:
             raise ValueError(self.expected) from error
 
     def check(self, value: Value) -> Value:
-        """Accept it if it has a bucket and a key and only printable characters."""
+        """Accept it if it has a bucket, and a key that a URL may name."""
         key = str(value)
-        bucket, _, rest = key.partition("/")
-        if not bucket or not rest or len(key) > _MAX_KEY or not key.isprintable():
+        bucket, _, name = key.partition("/")
+        if not (is_object_name(bucket) and is_object_name(name)) or len(key) > _MAX_KEY:
             raise ValueError(self.expected)
         return key
 

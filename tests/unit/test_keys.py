@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 
 import pytest
 from hypothesis import assume, given
@@ -91,6 +92,24 @@ def test_every_new_image_id_is_another_one():
 @pytest.mark.parametrize("text", ["", "8" * 26, "0" * 25, "0" * 27, "I" * 26, "0" * 26 + "\n"])
 def test_what_only_looks_like_an_image_id_is_none(text):
     assert not keys.is_image_id(text)
+
+
+@pytest.mark.parametrize("text", ["01kaj0000000000000000000ab", "01KAJ0000000000000000000aB"])
+def test_an_image_id_is_read_in_any_case(text):
+    assert keys.read_image_id(text) == "01KAJ0000000000000000000AB"
+
+
+@pytest.mark.parametrize("text", ["", "a.jpg", "01kaj0000000000000000000a\u0131", "i" * 26])
+def test_no_other_text_is_read_as_an_image_id(text):
+    assert keys.read_image_id(text) is None
+
+
+@given(name=st.text())
+def test_a_name_is_looked_for_in_few_spellings_itself_first(name):
+    spellings = keys.spellings_of(name)
+    assert spellings[0] == name
+    assert len(spellings) <= 2
+    assert len({unicodedata.normalize("NFC", each) for each in spellings}) == 1
 
 
 @given(

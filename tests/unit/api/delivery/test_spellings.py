@@ -18,6 +18,7 @@ async def gallery(open_: Any) -> Gallery:
     opened: Gallery = await open_(*PRESETS, aliases=ALIASES)
     opened.hang()
     opened.elsewhere.upload("a (b)/é,.jpg", SOURCE)
+    opened.elsewhere.upload("a[1]|b.jpg", SOURCE)
     return opened
 
 
@@ -30,6 +31,10 @@ async def gallery(open_: Any) -> Gallery:
         (f"/small/{IMAGE_ID}?f%6Frmat=%77ebp", f"/small/{IMAGE_ID}?format=webp"),
         ("/avatars/a%20%28b)/%c3%a9,.jpg", f"/avatars/{KEY}"),
         (f"/avatars/{KEY}?preset=pl%61in", f"/avatars/{KEY}?preset=plain"),
+        ("/avatars/a[1]|b.jpg", "/avatars/a%5B1%5D%7Cb.jpg"),
+        (f"/small/{IMAGE_ID.lower()}", f"/small/{IMAGE_ID}"),
+        (f"/small/{IMAGE_ID}.JPG", f"/small/{IMAGE_ID}.jpg"),
+        (f"/small/{IMAGE_ID.lower()}.WebP?download=1", f"/small/{IMAGE_ID}.webp?download=1"),
     ],
 )  # fmt: skip
 async def test_another_spelling_is_sent_to_the_one(
@@ -61,3 +66,10 @@ async def test_bytes_that_are_no_text_give_no_500(gallery: Gallery) -> None:
     for path in ("/avatars/%FF", "/avatars/%25FF", "/small/%ed%a0%80", "/avatars/a%2Fb"):
         answer, _ = await gallery.ask(path)
         assert answer.status in (308, 400, 404)
+
+
+async def test_a_signed_url_is_answered_in_the_spelling_that_was_signed(gallery: Gallery) -> None:
+    for path in (f"/signed/{IMAGE_ID.lower()}.JPG", f"/signed/{IMAGE_ID}.jpg"):
+        answer, _ = await gallery.ask(gallery.signing.sign(path))
+        assert (answer.status, answer.content_type) == (200, "image/jpeg")
+    assert len(gallery.objects.assets) == 1
