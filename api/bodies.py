@@ -9,8 +9,10 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from api.problems import Fault, Problem, Refusal
+from safelight.refused_values import why_refused
 
 MAX_BODY_BYTES = 16 * 1024
 BODY_SECONDS = 10
@@ -78,12 +80,12 @@ async def _read(request: web.Request) -> bytes:
 
 
 def _refusal(error: ValidationError) -> Refusal:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = error.errors(include_url=False, include_input=False)
     if any(fault["type"] == "json_invalid" for fault in faults):
         message = faults[0]["msg"].removeprefix("Invalid JSON: ")
         return Refusal(Problem.MALFORMED_JSON, f"The body is not JSON: {message}.")
     shown = [
-        Fault(pointer=_pointer(fault["loc"]), detail=_sentence(fault["type"], fault["msg"]))
+        Fault(pointer=_pointer(fault["loc"]), detail=_sentence(fault))
         for fault in faults[:MAX_FAULTS]
     ]
     return Refusal(Problem.INVALID_REQUEST, _summary(len(faults)), errors=shown)
@@ -94,10 +96,10 @@ def _summary(count: int) -> str:
     return f"{count} member{'s are' if count > 1 else ' is'} not valid{more}."
 
 
-def _sentence(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
+def _sentence(fault: ErrorDetails) -> str:
+    if fault["type"] == "extra_forbidden":
         return "There is no member of this name."
-    return message.removeprefix("Value error, ").rstrip(".") + "."
+    return why_refused(fault).rstrip(".") + "."
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

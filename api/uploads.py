@@ -31,6 +31,7 @@ from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.formats import READABLE
 from safelight.image_ids import ImageIds
 from safelight.record import Record, Status
+from safelight.refused_values import Matches
 
 UNKNOWN_TYPE = "application/octet-stream"
 """For clients that do not know the type. The content decides in any case."""
@@ -44,8 +45,9 @@ PENDING_SECONDS = 30 * A_DAY
 """How long the record of a pending upload is kept after its URL has ended. A message may wait in
 the queue, then as a dead letter, then in the queue again; the record must be kept longer."""
 
-# No control characters: C0, DEL and C1.
-_TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
+# C0, DEL and C1.
+_NO_CONTROLS = Matches(r"^[^\x00-\x1f\x7f-\x9f]*$", "must have no control characters")
+_SHA256 = Matches(r"^[0-9a-fA-F]{64}$", "must be 64 hexadecimal digits")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -65,11 +67,8 @@ class UploadRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
 
-    filename: str = Field(
-        min_length=1,
-        max_length=255,
-        pattern=_TEXT,
-        description="Stored and shown, never part of a key.",
+    filename: Annotated[str, Field(min_length=1, max_length=255), _NO_CONTROLS] = Field(
+        description="Stored and shown, never part of a key."
     )
     content_type: Annotated[str, AfterValidator(_known)] = Field(
         description="The media type that the upload will declare. The content decides in the end.",
@@ -78,12 +77,11 @@ class UploadRequest(BaseModel):
     size: Annotated[int, BeforeValidator(_whole)] = Field(
         ge=0, description="The exact size in bytes."
     )
-    sha256: str | None = Field(
+    sha256: Annotated[str, _SHA256] | None = Field(
         default=None,
-        pattern=r"^[0-9a-fA-F]{64}$",
         description="The SHA-256 of the content in hex. S3 then refuses any other content.",
     )
-    tags: tuple[Annotated[str, Field(min_length=1, max_length=64, pattern=_TEXT)], ...] = Field(
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=64), _NO_CONTROLS], ...] = Field(
         default=(), max_length=10, description="Words of your choice. Duplicates are dropped."
     )
     method: Literal["POST", "PUT"] = Field(

@@ -15,6 +15,8 @@ from safelight import __version__
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 INTERRUPTED = 130
+KEY_VARIABLE = "SAFELIGHT_API_KEY"
+"""The variable that holds a client's API key."""
 
 
 class Role(StrEnum):
@@ -81,7 +83,7 @@ def upload(
     ],
     api: Annotated[str, typer.Option(help="The API's address, such as http://127.0.0.1:8080.")],
     key: Annotated[
-        str | None, typer.Option(help="An API key.", envvar="SAFELIGHT_API_KEY", show_envvar=True)
+        str | None, typer.Option(help="An API key.", envvar=KEY_VARIABLE, show_envvar=True)
     ] = None,
 ) -> None:
     """Upload pictures through the API and wait until each is completed or rejected."""

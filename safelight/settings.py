@@ -3,8 +3,10 @@
 Each program declares its settings in a subclass of `Settings`. All faults are reported together.
 """
 
+import difflib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError
@@ -12,8 +14,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from safelight.errors import InvalidConfiguration
+from safelight.refused_values import why_refused
+from safelight.setting_names import NAMES
 
 PREFIX = "SAFELIGHT_"
+TESTS = "SAFELIGHT_TEST_"
+"""How the variables begin that only tests read."""
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A tuple of words, written with commas between them in the environment."""
@@ -46,16 +52,21 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """Read the environment, or raise `InvalidSettings` with all its faults."""
+        unknown = unknown_settings(os.environ)
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            raise InvalidSettings([cls._fault(fault) for fault in error.errors()]) from error
+            faults = [cls._fault(fault) for fault in error.errors()]
+            raise InvalidSettings([*unknown, *faults]) from error
+        if unknown:
+            raise InvalidSettings(unknown)
+        return settings
 
     @classmethod
     def _fault(cls, fault: Mapping[str, Any]) -> str:
         field = str(fault["loc"][0]) if fault["loc"] else None
         name = variable(field) if field else PREFIX.rstrip("_")
-        message = str(fault["msg"]).removeprefix("Value error, ")
+        message = why_refused(fault)
         if fault["type"] == "missing":
             return f"{name}: not set; {cls.model_fields[field or ''].description}"
         value = fault.get("input")
@@ -73,6 +84,26 @@ class Settings(BaseSettings):
 def variable(name: str) -> str:
     """Return the name of a field's environment variable."""
     return PREFIX + name.upper()
+
+
+def unknown_settings(names: Iterable[str]) -> list[str]:
+    """List the faults of variables that begin like a setting of Safelight and are none.
+
+    Each names the nearest setting. Settings of other programs are known, so that programs may share
+    one environment.
+    """
+    given = {name.upper(): name for name in names}
+    return [
+        f"{given[name]}: there is no such setting{_nearest(name)}"
+        for name in sorted(given)
+        if name.startswith(PREFIX) and not name.startswith(TESTS) and name not in NAMES
+    ]
+
+
+def _nearest(name: str) -> str:
+    words = {known.removeprefix(PREFIX): known for known in sorted(NAMES)}
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), words, n=1)
+    return f"; did you mean {words[near[0]]}?" if near else "; docs/operate/settings.md lists all"
 
 
 def _is_secret(field: FieldInfo | None) -> bool:

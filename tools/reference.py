@@ -1,4 +1,5 @@
-"""Writes docs/operate/settings.md, docs/operate/metrics.md and docs/guide/dialects.md.
+"""Writes docs/operate/settings.md, docs/operate/metrics.md, docs/guide/dialects.md, and the list of
+all settings in safelight/setting_names.py.
 
 Their tables come from the declarations in the code. `make docs` writes them; a test checks that
 they are current.
@@ -14,6 +15,9 @@ from pydantic_core import PydanticUndefined
 from api.dialects.table import DialectSettings
 from api.metrics import ApiMetrics, DeliveryMetrics
 from api.settings import ApiSettings
+from ops.__main__ import KEY_VARIABLE
+from ops.doctor.places import DoctorSettings
+from ops.redrive import RedriveSettings
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
@@ -25,7 +29,7 @@ from worker.settings import WorkerSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
 DEPENDS = frozenset({"slots", "memory_budget_bytes", "child_memory_bytes", "spool"})
-"""Settings whose default depends on the machine, as their descriptions say."""
+"""Settings whose default depends on the machine; their descriptions say how."""
 
 
 class _Both(AwsSettings, IdSettings):
@@ -46,11 +50,21 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if name in DEPENDS:
-        return "see there"
+        return "depends on the machine"
     default = field.get_default(call_default_factory=True)
     if default is None or default is PydanticUndefined or default == ():
         return "none"
-    return f"`{default}`"
+    return f"`{_as_variable(default)}`"
+
+
+def _as_variable(value: object) -> str:
+    """Write a value as a variable of the environment has it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+    return str(value)
 
 
 def metrics_table(*declared: object) -> str:
@@ -82,7 +96,9 @@ def settings_page() -> str:
     return f"""# Settings
 
 Settings are environment variables, read once when a process starts. All faults are reported at once, and the process ends with
-exit code 2. `python -m api --print-config` and `python -m worker --print-config` print the effective settings, with secrets masked.
+exit code 2. A variable that begins with `SAFELIGHT_` and is no setting of any program is a fault too
+([why](../decisions/0075-a-misspelt-setting-is-refused.md)).
+`python -m api --print-config` and `python -m worker --print-config` print the effective settings, with secrets masked.
 `make docs` generates this page from the declarations.
 
 Credentials, region and endpoints come from AWS's standard chain alone. Of its variables, these have an effect:
@@ -141,7 +157,26 @@ message ([why](../decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 """
 
 
+def setting_names() -> str:
+    """Write safelight/setting_names.py: every setting of every program."""
+    programs = (ApiSettings, WorkerSettings, DoctorSettings, RedriveSettings)
+    names = {variable(name) for settings in programs for name in settings.model_fields}
+    rows = "\n".join(f'        "{name}",' for name in sorted({*names, KEY_VARIABLE}))
+    return f'''"""The settings of all programs, so that each program refuses misspelt names only.
+
+`make docs` writes this list from the declarations.
+"""
+
+NAMES = frozenset(
+    {{
+{rows}
+    }}
+)
+'''
+
+
 PAGES = {
+    "../safelight/setting_names.py": setting_names,
     "operate/settings.md": settings_page,
     "operate/metrics.md": metrics_page,
     "guide/dialects.md": dialects_page,

@@ -18,8 +18,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from api.dialects.table import DIALECTS
 from safelight.errors import InvalidConfiguration
+from safelight.refused_values import Matches, why_refused
 
 NAME = r"[a-z][a-z0-9_-]{0,39}"
+NAME_FORM = "a lower-case letter, then up to 39 of a-z, 0-9, _ and -"
+_ROLE = Matches(r"^arn:[^:]+:iam::\d{12}:role/.+$", "must be the ARN of an IAM role")
 RESERVED = frozenset(
     {"v1", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
     | {dialect.PREFIX.strip("/") for dialect in DIALECTS.values()}
@@ -36,7 +39,7 @@ class Alias(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str = Field(pattern=f"^{NAME}$")
+    name: Annotated[str, Matches(f"^{NAME}$", f"must be {NAME_FORM}")]
     bucket: str = Field(min_length=3, max_length=63)
     prefix: str = ""
     """The prefix of every key: empty for the whole bucket, or a folder with its slash."""
@@ -46,7 +49,7 @@ class Alias(BaseModel):
         Field(min_length=1),
     ]
     """The presets that may be asked for. The first is used when a URL names none."""
-    role_arn: str | None = Field(default=None, pattern=r"^arn:[^:]+:iam::\d{12}:role/.+$")
+    role_arn: Annotated[str, _ROLE] | None = None
     """The role that reads the bucket, for buckets of other accounts; None: our own role."""
     external_id: str | None = Field(default=None, min_length=2, max_length=1224)
     """The external id that the role's trust policy requires."""
@@ -86,7 +89,7 @@ def _read(name: str, table: Any, presets: Collection[str]) -> tuple[list[str], A
         alias = Alias.model_validate({**table, "name": name})
     except ValidationError as error:
         return [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].lower()}"
+            f"{'.'.join(str(part) for part in fault['loc'])}: {why_refused(fault)}"
             for fault in error.errors()
         ], None
     unknown = [preset for preset in alias.presets if preset not in presets]

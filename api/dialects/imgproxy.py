@@ -16,6 +16,7 @@ from api.dialects.key_settings import check_keys, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, base64url, digest, refuse_query
 from api.dialects.values import format_called
+from safelight.refused_values import Matches
 from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
@@ -122,9 +123,11 @@ class ImgproxySettings(OneDialect):
     imgproxy_signature_size: int | None = Field(
         default=None, ge=12, le=32, description="Bytes that imgproxy truncates a signature to."
     )
-    imgproxy_watermark: str | None = Field(
+    imgproxy_watermark: (
+        Annotated[str, Matches(r"^[^/]+/.+$", "must be a bucket and a key, as in bucket/key")]
+        | None
+    ) = Field(
         default=None,
-        pattern=r"^[^/]+/.+$",
         description="The picture that imgproxy's `wm` overlays, as `bucket/key`.",
     )
 

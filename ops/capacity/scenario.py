@@ -1,6 +1,5 @@
 """The options of `safelight capacity`, validated before anything is simulated."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ops.capacity.arrivals import Arrivals, Shape, burst, constant, day, from_csv
 from ops.capacity.scaling import LATE_DATAPOINTS, PERIOD_SECONDS
 from ops.capacity.simulator import Task
+from safelight.refused_values import why_refused
 
 Finite = Field(allow_inf_nan=False)
 Positive = Annotated[float, Finite, Field(gt=0)]
@@ -35,11 +35,11 @@ class Scenario(BaseModel):
     slots: int = Field(ge=1, le=256)
     start_up_seconds: NotNegative
     metric_delay_seconds: Annotated[NotNegative, Field(le=LATEST_SECONDS)]
-    parameter: Sequence[str]
+    parameter: tuple[str, ...]
 
     @field_validator("parameter")
     @classmethod
-    def _named(cls, parameters: Sequence[str]) -> Sequence[str]:
+    def _named(cls, parameters: tuple[str, ...]) -> tuple[str, ...]:
         for one in parameters:
             name, equals, value = one.partition("=")
             if not (name and equals and value):
@@ -82,5 +82,4 @@ class Scenario(BaseModel):
 
 def _fault(fault: Any) -> str:
     option = "--" + str(fault["loc"][0]).replace("_", "-")
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{option}: {message[:1].lower()}{message[1:]}; found {fault['input']!r}"
+    return f"{option}: {why_refused(fault)}; found {fault['input']!r}"

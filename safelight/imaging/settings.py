@@ -53,7 +53,8 @@ class RenderSettings(AdjustableLimits, Settings):
     )
     spool: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "safelight",
-        description="Folder for pictures while they are processed.",
+        description="Folder for pictures while they are processed; by default `safelight` in the "
+        "folder for temporary files.",
     )
 
     child_memory_bytes: int = Field(

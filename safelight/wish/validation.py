@@ -14,6 +14,8 @@ from pydantic_core import (
     core_schema,
 )
 
+from safelight.refused_values import IN_WORDS, why_refused
+
 CONTRADICTION: Final = "contradiction"
 """The type of a fault whose message says what was expected."""
 Contradictions = Iterable[tuple[str, str]]
@@ -79,5 +81,5 @@ def _again(fault: ErrorDetails) -> InitErrorDetails:
     if fault["type"] == CONTRADICTION:
         error = PydanticCustomError(CONTRADICTION, "{expected}", fault["ctx"])
     else:
-        error = PydanticCustomError("field", "{text}", {"text": fault["msg"]})
+        error = PydanticCustomError(IN_WORDS, "{words}", {"words": why_refused(fault)})
     return InitErrorDetails(type=error, loc=fault["loc"], input=fault["input"])

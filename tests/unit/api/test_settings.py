@@ -63,7 +63,7 @@ def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "value", "told"),
     [
         ("SAFELIGHT_PORT", "65536", "65536"),
-        ("SAFELIGHT_PORT", "http", "integer"),
+        ("SAFELIGHT_PORT", "http", "whole number"),
         ("SAFELIGHT_HOST", "0.0.0.0", "SAFELIGHT_API_KEYS"),  # noqa: S104 - refused
         ("SAFELIGHT_HOST", "", "loopback"),
         ("SAFELIGHT_HOST", "::", "loopback"),
