@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.dialects.dialect import Dialect
-from api.dialects.rows import Rows
+from api.dialects.rows import Row, Rows
 from api.dialects.table import DIALECTS
 from safelight.wish.arguments import COLOURS
 from safelight.wish.canonical import FORMS
@@ -33,13 +33,17 @@ def _options(table: Rows[Any]) -> str:
     """List what is understood, then what is refused."""
     named = [(", ".join(map(_code, (name, *row.also))), row) for name, row in table.rows.items()]
     understood = [
-        (names, _code(_safe(row.form)), row.meaning) for names, row in named if row.reader
+        (names, _code(_safe(row.form)), _effect(row)) for names, row in named if row.reader
     ]
     refused = [(names, row.meaning) for names, row in named if not row.reader]
     return (
         f"{_table(('option', 'form', 'effect'), understood)}\n\n"
         f"{_table(('refused', 'why'), refused)}"
     )
+
+
+def _effect(row: Row[Any]) -> str:
+    return f"{row.meaning} **Differs:** {row.differs}" if row.differs else row.meaning
 
 
 def _operations() -> str:
@@ -86,7 +90,8 @@ once.
 
 - Unsigned URLs are refused, including thumbor's `unsafe` and imgproxy without a key. All configured keys are accepted; the first one signs.
 - A secret has at least 16 characters; imgproxy's key has at least 16 bytes. `openssl rand -hex 32` makes one.
-- An unknown option is refused by name. An option that asks for the default is accepted without effect. The tables below list all options.
+- An unknown option is refused by name. An option that asks for the default is accepted without effect. The tables below list all options,
+  and say where a picture differs from the one that the other system makes.
 - `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what it covers.
 - Every dialect has a prefix, such as `/thumbor/`, which is never signed. `SAFELIGHT_ROOT_DIALECT` names one that also works without it.
 - A query that the signature does not cover is refused, and so are needless escapes in a path: one signature opens one URL.

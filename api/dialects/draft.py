@@ -37,6 +37,8 @@ class Draft:
     download: str | None = None
     """File name to save under; empty for a download without a name."""
     preset: str | None = None
+    differs: dict[str, str] = field(default_factory=dict)
+    """Option -> how the picture differs from the other system's."""
 
     def options(self, **other: Any) -> Options:
         """Build the wish; keywords replace fields. Raises an `InvalidOption`."""
@@ -56,4 +58,5 @@ class Draft:
             expires=self.expires,
             max_age_seconds=self.max_age_seconds,
             download=self.download,
+            differs=tuple(self.differs.items()),
         )

@@ -40,6 +40,8 @@ class ImageUrl:
     max_age_seconds: int | None = None
     download: str | None = None
     """File name to save under; empty for a download without a name."""
+    differs: tuple[tuple[str, str], ...] = ()
+    """Options with which the picture differs from the other system's, each with how."""
 
 
 def source_of(text: str, *, option: str = "source") -> SourceName:

@@ -24,6 +24,7 @@ from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Trim
 
 _FITS = {"fit": "inside", "fill": "crop", "fill-down": "cover", "force": "fill", "auto": "auto"}
+_OWN_FORMULA = "imgproxy Pro does not publish its formula."
 _YES, _NO = ("1", "t", "true"), ("0", "f", "false", "")
 
 
@@ -246,9 +247,11 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
         "a": accepted("brightness:contrast:saturation", "Sets `br`, `co`, `sa`.", _adjust,
                       "adjust"),
         "br": accepted("-255..255", "Adds to every colour.", _scaled(lambda value: value / 2.55),
-                       "brightness"),
-        "co": accepted("factor", "Multiplies contrast.", _scaled(_to_contrast), "contrast"),
-        "sa": accepted("factor", "Multiplies saturation.", _scaled(), "saturation"),
+                       "brightness", differs=_OWN_FORMULA),
+        "co": accepted("factor", "Multiplies contrast.", _scaled(_to_contrast), "contrast",
+                       differs=_OWN_FORMULA),
+        "sa": accepted("factor", "Multiplies saturation.", _scaled(), "saturation",
+                       differs=_OWN_FORMULA),
         "wm": accepted("opacity:position:x:y:scale", "Overlays the configured picture.", _watermark,
                        "watermark"),
         "sm": accepted("1", "No effect: metadata is always removed.",
@@ -273,7 +276,8 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
         "att": accepted("0|1", "Downloads instead of displaying.", sets("attached", _flag),
                         "return_attachment"),
         "pr": accepted("preset", "A preset of Safelight, without other options.",
-                       sets("preset", plain_text), "preset"),
+                       sets("preset", plain_text), "preset",
+                       differs="The preset is the one that Safelight's file declares."),
         "mw": refused("the crop depends on the source; use fill.", "min-width"),
         "mh": refused("the crop depends on the source; use fill.", "min-height"),
         "raw": refused("sources are never delivered unrendered."),

@@ -1,6 +1,7 @@
 """The table of a dialect's options. One row says how an option is written, means and is read.
 
-docs/guide/dialects.md is written from these rows.
+docs/guide/dialects.md is written from these rows, and `safelight explain` reports from them where
+a picture differs from the other system's.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +30,10 @@ class Row(Generic[DraftT]):
     """Reads the arguments into a draft. None: the option is refused."""
     also: tuple[str, ...] = ()
     """Other names of the option; errors in its arguments use the first one."""
+    differs: str = ""
+    """How the picture differs from the other system's, as a sentence; empty if it is the same."""
+    differs_for: Callable[[Arguments], bool] = lambda _: True
+    """Whether it differs for these arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,10 @@ class Rows(Generic[DraftT]):
 
     def read(self, draft: DraftT, name: str, arguments: Arguments) -> None:
         """Read one option into a draft. Raises an `InvalidOption` that names it."""
-        row = self.rows.get(name) or self._also(name)
-        if row is None:
+        key = self._key(name)
+        if key is None:
             raise self.unknown(name)
+        row = self.rows[key]
         if row.reader is None:
             raise InvalidOption(name, f"is refused: {row.meaning}")
         try:
@@ -52,21 +58,42 @@ class Rows(Generic[DraftT]):
             expected = row.form or "no arguments"
             message = f"expected {expected}; found {_shown(arguments)}"
             raise InvalidOption(name, message) from error
+        if row.differs and row.differs_for(arguments):
+            draft.differs[key] = row.differs
+
+    def knows(self, name: str) -> bool:
+        """Return whether an option of this name is in the table, accepted or refused."""
+        return self._key(name) is not None
 
     def unknown(self, name: str) -> InvalidOption:
         """Make the error for a name that is not in the table."""
         known = ", ".join(self.rows)
         return InvalidOption(name[:40], f"is not a known {self.kind}; known are {known}")
 
-    def _also(self, name: str) -> Row[DraftT] | None:
-        return next((row for row in self.rows.values() if name in row.also), None)
+    def _key(self, name: str) -> str | None:
+        """Return the first name of the option that has this name."""
+        if name in self.rows:
+            return name
+        return next((key for key, row in self.rows.items() if name in row.also), None)
 
 
 def accepted(
-    form: str, meaning: str, reader: Callable[[DraftT, str, Arguments], None], *also: str
+    form: str,
+    meaning: str,
+    reader: Callable[[DraftT, str, Arguments], None],
+    *also: str,
+    differs: str = "",
+    differs_for: Callable[[Arguments], bool] = lambda _: True,
 ) -> Row[DraftT]:
     """Make the row of an option that is understood."""
-    return Row(form=form, meaning=meaning, reader=reader, also=also)
+    return Row(
+        form=form,
+        meaning=meaning,
+        reader=reader,
+        also=also,
+        differs=differs,
+        differs_for=differs_for,
+    )
 
 
 def no_effect(meaning: str, *also: str) -> Row[Any]:

@@ -68,6 +68,22 @@ def test_what_is_not_understood_is_refused_by_its_name(name, wanted, option):
 
 
 @pytest.mark.parametrize(
+    ("name", "wanted", "options"),
+    [
+        ("thumbor", "300x200/filters:sharpen(2,1.0,true):quality(40)/a.jpg", ["sharpen"]),
+        ("imgproxy", "w:300/brightness:51/sa:0.5/plain/a.jpg", ["br", "sa"]),
+        ("imgproxy", "w:300/plain/a.jpg", []),
+    ],
+)
+def test_a_url_says_which_options_differ_from_the_other_systems_as_its_table_does(
+    name, wanted, options
+):
+    rows = DIALECTS[name].ROWS.rows
+    assert asked(name, wanted).differs == tuple((each, rows[each].differs) for each in options)
+    assert all(rows[each].differs for each in options)
+
+
+@pytest.mark.parametrize(
     ("name", "wanted", "source"),
     [
         ("own", f"_/{IMAGE}.webp", SourceName(key=IMAGE)),
