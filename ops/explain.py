@@ -17,7 +17,7 @@ from rich.text import Text
 from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS, BadSignature
 from api.dialects.image_url import ImageUrl
-from api.dialects.signatures import Signed, differences, verify
+from api.dialects.signatures import Signed, differences, verified
 from api.dialects.table import Dialects, DialectSettings, read
 from ops.sign import REFUSED, UNUSABLE
 from safelight.formats import BY_NAME
@@ -37,6 +37,8 @@ class Explanation:
     """The text that the signature must cover."""
     signature: str | None = None
     """Whether the signature is valid; if not, what it covers instead, if that is known."""
+    changed: str | None = None
+    """What proxies or clients changed in the path since it was signed, and was undone."""
     image_url: ImageUrl | None = None
 
     def facts(self) -> dict[str, object]:
@@ -45,6 +47,7 @@ class Explanation:
             "dialect": self.dialect,
             "signed": self.signed,
             "signature": self.signature,
+            "changed": self.changed or None,
         }
         if self.image_url:
             facts |= _facts_of(self.image_url)
@@ -80,8 +83,7 @@ def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Ex
     return Explanation(
         refused=refused,
         dialect=dialect.NAME,
-        signed=signed.messages[0],
-        signature=_signature(dialect, signed),
+        **_signature(dialect, signed),
         image_url=_image_url(dialect, signed),
     )
 
@@ -93,13 +95,19 @@ def _image_url(dialect: Dialect, signed: Signed) -> ImageUrl | None:
         return None
 
 
-def _signature(dialect: Dialect, signed: Signed) -> str:
+def _signature(dialect: Dialect, signed: Signed) -> dict[str, str | None]:
+    """Return the facts about the signature; the change that proxies made, if it was undone."""
     try:
-        number = verify(dialect, signed)
+        number, which = verified(dialect, signed)
     except BadSignature:
         found = "; ".join(dict.fromkeys(differences(dialect, signed)))
-        return f"wrong: {found or 'another key made it, or the path was changed since'}"
-    return f"holds, by key {number + 1} of {len(dialect.keys)}"
+        wrong = f"wrong: {found or 'another key made it, or the path was changed since'}"
+        return {"signed": signed.messages[0], "signature": wrong}
+    return {
+        "signed": signed.messages[which],
+        "signature": f"holds, by key {number + 1} of {len(dialect.keys)}",
+        "changed": signed.notes[which] if signed.notes else None,
+    }
 
 
 def _facts_of(image_url: ImageUrl) -> Iterator[tuple[str, object]]:
@@ -114,6 +122,7 @@ def _facts_of(image_url: ImageUrl) -> Iterator[tuple[str, object]]:
     yield "expires", image_url.expires.isoformat() if image_url.expires else None
     yield "maxAgeSeconds", image_url.max_age_seconds
     yield "download", image_url.download
+    yield "differs", dict(image_url.differs) or None
 
 
 def _asset_key(image_url: ImageUrl) -> str | None:

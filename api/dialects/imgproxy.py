@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import unquote
 
@@ -25,6 +26,9 @@ from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Options, Point
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+_ESCAPED_COLON = re.compile("%3a", re.IGNORECASE)
+_ONE_SLASH = re.compile(r"((?:^|/)plain/[A-Za-z0-9]+):/(?!/)")
+"""A plain source's scheme with one slash: proxies merge two slashes into one."""
 _FILTER_ORDER = ("blur", "sharpen", "pixelate", "brightness", "contrast", "saturation")
 
 
@@ -39,6 +43,9 @@ class Imgproxy:
     starts with the slash after the signature. A later option replaces an earlier one of its kind,
     and the steps run in imgproxy's own order. A source is `s3://bucket/key` or a key; encrypted
     sources are refused.
+
+    Proxies turn `s3://` into `s3:/`, and some clients escape every `:` as `%3A`. Both are undone
+    before the signature is verified.
     """
 
     NAME: ClassVar[str] = "imgproxy"
@@ -67,7 +74,14 @@ class Imgproxy:
         given, slash, rest = path.removeprefix("/").partition("/")
         if not slash or not rest:
             raise UnknownPath("expected /SIGNATURE/OPTIONS/SOURCE")
-        return Signed(given=given, messages=(f"/{rest}",), target=rest, query=query)
+        spellings = {_with_both_slashes(text): note for text, note in _spellings(rest)}
+        return Signed(
+            given=given,
+            messages=tuple(f"/{text}" for text in spellings),
+            notes=tuple(spellings.values()),
+            target=next(iter(spellings)),
+            query=query,
+        )
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message with a key and its salt."""
@@ -86,11 +100,11 @@ class Imgproxy:
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
         refuse_query(signed)
-        words, source, extension = _split_path(signed.target)
+        words, source, extension = _split_path(_with_both_slashes(_with_colons(signed.target)))
         draft = ImgproxyDraft(watermark=self.watermark)
         for word in words:
-            name, *texts = word.split(":")
-            OPTIONS.read(draft, name, [unquote(text) for text in texts])
+            name, *texts = map(unquote, word.split(":"))
+            OPTIONS.read(draft, name, texts)
         if extension:
             draft.format = format_called("format", extension)
         if draft.attached:
@@ -132,16 +146,36 @@ class ImgproxySettings(OneDialect):
     )
 
 
+def _spellings(path: str) -> Iterator[tuple[str, str]]:
+    """List the texts that may have been signed for a path, each with the change that it undoes."""
+    one_slash = "one slash after the scheme of the source means two"
+    merged = _ONE_SLASH.search(path) is not None
+    yield path, one_slash if merged else ""
+    if ":" not in path and len(set(_ESCAPED_COLON.findall(path))) == 1:
+        plain = _with_colons(path)
+        also = _ONE_SLASH.search(plain) is not None
+        yield plain, f"%3A means a colon{f', and {one_slash}' if also else ''}"
+
+
+def _with_both_slashes(path: str) -> str:
+    return _ONE_SLASH.sub(r"\1://", path, count=1)
+
+
+def _with_colons(text: str) -> str:
+    """Undo the escapes of a text whose colons are all escaped."""
+    return text if ":" in text else _ESCAPED_COLON.sub(":", text)
+
+
 def _split_path(target: str) -> tuple[list[str], str, str]:
     """Split a path into options, source and extension."""
     before, plain, source = f"/{target}".partition("/plain/")
     if plain:
-        words = [unquote(word) for word in before.split("/") if word]
+        words = [_with_colons(word) for word in before.split("/") if word]
         escaped, _, extension = source.partition("@")
         return words, unquote(escaped), unquote(extension)
     parts = target.split("/")
-    at = next((place for place, part in enumerate(parts) if ":" not in unquote(part)), len(parts))
-    words = [unquote(part) for part in parts[:at]]
+    words = list(takewhile(lambda word: ":" in word, map(_with_colons, parts)))
+    at = len(words)
     encoded, _, extension = "".join(parts[at:]).partition(".")
     if encoded.startswith("enc") and parts[at] == "enc":
         raise InvalidOption("enc", "encrypted sources are not supported")

@@ -29,6 +29,8 @@ class Signed:
     """The path without its signature, still escaped; read only after verification."""
     query: str = ""
     """The query without its signature, still escaped."""
+    notes: tuple[str, ...] = ()
+    """For each message the change that was undone to get it from the path; empty for none."""
 
 
 class Scheme(Protocol):
@@ -44,10 +46,18 @@ class Scheme(Protocol):
 
 def verify(scheme: Scheme, signed: Signed) -> int:
     """Return the number of the key that signed, or raise `BadSignature`. Always tries all keys."""
+    return verified(scheme, signed)[0]
+
+
+def verified(scheme: Scheme, signed: Signed) -> tuple[int, int]:
+    """Return the numbers of the key and of the message that the signature fits.
+
+    Raises `BadSignature`. Always tries all keys.
+    """
     fits = [
-        number
+        (number, which)
         for number, key in enumerate(scheme.keys)
-        for message in signed.messages
+        for which, message in enumerate(signed.messages)
         if same(scheme.signature(key, message), signed.given.replace("%3D", "="))
     ]
     if not fits:

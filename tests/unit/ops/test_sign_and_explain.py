@@ -148,3 +148,14 @@ def test_a_root_dialect_needs_keys(monkeypatch):
     monkeypatch.delenv("SAFELIGHT_THUMBOR_KEYS")
     monkeypatch.setenv("SAFELIGHT_ROOT_DIALECT", "thumbor")
     assert "SAFELIGHT_THUMBOR_KEYS" in run("explain", "/x").stderr
+
+
+def test_a_path_that_a_proxy_changed_is_explained():
+    url = run("sign", "w:300/plain/s3://photos/a.jpg", "--as", "imgproxy").stdout.strip()
+    answer = run("explain", url.replace("s3://", "s3:/"), "--json")
+    facts = json.loads(answer.stdout)
+    assert answer.exit_code == 0
+    assert "one slash" in facts["changed"]
+    assert facts["signed"] == "/w:300/plain/s3://photos/a.jpg"
+    assert facts["source"] == "photos/a.jpg"
+    assert "changed" not in json.loads(run("explain", url, "--json").stdout)
