@@ -22,7 +22,8 @@ def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tupl
     """Order formats by the client's preference, then by their given order.
 
     Formats that the client does not accept are left out, but never all. With `alpha`, so are
-    formats without transparency, unless no other is left.
+    formats without transparency, unless no other is left. Among formats that every client shows,
+    the given order counts: a client that names PNG alone has no wish for PNG of photographs.
     """
     ranges = _read(accept)
     qualities = {format: _quality(ranges, format) for format in formats}
@@ -32,6 +33,10 @@ def in_order(accept: str | None, formats: Sequence[str], *, alpha: bool) -> tupl
     keeping = [format for format in accepted if BY_NAME[format].keeps_alpha]
     if alpha and keeping:
         accepted = keeping
+    least = 1.0
+    for format in accepted:
+        if format in ANYWHERE:
+            least = qualities[format] = min(least, qualities[format])
     return tuple(sorted(accepted, key=lambda format: -qualities[format]))
 
 

@@ -30,6 +30,11 @@ ALL = ("avif", "webp", "jpeg", "png")
         ("image/jpeg, image/png;q=0.1", True, "png"),
         ("image/jpeg;q=0, image/png;q=0", False, "jpeg"),
         ("text/html", False, "jpeg"),
+        ("image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5", False, "jpeg"),
+        ("image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5", True, "png"),
+        ("image/png,image/*;q=0.8,image/webp;q=0.9", False, "webp"),
+        ("image/webp;q=0.5,image/jpeg,image/png;q=0.1", False, "jpeg"),
+        ("image/png", False, "png"),
     ],
 )
 def test_the_best_format(accept: str | None, alpha: bool, best: str) -> None:
