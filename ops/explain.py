@@ -121,7 +121,8 @@ def _facts_of(image_url: ImageUrl) -> Iterator[tuple[str, object]]:
     yield "format", image_url.options.format or "as the client accepts"
     yield "expires", image_url.expires.isoformat() if image_url.expires else None
     yield "maxAgeSeconds", image_url.max_age_seconds
-    yield "download", image_url.download
+    yield "download", image_url.download or None
+    yield "fileName", image_url.file_name
     yield "differs", dict(image_url.differs) or None
 
 

@@ -103,8 +103,8 @@ def query_of(url: ImageUrl) -> Query:
     """Return what a URL asks for beside the pixels."""
     return Query(
         format=url.options.format,
-        download=url.download is not None,
-        file_name=url.download or None,
+        download=url.download,
+        file_name=url.file_name,
     )
 
 

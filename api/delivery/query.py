@@ -29,7 +29,8 @@ class Query:
     download: bool = False
     """Whether browsers save the picture instead of showing it."""
     file_name: str | None = None
-    """The file name to save it under; None for one made from image id and preset."""
+    """The file name to save it under, perhaps without extension; None for one made from image id
+    and preset."""
 
     @classmethod
     def read(

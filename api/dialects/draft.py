@@ -34,8 +34,10 @@ class Draft:
     keep_copyright: bool = False
     expires: datetime | None = None
     max_age_seconds: int | None = None
-    download: str | None = None
-    """File name to save under; empty for a download without a name."""
+    download: bool = False
+    """Whether browsers save the picture instead of showing it."""
+    file_name: str | None = None
+    """The name to save it under, perhaps without an extension."""
     preset: str | None = None
     differs: dict[str, str] = field(default_factory=dict)
     """Option -> how the picture differs from the other system's."""
@@ -49,7 +51,8 @@ class Draft:
         return Options(**values | other)
 
     def image_url(self, dialect: str, source: SourceName, options: Options) -> ImageUrl:
-        """Build what the URL asks for."""
+        """Build what the URL asks for. A download without a name has the source's."""
+        source_name = source.key.rpartition("/")[2] if self.download else None
         return ImageUrl(
             dialect=dialect,
             source=source,
@@ -58,5 +61,6 @@ class Draft:
             expires=self.expires,
             max_age_seconds=self.max_age_seconds,
             download=self.download,
+            file_name=self.file_name or source_name,
             differs=tuple(self.differs.items()),
         )

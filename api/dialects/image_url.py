@@ -38,8 +38,10 @@ class ImageUrl:
     user_id: str | None = None
     """The user whose images the key opens; None if it opens all images."""
     max_age_seconds: int | None = None
-    download: str | None = None
-    """File name to save under; empty for a download without a name."""
+    download: bool = False
+    """Whether browsers save the picture instead of showing it."""
+    file_name: str | None = None
+    """The name to save it under, perhaps without an extension."""
     differs: tuple[tuple[str, str], ...] = ()
     """Options with which the picture differs from the other system's, each with how."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from api.dialects.draft import Draft
 from api.dialects.rows import Rows, accepted, adds, checks, no_effect, refused, sets
-from api.dialects.values import colour, moment, number, one_of, plain_text, whole
+from api.dialects.values import colour, moment, number, one_of, whole
 from safelight.formats import WRITABLE_WORDS
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import GRAVITIES
@@ -119,6 +119,11 @@ def _pad(draft: ImgixDraft, option: str, texts: list[str]) -> None:
     draft.pads[option] = whole(option, *texts)
 
 
+def _download(draft: ImgixDraft, _: str, texts: list[str]) -> None:
+    (name,) = texts
+    draft.download, draft.file_name = True, name or None
+
+
 def _format(option: str, text: str) -> str:
     return _FORMATS[one_of(*_FORMATS)(option, text)]
 
@@ -174,7 +179,7 @@ OPTIONS: Rows[ImgixDraft] = Rows(
         "auto": accepted("format,compress", "No effect: both are the default.", checks(_auto)),
         "expires": accepted("seconds", "Refused after this time since 1970.",
                             sets("expires", moment)),
-        "dl": accepted("name", "Downloads under this name.", sets("download", plain_text)),
+        "dl": accepted("name", "Downloads under this name.", _download),
         "ixlib": no_effect("names the library that made the URL."),
         "mark": refused("its watermark is a URL; nothing is fetched by HTTP."),
         "txt": refused("drawing text is not supported."),

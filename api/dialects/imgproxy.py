@@ -107,8 +107,8 @@ class Imgproxy:
             OPTIONS.read(draft, name, texts)
         if extension:
             draft.format = format_called("format", extension)
-        if draft.attached:
-            draft.download = draft.filename or ""
+        if draft.download and not draft.file_name:
+            draft.file_name = source.rpartition("/")[2].rpartition(".")[0]
         image_url = draft.image_url(self.NAME, source_of(source), _options(draft))
         if draft.preset is not None and len(words) > 1:
             raise InvalidOption("preset", "allows no other option")

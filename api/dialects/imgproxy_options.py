@@ -45,8 +45,6 @@ class ImgproxyDraft(Draft):
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     fill: str | None = None
     """Colour behind the picture, as rrggbb."""
-    filename: str | None = None
-    attached: bool = False
 
 
 def _flag(option: str, text: str) -> bool:
@@ -271,9 +269,9 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
         "cb": no_effect("gives another URL for the same picture.", "cachebuster"),
         "exp": accepted("seconds", "Refused after this time since 1970.", sets("expires", moment),
                         "expires"),
-        "fn": accepted("name[:base64]", "File name for `att`.", sets("filename", _filename),
-                       "filename"),
-        "att": accepted("0|1", "Downloads instead of displaying.", sets("attached", _flag),
+        "fn": accepted("name[:base64]", "File name; the format's extension is added.",
+                       sets("file_name", _filename), "filename"),
+        "att": accepted("0|1", "Downloads instead of displaying.", sets("download", _flag),
                         "return_attachment"),
         "pr": accepted("preset", "A preset of Safelight, without other options.",
                        sets("preset", plain_text), "preset",

@@ -32,8 +32,8 @@ class ThumborDraft(Draft):
     focals: list[Area] = field(default_factory=list)
 
 
-def _name(_: str, name: str = "", *__: str) -> str:
-    return name
+def _attachment(draft: ThumborDraft, _: str, texts: list[str]) -> None:
+    draft.download, draft.file_name = True, ",".join(texts) or None
 
 
 def _same(option: str, *texts: str) -> Operation:
@@ -161,7 +161,7 @@ FILTERS: Rows[ThumborDraft] = Rows(
     "filter",
     {
         "attachment": accepted("name", "Downloads under this name (imagor).",
-                               sets("download", _name)),
+                               _attachment),
         "autojpg": accepted("", "No effect: the client's Accept header decides.", lambda *_: None,
                             differs="The format may be AVIF or WebP."),
         "background_color": accepted("colour", "Flattens onto the colour.", adds(_flatten)),

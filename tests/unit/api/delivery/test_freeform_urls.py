@@ -169,12 +169,43 @@ async def test_the_root_answers_for_one_dialect(gallery: Gallery) -> None:
 
 async def test_a_url_says_how_long_and_under_what_name_it_is_kept(gallery: Gallery) -> None:
     gallery.elsewhere.upload("public/anna.jpg", SOURCE)
-    filters = "max_age(30):attachment(a%22; x=b%C3%A4.jpg)".replace(" ", "%20")
+    filters = "format(jpeg):max_age(30):attachment(a%22; x=b%C3%A4.jpg)".replace(" ", "%20")
     path = url(THUMBOR, f"20x10/filters:{filters}/avatars/anna.jpg")
     answer, _ = await gallery.ask(path)
     assert answer.headers["Cache-Control"] == "public, max-age=30"
-    named = "attachment; filename*=UTF-8''a%22%3B%20x%3Db%C3%A4.jpg"
+    named = """attachment; filename="a__ x=b_.jpg"; filename*=UTF-8''a%22%3B%20x%3Db%C3%A4.jpg"""
     assert answer.headers["Content-Disposition"] == named
+
+
+@pytest.mark.parametrize(
+    ("dialect", "wanted", "named"),
+    [
+        (IMGPROXY, "fn:photo/plain/avatars/anna.jpg@webp", 'inline; filename="photo.webp"'),
+        (IMGPROXY, "att:1/fn:photo/plain/avatars/anna.jpg@jpg", 'attachment; filename="photo.jpg"'),
+        (IMGPROXY, "att:1/plain/avatars/anna.jpg@webp", 'attachment; filename="anna.webp"'),
+        (
+            THUMBOR,
+            "filters:attachment(foo.png):format(jpeg)/avatars/anna.jpg",
+            'attachment; filename="foo.png.jpg"',
+        ),
+        (
+            THUMBOR,
+            "filters:attachment(foo.jpeg):format(jpeg)/avatars/anna.jpg",
+            'attachment; filename="foo.jpeg"',
+        ),
+        (
+            THUMBOR,
+            "filters:attachment():format(jpeg)/avatars/anna.jpg",
+            'attachment; filename="anna.jpg"',
+        ),
+    ],
+)
+async def test_a_download_has_the_extension_of_what_is_sent(
+    gallery: Gallery, dialect: Any, wanted: str, named: str
+) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    answer, _ = await gallery.ask(url(dialect, wanted))
+    assert (answer.status, answer.headers["Content-Disposition"]) == (200, named)
 
 
 async def test_a_head_and_a_304_are_answered(gallery: Gallery) -> None:

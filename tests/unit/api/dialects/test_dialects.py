@@ -236,9 +236,18 @@ def test_a_preset_is_named_by_imgproxys_word():
 
 def test_what_is_not_about_pixels_is_handed_on():
     request = asked("thumbor", "filters:max_age(60):attachment(x.jpg)/a.jpg")
-    assert (request.max_age_seconds, request.download) == (60, "x.jpg")
-    assert asked("imgproxy", "att:1/fn:x.jpg/plain/a.jpg").download == "x.jpg"
-    assert asked("imgproxy", "fn:x.jpg/plain/a.jpg").download is None
+    assert (request.max_age_seconds, request.download, request.file_name) == (60, True, "x.jpg")
+    for wanted, download, name in (
+        ("att:1/fn:x/plain/a.jpg", True, "x"),
+        ("fn:x/plain/a.jpg", False, "x"),
+        ("fn:eA:1/plain/a.jpg", False, "x"),
+        ("att:1/plain/folder/a.jpg", True, "a"),
+        ("plain/a.jpg", False, None),
+    ):
+        request = asked("imgproxy", wanted)
+        assert (request.download, request.file_name) == (download, name)
+    request = asked("imgix", "folder/a.jpg?dl=")
+    assert (request.download, request.file_name) == (True, "a.jpg")
 
 
 def test_our_own_url_takes_escapes_that_clients_add():

@@ -221,4 +221,4 @@ def test_a_path_of_imgproxy_that_is_changed_in_part_is_refused(sent):
 
 def test_an_escaped_colon_within_an_argument_of_imgproxy_does_not_end_it():
     signed = IMGPROXY.unsigned("att:1/fn:a%3Ab/plain/a.jpg")
-    assert IMGPROXY.read(signed).download == "a:b"
+    assert IMGPROXY.read(signed).file_name == "a:b"
