@@ -14,6 +14,8 @@ from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanatio
 from api.routes import Route
 from api.uploads import UploadIssued, UploadRequest
 from safelight import __version__, keys
+from safelight.completion import MEDIA_TYPE as CLOUD_EVENT
+from safelight.completion import Completion
 from safelight.formats import BY_NAME, BY_SIZE
 
 _REF = "#/components/schemas/{model}"
@@ -71,6 +73,21 @@ _PARTS: Mapping[str, Schema] = {
 }
 """The schemas of the parts of paths, by their names."""
 
+_COMPLETION: Schema = {
+    "post": {
+        "operationId": "completion",
+        "summary": "An image is settled (docs/guide/completions.md)",
+        "description": "SNS delivers it: as a message of an SQS queue, or as the body of a POST, "
+        "whose media type is then text/plain.",
+        "requestBody": {
+            "required": True,
+            "content": {CLOUD_EVENT: {"schema": {"$ref": _REF.format(model=Completion.__name__)}}},
+        },
+        "responses": {"200": {"description": "The event is stored. Otherwise SNS sends it again."}},
+    }
+}
+"""The event that subscribers of the topic receive."""
+
 
 def document(
     routes: Iterable[Route],
@@ -105,6 +122,7 @@ def document(
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": {"completion": _COMPLETION},
         "components": {"schemas": schemas} | ({} if anonymous else {"securitySchemes": schemes}),
     }
 
@@ -192,7 +210,7 @@ def _described(headers: Iterable[str]) -> Schema:
 def _schemas() -> Schema:
     """Describe every model: requests as they are parsed, answers as they are serialized."""
     _, requests = models_json_schema([(UploadRequest, "validation")], ref_template=_REF)
-    answers = (UploadIssued, Image, Waiting, ProblemDocument, ProblemExplanation)
+    answers = (UploadIssued, Image, Waiting, ProblemDocument, ProblemExplanation, Completion)
     _, written = models_json_schema(
         [(model, "serialization") for model in answers], ref_template=_REF
     )

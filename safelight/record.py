@@ -84,6 +84,9 @@ class Record(StoredModel):
     """The source's version id in a versioned bucket, for rendering this revision again."""
     sequencer: str | None = None
     """Padded by `keys.padded_sequencer`, so that revisions can be ordered as text."""
+    sequence: int | None = None
+    """The number of this settlement among those of the image, from 1, as `Records.commit` counts.
+    None while pending, and if the record was settled before this attribute existed."""
     variants: Mapping[str, Variant] = Field(default_factory=dict)
     failed_variants: Mapping[str, str] = Field(default_factory=dict)
     """Preset -> why its variant could not be rendered although others could."""

@@ -19,6 +19,8 @@ Result = Literal["written", "repeated", "superseded"]
 KEPT = ("userId", "uploadedAt", "originalKey", "filename", "tags", "requestHash")
 """Facts about the upload that the pending record knows better than the event: a settlement keeps
 them. It replaces or removes all other attributes."""
+COUNTED = "sequence"
+"""The attribute that each settlement raises by one, whatever the settling worker knows about it."""
 _SETTLED = frozenset(
     {
         *(field.alias for field in Record.model_fields.values() if field.alias),
@@ -27,7 +29,7 @@ _SETTLED = frozenset(
         "savingsPercent",
         "thumbnails",
     }
-) - {"imageId", *KEPT}
+) - {"imageId", COUNTED, *KEPT}
 _ABSENT = "attribute_not_exists(imageId)"
 _ABSENT_OR_FORGOTTEN = (
     f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon AND requestHash = :requestHash)"
@@ -109,6 +111,7 @@ class Records:
 
         Nothing is written if the image is erased, or this or a newer revision is settled. So of two
         settlements of one revision the first one wins, and is the one to publish.
+        Each settlement has the next `sequence` of its image.
         """
         async with self._dependency.call("UpdateItem", self._table):
             try:
@@ -152,7 +155,7 @@ def _current(error: ClientError) -> Mapping[str, Any]:
 
 def _settlement(record: Record) -> dict[str, Any]:
     """Build the update: keep the upload's facts, replace the settlement's, remove leftovers."""
-    item = record.model_copy(update={"expires_at": None}).to_item()
+    item = record.model_copy(update={"expires_at": None, COUNTED: None}).to_item()
     del item["imageId"]
     sets = [
         f"#{name} = if_not_exists(#{name}, :{name})" if name in KEPT else f"#{name} = :{name}"
@@ -160,13 +163,14 @@ def _settlement(record: Record) -> dict[str, Any]:
     ]
     leftovers = sorted(_SETTLED - item.keys())
     return {
-        "UpdateExpression": f"SET {', '.join(sets)} REMOVE "
-        + ", ".join(f"#{name}" for name in leftovers),
+        "UpdateExpression": f"SET {', '.join(sets)}"
+        f" REMOVE {', '.join(f'#{name}' for name in leftovers)} ADD #{COUNTED} :one",
         "ConditionExpression": _NEWER,
-        "ExpressionAttributeNames": {f"#{name}": name for name in (*item, *leftovers)},
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*item, *leftovers, COUNTED)},
         "ExpressionAttributeValues": {
             **{f":{name}": value for name, value in _written(item).items()},
             ":erased": {"S": str(Status.ERASED)},
+            ":one": {"N": "1"},
         },
     }
 

@@ -28,7 +28,8 @@ class Topic:
     async def publish(self, completion: Completion) -> None:
         """Publish a completion; filter policies can use its `outcome` and `userId`.
 
-        A repeat has the same id, so that receivers can drop it.
+        A repeat has the same id, so that receivers can drop it. A frozen worker may publish an
+        older settlement late; receivers know it by its lower `sequence`.
         """
         async with self._dependency.call("Publish", self._topic_arn, seconds=PUBLISH_SECONDS):
             await self._client.publish(

@@ -239,7 +239,9 @@ class FakeRecords(Fake):
             for name in KEPT
             if stored is not None and (value := getattr(stored, name)) is not None
         }
-        written = record.model_copy(update={**kept, "expires_at": None})
+        number = 1 + ((stored and stored.sequence) or 0)
+        counted = {"expires_at": None, "sequence": number}
+        written = record.model_copy(update=kept | counted)
         self.records[record.image_id] = Record.from_item(written.to_item())
         return Commit(result="written", record=self.records[record.image_id])
 

@@ -7,6 +7,7 @@ import pytest
 from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 
 from safelight.completion import MAX_BYTES, Completion
 from safelight.errors import Reason
@@ -163,3 +164,55 @@ def test_any_facts_make_a_valid_event_of_bounded_plain_text(detail, filename, ta
     assert text.isprintable()
     event = JSONFormat().read(None, text)
     assert event.get_data().get("filename", filename) == filename
+
+
+@pytest.mark.parametrize(
+    ("number", "sequence"), [(1, "0000000001"), (12, "0000000012"), (10**10, "10000000000")]
+)
+def test_a_completion_has_the_number_of_its_settlement_as_a_text_that_sorts(number, sequence):
+    event = read(completed(sequence=number))
+    assert event.get_extension("sequence") == sequence
+
+
+def test_sequences_as_texts_have_the_order_of_their_numbers():
+    numbers = [1, 2, 9, 10, 11, 99, 100, 2**31, 10**10 - 1]
+    texts = [Completion.of(completed(sequence=number)).sequence for number in numbers]
+    assert texts == sorted(texts)
+
+
+def test_a_record_without_a_number_gives_a_completion_without_a_sequence():
+    assert "sequence" not in json.loads(Completion.of(completed()).to_json())
+
+
+SCHEMA = Draft202012Validator(
+    Completion.model_json_schema(mode="serialization"), format_checker=FormatChecker()
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        completed(),
+        completed(sequence=3),
+        *(rejected(reason=reason) for reason in Reason),
+        completed(variants={f"preset-{number}": SMALL for number in range(2000)}),
+    ],
+)
+def test_every_completion_is_as_its_schema_says(record):
+    SCHEMA.validate(json.loads(Completion.of(record).to_json()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"specversion": "0.3"},
+        {"type": "safelight.image.pending"},
+        {"sequence": 1},
+        {"sequence": "1"},
+        {"data": {"imageId": "i"}},
+    ],
+)
+def test_the_schema_refuses_other_events(change):
+    event = json.loads(Completion.of(completed(sequence=1)).to_json())
+    assert SCHEMA.is_valid(event)
+    assert not SCHEMA.is_valid(event | change)

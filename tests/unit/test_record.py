@@ -31,6 +31,7 @@ records = st.builds(
     status=st.sampled_from(Status),
     reason=st.none() | st.sampled_from(Reason),
     detail=st.none() | texts,
+    sequence=st.none() | counts,
     filename=st.none() | texts,
     tags=st.lists(texts, max_size=4).map(tuple),
     original_size=st.none() | counts,

@@ -1,8 +1,9 @@
 """Checks the state after a run, and reports exactly what is wrong.
 
 Every uploaded picture has reached one settled state per revision, published at least once under one
-id. Every variant of a record is in the bucket with the recorded size and checksum, and belongs to
-the record's own revision. The queue is empty. The dead-letter queue holds only expected messages.
+id, whose `sequence` is the last of its image. Every variant of a record is in the bucket with the
+recorded size and checksum, and belongs to the record's own revision. The queue is empty. The
+dead-letter queue holds only expected messages.
 """
 
 import asyncio
@@ -69,7 +70,7 @@ def faults_of(
         for image_id, record in world.records.items()
         if record.status.settled and image_id not in newest
     ]
-    return faults + _of_completions(world)
+    return faults + _of_completions(world) + _of_sequences(world)
 
 
 def _newest(uploads: Iterable[Source]) -> dict[str, Source]:
@@ -134,6 +135,24 @@ def _of_completions(world: World) -> list[str]:
         for (image_id, revision), ids in outcomes.items()
         if len(ids) > 1
     ]
+
+
+def _of_sequences(world: World) -> list[str]:
+    """Check that each completion has one `sequence` of its own, and the current one the last."""
+    numbers: dict[str, dict[str, str]] = defaultdict(dict)
+    faults = []
+    for completion in world.completions:
+        known, name = numbers[completion["subject"]], completion["id"]
+        if known.setdefault(name, completion["sequence"]) != completion["sequence"]:
+            faults.append(f"{name} was published with two sequences")
+    for image_id, known in numbers.items():
+        if len(set(known.values())) < len(known):
+            faults.append(f"completions of {image_id} share a sequence: {known}")
+        record = world.records.get(image_id)
+        current = f"{image_id}:{record.revision_tag}:{record.status}" if record else ""
+        if known.get(current) != max(known.values()):
+            faults.append(f"the current settlement of {image_id} is not the last one: {known}")
+    return faults
 
 
 async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:

@@ -319,6 +319,8 @@ class Model:
             assert (record.sequencer or "") >= (shown.sequencer or ""), f"{image_id} stepped back"
             if record.revision == shown.revision:
                 assert record == shown, f"{image_id} was settled twice"
+            else:
+                assert (record.sequence or 0) > (shown.sequence or 0), f"{image_id} lost count"
             self._shown[image_id] = record
 
     def _world(self) -> World:

@@ -2,12 +2,16 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.openapi import document
 from api.problems import Problem
 from api.routes import ROUTES
 from api.uploads import CONTENT_TYPES
+from safelight.completion import Completion
+from safelight.errors import Reason
+from safelight.record import Record, Status
 from tests.unit.api.clients import MAX_UPLOAD_BYTES, Api
 
 NAMES = {"preset": ("small",), "alias": ("avatars",)}
@@ -58,3 +62,25 @@ def test_no_credentials_are_required_where_none_are_set_up() -> None:
 def test_ids_of_operations_are_unique() -> None:
     ids = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_completion_is_described_as_it_is_published() -> None:
+    webhook = DOCUMENT["webhooks"]["completion"]["post"]
+    (content,) = webhook["requestBody"]["content"].items()
+    reference = {"$ref": "#/components/schemas/Completion"}
+    assert content == ("application/cloudevents+json", {"schema": reference})
+    schemas = {"components": DOCUMENT["components"]}
+    record = Record(
+        image_id="01M7YB1NC8XE9XQ3H3PCRZFKK6",
+        user_id="key:alice",
+        uploaded_at=1,
+        original_key="uploads/x",
+        status=Status.REJECTED,
+        reason=Reason.CORRUPT,
+        revision="v1",
+        sequence=1,
+    )
+    event = json.loads(Completion.of(record).to_json())
+    validator = Draft202012Validator(schemas | reference)
+    validator.validate(event)
+    assert not validator.is_valid(event | {"type": "another"})

@@ -42,7 +42,7 @@ async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) 
         assert (variant.quality, variant.score) == (64, 71)
         assert len(house.objects.assets[variant.key].body) == variant.size
     (completion,) = house.topic.published
-    assert completion.data["imageId"] == IMAGE
+    assert completion.data.image_id == IMAGE
     assert house.outcomes("completed") == 1
 
 
