@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from ops.local.account import REGION
 from ops.local.emulator import Emulator
-from ops.local.stack import LOCAL_PARAMETERS, create
+from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
 from tests.support.templates import for_emulator
 
 UNKNOWN = frozenset(
@@ -146,6 +146,32 @@ async def test_a_worker_is_started_with_the_names_of_the_data_stack(
     assert told["SAFELIGHT_SLOTS"] == "2"
     assert worker["readonlyRootFilesystem"] is True
     assert worker["stopTimeout"] == 120
+
+
+async def test_a_receiver_gets_the_completions_that_it_wants_from_a_queue_of_its_own(
+    emulator: Emulator, data: dict[str, str], tmp_path: Path
+) -> None:
+    made = await make(
+        emulator, tmp_path, "completions", "orders", DataStack="data", Outcomes="rejected"
+    )
+    queue = await answer(emulator, "sqs", "get_queue_url", QueueName=made["QueueName"])
+    for outcome in ("completed", "rejected"):
+        await answer(
+            emulator, "sns", "publish", TopicArn=data["TopicArn"], Message=f"it is {outcome}",
+            MessageAttributes={"outcome": {"DataType": "String", "StringValue": outcome}},
+        )  # fmt: skip
+    service = await create_principal(
+        emulator.account, "orders", policy_arn=made["ReceiverPolicyArn"]
+    )
+    async with emulator.account.as_principal(service).client("sqs") as sqs:
+        received = await sqs.receive_message(
+            QueueUrl=queue["QueueUrl"], MaxNumberOfMessages=10, WaitTimeSeconds=2
+        )
+        for message in received["Messages"]:
+            await sqs.delete_message(
+                QueueUrl=queue["QueueUrl"], ReceiptHandle=message["ReceiptHandle"]
+            )
+    assert [message["Body"] for message in received["Messages"]] == ["it is rejected"]
 
 
 async def test_the_edge_has_its_function_and_its_origins(

@@ -868,6 +868,7 @@ def test_who_may_send_where():
         "<UploadsQueue.Arn>": {"UploadsQueuePolicy"},
         "<RendersQueue.Arn>": {"DeliveryPolicy", "OperatorPolicy"},
         "<DeadLetterQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy"},
+        "<CompletionsQueue.Arn>": {"CompletionsQueuePolicy"},
     }
 
 
@@ -941,6 +942,18 @@ def test_those_who_publish_may_use_the_topics_key_through_sns_and_no_others():
         assert statement["Resource"] == key
         via = {"StringEquals": {"kms:ViaService": "sns.eu-central-1.amazonaws.com"}}
         assert statement["Condition"] == via
+
+
+def test_a_receivers_queue_admits_the_topic_alone_and_gets_the_event_as_it_is():
+    template = Resolved("completions", DataStack="data", Outcomes=["rejected"])
+    document = template.properties("CompletionsQueuePolicy")["PolicyDocument"]
+    (allow,) = document["Statement"]
+    assert allow["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": "<import data-TopicArn>"}}
+    subscription = template.properties("Subscription")
+    assert subscription["TopicArn"] == "<import data-TopicArn>"
+    assert subscription["RawMessageDelivery"] is True
+    assert subscription["FilterPolicy"] == {"outcome": ["rejected"]}
 
 
 def test_only_the_queues_of_work_may_use_the_dead_letter_queue():

@@ -68,6 +68,15 @@ async def test_what_a_worker_stored_is_answered_without_rendering(gallery: Galle
     assert not gallery.renderer.calls
 
 
+async def test_a_preset_newer_than_the_image_is_delivered_and_its_record_does_not_gain_it(
+    gallery: Gallery,
+) -> None:
+    old = gallery.hang(variants={"small": store_eagerly(gallery, BY_NAME["plain"], "jpg", b"x")})
+    answer, body = await gallery.ask(f"/hinted/{IMAGE_ID}")
+    assert (answer.status, answer.content_type) == (200, "image/jpeg"), body
+    assert gallery.records.records[IMAGE_ID] == old
+
+
 async def test_a_miss_is_rendered_stored_and_never_rendered_again(gallery: Gallery) -> None:
     gallery.hang()
     first, made = await gallery.ask(f"/plain/{IMAGE_ID}")
