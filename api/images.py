@@ -1,7 +1,6 @@
 """Answers requests for an image: its status, its properties and the URLs of its variants."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Protocol, Self
@@ -13,6 +12,7 @@ from api.auth import USER
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
 from safelight import keys
+from safelight.aws.presign import PresignedGet
 from safelight.errors import Reason
 from safelight.record import Record, Status, Variant
 
@@ -128,7 +128,7 @@ class Records(Protocol):
 class Presigner(Protocol):
     """Signs the URLs of variants."""
 
-    async def get_asset(self, *, key: str, expires_seconds: int) -> str:
+    async def get_asset(self, *, key: str, expires_seconds: int) -> PresignedGet:
         """Return a presigned URL that gets one asset."""
         ...
 
@@ -143,31 +143,24 @@ class Images:
         presigner: Presigner,
         delivery_url: str | None,
         url_seconds: int,
-        now: Callable[[], float] = time.time,
     ) -> None:
         """Without a `delivery_url`, variants are delivered by presigned URLs."""
         self._records = records
         self._presigner = presigner
         self._delivery_url = delivery_url
         self._url_seconds = url_seconds
-        self._now = now
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one of the user's images."""
         record = await self._find(request.match_info["imageId"], user_id=request[USER])
         note(request, image_id=record.image_id, image_status=record.status)
-        presigned = bool(record.variants) and self._delivery_url is None
-        expires_at = int(self._now()) + self._url_seconds
-        image = Image.of(
-            record,
-            {preset: await self._url(variant) for preset, variant in record.variants.items()},
-            urls_expire_at=datetime.fromtimestamp(expires_at, UTC) if presigned else None,
-        )
+        urls, expires_at = await self._urls(record.variants)
+        image = Image.of(record, urls, urls_expire_at=expires_at)
         answer = json_answer(image)
         if record.status is Status.PENDING:
             answer.headers["Retry-After"] = str(POLL_SECONDS)
         # A cached answer whose URLs expire must not be confirmed with 304.
-        return answer if presigned else _revalidated(request, answer)
+        return answer if expires_at else _revalidated(request, answer)
 
     async def _find(self, image_id: str, *, user_id: str) -> Record:
         """Return a user's image. An image of another user is refused as if it did not exist."""
@@ -178,10 +171,21 @@ class Images:
             raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
         return record
 
-    async def _url(self, variant: Variant) -> str:
-        if self._delivery_url is not None:
-            return f"{self._delivery_url}/{variant.key}"
-        return await self._presigner.get_asset(key=variant.key, expires_seconds=self._url_seconds)
+    async def _urls(
+        self, variants: Mapping[str, Variant]
+    ) -> tuple[Mapping[str, str], datetime | None]:
+        """Return the URLs of variants, and when the first of them ends; None if none ends."""
+        if self._delivery_url is not None or not variants:
+            return {name: f"{self._delivery_url}/{one.key}" for name, one in variants.items()}, None
+        signed = {
+            name: await self._presigner.get_asset(key=one.key, expires_seconds=self._url_seconds)
+            for name, one in variants.items()
+        }
+        expires_at = min(one.expires_at for one in signed.values())
+        return (
+            {name: one.url for name, one in signed.items()},
+            datetime.fromtimestamp(expires_at, UTC),
+        )
 
 
 def _delivered(variant: Variant, url: str) -> DeliveredVariant:

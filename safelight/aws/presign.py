@@ -1,13 +1,15 @@
 """Presigned URLs: they let a client without credentials do one thing with one object, for a while.
 
 Signing calls no service: it is a computation with our credentials, and the URL allows no more than
-they do. URLs signed with temporary credentials expire early, when these do.
+they do. URLs signed with temporary credentials end no later than these do, and say so.
 """
 
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from safelight.aws.dependency import Dependency
 
@@ -23,14 +25,39 @@ class PresignedPost:
 
     url: str
     fields: Mapping[str, str]
+    expires_at: int
+    """When the signature ends, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresignedPut:
-    """A PUT that must carry exactly these headers."""
+    """A PUT that must carry these headers, and the announced Content-Length.
+
+    The length is not among the headers: HTTP clients send it themselves, and browsers let no page
+    set it.
+    """
 
     url: str
     headers: Mapping[str, str]
+    expires_at: int
+    """When the signature ends, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignedGet:
+    """A URL that gets one object."""
+
+    url: str
+    expires_at: int
+    """When the signature ends, in seconds since 1970."""
+
+
+class Credentials(Protocol):
+    """The credentials that sign."""
+
+    async def get_frozen_credentials(self) -> object:
+        """Return the current credentials, renewed if they end soon."""
+        ...
 
 
 class Presigner:
@@ -41,11 +68,14 @@ class Presigner:
         client: "S3Client",
         dependency: Dependency,
         *,
+        credentials: Credentials | None,
         uploads_bucket: str,
         assets_bucket: str,
     ) -> None:
+        """Sign with the client. `credentials` are its own; None if it has none."""
         self._client = client
         self._dependency = dependency
+        self._credentials = credentials
         self._uploads_bucket = uploads_bucket
         self._assets_bucket = assets_bucket
 
@@ -68,14 +98,15 @@ class Presigner:
         conditions: list[Any] = [{name: value} for name, value in fields.items()]
         conditions.append(["content-length-range", min(1, size_bytes), size_bytes])
         async with self._dependency.call("PresignPost", self._uploads_bucket):
+            seconds, expires_at = await self._validity(expires_seconds)
             signed = await self._client.generate_presigned_post(
                 Bucket=self._uploads_bucket,
                 Key=key,
                 Fields=fields,
                 Conditions=conditions,
-                ExpiresIn=expires_seconds,
+                ExpiresIn=seconds,
             )
-        return PresignedPost(url=signed["url"], fields=signed["fields"])
+        return PresignedPost(url=signed["url"], fields=signed["fields"], expires_at=expires_at)
 
     async def put(
         self,
@@ -86,42 +117,62 @@ class Presigner:
         sha256: str | None = None,
         expires_seconds: int,
     ) -> PresignedPut:
-        """Allow one PUT of a source: with this key and type, exactly `size_bytes`.
+        """Allow a PUT of a source: with this key and type, exactly `size_bytes`.
 
-        With a SHA-256 (in hex) only these exact bytes.
+        With a SHA-256 (in hex) only these exact bytes, as often as the client repeats them: it
+        cannot know whether a PUT arrived whose answer was lost. Otherwise only once.
         """
-        checksum = _base64(sha256) if sha256 else None
-        url = await self._url(
+        headers = {"Content-Type": content_type}
+        if sha256:
+            signed = {"ChecksumSHA256": _base64(sha256)}
+            headers[CHECKSUM] = _base64(sha256)
+        else:
+            signed = {"IfNoneMatch": "*"}
+            headers["If-None-Match"] = "*"
+        url, expires_at = await self._url(
             "put_object",
             {
                 "Bucket": self._uploads_bucket,
                 "Key": key,
                 "ContentType": content_type,
                 "ContentLength": size_bytes,
-                "IfNoneMatch": "*",
-                **({"ChecksumSHA256": checksum} if checksum else {}),
+                **signed,
             },
             expires_seconds,
         )
-        headers = {
-            "Content-Type": content_type,
-            "Content-Length": str(size_bytes),
-            "If-None-Match": "*",
-            **({CHECKSUM: checksum} if checksum else {}),
-        }
-        return PresignedPut(url=url, headers=headers)
+        return PresignedPut(url=url, headers=headers, expires_at=expires_at)
 
-    async def get_asset(self, *, key: str, expires_seconds: int) -> str:
-        """Allow a GET of an asset; return the URL."""
-        return await self._url(
+    async def get_asset(self, *, key: str, expires_seconds: int) -> PresignedGet:
+        """Allow a GET of an asset."""
+        url, expires_at = await self._url(
             "get_object", {"Bucket": self._assets_bucket, "Key": key}, expires_seconds
         )
+        return PresignedGet(url=url, expires_at=expires_at)
 
-    async def _url(self, operation: str, params: dict[str, Any], expires_seconds: int) -> str:
+    async def _url(
+        self, operation: str, params: dict[str, Any], expires_seconds: int
+    ) -> tuple[str, int]:
+        """Return a signed URL and when it ends."""
         async with self._dependency.call("PresignUrl", str(params["Bucket"])):
-            return await self._client.generate_presigned_url(
-                operation, Params=params, ExpiresIn=expires_seconds
+            seconds, expires_at = await self._validity(expires_seconds)
+            url = await self._client.generate_presigned_url(
+                operation, Params=params, ExpiresIn=seconds
             )
+        return url, expires_at
+
+    async def _validity(self, seconds: int) -> tuple[int, int]:
+        """Return for how long a signature made now holds, and when it ends.
+
+        A signature ends with the credentials that made it. botocore renews those that end soon, but
+        keeps them while the renewal fails.
+        """
+        now = int(time.time())
+        if self._credentials is not None:
+            await self._credentials.get_frozen_credentials()
+            ends: datetime | None = getattr(self._credentials, "_expiry_time", None)
+            if ends is not None:
+                seconds = max(1, min(seconds, int(ends.timestamp()) - now))
+        return seconds, now + seconds
 
 
 def _base64(sha256: str) -> str:

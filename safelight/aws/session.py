@@ -53,7 +53,8 @@ class Aws:
             name: Dependency(name, metrics=metrics)
             for name in ("s3", "dynamodb", "sqs", "sns", "sts")
         }
-        self._session: Any = aioboto3.Session(botocore_session=_core_session())
+        self._core: Any = _core_session()
+        self._session: Any = aioboto3.Session(botocore_session=self._core)
         self._clients: dict[str, Any] = {}
 
     async def objects(self) -> Objects:
@@ -81,9 +82,11 @@ class Aws:
 
     async def presigner(self) -> Presigner:
         """Open a signer of URLs for S3's public address."""
+        client = await self._presign_client()
         return Presigner(
-            await self._presign_client(),
+            client,
             self._dependencies["s3"],
+            credentials=await self._core.get_credentials(),
             uploads_bucket=self._settings.uploads_bucket,
             assets_bucket=self._settings.assets_bucket,
         )
@@ -135,11 +138,10 @@ class Aws:
         """Open S3 with a role's credentials, which are fetched on first use and renewed in time."""
         name = f"s3 by {role_arn} {external_id}"
         if name not in self._clients:
-            core = self._session._session  # noqa: SLF001 - aioboto3 has no way to assume a role
             arguments = {"RoleSessionName": "safelight"}
             fetcher = AioAssumeRoleCredentialFetcher(
-                client_creator=core.create_client,
-                source_credentials=await core.get_credentials(),
+                client_creator=self._core.create_client,
+                source_credentials=await self._core.get_credentials(),
                 role_arn=role_arn,
                 extra_args=arguments | ({"ExternalId": external_id} if external_id else {}),
             )

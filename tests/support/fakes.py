@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from safelight.aws.objects import PART_BYTES, Asset, Fetched, ObjectVersion
-from safelight.aws.presign import PresignedPost, PresignedPut
+from safelight.aws.presign import PresignedGet, PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
@@ -174,26 +174,36 @@ class FakePresigner(Fake):
             "expires_seconds": expires_seconds,
         }
         fields = {"key": key, "Content-Type": content_type, "policy": json.dumps(policy)}
-        return PresignedPost(url=self.endpoint_url, fields=fields)
+        expires_at = _ends_in(expires_seconds)
+        return PresignedPost(url=self.endpoint_url, fields=fields, expires_at=expires_at)
 
     async def put(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None = None,
         expires_seconds: int,
     ) -> PresignedPut:  # fmt: skip
         self._called("put")
-        headers = {
-            "Content-Type": content_type,
-            "Content-Length": str(size_bytes),
-            "If-None-Match": "*",
-        }
+        headers = {"Content-Type": content_type}
         if sha256:
             headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256)).decode()
-        url = f"{self.endpoint_url}/{key}?X-Amz-Expires={expires_seconds}&X-Amz-Signature=fake"
-        return PresignedPut(url=url, headers=headers)
+        else:
+            headers["If-None-Match"] = "*"
+        return PresignedPut(
+            url=self._url(key, expires_seconds),
+            headers=headers,
+            expires_at=_ends_in(expires_seconds),
+        )
 
-    async def get_asset(self, *, key: str, expires_seconds: int) -> str:
+    async def get_asset(self, *, key: str, expires_seconds: int) -> PresignedGet:
         self._called("get_asset")
+        url = self._url(key, expires_seconds)
+        return PresignedGet(url=url, expires_at=_ends_in(expires_seconds))
+
+    def _url(self, key: str, expires_seconds: int) -> str:
         return f"{self.endpoint_url}/{key}?X-Amz-Expires={expires_seconds}&X-Amz-Signature=fake"
+
+
+def _ends_in(seconds: int) -> int:
+    return int(time.time()) + seconds
 
 
 KEPT = ("user_id", "uploaded_at", "original_key", "filename", "tags", "request_hash")

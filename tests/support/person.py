@@ -38,10 +38,8 @@ class Person:
     async def send(self, ticket: dict[str, Any], body: bytes) -> int:
         """Send the bytes to the ticket's URL; return the status of storage's answer."""
         if ticket["method"] == "PUT":
-            # The client library sends the length, which must be the signed one.
-            headers = {k: v for k, v in ticket["headers"].items() if k != "Content-Length"}
             async with self._http.put(
-                ticket["url"], data=io.BytesIO(body), headers=headers
+                ticket["url"], data=io.BytesIO(body), headers=ticket["headers"]
             ) as answer:
                 return answer.status
         form = aiohttp.FormData(quote_fields=False)

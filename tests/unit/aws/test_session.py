@@ -1,5 +1,9 @@
 """How clients are made: which region, which host, which signature."""
 
+import json
+import time
+from base64 import b64decode
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -42,7 +46,7 @@ async def test_on_aws_every_url_is_of_the_buckets_regional_host(standard_chain, 
             (await presigner.post(**presigned())).url,
             (await presigner.put(**presigned())).url,
         ]
-        asset = await presigner.get_asset(key="images/i", expires_seconds=60)
+        asset = (await presigner.get_asset(key="images/i", expires_seconds=60)).url
     assert {urlsplit(url).hostname for url in urls} == {f"the-uploads.s3.{region}.amazonaws.com"}
     assert urlsplit(asset).hostname == f"the-assets.s3.{region}.amazonaws.com"
 
@@ -55,9 +59,27 @@ async def test_urls_are_signed_with_all_that_matters(standard_chain, settings):
         "content-length",
         "content-type",
         "host",
-        "if-none-match",
         "x-amz-checksum-sha256",
     }
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(300, 300), (3600, 900)])
+async def test_a_url_ends_when_its_credentials_do(standard_chain, settings, left, seconds):
+    """botocore keeps credentials that end soon while it cannot renew them."""
+    now = int(time.time())
+    ends = datetime.fromtimestamp(now + left, UTC)
+    standard_chain.setenv("AWS_SESSION_TOKEN", "token")
+    standard_chain.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    async with connect(settings) as aws:
+        presigner = await aws.presigner()
+        form, put = await presigner.post(**presigned()), await presigner.put(**presigned())
+        asset = await presigner.get_asset(key="images/i", expires_seconds=900)
+    for signed in (form, put, asset):
+        assert now + seconds <= signed.expires_at <= min(int(time.time()) + 900, now + left)
+    policy = json.loads(b64decode(form.fields["policy"]))
+    assert datetime.fromisoformat(policy["expiration"]).timestamp() <= now + left + 1
+    (expires,) = parse_qs(urlsplit(put.url).query)["X-Amz-Expires"]
+    assert seconds - 5 <= int(expires) <= seconds
 
 
 async def test_aws_region_wins_over_the_older_variable(standard_chain, settings):
