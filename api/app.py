@@ -124,6 +124,7 @@ def _uploads(
         ids=settings.image_ids,
         metrics=metrics,
         max_upload_bytes=settings.max_upload_bytes,
+        accept_svg=settings.accept_svg,
         url_seconds=settings.url_seconds,
         quotas=Quotas(
             settings.uploads_per_minute, policy="uploads", own=authentication.uploads_per_minute

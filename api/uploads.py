@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import chain
 from typing import Annotated, Literal, Protocol, Self
 
 from aiohttp import web
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,23 +20,16 @@ from pydantic.alias_generators import to_camel
 
 from api.auth import USER
 from api.bodies import read_json
+from api.declared_types import ACCEPTED, FORM, type_to_send
 from api.metrics import ApiMetrics
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
 from api.quotas import Quotas
 from safelight import keys, users
 from safelight.aws.presign import PresignedPost, PresignedPut
-from safelight.formats import READABLE
 from safelight.image_ids import ImageIds
 from safelight.record import Record, Status
 from safelight.refused_values import Matches
-
-UNKNOWN_TYPE = "application/octet-stream"
-"""For clients that do not know the type. The content decides in any case."""
-CONTENT_TYPES = (
-    *chain.from_iterable((format.media_type, *format.also_declared) for format in READABLE),
-    UNKNOWN_TYPE,
-)
 
 A_DAY = 24 * 3600
 PENDING_SECONDS = 30 * A_DAY
@@ -49,12 +40,6 @@ the queue, then as a dead letter, then in the queue again; the record must be ke
 _NO_CONTROLS = Matches(r"^[^\x00-\x1f\x7f-\x9f]*$", "must have no control characters")
 _SHA256 = Matches(r"^[0-9a-fA-F]{64}$", "must be 64 hexadecimal digits")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-def _known(content_type: str) -> str:
-    if content_type not in CONTENT_TYPES:
-        raise ValueError(f"must be one of {', '.join(CONTENT_TYPES)}")
-    return content_type
 
 
 def _whole(number: object) -> object:
@@ -70,9 +55,12 @@ class UploadRequest(BaseModel):
     filename: Annotated[str, Field(min_length=1, max_length=255), _NO_CONTROLS] = Field(
         description="Stored and shown, never part of a key."
     )
-    content_type: Annotated[str, AfterValidator(_known)] = Field(
-        description="The media type that the upload will declare. The content decides in the end.",
-        json_schema_extra={"enum": list(CONTENT_TYPES)},
+    content_type: str = Field(
+        default="",
+        validate_default=True,
+        description="The media type of the picture, as far as you know it. The content decides in "
+        "the end.",
+        json_schema_extra={"pattern": ACCEPTED},
     )
     size: Annotated[int, BeforeValidator(_whole)] = Field(
         ge=0, description="The exact size in bytes."
@@ -92,6 +80,15 @@ class UploadRequest(BaseModel):
     @classmethod
     def _lower(cls, digest: str | None) -> str | None:
         return digest.lower() if digest else None
+
+    @field_validator("content_type")
+    @classmethod
+    def _to_send(cls, declared: str, info: ValidationInfo) -> str:
+        accept_svg = bool((info.context or {}).get("accept_svg"))
+        found = type_to_send(declared, accept_svg=accept_svg)
+        if found is None:
+            raise ValueError(f"must be {FORM}")
+        return found
 
     @field_validator("size")
     @classmethod
@@ -118,16 +115,18 @@ class UploadIssued(Document):
         default=None, description="For POST: the form's fields, in this order, before `file`."
     )
     headers: Mapping[str, str] | None = Field(
-        default=None, description="For PUT: the exact headers to send."
+        default=None,
+        description="For PUT: the headers to send. The body must have exactly the announced size.",
+    )
+    content_type: str = Field(
+        description="The media type that the upload must declare, as `fields` or `headers` do."
     )
     key: str
     expires_at: datetime = Field(description="When the URL ends; the upload must begin before.")
     status_url: str = Field(description="The path of the image on this API.")
 
     @classmethod
-    def of(
-        cls, record: Record, signed: PresignedPost | PresignedPut, *, expires_at: datetime
-    ) -> Self:
+    def of(cls, record: Record, signed: PresignedPost | PresignedPut, *, content_type: str) -> Self:
         """Describe how to upload this image's source."""
         post = isinstance(signed, PresignedPost)
         return cls(
@@ -136,8 +135,9 @@ class UploadIssued(Document):
             url=signed.url,
             fields=signed.fields if isinstance(signed, PresignedPost) else None,
             headers=signed.headers if isinstance(signed, PresignedPut) else None,
+            content_type=content_type,
             key=record.original_key,
-            expires_at=expires_at,
+            expires_at=datetime.fromtimestamp(signed.expires_at, UTC),
             status_url=f"/v1/images/{record.image_id}",
         )
 
@@ -183,6 +183,7 @@ class Uploads:
         ids: ImageIds,
         metrics: ApiMetrics,
         max_upload_bytes: int,
+        accept_svg: bool,
         url_seconds: int,
         quotas: Quotas,
         now: Callable[[], float] = time.time,
@@ -191,7 +192,7 @@ class Uploads:
         self._presigner = presigner
         self._ids = ids
         self._presigned = metrics.uploads_presigned
-        self._max_upload_bytes = max_upload_bytes
+        self._limits = {"max_upload_bytes": max_upload_bytes, "accept_svg": accept_svg}
         self._url_seconds = url_seconds
         self._quotas = quotas
         self._now = now
@@ -219,18 +220,16 @@ class Uploads:
         if self._is_limited(request[USER]):
             self._quotas.take(request[USER], detail="This user has requested too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
-        limits = {"max_upload_bytes": self._max_upload_bytes}
-        requested = await read_json(request, UploadRequest, context=limits)
+        requested = await read_json(request, UploadRequest, context=self._limits)
         pending = self._pending(requested, user_id=request[USER], idempotency_key=idempotency_key)
         note(request, image_id=pending.image_id)
-        url_ends_at = int(self._now()) + self._url_seconds
         # The record must outlive the upload's message, or its file name and tags would be gone.
-        soon = url_ends_at + PENDING_SECONDS - A_DAY
+        soon = int(self._now()) + self._url_seconds + PENDING_SECONDS - A_DAY
         stored = await self._records.create(pending, forgotten_before=soon)
         _check_same(stored, pending)
-        expires_at = datetime.fromtimestamp(url_ends_at, UTC)
         signed = await self._sign(stored, requested)
-        return UploadIssued.of(stored, signed, expires_at=expires_at), stored != pending
+        issued = UploadIssued.of(stored, signed, content_type=requested.content_type)
+        return issued, stored != pending
 
     def _is_limited(self, user: str) -> bool:
         """Return whether a user has a rate limit: every token's user, and keys that define one."""

@@ -39,7 +39,9 @@ class Format:
     """The libvips operation that reads it, which `restrict` leaves enabled; None if
     `imaging/decoders.py` reads it."""
     also_declared: tuple[str, ...] = ()
-    """Other media types that clients declare for it."""
+    """Other media types that an upload of it may have."""
+    misspelt: tuple[str, ...] = ()
+    """Names that browsers and phones declare for it. Such an upload gets `media_type`."""
     coding: str | None = None
     """The coding that libvips must report, for containers that may hold several codings."""
     saver: str | None = None
@@ -146,6 +148,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="jpeg",
         media_type="image/jpeg",
+        misspelt=("image/jpg", "image/pjpeg", "image/jpe", "image/jfif", "image/pipeg"),
         extension="jpg",
         matches=_starts(b"\xff\xd8\xff"),
         loader="jpegload",
@@ -168,6 +171,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="png",
         media_type="image/png",
+        misspelt=("image/x-png", "image/apng", "image/vnd.mozilla.apng"),
         extension="png",
         matches=_starts(b"\x89PNG\r\n\x1a\n"),
         loader="pngload",
@@ -184,6 +188,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="webp",
         media_type="image/webp",
+        misspelt=("image/x-webp",),
         extension="webp",
         matches=_is_webp,
         loader="webpload",
@@ -219,6 +224,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="tiff",
         media_type="image/tiff",
+        misspelt=("image/tif", "image/x-tif", "image/x-tiff"),
         extension="tif",
         matches=_is_tiff,
         loader="tiffload",
@@ -228,6 +234,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="avif",
         media_type="image/avif",
+        misspelt=("image/avif-sequence",),
         extension="avif",
         matches=_has_brand(b"avif", b"avis"),
         loader="heifload",
@@ -255,6 +262,7 @@ FORMATS: tuple[Format, ...] = (
         name="heic",
         media_type="image/heic",
         also_declared=("image/heif",),
+        misspelt=("image/heic-sequence", "image/heif-sequence", "image/x-heic", "image/x-heif"),
         extension="heic",
         matches=_has_brand(b"heic", b"heix", b"heim", b"heis"),
         loader="heifload",
@@ -264,6 +272,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="bmp",
         media_type="image/bmp",
+        misspelt=("image/x-bmp", "image/x-ms-bmp", "image/x-windows-bmp", "image/ms-bmp"),
         extension="bmp",
         matches=_is_bmp,
         decoded_bytes_per_pixel=14,
@@ -275,6 +284,7 @@ FORMATS: tuple[Format, ...] = (
 SVG = Format(
     name="svg",
     media_type="image/svg+xml",
+    misspelt=("image/svg", "image/svg-xml"),
     extension="svg",
     matches=_is_svg,
     decoded_bytes_per_pixel=8,

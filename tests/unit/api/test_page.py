@@ -13,7 +13,8 @@ from api.jwks import COOL_DOWN_SECONDS, LIFETIME_SECONDS
 from api.problems import Problem, ProblemDocument
 from api.settings import ApiSettings
 from api.tokens import LEEWAY_SECONDS
-from api.uploads import A_DAY, CONTENT_TYPES, PENDING_SECONDS, UploadIssued, UploadRequest
+from api.uploads import A_DAY, PENDING_SECONDS, UploadIssued, UploadRequest
+from safelight.formats import READABLE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "guide" / "api.md").read_text()
 FLOWING = " ".join(PAGE.split())
@@ -48,8 +49,9 @@ def test_every_member_of_a_request_is_told() -> None:
     for field in UploadRequest.model_fields.values():
         required = "yes" if field.is_required() else "no"
         assert f"| `{field.alias}` | {required} |" in PAGE
-    for content_type in CONTENT_TYPES:
-        assert f"`{content_type}`" in PAGE
+    for format in READABLE:
+        for media_type in (format.media_type, *format.also_declared):
+            assert f"`{media_type}`" in PAGE
 
 
 def test_every_setting_that_is_named_is_there() -> None:
