@@ -11,7 +11,14 @@ from pydantic.alias_generators import to_camel
 from safelight import keys
 from safelight.errors import Reason
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The newest value in `SINCE`. A version writes its own, and reads all others."""
+SINCE: Mapping[str, int] = {"sequence": 2}
+"""The schema version that brought each attribute; those of the first one are not listed.
+
+An older version that settles a newer revision leaves attributes that it does not know in the
+record, and they describe the revision before. Its lower schema version says so.
+"""
 COMPRESSED = "compressed"
 """The preset whose size is compared with the source, as `savingsPercent`."""
 
@@ -140,5 +147,8 @@ class Record(StoredModel):
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Build a record from its stored attributes."""
-        return cls.model_validate(item)
+        """Build a record from its stored attributes, without those that its writer did not know."""
+        writer = item.get("schemaVersion", 1)
+        return cls.model_validate(
+            {name: value for name, value in item.items() if SINCE.get(name, 1) <= writer}
+        )

@@ -31,7 +31,7 @@ from worker.metrics import WorkerMetrics
 from worker.verdict import DeadLetter
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
-MODELS = (Record, Demand, Ingest)
+MODELS = (Record, Demand, Ingest, Completion)
 IMAGE_ID = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
 KEY = keys.source_key(user_id="key:alice", image_id=IMAGE_ID)
 BUCKET = "uploads-bucket"
@@ -64,6 +64,7 @@ _SETTLED = PENDING.model_copy(
         "revision": "v1",
         "version_id": "v1",
         "sequencer": keys.padded_sequencer("0055AED6DCD90281E5"),
+        "sequence": 1,
         "completed_at": 1_790_000_001_500,
         "processing_time_ms": 900,
     }

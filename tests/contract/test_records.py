@@ -333,6 +333,20 @@ async def test_a_record_that_was_settled_before_there_was_a_sequence_counts_as_n
     assert (newer.result, newer.record.sequence) == ("written", 1)
 
 
+@pytest.mark.parametrize("backend", ["ministack", "moto"], indirect=True)
+async def test_after_an_older_version_settled_an_image_the_count_goes_on(table):
+    """It leaves the number of the settlement before its own in the record."""
+    first = completed(keys.new_image_id(), "v1", "11")
+    await table.edge.commit(first)
+    of_older = completed(first.image_id, "v2", "12", sequence=1, schema_version=1)
+    await table.store(of_older)
+    assert (await table.edge.get(first.image_id)).sequence is None
+    repeated = await table.edge.commit(completed(first.image_id, "v2", "12"))
+    assert (repeated.result, repeated.record.sequence) == ("repeated", None)
+    newer = await table.edge.commit(completed(first.image_id, "v3", "13"))
+    assert (newer.result, newer.record.sequence) == ("written", 2)
+
+
 @pytest.mark.parametrize(
     "backend", ["fake", "ministack"], indirect=True
 )  # moto: in a few % of runs two win

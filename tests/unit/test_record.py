@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from safelight.errors import Reason
 from safelight.keys import padded_sequencer
-from safelight.record import Record, Status, Variant
+from safelight.record import SCHEMA_VERSION, SINCE, Record, Status, Variant
 
 texts = st.text(max_size=40)
 counts = st.integers(min_value=0, max_value=10**15)
@@ -76,6 +76,28 @@ def test_a_record_from_before_there_were_such_facts_is_read():
     later = {"sha256", "placeholder", "dominantColour", "perceptualHash"}
     old = Record.from_item({name: value for name, value in item.items() if name not in later})
     assert (old.status, old.sha256, old.placeholder) == (Status.COMPLETED, None, None)
+
+
+def test_attributes_that_an_older_version_left_in_a_record_of_its_own_are_not_read():
+    """It settled a newer revision, and knows nothing about these attributes of the older one."""
+    item = record(status=Status.COMPLETED, sequence=7).to_item()
+    assert Record.from_item(item).sequence == 7
+    for name, since in SINCE.items():
+        old = Record.from_item(item | {name: "of another revision", "schemaVersion": since - 1})
+        assert name not in old.to_item()
+
+
+def test_attributes_of_a_later_version_are_ignored():
+    item = record(variants={"small": variant(1)}).to_item()
+    later = item | {"schemaVersion": SCHEMA_VERSION + 1, "colours": ["#102030"]}
+    later["variants"] = {"small": item["variants"]["small"] | {"colour": "p3"}}
+    read = Record.from_item(later)
+    assert read == record(variants={"small": variant(1)}, schema_version=SCHEMA_VERSION + 1)
+
+
+def test_the_schema_version_is_that_of_the_newest_attribute():
+    assert max(SINCE.values()) == SCHEMA_VERSION
+    assert SINCE.keys() <= {field.alias for field in Record.model_fields.values()}
 
 
 def test_attributes_without_a_value_are_not_stored():

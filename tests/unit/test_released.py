@@ -1,5 +1,6 @@
 """The version has one place, and what a release wrote is read by every later one."""
 
+import asyncio
 import json
 import re
 import tomllib
@@ -7,18 +8,21 @@ from pathlib import Path
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
+from jsonschema import Draft202012Validator
 
 from safelight import __version__, keys
 from safelight.completion import Completion
 from safelight.image_ids import ImageIds
-from safelight.queued import read_queued
-from safelight.record import Record
+from safelight.queued import Demand, read_queued
+from safelight.record import SINCE, Record, Variant
 from tests.support.fakes import ID_SECRET
 from tests.support.schemas import breaches
 from tools import released
 from worker.events import parsed, read_events, source_keys
 
 ROOT = Path(__file__).parents[2]
+UPGRADING = (ROOT / "docs" / "operate" / "upgrading.md").read_text()
+RECORDS = sorted(released.RECORDS)
 RELEASES = sorted(path.parent.name for path in released.DATA.glob("*/schemas.json"))
 every_release = pytest.mark.parametrize("release", RELEASES)
 
@@ -67,9 +71,14 @@ def test_this_version_has_saved_what_it_writes():
 
 
 @every_release
-@pytest.mark.parametrize("name", sorted(released.RECORDS))
+@pytest.mark.parametrize("name", RECORDS)
 def test_the_record_of_a_release_is_read_as_it_was(release, name):
-    assert saved_record(release, name) == released.RECORDS[name]
+    known = saved(release, "schemas")["Record"]["properties"].keys() - {"schemaVersion"}
+    read, then = (
+        {key: value for key, value in one.to_item().items() if key in known}
+        for one in (saved_record(release, name), released.RECORDS[name])
+    )
+    assert read == then
 
 
 @every_release
@@ -123,9 +132,76 @@ def test_the_asset_key_of_a_release_is_still_the_one_that_its_record_gives(relea
 
 @every_release
 def test_the_models_of_a_release_have_changed_compatibly_only(release):
-    for model in released.MODELS:
-        then = saved(release, "schemas")[model.__name__]
-        assert list(breaches(then, model.model_json_schema())) == []
+    now = {model.__name__: model.model_json_schema() for model in released.MODELS}
+    for name, then in saved(release, "schemas").items():
+        assert list(breaches(then, now[name])) == []
+
+
+def plain(item):
+    """Return a stored item as JSON has it: DynamoDB's numbers are decimals."""
+    read = TypeDeserializer().deserialize
+    values = {attribute: read(value) for attribute, value in item.items()}
+    return json.loads(json.dumps(values, default=float))
+
+
+@every_release
+def test_a_release_reads_what_this_version_writes(release):
+    """Additions are ignored, unless a schema of the release allows none: that of presets."""
+    schemas, written = saved(release, "schemas"), asyncio.run(released.documents())
+    told = {
+        **{f"{name} record": ("Record", plain(written[f"{name}-record"])) for name in RECORDS},
+        **{
+            f"{kind} message": (kind.title(), json.loads(written[f"{kind}-message"]["body"]))
+            for kind in ("demand", "ingest")
+        },
+        **{
+            f"{name} completion": ("Completion", json.loads(written[f"{name}-completion"]["body"]))
+            for name in ("completed", "rejected")
+        },
+    }
+    faults = [
+        f"{document}: {fault.json_path}: {fault.message}"
+        for document, (model, body) in told.items()
+        if model in schemas
+        for fault in Draft202012Validator(schemas[model]).iter_errors(body)
+    ]
+    assert faults == []
+
+
+def test_the_samples_of_this_version_have_every_attribute():
+    """So that each is compared with the schemas of releases, and saved with the next one."""
+    items = [record.to_item() for record in released.RECORDS.values()]
+    assert {name for item in items for name in item} >= names_of(Record)
+    variants = items[1]["variants"].values()
+    assert {name for variant in variants for name in variant} == names_of(Variant)
+
+
+@every_release
+def test_an_attribute_that_a_release_did_not_know_says_since_when_it_is_there(release):
+    known = saved(release, "schemas")["Record"]["properties"]
+    assert names_of(Record) - known.keys() <= SINCE.keys(), "safelight/record.py: SINCE"
+
+
+def names_of(model) -> set[str]:
+    return {field.alias for field in model.model_fields.values()}
+
+
+@every_release
+def test_values_that_a_release_cannot_read_are_listed_for_those_who_roll_back(release):
+    for model in (Record, Demand):
+        then = words_of(saved(release, "schemas")[model.__name__])
+        for word in words_of(model.model_json_schema()) - then:
+            assert f"| `{word}` |" in UPGRADING, f"docs/operate/upgrading.md lacks {word}"
+
+
+def words_of(schema) -> set[str]:
+    """Return every word of the closed lists in a schema."""
+    if isinstance(schema, dict):
+        listed = schema.get("enum", [])
+        return {*listed, *(word for one in schema.values() for word in words_of(one))}
+    if isinstance(schema, list):
+        return {word for one in schema for word in words_of(one)}
+    return set()
 
 
 OLD = {
