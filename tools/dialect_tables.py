@@ -96,7 +96,8 @@ once.
 - Every dialect has a prefix, such as `/thumbor/`, which is never signed. `SAFELIGHT_ROOT_DIALECT` names one that also works without it.
 - A query that the signature does not cover is refused, and so are needless escapes in a path: one signature opens one URL.
 - Metadata is always removed and colours are always sRGB. Without a format, the client's Accept header decides. Only first frames are read.
-- A source is a key, `s3://bucket/key` or an image id. Sources come from buckets only; nothing is fetched by HTTP.
+- A source is a key, `s3://bucket/key`, the address of an object such as `https://bucket.s3.eu-west-1.amazonaws.com/key`, or an image id.
+  Sources come from buckets that aliases name; nothing is fetched by HTTP.
 
 `make docs` writes this page from the code.
 

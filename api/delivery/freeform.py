@@ -127,7 +127,7 @@ def _path_below(alias: Alias, name: SourceName) -> str | None:
     if name.bucket is None:
         first, _, path = name.key.partition("/")
         return path if first == alias.name else None
-    if name.bucket == alias.name:
+    if name.bucket == alias.name and not name.by_address:
         return name.key
     below = name.bucket == alias.bucket and name.key.startswith(alias.prefix)
     return name.key[len(alias.prefix) :] if below else None

@@ -1,11 +1,18 @@
 """What a free-form URL asks for, once a dialect has read it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import unquote
 
 from safelight.keys import is_object_name, read_image_id
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
+
+_ENDPOINT = re.compile(
+    r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?"
+)
+"""A host of S3, with the bucket before it or in the path: of a region, dual-stack, accelerated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +24,8 @@ class SourceName:
 
     key: str
     bucket: str | None = None
+    by_address: bool = False
+    """Whether the bucket is named by its address, so that an alias of that name is not meant."""
 
     def __str__(self) -> str:
         return f"{self.bucket}/{self.key}" if self.bucket else self.key
@@ -47,17 +56,43 @@ class ImageUrl:
 
 
 def source_of(text: str, *, option: str = "source") -> SourceName:
-    """Read a source: a key, or `s3://bucket/key`. Pictures come from nowhere else."""
+    """Read a source: a key, `s3://bucket/key`, or the address of an object in S3.
+
+    Nothing is fetched by HTTP: an address names a bucket and a key, and an alias must have that
+    bucket. Raises an `InvalidOption`.
+    """
+    text = text if "://" not in text else text.lstrip("/")
     scheme, separator, rest = text.partition("://")
-    if separator and scheme.lower() != "s3":
-        raise InvalidOption(
-            option, f"{scheme[:20]}:// is not fetched; expected a key, or s3://bucket/key"
-        )
-    bucket, slash, key = rest.partition("/") if separator else ("", "", text.lstrip("/"))
-    if not key or (separator and not (bucket and slash)):
+    if not separator:
+        name = SourceName(key=text.lstrip("/"))
+    elif scheme.lower() == "s3":
+        bucket, _, key = rest.partition("/")
+        name = SourceName(bucket=bucket, key=key)
+    else:
+        name = _at_address(scheme, rest, option)
+    if not name.key or name.bucket == "":
         raise InvalidOption(option, f"expected a key, or s3://bucket/key; found {text[:80]!r}")
-    if not is_object_name(key):
+    if not is_object_name(name.key):
         message = "must have no control characters, and no . or .. between slashes"
         raise InvalidOption(option, message)
-    image_id = None if bucket else read_image_id(key)
-    return SourceName(bucket=bucket or None, key=image_id or key)
+    image_id = None if name.bucket else read_image_id(name.key)
+    return replace(name, key=image_id or name.key)
+
+
+def _at_address(scheme: str, rest: str, option: str) -> SourceName:
+    """Read the rest of an HTTP address as bucket and key, both styles of S3's endpoints.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    host, _, path = rest.partition("/")
+    at = _ENDPOINT.fullmatch(host.lower())
+    if scheme.lower() not in ("http", "https") or at is None:
+        message = (
+            "is not fetched; expected a key, s3://bucket/key, or the address of a bucket of S3"
+        )
+        raise InvalidOption(option, f"{scheme[:20]}://{host[:60]} {message}")
+    if "?" in path or "#" in path:
+        raise InvalidOption(option, "an address of S3 with a query or a fragment is not supported")
+    path = unquote(path)
+    bucket, key = (at["bucket"], path) if at["bucket"] else path.partition("/")[::2]
+    return SourceName(bucket=bucket, key=key, by_address=True)

@@ -72,11 +72,24 @@ async def test_one_wish_in_two_grammars_is_one_asset(gallery: Gallery) -> None:
         url(OWN, "box=20x10,fit=cover,enlarge=yes,format=webp/avatars/anna.jpg"),
         url(THUMBOR, "20x10/filters:format(webp)/avatars/anna.jpg"),
         url(THUMBOR, "20x10/filters:format(webp)/s3://acme-pictures/public/anna.jpg"),
+        url(
+            THUMBOR,
+            "20x10/filters:format(webp)/https://acme-pictures.s3.eu-west-1.amazonaws.com/public/anna.jpg",
+        ),
     ):
         answer, body = await gallery.ask(path)
         assert (answer.status, size_of(body)) == (200, (20, 10))
     assert len(gallery.objects.assets) == 1
     assert gallery.renderer.calls["render"] == 1
+
+
+async def test_the_address_of_a_bucket_that_is_called_like_an_alias_is_another_bucket(
+    gallery: Gallery,
+) -> None:
+    gallery.elsewhere.upload("public/anna.jpg", SOURCE)
+    assert (await gallery.ask(url(THUMBOR, "20x10/s3://avatars/anna.jpg")))[0].status == 200
+    address = "https://avatars.s3.amazonaws.com/anna.jpg"
+    assert (await gallery.ask(url(THUMBOR, f"20x10/{address}")))[0].status == 404
 
 
 async def test_a_client_without_a_format_gets_the_best_it_accepts(gallery: Gallery) -> None:
@@ -119,6 +132,7 @@ async def test_many_who_want_one_wish_wait_for_one_render(gallery: Gallery) -> N
         (url(THUMBOR, "20x20/filters:noise(5)/avatars/anna.jpg"), 400, "noise"),
         (url(THUMBOR, "20x20/s3://other-bucket/anna.jpg"), 404, ""),
         (url(THUMBOR, "20x20/s3://acme-pictures/private/anna.jpg"), 404, ""),
+        (url(THUMBOR, "20x20/https://acme-pictures.s3.amazonaws.com/private/anna.jpg"), 404, ""),
         (url(THUMBOR, "20x20/http://example.com/anna.jpg"), 400, "not fetched"),
         (url(IMGPROXY, "pr:nope/plain/avatars/anna.jpg"), 400, "nope"),
         (url(OWN, f"watermark=bm9uZS9sb2dv/{IMAGE_ID}.webp"), 400, "watermark"),

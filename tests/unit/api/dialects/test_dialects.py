@@ -106,6 +106,62 @@ def test_the_source_is_what_the_url_names(name, wanted, source):
     assert asked(name, wanted).source == source
 
 
+PHOTO = SourceName(bucket="my.photos", key="a b/c.jpg", by_address=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "my.photos.s3.eu-central-1.amazonaws.com",
+        "my.photos.s3.amazonaws.com",
+        "my.photos.s3-eu-west-1.amazonaws.com",
+        "my.photos.s3.dualstack.eu-west-1.amazonaws.com",
+        "my.photos.s3-accelerate.amazonaws.com",
+        "my.photos.s3.cn-north-1.amazonaws.com.cn",
+        "s3.eu-central-1.amazonaws.com/my.photos",
+        "s3-us-west-2.amazonaws.com/my.photos",
+        "s3.amazonaws.com/my.photos",
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("imgproxy", "w:1/plain/https://{host}/a%2520b/c.jpg"),
+        ("imgproxy", "w:1/plain/http://{host}/a%20b/c.jpg"),
+        ("thumbor", "10x10/https://{host}/a%2520b/c.jpg"),
+        ("aws", "10x10/https://{host}/a%2520b/c.jpg?signature=_"),
+        ("imgix", "https%3A%2F%2F{host}/a%2520b/c.jpg?w=1"),
+    ],
+)
+def test_the_address_of_a_bucket_is_that_bucket(name, wanted, host):
+    wanted = wanted.removesuffix("?signature=_").format(host=host)
+    assert asked(name, wanted).source == PHOTO
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.com/a.jpg",
+        "https://amazonaws.com/a.jpg",
+        "https://photos.s3.amazonaws.com.example.com/a.jpg",
+        "https://photos.s3.amazonaws.com@example.com/a.jpg",
+        "https://photos.ec2.amazonaws.com/a.jpg",
+        "https://photos.s3.amazonaws.com/",
+        "https://s3.amazonaws.com/photos",
+        "https://photos.s3.amazonaws.com/a.jpg?versionId=1",
+        "https://photos.s3.amazonaws.com/a.jpg#1",
+        "https://photos.s3.amazonaws.com/../a.jpg",
+        "https://photos.s3.amazonaws.com/%252e%252e/a.jpg",
+        "ftp://photos.s3.amazonaws.com/a.jpg",
+        "gs://photos/a.jpg",
+    ],
+)
+def test_no_other_address_is_a_source(address):
+    escaped = address.replace("?", "%3F").replace("#", "%23").replace("@", "%40")
+    with pytest.raises(InvalidOption, match=r"^source: "):
+        asked("imgproxy", f"w:1/plain/{escaped}")
+
+
 @pytest.mark.parametrize("name", DIALECTS)
 @given(
     wanted=st.text(max_size=80)
