@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from api.delivery.negotiation import accept_of, hinted, in_order
+from api.delivery.negotiation import HINTS, accept_of, hinted, in_order
 from api.delivery.query import Query, invalid, listed
 from api.delivery.signing import Grant
 from api.delivery.sources import SourceImage
@@ -54,6 +54,15 @@ class Ask:
         if format is not None and format not in preset.deliverable:
             allowed = listed(preset.deliverable)
             raise invalid(f"{preset.name!r} is not delivered as {format}, but as {allowed}.")
+
+    @property
+    def varies(self) -> tuple[str, ...]:
+        """The request headers that decide which picture is the answer."""
+        if self.key is not None:
+            return ()
+        # A preset with one format may be given a second one while caches keep its answers.
+        accept = ("Accept",) if self.query.format is None else ()
+        return (*accept, *(HINTS if self.preset.policy.hints else ()))
 
     def wishes(self, image: SourceImage) -> Sequence[Wish | Options]:
         """List the acceptable wishes, best first."""

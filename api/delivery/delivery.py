@@ -20,7 +20,6 @@ from api.delivery.defaults import DESTINATION, Defaults
 from api.delivery.found import Found, How
 from api.delivery.freeform import FreeForm, grant_of, query_of
 from api.delivery.lookup import Lookup
-from api.delivery.negotiation import HINTS
 from api.delivery.query import (
     OF_ALIASES,
     OF_ASSETS,
@@ -173,15 +172,20 @@ class Delivery:
     ) -> web.Response:
         """Read the URL and deliver, or refuse; count and log the outcome."""
         timings = Timings()
+        varies: tuple[str, ...] = ()
         try:
-            answer, how = await self._deliver(read(), timings)
+            ask = read()
+            varies = ask.varies
+            answer, how = await self._deliver(ask, timings)
         except Refusal as refusal:
             outcome = refusal.problem.slug
-            headers = self._headers(preset, timings.header(outcome), refusal.problem)
+            if self._defaults.replace(preset, refusal.problem):
+                varies = tuple(dict.fromkeys(("Accept", *varies, DESTINATION)))
+            headers = _headers(varies, timings.header(outcome))
             answer = self._refuse(refusal, request, preset, headers)
         else:
             outcome = how.value
-            headers = self._headers(preset, timings.header(outcome))
+            headers = _headers(varies, timings.header(outcome))
             self._metrics.pictures.labels(outcome).inc()
         answer.headers.update(headers)
         note(request, preset=preset.name, cache=outcome, **timings.stages)
@@ -225,19 +229,6 @@ class Delivery:
             ask.request, found.asset, headers, parts=partial(self._lookup.parts, found.key)
         )
 
-    def _headers(
-        self, preset: Preset | UrlPreset, timing: str, problem: Problem | None = None
-    ) -> dict[str, str]:
-        """Return the headers that every response has, with the problem it is about, if any."""
-        varies = ["Accept", *(HINTS if preset.policy.hints else ())]
-        if problem and self._defaults.replace(preset, problem):
-            varies.append(DESTINATION)
-        return {
-            "Vary": ", ".join(varies),
-            "Cross-Origin-Resource-Policy": "cross-origin",
-            "Server-Timing": timing,
-        }
-
     def _refuse(
         self,
         refusal: Refusal,
@@ -273,6 +264,15 @@ def _image_of(request: web.Request) -> tuple[str, str | None]:
     if given != usual and not PARAMETERS.intersection(request.query):
         redirect(request, request.path.removesuffix(given) + usual)
     return image_id, extension.lower() if dot else None
+
+
+def _headers(varies: Sequence[str], timing: str) -> dict[str, str]:
+    """Return the headers that every response has."""
+    return {
+        **({"Vary": ", ".join(varies)} if varies else {}),
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Server-Timing": timing,
+    }
 
 
 def _wish_of(preset: Preset, fingerprint: str) -> Wish | None:

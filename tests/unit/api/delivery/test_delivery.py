@@ -183,6 +183,27 @@ async def test_hints_mean_nothing_where_the_preset_does_not_allow_them(gallery: 
     assert Image.open(io.BytesIO(body)).width == 30
 
 
+async def test_an_answer_varies_by_accept_only_where_that_was_read(gallery: Gallery) -> None:
+    """A cache keeps a copy for each Accept of a URL that says it varies by it."""
+    gallery.hang()
+    for path in (f"/small/{IMAGE_ID}", f"/small/{OTHER_ID}"):
+        answer, _ = await gallery.ask(path, accept="image/webp,*/*")
+        assert answer.headers["Vary"] == "Accept"
+    (key,) = gallery.objects.assets
+    named = (
+        f"/small/{IMAGE_ID}.webp",
+        f"/small/{IMAGE_ID}?format=webp",
+        f"/small/{OTHER_ID}.webp",
+        f"/small/{IMAGE_ID}.webp?x=1",
+        f"/{key}",
+    )
+    for path in named:
+        answer, _ = await gallery.ask(path, accept="image/webp,*/*")
+        assert "Vary" not in answer.headers, path
+    answer, _ = await gallery.ask(f"/hinted/{IMAGE_ID}.jpg")
+    assert answer.headers["Vary"] == "Sec-CH-DPR, Sec-CH-Width"
+
+
 async def test_caches_are_told_how_long_and_by_what_to_forget(gallery: Gallery) -> None:
     gallery.hang()
     answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}")
