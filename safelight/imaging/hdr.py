@@ -2,7 +2,7 @@
 
 AVIF and HEIC name their coding by numbers (ITU-T H.273, 8.1 and 8.2; a `colr` box of type `nclx`,
 ISO/IEC 23008-12, 6.5.5). Shown as sRGB, HDR pictures would look dull and grey. White is 203 cd/m2
-here (ITU-R BT.2408). Tones are mapped as in Chromium (docs/decisions/0061).
+here (ITU-R BT.2408). Tones are mapped as in Chromium (docs/decisions/0068).
 """
 
 from collections.abc import Mapping
@@ -22,14 +22,27 @@ _WHITE = 203
 _PQ_MOST, _HLG_MOST = 10_000, 1_000
 """The light of the largest number in cd/m2; for HLG on its nominal display."""
 _HLG_SYSTEM_GAMMA = 1.2
-_TO_SRGB: Mapping[int, list[list[float]]] = MappingProxyType(
+_LUMINANCE: Mapping[int, list[float]] = MappingProxyType(
+    {9: [0.2627, 0.6780, 0.0593], _P3: [0.2290, 0.6917, 0.0793]}
+)
+_SRGB_LUMINANCE = [0.2126, 0.7152, 0.0722]
+"""How much red, green and blue count in luminance, by primaries."""
+_TO_BT2020: Mapping[int, list[list[float]]] = MappingProxyType(
     {
-        9: [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
-        _P3: [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
+        9: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        _P3: [[0.7538, 0.1986, 0.0476], [0.0457, 0.9418, 0.0125], [-0.0012, 0.0176, 0.9836]],
     }
 )
-"""Matrices from linear BT.2020 and Display P3 to sRGB's primaries."""
-_SAME = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+_SRGB_TO_BT2020 = [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+"""Matrices from linear light in these primaries to those of BT.2020."""
+_TO_SRGB = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+"""The matrix from linear BT.2020 to sRGB's primaries."""
+_BRIGHTEST = 1_000 / _WHITE
+"""The light that becomes white, and all light above it."""
+_PAPER = 0.5
+"""The light that white paper becomes."""
+_BEND = (1.65, 0.825)
+"""The middle point of the Bezier curve from paper to the brightest light: before and after."""
 
 
 def with_its_coding(image: pyvips.Image, coding: Coding | None) -> pyvips.Image:
@@ -62,8 +75,10 @@ def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
     image.remove(_CODING)
     deep = image if image.format == "ushort" else (image * 257).cast("ushort")
     light = deep.extract_band(0, n=3).maplut(_light(transfer))
-    light = _tone_mapped(light, _PQ_MOST if transfer == _PQ else _HLG_MOST)
-    linear = light.recomb(pyvips.Image.new_from_array(_TO_SRGB.get(primaries, _SAME)))
+    if transfer == _HLG:
+        light = _on_a_display(light, _LUMINANCE.get(primaries, _SRGB_LUMINANCE))
+    light = _by(_TO_BT2020.get(primaries, _SRGB_TO_BT2020), light)
+    linear = _by(_TO_SRGB, _tone_mapped(light))
     rgb = linear.copy(interpretation="scrgb").colourspace("srgb").cast("uchar")
     if not image.hasalpha():
         return rgb
@@ -71,19 +86,38 @@ def shown_as_srgb(image: pyvips.Image) -> pyvips.Image:
     return rgb.bandjoin(alpha).copy(interpretation="srgb")
 
 
-def _tone_mapped(light: pyvips.Image, most: int) -> pyvips.Image:
-    """Compress light so that the brightest possible becomes white.
+def _by(matrix: list[list[float]], light: pyvips.Image) -> pyvips.Image:
+    return light.recomb(pyvips.Image.new_from_array(matrix))
 
-    The brightest of the three colours decides, so that hues are kept. Dark light is unchanged.
+
+def _on_a_display(scene: pyvips.Image, luminance: list[float]) -> pyvips.Image:
+    """Turn the light of an HLG scene into that of its nominal display (ITU-R BT.2100, table 5)."""
+    brightness = _by([luminance], scene) ** (_HLG_SYSTEM_GAMMA - 1)
+    return scene * brightness * (_HLG_MOST / _WHITE)
+
+
+def _tone_mapped(light: pyvips.Image) -> pyvips.Image:
+    """Halve light up to white paper, and compress light above it along a curve that ends in white.
+
+    The brightest of the three colours decides, so that hues are kept.
     """
     brightest = light[0].maxpair(light[1]).maxpair(light[2])
-    peak = most / _WHITE
-    return light * ((brightest / peak**2 + 1) / (brightest + 1))
+    above = (brightest > 1).ifthenelse(brightest, 1)
+    within = (above < _BRIGHTEST).ifthenelse(above, _BRIGHTEST)
+    # The place t on the curve, by its horizontal: (1 - t)^2 + 2 t (1 - t) bend + t^2 brightest.
+    bend, bent = _BEND
+    square, once = 1 - 2 * bend + _BRIGHTEST, 2 * bend - 2
+    t = (((within - 1) * (4 * square) + once**2) ** 0.5 - once) / (2 * square)
+    compressed = t * ((1 - 2 * bent + _PAPER) * t + 2 * (bent - _PAPER)) + _PAPER
+    return light * (compressed / above)
 
 
 @cache
 def _light(transfer: int) -> pyvips.Image:
-    """Make the table from 16-bit numbers to light, of which white paper is 1."""
+    """Make the table from 16-bit numbers to light.
+
+    White paper is 1 in PQ. HLG gives the light of the scene, of which the brightest is 1.
+    """
     numbers = pyvips.Image.identity(ushort=True) / 65_535
     light = _from_pq(numbers) if transfer == _PQ else _from_hlg(numbers)
     return light.cast("float").copy_memory()
@@ -98,7 +132,6 @@ def _from_pq(numbers: pyvips.Image) -> pyvips.Image:
 
 
 def _from_hlg(numbers: pyvips.Image) -> pyvips.Image:
-    """Decode HLG for its nominal display, separately for each colour (ITU-R BT.2100, table 5)."""
+    """Decode HLG (ITU-R BT.2100, table 5)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = (numbers <= 0.5).ifthenelse(numbers**2 / 3, (((numbers - c) / a).exp() + b) / 12)
-    return scene**_HLG_SYSTEM_GAMMA * (_HLG_MOST / _WHITE)
+    return (numbers <= 0.5).ifthenelse(numbers**2 / 3, (((numbers - c) / a).exp() + b) / 12)

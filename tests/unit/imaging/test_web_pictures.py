@@ -164,8 +164,8 @@ def test_a_profile_counts_after_cicp_and_before_the_other_chunks(shown, profile,
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
 @pytest.mark.parametrize(("transfer", "card", "paper"), [(16, 0.4108, 0.5807), (18, 0.436, 0.75)])
 def test_an_hdr_png_is_converted_like_an_hdr_avif(shown, mode, transfer, card, paper):
-    """Paper leaves room for the light above it (docs/decisions/0061)."""
-    for level, expected in ((card, 109), (paper, 189)):
+    """Paper leaves room for the light above it (docs/decisions/0068)."""
+    for level, expected in ((card, 85), (paper, 188)):
         if mode == "I;16":
             grey = Image.new(mode, (8, 8), round(level * 65_535))
         else:
@@ -174,9 +174,31 @@ def test_an_hdr_png_is_converted_like_an_hdr_avif(shown, mode, transfer, card, p
         assert picture.getpixel((4, 4)) == pytest.approx((expected,) * 3, abs=5)
 
 
-def test_an_hdr_png_has_the_tones_of_chromium(shown):
-    picture = shown(png_of(PICTURE, coding(9, 16)))
-    assert mean(picture) == pytest.approx((106, 111, 88), abs=1)
+HALVES = {
+    16: {
+        "greys": (1, 9, 29, 57, 96, 150, 212, 245, 255, 255, 255),
+        "reds": (1, 13, 38, 72, 120, 187, 255, 255, 255, 255, 255),
+        "blues": (0, 1, 4, 9, 17, 25, 30, 23, 6, 0, 0),
+    },
+    18: {
+        "greys": (2, 21, 42, 63, 84, 106, 134, 172, 211, 235, 255),
+        "reds": (3, 24, 48, 71, 95, 119, 150, 192, 244, 255, 255),
+        "blues": (0, 5, 14, 25, 36, 47, 58, 69, 79, 77, 70),
+    },
+}
+"""What Chromium 156 shows of PNGs in BT.2020 at the numbers 15, 39 and so on to 255: greys, and the
+red and blue of colours whose green and blue have half the number of red."""
+
+
+@pytest.mark.parametrize("transfer", HALVES)
+def test_an_hdr_png_has_the_tones_of_chromium(shown, transfer):
+    numbers = np.arange(15, 256, 24, dtype=np.uint8)
+    pixels = np.stack([np.stack([numbers] * 3, 1), np.stack([numbers, *[numbers // 2] * 2], 1)])
+    picture = shown(png_of(Image.fromarray(pixels), coding(9, transfer)))
+    greys, colours = np.asarray(picture).astype(int)
+    assert greys[:, 1] == pytest.approx(HALVES[transfer]["greys"], abs=1)
+    assert colours[:, 0] == pytest.approx(HALVES[transfer]["reds"], abs=2)
+    assert colours[:, 2] == pytest.approx(HALVES[transfer]["blues"], abs=2)
 
 
 def test_a_gif_is_transparent_outside_a_small_first_frame(shown):
