@@ -84,13 +84,13 @@ def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Ex
         refused=refused,
         dialect=dialect.NAME,
         **_signature(dialect, signed),
-        image_url=_image_url(dialect, signed),
+        image_url=_image_url(dialects, dialect, signed),
     )
 
 
-def _image_url(dialect: Dialect, signed: Signed) -> ImageUrl | None:
+def _image_url(dialects: Dialects, dialect: Dialect, signed: Signed) -> ImageUrl | None:
     try:
-        return dialect.read(signed)
+        return dialects.read(dialect, signed)
     except URL_ERRORS:
         return None
 

@@ -95,6 +95,8 @@ once.
 - `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what it covers.
 - Every dialect has a prefix, such as `/thumbor/`, which is never signed. `SAFELIGHT_ROOT_DIALECT` names one that also works without it.
 - A query that the signature does not cover is refused, and so are needless escapes in a path: one signature opens one URL.
+  `SAFELIGHT_UNKNOWN_QUERY=ignore` ignores parameters that mean nothing in a dialect, as imgproxy does. Then leave the query out of a CDN's
+  cache key, at least such parameters, because each spelling would be kept as another picture.
 - Metadata is always removed and colours are always sRGB. Without a format, the client's Accept header decides. Only first frames are read.
 - A source is a key, `s3://bucket/key`, the address of an object such as `https://bucket.s3.eu-west-1.amazonaws.com/key`, or an image id.
   Sources come from buckets that aliases name; nothing is fetched by HTTP.

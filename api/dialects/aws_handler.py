@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote
 
@@ -23,6 +24,15 @@ from safelight.wish.errors import InvalidOption
 
 _EXPIRES = "%Y%m%dT%H%M%SZ"
 _MAX_JSON = 8192
+_SHORT: Mapping[str, str] = MappingProxyType(
+    {
+        "width": "resize.width",
+        "height": "resize.height",
+        "fit": "resize.fit",
+        "format": "toFormat",
+    }
+)
+"""Short names of a query -> the edit."""
 _REQUEST = ("bucket", "key", "edits", "outputFormat", "expires", "effort", "headers")
 
 
@@ -80,6 +90,14 @@ class AwsHandler:
         """Prepare a path and its query for signing."""
         path, _, query = text.partition("?")
         return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}signature=_")
+
+    def knows(self, parameter: str) -> bool:
+        """Return whether AWS's handler has an edit or a parameter of this name."""
+        return (
+            parameter == "expires"
+            or parameter in _SHORT
+            or EDITS.knows(parameter.partition(".")[0])
+        )
 
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
@@ -184,5 +202,4 @@ def _named(words: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
             value = json.loads(text)
         except (ValueError, RecursionError):
             value = {"True": True, "False": False}.get(text, text)
-        long = f"resize.{name}" if name in ("width", "height", "fit") else name
-        yield ("toFormat" if long == "format" else long), value
+        yield _SHORT.get(name, name), value

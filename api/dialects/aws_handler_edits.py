@@ -26,6 +26,13 @@ _BLUR = 1.0
 _SHARPEN = 0.5
 """Sigma in pixels for `sharpen: true`."""
 
+_OTHER_EDITS = (
+    "affine", "bandbool", "boolean", "clahe", "dilate", "ensureAlpha", "erode", "extractChannel",
+    "gamma", "joinChannel", "linear", "median", "pipelineColourspace", "recomb", "removeAlpha",
+    "threshold", "toColourspace", "unflatten",
+)  # fmt: skip
+"""Methods of sharp with which the engine has nothing in common."""
+
 
 @dataclass(slots=True)
 class EditsDraft(Draft):
@@ -249,6 +256,7 @@ EDITS: Rows[EditsDraft] = Rows(
         "normalize": refused("not supported."),
         "normalise": refused("not supported."),
         "tint": refused("not supported."),
+        "negate": refused("not supported.", *_OTHER_EDITS),
         "convolve": refused("its cost is unbounded."),
         "watermark": refused("v8's takes a URL; use v7's overlayWith with an allowed bucket."),
         "composite": refused("use overlayWith with an allowed bucket."),

@@ -45,6 +45,9 @@ class Dialect(Protocol):
     def unsigned(self, text: str) -> Signed:
         """Prepare a path for signing."""
 
+    def knows(self, parameter: str) -> bool:
+        """Return whether a parameter of the query has a meaning in this grammar."""
+
     def read(self, signed: Signed) -> ImageUrl:
         """Read what the signature covers."""
 

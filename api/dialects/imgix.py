@@ -69,6 +69,10 @@ class Imgix:
         path, _, query = text.partition("?")
         return self.split(f"/{path.lstrip('/')}", f"{query}{'&' if query else ''}s=_")
 
+    def knows(self, parameter: str) -> bool:
+        """Return whether imgix has an option of this name."""
+        return OPTIONS.knows(parameter.removesuffix("64"))
+
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
         draft = ImgixDraft()

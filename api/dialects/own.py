@@ -83,6 +83,11 @@ class Own:
         """Prepare `OPTIONS/SOURCE` for signing."""
         return self.split(f"/_/{text.lstrip('/')}", "")
 
+    def knows(self, parameter: str) -> bool:
+        """Return False: the grammar has no query."""
+        del parameter
+        return False
+
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
         refuse_query(signed)

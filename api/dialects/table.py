@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Literal
+from urllib.parse import unquote_plus
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -19,7 +21,7 @@ from api.dialects.image_url import ImageUrl
 from api.dialects.imgix import ImgixSettings
 from api.dialects.imgproxy import ImgproxySettings
 from api.dialects.own import Own, OwnSettings
-from api.dialects.signatures import verify
+from api.dialects.signatures import Signed, verify
 from api.dialects.thumbor import ThumborSettings
 from safelight.settings import variable
 
@@ -43,6 +45,12 @@ class DialectSettings(
         "already send keep working.",
     )
 
+    unknown_query: Literal["refuse", "ignore"] = Field(
+        default="refuse",
+        description="What is done with a parameter of a query that means nothing in a dialect, "
+        "such as `utm_source` or `v`. `ignore` answers the URL as if it were not there.",
+    )
+
     @field_validator("root_dialect")
     @classmethod
     def _has_keys(cls, name: str | None, info: ValidationInfo) -> str | None:
@@ -57,7 +65,11 @@ class DialectSettings(
     def dialects(self) -> "Dialects":
         """The dialects that have keys."""
         made = [dialect.from_settings(self) for dialect in DIALECTS.values()]
-        return Dialects(known=tuple(each for each in made if each.keys), root=self.root_dialect)
+        return Dialects(
+            known=tuple(each for each in made if each.keys),
+            root=self.root_dialect,
+            ignores_unknown_query=self.unknown_query == "ignore",
+        )
 
 
 DIALECTS: Mapping[str, type[Dialect]] = MappingProxyType(
@@ -77,6 +89,8 @@ class Dialects:
     known: tuple[Dialect, ...] = ()
     root: str | None = None
     """The name of the dialect that also answers without its prefix."""
+    ignores_unknown_query: bool = False
+    """Whether parameters of a query that a dialect has no meaning for are left out."""
 
     def find(self, path: str) -> tuple[Dialect, str]:
         """Find the dialect of a path, and the path without its prefix. Raises `UnknownPath`."""
@@ -92,6 +106,17 @@ class Dialects:
             if on
             else "no dialect reads the path: none is switched on, by keys in its setting"
         )
+
+    def read(self, dialect: Dialect, signed: Signed) -> ImageUrl:
+        """Read what a signature covers. Raises an `InvalidOption`."""
+        if self.ignores_unknown_query:
+            pairs = [
+                pair
+                for pair in signed.query.split("&")
+                if dialect.knows(unquote_plus(pair.partition("=")[0]))
+            ]
+            signed = replace(signed, query="&".join(pairs))
+        return dialect.read(signed)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -111,7 +136,7 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUr
     dialect, rest = dialects.find(path)
     signed = dialect.split(rest, query)
     number = verify(dialect, signed)
-    image_url = dialect.read(signed)
+    image_url = dialects.read(dialect, signed)
     if image_url.expires and image_url.expires <= now:
         raise Expired(image_url.expires)
     key_id, user_id = _holder(dialect, number)

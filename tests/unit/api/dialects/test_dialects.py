@@ -233,6 +233,53 @@ def test_nothing_unsigned_is_answered(name, path, query):
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
+        ("own", f"box=20x20/{IMAGE}"),
+        ("thumbor", "20x20/a.jpg"),
+        ("imgproxy", "w:20/h:20/plain/a.jpg"),
+        ("aws", "a.jpg?width=20&height=20&v=123&utm_source=x%20y"),
+        ("imgix", "a.jpg?w=20&h=20&v=123&utm_source=x%20y"),
+    ],
+)
+def test_an_unknown_query_is_refused_or_ignored_as_the_settings_say(name, wanted):
+    of = dialect(name)
+    path, query = url_of(of, wanted)
+    query = query or "v=123&utm_source=x%20y&fbclid"
+    with pytest.raises(InvalidOption, match=r"^(v|utm_source): "):
+        read(path, query, Dialects(known=(of,)), now=NOW)
+    ignoring = Dialects(known=(of,), ignores_unknown_query=True)
+    assert canonical(read(path, query, ignoring, now=NOW).options).startswith("box=20x20")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "option"),
+    [
+        ("imgix", "a.jpg?w=20&mark=x", "mark"),
+        ("imgix", "a.jpg?w=20&txt64=eA", "txt"),
+        ("aws", "a.jpg?width=20&smartCrop=true", "smartCrop"),
+        ("aws", "a.jpg?width=20&gamma=2", "gamma"),
+        ("aws", "a.jpg?width=20&resize.kernel=x", "resize.kernel"),
+    ],
+)
+def test_a_known_option_is_never_ignored(name, wanted, option):
+    of = dialect(name)
+    ignoring = Dialects(known=(of,), ignores_unknown_query=True)
+    with pytest.raises(InvalidOption) as refused:
+        read(*url_of(of, wanted), ignoring, now=NOW)
+    assert refused.value.option == option
+
+
+@pytest.mark.parametrize("name", ["aws", "imgix"])
+def test_a_query_that_is_added_to_a_signed_one_is_not_signed(name):
+    of = dialect(name)
+    path, query = url_of(of, "a.jpg")
+    ignoring = Dialects(known=(of,), ignores_unknown_query=True)
+    with pytest.raises(BadSignature):
+        read(path, f"{query}&utm_source=x", ignoring, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
         ("own", f"box=10x10,expires={{seconds}}/{IMAGE}"),
         ("thumbor", "filters:expire({milliseconds})/a.jpg"),
         ("imgproxy", "exp:{seconds}/plain/a.jpg"),
