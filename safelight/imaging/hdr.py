@@ -1,4 +1,4 @@
-"""Converts HDR pictures coded as PQ or HLG to sRGB, and recognises Display P3 without a profile.
+"""Converts HDR pictures coded as PQ or HLG to sRGB, and finds the profile of other numbers.
 
 AVIF and HEIC name their coding by numbers (ITU-T H.273, 8.1 and 8.2; a `colr` box of type `nclx`,
 ISO/IEC 23008-12, 6.5.5). Shown as sRGB, HDR pictures would look dull and grey. White is 203 cd/m2
@@ -12,6 +12,8 @@ from types import MappingProxyType
 import pyvips
 
 from safelight.imaging.isomedia import Coding
+from safelight.imaging.matrix_profile import matrix_profile
+from safelight.imaging.spaces import space_of
 
 _CODING = "safelight-light"
 ICC = "icc-profile-data"
@@ -46,21 +48,22 @@ _BEND = (1.65, 0.825)
 
 
 def with_its_coding(image: pyvips.Image, coding: Coding | None) -> pyvips.Image:
-    """Attach the coding to a decoded AVIF or HEIC: PQ or HLG as a note, Display P3 as a profile."""
+    """Attach the coding to a decoded AVIF or HEIC: PQ or HLG as a note, others as a profile."""
     if coding is None or image.interpretation not in ("srgb", "rgb16"):
         return image
     image = image.copy()
     if coding[1] in (_PQ, _HLG):
         image.set_type(pyvips.GValue.array_int_type, _CODING, list(coding))
-    elif names_display_p3(coding) and not image.get_typeof(ICC):
-        profile = pyvips.Image.profile_load("p3")
+    elif not image.get_typeof(ICC) and (profile := profile_of(coding)):
         image.set_type(pyvips.GValue.blob_type, ICC, profile)
     return image
 
 
-def names_display_p3(coding: Coding | None) -> bool:
-    """Return whether the coding is Display P3, which applies only without a profile."""
-    return coding is not None and coding[0] == _P3 and coding[1] not in (_PQ, _HLG)
+@cache
+def profile_of(coding: Coding | None) -> bytes | None:
+    """Return the profile that the numbers of an AVIF or HEIC mean; None for sRGB and for HDR."""
+    space = space_of(coding, of_video=True) if coding else None
+    return None if space is None or space.is_srgb else matrix_profile(space, grey=False)
 
 
 def is_hdr(image: pyvips.Image) -> bool:

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 
-from safelight.imaging.png import Points, Space
+from safelight.imaging.spaces import Points, Space
 
 Vector = Sequence[float]
 Matrix = Sequence[Vector]

@@ -7,7 +7,8 @@ import pyvips
 
 from safelight.imaging.hdr import ICC, with_its_coding
 from safelight.imaging.matrix_profile import matrix_profile
-from safelight.imaging.png import Colours, Space
+from safelight.imaging.png import Colours
+from safelight.imaging.spaces import Space
 from safelight.imaging.structure import colours_of_a_png
 
 _COLOUR_BANDS = 3

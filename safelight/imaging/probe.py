@@ -10,7 +10,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
-from safelight.imaging.hdr import ICC, names_display_p3
+from safelight.imaging.hdr import ICC, profile_of
 from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
 from safelight.imaging.profile import is_wider_than_srgb
@@ -106,10 +106,10 @@ def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) ->
     try:
         image = open_header(path, format, accept_damaged=limits.accept_damaged)
         found = _describe(image, format, size_bytes)
-        named = not found.has_icc and names_display_p3(named_coding(path, format.name))
+        named = None if found.has_icc else profile_of(named_coding(path, format.name))
         return replace(
             found,
-            wide_gamut=found.wide_gamut or named,
+            wide_gamut=found.wide_gamut or is_wider_than_srgb(named or b""),
             gain_map=announces_a_gain_map(path, format.name),
         )
     except pyvips.Error as error:

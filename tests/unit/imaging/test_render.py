@@ -225,6 +225,31 @@ def test_an_avif_of_display_p3_by_number_has_its_colours(rendered, file):
     assert near(wide.getpixel((9, 9)), (200, 100, 50), within=3)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "expected", "is_wide"),
+    [
+        ((1, 1), (200, 100, 50), False),
+        ((1, 6), (200, 100, 50), False),
+        ((2, 2), (200, 100, 50), False),
+        ((9, 1), (241, 76, 29), True),
+        ((9, 2), (241, 76, 29), True),
+        ((12, 1), (215, 93, 31), True),
+        ((6, 6), (196, 102, 49), False),
+        ((5, 13), (203, 100, 51), False),
+        ((1, 4), (201, 100, 46), False),
+        ((1, 8), (229, 168, 122), False),
+    ],
+)
+def test_an_avif_has_the_colours_of_its_numbers_as_in_chromium(
+    rendered, file, numbers, expected, is_wide
+):
+    """Curves of television mean that of sRGB."""
+    picture = Image.new("RGB", (40, 30), (200, 100, 50))
+    data = pictures.numbered_avif(picture, *numbers)
+    assert probe(file(data), LIMITS).wide_gamut == is_wide
+    assert near(rendered(data, PNG)["full"].getpixel((9, 9)), expected, within=3)
+
+
 def test_a_profile_counts_before_numbers(rendered):
     srgb = bytes(pyvips.Image.profile_load("srgb"))
     picture = Image.new("RGB", (40, 30), (200, 100, 50))

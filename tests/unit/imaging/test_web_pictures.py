@@ -112,6 +112,25 @@ def test_a_png_of_linear_light_is_brightened(shown, chunks):
 
 
 @pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ((1, 1), (197, 91, 39)),
+        ((1, 14), (197, 91, 39)),
+        ((9, 1), (239, 63, 5)),
+        ((9, 13), (241, 76, 29)),
+        ((6, 6), (192, 94, 37)),
+        ((4, 4), (233, 93, 22)),
+        ((8, 13), (222, 92, 32)),
+        ((22, 13), (202, 102, 49)),
+    ],
+)
+def test_a_png_has_the_colours_of_its_numbers_as_in_chromium(shown, numbers, expected):
+    """Curves of television are those of its displays."""
+    data = png_of(Image.new("RGB", (8, 8), (200, 100, 50)), coding(*numbers))
+    assert shown(data).getpixel((4, 4)) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize(
     "chunks",
     [
         STANDARD,
