@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
 from api.dialects.table import DialectSettings
+from api.origins import check_origin
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
@@ -150,8 +151,8 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     )
     cors_origins: CommaSeparated = Field(
         default=(),
-        description="The exact web origins whose pages may call the API, with commas between them; "
-        "none by default.",
+        description="The exact web origins whose pages may call the API, with commas between them, "
+        "such as `https://app.example.com,capacitor://localhost`; none by default.",
     )
 
     @field_validator("oidc_audience", "cors_origins", "api_roles", mode="before")
@@ -171,14 +172,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     @field_validator("cors_origins")
     @classmethod
     def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in {"http", "https"}
-                or f"{parts.scheme}://{parts.netloc}" != origin
-            ):
-                raise ValueError("must be exact origins such as https://app.example.com")
-        return origins
+        return tuple(map(check_origin, origins))
 
     @field_validator("oidc_issuer", "oidc_jwks_url")
     @classmethod

@@ -54,6 +54,26 @@ def test_several_audiences_and_origins_are_separated_by_commas(
     assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "app://myapp",
+        "tauri://localhost",
+        "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+        "http://localhost:3000",
+        "http://[::1]:8080",
+        "https://xn--bcher-kva.example:8443",
+        "http://a.example:443",
+    ],
+)
+def test_every_origin_that_a_browser_sends_can_be_named(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    assert load(monkeypatch, SAFELIGHT_CORS_ORIGINS=origin).cors_origins == (origin,)
+
+
 def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, SAFELIGHT_DELIVERY_URL="https://cdn.example/pictures/")
     assert settings.delivery_url == "https://cdn.example/pictures"
@@ -79,9 +99,19 @@ def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SAFELIGHT_URL_SECONDS", "5", "60"),
         ("SAFELIGHT_DELIVERY_URL", "cdn.example", "http"),
         ("SAFELIGHT_DELIVERY_URL", "https://cdn.example?x", "without a query"),
-        ("SAFELIGHT_CORS_ORIGINS", "*", "exact origins"),
-        ("SAFELIGHT_CORS_ORIGINS", "https://a.example/", "exact origins"),
-        ("SAFELIGHT_CORS_ORIGINS", "a.example", "exact origins"),
+        ("SAFELIGHT_CORS_ORIGINS", "*", "has a wildcard"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://*.a.example", "has a wildcard"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://A.example", "https://A.example has upper case"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://a.example/", "a slash at the end"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://a.example/app", "is not scheme://host"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://me@a.example", "is not scheme://host"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://a.example:443", "names the default port"),
+        ("SAFELIGHT_CORS_ORIGINS", "http://a.example:80", "names the default port"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://a.example:", "is not scheme://host"),
+        ("SAFELIGHT_CORS_ORIGINS", "https://bücher.example", "xn--"),
+        ("SAFELIGHT_CORS_ORIGINS", "file://", "is not scheme://host"),
+        ("SAFELIGHT_CORS_ORIGINS", "null", "an origin of its own"),
+        ("SAFELIGHT_CORS_ORIGINS", "a.example", "is not scheme://host"),
     ],
 )
 def test_a_setting_at_fault_is_named_with_what_is_expected(
