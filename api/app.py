@@ -102,9 +102,14 @@ def _middlewares(
     """List what happens around every request, the outermost first."""
     quiet = {route.endpoint for route in routes if route.quiet}
     public = {route.endpoint for route in routes if route.public}
+    pictures = {route.endpoint for route in routes if route.pictures}
     return [
         observed(metrics, spans, quiet=quiet),
-        *([cross_origin(settings.cors_origins)] if settings.cors_origins else []),
+        cross_origin(
+            settings.cors_origins,
+            pictures=pictures,
+            picture_origins=settings.picture_cors_origins,
+        ),
         with_problems(now),
         authenticated(authentication, public=public),
         *([loopback_names_only] if settings.loopback_names_only else []),

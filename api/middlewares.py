@@ -72,7 +72,7 @@ def observed(
                     route=route_of(request), method=request.method, status=status, seconds=seconds
                 )
                 _trace(request, spans, status=status, seconds=seconds)
-                level = _level(status, quiet=_endpoint_of(request) in quiet)
+                level = _level(status, quiet=endpoint_of(request) in quiet)
                 _log(request, level, status=status, seconds=seconds)
         return response
 
@@ -116,7 +116,7 @@ def authenticated(authentication: Authentication, *, public: Collection[Endpoint
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        endpoint = _endpoint_of(request)
+        endpoint = endpoint_of(request)
         if endpoint is not None and endpoint not in public:
             request[USER] = await authentication.user_of(request)
             note(request, user_id=request[USER])
@@ -131,7 +131,7 @@ def route_of(request: web.Request) -> str | None:
     return resource.canonical if resource is not None else None
 
 
-def _endpoint_of(request: web.Request) -> Endpoint | None:
+def endpoint_of(request: web.Request) -> Endpoint | None:
     """Return the request's method and path template; None if no route matches."""
     route = route_of(request)
     method = "GET" if request.method == "HEAD" else request.method

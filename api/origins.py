@@ -5,6 +5,7 @@ match, so it is refused with the reason.
 """
 
 import re
+from collections.abc import Callable
 
 ANY = "*"
 FORM = "scheme://host or scheme://host:port, such as https://app.example.com"
@@ -17,28 +18,37 @@ _ORIGIN = re.compile(
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
+def _has_default_port(origin: str) -> bool:
+    found = _ORIGIN.fullmatch(origin)
+    return found is not None and found["port"] == _DEFAULT_PORTS.get(found["scheme"], "")
+
+
+_FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda origin: "*" in origin, "has a wildcard: name each origin"),
+    (
+        lambda origin: origin == "null",
+        "is the origin of every page without one: serve the page from an origin of its own",
+    ),
+    (lambda origin: not origin.isascii(), "is not ASCII: browsers send the name as xn--..."),
+    (
+        lambda origin: origin != origin.lower(),
+        "has upper case: browsers send origins in lower case",
+    ),
+    (
+        lambda origin: _ORIGIN.fullmatch(origin) is None,
+        f"is not {FORM}, without a path and a slash at the end",
+    ),
+    (_has_default_port, "names the default port: browsers leave it out"),
+)
+"""What makes an origin impossible, and how to say so. The first that holds is reported."""
+
+
 def check_origin(origin: str) -> str:
     """Return an origin that browsers can send. Raises a `ValueError` that says why it cannot be.
 
     Apps in a web view have schemes of their own, such as `capacitor://localhost`.
     """
-    if fault := _fault_of(origin):
-        raise ValueError(f"{origin} {fault}")
+    for holds, fault in _FAULTS:
+        if holds(origin):
+            raise ValueError(f"{origin} {fault}")
     return origin
-
-
-def _fault_of(origin: str) -> str | None:
-    if "*" in origin:
-        return "has a wildcard: name each origin"
-    if origin == "null":
-        return "is the origin of every page without one: serve the page from an origin of its own"
-    if not origin.isascii():
-        return "is not ASCII: browsers send the name as xn--..."
-    if origin != origin.lower():
-        return "has upper case: browsers send origins in lower case"
-    found = _ORIGIN.fullmatch(origin)
-    if found is None:
-        return f"is not {FORM}, without a path and a slash at the end"
-    if found["port"] and found["port"] == _DEFAULT_PORTS.get(found["scheme"]):
-        return "names the default port: browsers leave it out"
-    return None

@@ -55,6 +55,8 @@ class Route:
     """GET includes HEAD."""
     public: bool = False
     """Whether no credentials are needed. Delivery checks the signatures of its URLs itself."""
+    pictures: bool = False
+    """Whether it delivers pictures, which pages of `SAFELIGHT_PICTURE_CORS_ORIGINS` may read."""
     quiet: bool = False
     """Whether requests below status 500 are logged at debug level: machines send many of them."""
 
@@ -78,7 +80,13 @@ def _freeform(prefix: str, operation: Operation | None = None) -> Route:
             return delivery.get_freeform
         return None
 
-    return Route(path=f"{prefix}{{freeform}}", handler=handler, operation=operation, public=True)
+    return Route(
+        path=f"{prefix}{{freeform}}",
+        handler=handler,
+        operation=operation,
+        public=True,
+        pictures=True,
+    )
 
 
 _OWN_FREEFORM = Operation(
@@ -140,6 +148,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/{preset}/{image}",
         public=True,
+        pictures=True,
         handler=lambda handlers: handlers.delivery.get if handlers.delivery else None,
         operation=Operation(
             summary="Deliver a variant in the best format that the client accepts",
@@ -151,6 +160,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/{alias}/{path}",
         public=True,
+        pictures=True,
         handler=_alias,
         operation=Operation(
             summary="Deliver a variant of an object in a bucket that an alias names",
@@ -162,6 +172,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/images/{shard}/{imageId}/{secret}/{asset}",
         public=True,
+        pictures=True,
         handler=lambda handlers: handlers.delivery.get_asset if handlers.delivery else None,
         operation=Operation(
             summary="Deliver an asset by its key, which always means the same picture",

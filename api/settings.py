@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
 from api.dialects.table import DialectSettings
-from api.origins import check_origin
+from api.origins import ANY, check_origin
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
@@ -32,6 +32,11 @@ class DeliverySettings(RenderSettings, DialectSettings):
         description="Keys that sign delivery URLs, as `id:secret` or `id:secret:user` with "
         f"commas between them. A secret has at least {LEAST_SECRET_LENGTH} characters. The first "
         "key signs, all are accepted. A user is a user id, such as `key:alice`.",
+    )
+    picture_cors_origins: CommaSeparated = Field(
+        default=(ANY,),
+        description="The exact web origins whose scripts may read delivered pictures, with commas "
+        "between them; `*` for all, empty for none. Pages can show pictures in any case.",
     )
     render_queue: int = Field(
         default=16,
@@ -155,7 +160,9 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         "such as `https://app.example.com,capacitor://localhost`; none by default.",
     )
 
-    @field_validator("oidc_audience", "cors_origins", "api_roles", mode="before")
+    @field_validator(
+        "oidc_audience", "cors_origins", "picture_cors_origins", "api_roles", mode="before"
+    )
     @classmethod
     def _split(cls, text: object) -> object:
         if not isinstance(text, str):
@@ -173,6 +180,11 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     @classmethod
     def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(check_origin, origins))
+
+    @field_validator("picture_cors_origins")
+    @classmethod
+    def _any_or_exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return origins if origins == (ANY,) else tuple(map(check_origin, origins))
 
     @field_validator("oidc_issuer", "oidc_jwks_url")
     @classmethod

@@ -14,8 +14,11 @@ from ops.local.emulator import ROOT
 from safelight.image_ids import ImageIds
 
 TEMPLATE = ROOT / "deploy" / "ecs" / "data.yaml"
+LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
+"""The web pages of this machine. The emulator's guard lets no bucket permit all pages."""
 LOCAL_PARAMETERS = {
-    "UploadOrigins": "http://localhost:*,http://127.0.0.1:*",
+    "UploadOrigins": LOCAL_ORIGINS,
+    "PictureCorsOrigins": LOCAL_ORIGINS,
     "DeletionProtection": "false",
     "Target": "emulator",
 }

@@ -193,8 +193,9 @@ async def test_what_is_at_fault_is_told_and_harms_nobody(
 async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_keys(
     system: LocalSystem, http: aiohttp.ClientSession, image_id: str
 ) -> None:
-    """edge.yaml's function and cache policies, run by the embedded CloudFront, which needs node."""
-    host = await distribute(system.emulator.account, URL(system.delivery_url).port or 0)
+    """edge.yaml's function and policies, run by the embedded CloudFront, which needs node."""
+    port, page = URL(system.delivery_url).port or 0, "http://localhost:3000"
+    host = await distribute(system.emulator.account, port, page=page)
     edge = system.emulator.account.endpoint_url
     viewer = {"Host": host, "X-Forwarded-Proto": "https"}
     accepts = {
@@ -218,6 +219,14 @@ async def test_through_the_edge_browsers_get_what_they_like_and_assets_by_their_
     assert (await get(http, system.delivery_url + signed + "&utm_source=mail"))[0].status != 200
     missing, _ = await get(http, f"{edge}/small/{new_image_id()}", **viewer)
     assert missing.status == 404
+    for path in (f"/small/{image_id}", f"/{(await stored_keys(system, image_id)).pop()}"):
+        answer, _ = await get(http, edge + path, **viewer, Origin=page)
+        assert answer.headers["Access-Control-Allow-Origin"] == page
+        asks = {"Origin": page, "Access-Control-Request-Method": "GET"}
+        async with http.options(edge + path, headers=viewer | asks) as answer:
+            assert answer.ok
+            assert answer.headers["Access-Control-Allow-Origin"] == page
+            assert "GET" in answer.headers["Access-Control-Allow-Methods"]
     for key in await stored_keys(system, image_id):
         answer, body = await get(http, f"{edge}/{key}", **viewer)
         public = not {"signed", "full"} & {name.partition("-")[0] for name in key.split("/")}

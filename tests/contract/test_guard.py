@@ -99,6 +99,22 @@ async def test_a_page_on_loopback_may_upload_as_the_bucket_allows(
         assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
 
 
+async def test_a_page_on_loopback_may_read_a_picture_by_its_presigned_url(
+    http: aiohttp.ClientSession, emulator: Emulator, stack: Stack
+) -> None:
+    place = {"Bucket": stack.assets_bucket, "Key": "images/x"}
+    async with emulator.account.client("s3") as s3:
+        await s3.put_object(**place, Body=b"picture")
+        url = await s3.generate_presigned_url("get_object", Params=place)
+    for page, allowed in ((PAGE, PAGE["Origin"]), (FOREIGN_PAGE, None)):
+        async with http.get(url, headers=page) as answer:
+            assert (answer.status, await answer.read()) == (200, b"picture")
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+    async with http.options(url, headers=PAGE | {"Access-Control-Request-Method": "GET"}) as answer:
+        assert answer.status == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE["Origin"]
+
+
 async def test_a_foreign_page_may_not_upload(http: aiohttp.ClientSession, stack: Stack) -> None:
     path = f"/{stack.uploads_bucket}/uploads/x"
     async with http.options(path, headers=FOREIGN_PAGE | UPLOAD) as answer:

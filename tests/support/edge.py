@@ -80,14 +80,17 @@ def as_the_api_has_it(node: Any) -> Any:
         return {"Quantity": len(node), "Items": [as_the_api_has_it(one) for one in node]}
     if not isinstance(node, dict):
         return node
-    if node.keys() == {"Quantity", "Items"}:
-        return {**node, "Items": [as_the_api_has_it(one) for one in node["Items"]]}
+    if "Items" in node and node.keys() <= {"Quantity", "Items"}:
+        return as_the_api_has_it(node["Items"])
     return {key: as_the_api_has_it(one) for key, one in node.items()}
 
 
-async def distribute(account: Account, port: int) -> str:
-    """Create function, cache policies and distribution for an api's port; return its host."""
-    template = Resolved("edge", ApiHost="localhost")
+async def distribute(account: Account, port: int, *, page: str) -> str:
+    """Create function, policies and distribution for an api's port; return its host.
+
+    `page` is the only origin that may read pictures: the guard drops a permission for all.
+    """
+    template = Resolved("edge", ApiHost="localhost", PictureCorsOrigins=page)
     made: dict[str, str] = {}
     async with account.client("cloudfront") as cloudfront:
         function = template.properties("Accept")
@@ -103,6 +106,9 @@ async def distribute(account: Account, port: int) -> str:
             config = as_the_api_has_it(template.properties(name)["CachePolicyConfig"])
             policy = await cloudfront.create_cache_policy(CachePolicyConfig=config)
             made[f"<{name}>"] = policy["CachePolicy"]["Id"]
+        config = as_the_api_has_it(template.properties("Headers")["ResponseHeadersPolicyConfig"])
+        policy = await cloudfront.create_response_headers_policy(ResponseHeadersPolicyConfig=config)
+        made["<Headers>"] = policy["ResponseHeadersPolicy"]["Id"]
         whole = template.properties("Distribution")["DistributionConfig"]
         config = as_the_api_has_it({key: whole[key] for key in SUPPORTED})
         answer = await cloudfront.create_distribution(
@@ -127,7 +133,7 @@ def _here(config: dict[str, Any], made: dict[str, str], port: int) -> dict[str, 
     for behaviour in (config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]):
         behaviour["TargetOriginId"] = "api"
         behaviour["CachePolicyId"] = made[behaviour["CachePolicyId"]]
-        del behaviour["ResponseHeadersPolicyId"]
+        behaviour["ResponseHeadersPolicyId"] = made[behaviour["ResponseHeadersPolicyId"]]
         for association in behaviour.get("FunctionAssociations", {}).get("Items", []):
             association["FunctionARN"] = made[association["FunctionARN"]]
     return config

@@ -52,6 +52,9 @@ class Resolved:
             **{key: one.get("Default", f"<{key}>") for key, one in declared.items()},
             **parameters,
         }
+        for key, one in declared.items():
+            if one["Type"] == "CommaDelimitedList" and isinstance(self._values[key], str):
+                self._values[key] = self._values[key].split(",")
         self._conditions = template.get("Conditions", {})
         self._mappings = template.get("Mappings", {})
         self._rules = template.get("Rules", {})

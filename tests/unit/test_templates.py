@@ -685,13 +685,37 @@ def test_cloudfront_speaks_tls_keeps_no_error_and_asks_the_bucket_before_the_api
     behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]
     for behaviour in behaviours:
         assert behaviour["ViewerProtocolPolicy"] == "redirect-to-https"
-        assert behaviour["AllowedMethods"] == ["GET", "HEAD"]
+        assert behaviour["AllowedMethods"] == ["GET", "HEAD", "OPTIONS"]
+        assert behaviour["ResponseHeadersPolicyId"] == "<Headers>"
     (group,) = config["OriginGroups"]["Items"]
     assert [one["OriginId"] for one in group["Members"]["Items"]] == ["assets", "api"]
     assert {403, 404} <= set(group["FailoverCriteria"]["StatusCodes"]["Items"])
     assert config["CacheBehaviors"][0]["PathPattern"] == f"{ASSETS_PREFIX}*"
     assert config["CacheTagConfig"] == {"HeaderName": "x-amz-meta-cache-tag"}
     assert {one["ErrorCachingMinTTL"] for one in config["CustomErrorResponses"]} == {0}
+
+
+def test_pages_of_every_origin_may_read_pictures_unless_origins_are_named():
+    def permitted(**parameters):
+        policy = Resolved("edge", **parameters).properties("Headers")["ResponseHeadersPolicyConfig"]
+        bucket = Resolved("data", **parameters).properties("AssetsBucket")
+        delivery = Resolved("web", **parameters).properties("DeliveryTask")
+        rules = bucket.get("CorsConfiguration", {"CorsRules": []})["CorsRules"]
+        assert policy["CorsConfig"]["OriginOverride"]  # cached copies have no Origin in their key
+        assert not policy["CorsConfig"]["AccessControlAllowCredentials"]
+        assert all(rule["AllowedMethods"] == ["GET", "HEAD"] for rule in rules)
+        environment = delivery["ContainerDefinitions"][0]["Environment"]
+        return (
+            policy["CorsConfig"]["AccessControlAllowOrigins"]["Items"],
+            [origin for rule in rules for origin in rule["AllowedOrigins"]],
+            {one["Name"]: one["Value"] for one in environment}["SAFELIGHT_PICTURE_CORS_ORIGINS"],
+        )
+
+    assert permitted() == (["*"], ["*"], "*")
+    named = "https://a.example,app://b"
+    assert permitted(PictureCorsOrigins=named) == (named.split(","), named.split(","), named)
+    bucket = Resolved("data", PictureCorsOrigins="").properties("AssetsBucket")
+    assert "CorsConfiguration" not in bucket
 
 
 def test_every_alarm_for_people_has_a_runbook_that_is_there():

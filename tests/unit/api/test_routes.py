@@ -138,3 +138,16 @@ async def test_only_requests_of_quiet_routes_are_logged_at_debug_level(
 def test_no_preset_and_no_alias_may_hide_a_route() -> None:
     first = {route.path.split("/")[1].removesuffix(".json") for route in ROUTES}
     assert {part for part in first if not part.startswith("{")} <= RESERVED
+
+
+def test_pages_may_read_whatever_delivery_serves_and_nothing_else() -> None:
+    delivered = endpoints(application(uploads=False)) - endpoints(
+        application(uploads=False, delivery=False)
+    )
+    assert len(delivered) > 3
+    for route in ROUTES:
+        if route.endpoint in delivered:
+            assert route.pictures, route.path
+        elif route.pictures:  # a dialect without keys, or no alias
+            assert route.public
+            assert route.endpoint not in endpoints(application(delivery=False))

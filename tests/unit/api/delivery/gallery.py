@@ -146,6 +146,7 @@ async def open_gallery(
     aliases: tuple[Alias, ...] = (),
     dialects: Dialects | None = None,
     recent: bool = False,
+    picture_cors_origins: tuple[str, ...] = ("*",),
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
@@ -200,7 +201,7 @@ async def open_gallery(
             now=now,
         )
         app = make_app(
-            settings=api_settings(),
+            settings=api_settings(picture_cors_origins=picture_cors_origins),
             records=records,
             presigner=None,
             authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
