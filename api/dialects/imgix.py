@@ -14,7 +14,8 @@ from pydantic import Field
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
-from api.dialects.imgix_options import OPTIONS, ImgixDraft
+from api.dialects.imgix_draft import ImgixDraft
+from api.dialects.imgix_options import OPTIONS
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed

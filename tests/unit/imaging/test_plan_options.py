@@ -67,6 +67,8 @@ def corners(picture):
         ("box=40x40,fit=cover", (40, 40)),
         ("box=100x40,fit=cover", (80, 32)),
         ("box=100x40,fit=crop", (80, 40)),
+        ("box=8190x910,fit=cover", (80, 9)),  # imgix's ar=9:1&fit=crop
+        ("extend=8190:2730:transparent:centre:ratio", (144, 48)),  # ar=9:3&fit=fill
         ("box=100x100,fit=crop", (80, 48)),
         ("box=100x100,fit=cover,enlarge=yes", (100, 100)),
         ("box=40x40,fit=contain", (40, 40)),
