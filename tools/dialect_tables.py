@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.dialects.dialect import Dialect
+from api.dialects.imagor_filters import IMAGORS
 from api.dialects.rows import Row, Rows
 from api.dialects.table import DIALECTS
+from api.dialects.thumbor import Thumbor
 from safelight.wish.arguments import COLOURS
 from safelight.wish.canonical import FORMS
 from safelight.wish.operations import KINDS, MAX_OPERATIONS, MAX_SIDE
@@ -75,6 +77,10 @@ def _section(dialect: type[Dialect]) -> str:
     """Write the section of a dialect from its class: docstring without its first line, and rows."""
     _, _, text = (inspect.getdoc(dialect) or "").partition("\n\n")
     table = _own_words() if dialect.ROWS is None else _options(dialect.ROWS)
+    if dialect is Thumbor:
+        table += (
+            f"\n\nWith `SAFELIGHT_THUMBOR_SYSTEM=imagor`, these filters are:\n\n{_options(IMAGORS)}"
+        )
     return f"## {dialect.TITLE}\n\n{text}\n\n{table}\n"
 
 

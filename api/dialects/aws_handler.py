@@ -16,7 +16,7 @@ from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, SourceName, source_of
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
-from api.dialects.signatures import Signed, digest
+from api.dialects.signatures import Signed, digest, with_other_brackets
 from api.dialects.thumbor import read_path
 from api.dialects.values import query_words
 from safelight.wish.arguments import read_base64
@@ -74,9 +74,15 @@ class AwsHandler:
         if len(given) != 1:
             raise BadSignature("needs one ?signature=; unsigned requests are refused")
         ordered = "&".join(sorted(rest))
-        message = f"{path}?{ordered}" if ordered else path
+        messages = with_other_brackets({f"{path}?{ordered}" if ordered else path: ""})
         # The sorted query is what was signed, so it is also what is read: order can matter.
-        return Signed(given=given[0], messages=(message,), target=path, query=ordered)
+        return Signed(
+            given=given[0],
+            messages=tuple(messages),
+            notes=tuple(messages.values()),
+            target=path,
+            query=ordered,
+        )
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""
@@ -109,7 +115,7 @@ class AwsHandler:
             edits = _edits_of(asked)
             source = _source(asked)
         else:
-            image_url = read_path(path, dialect=self.NAME)
+            image_url = read_path(signed.target.lstrip("/"), dialect=self.NAME)
             if image_url.source.key != path:
                 return _as_thumbor(image_url, words, expires)
             edits, source = {}, image_url.source

@@ -18,7 +18,7 @@ from api.dialects.imgix_draft import ImgixDraft
 from api.dialects.imgix_options import OPTIONS
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
-from api.dialects.signatures import Signed
+from api.dialects.signatures import Signed, with_other_brackets
 from api.dialects.values import query_words
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
@@ -54,8 +54,14 @@ class Imgix:
         if not found or "&" in given:
             raise BadSignature("needs &s= at the end of its query")
         rest = before[1:]
-        message = f"{path}?{rest}" if rest else path
-        return Signed(given=given, messages=(message,), target=path, query=rest)
+        messages = with_other_brackets({f"{path}?{rest}" if rest else path: ""})
+        return Signed(
+            given=given,
+            messages=tuple(messages),
+            notes=tuple(messages.values()),
+            target=path,
+            query=rest,
+        )
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""

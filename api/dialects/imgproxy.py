@@ -15,7 +15,13 @@ from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgproxy_options import OPTIONS, ImgproxyDraft
 from api.dialects.key_settings import check_keys, keys_in
 from api.dialects.rows import Rows
-from api.dialects.signatures import Signed, base64url, digest, refuse_query
+from api.dialects.signatures import (
+    Signed,
+    base64url,
+    digest,
+    refuse_query,
+    with_other_brackets,
+)
 from api.dialects.values import format_called
 from safelight.refused_values import Matches
 from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
@@ -74,7 +80,9 @@ class Imgproxy:
         given, slash, rest = path.removeprefix("/").partition("/")
         if not slash or not rest:
             raise UnknownPath("expected /SIGNATURE/OPTIONS/SOURCE")
-        spellings = {_with_both_slashes(text): note for text, note in _spellings(rest)}
+        spellings = with_other_brackets(
+            {_with_both_slashes(text): note for text, note in _spellings(rest)}
+        )
         return Signed(
             given=given,
             messages=tuple(f"/{text}" for text in spellings),

@@ -2,7 +2,8 @@
 
 import base64
 import hmac
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote, unquote
@@ -12,9 +13,12 @@ from safelight.wish.errors import InvalidOption
 
 _TELLING = 8
 """Characters of a signature that are too many to be equal by chance."""
-_UNESCAPED = ("/", "/,=:@~", "/!'()*", "/:()!,'*=@&+$;")
+_RFC = "/:()!,'*=@&+$;"
+_UNESCAPED = ("/", "/,=:@~", "/!'()*", "/$&+,:;=@", _RFC, f"{_RFC}[]|", f"{_RFC}[]|^")
 """Characters left unescaped in a path, beside letters, digits and `_.-~`: by Python, by
-`safelight sign`, by scripts in browsers, and by RFC 3986."""
+`safelight sign`, by scripts in browsers, by Go, by RFC 3986, and by browsers, new and old."""
+_BRACKETS = "[]|^"
+_ESCAPED_BRACKETS = re.compile("%(?:5[BDE]|7C)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,25 @@ def is_escaped_as_usual(text: str) -> bool:
     """
     decoded = unquote(text)
     return any(quote(decoded, safe=safe) == text for safe in _UNESCAPED)
+
+
+def with_other_brackets(messages: Mapping[str, str]) -> dict[str, str]:
+    """Add to escaped texts, each with its note, those whose brackets and bars browsers changed.
+
+    Browsers leave `[`, `]`, `|` and perhaps `^` as they are; most other clients escape them. A text
+    that has both forms was not made by one client, and has no other spelling.
+    """
+    every = dict(messages)
+    for text, note in messages.items():
+        raw, escaped = set(_BRACKETS) & set(text), set(_ESCAPED_BRACKETS.findall(text))
+        if raw and not escaped:
+            other = "".join(quote(each) if each in _BRACKETS else each for each in text)
+        elif escaped and not raw and all(each.isupper() or each == "%7C" for each in escaped):
+            other = _ESCAPED_BRACKETS.sub(lambda found: unquote(found[0]), text)
+        else:
+            continue
+        every.setdefault(other, note or "brackets and bars are escaped otherwise")
+    return every
 
 
 def digest(key: bytes, message: bytes, algorithm: str) -> bytes:

@@ -10,6 +10,7 @@ from pydantic import Field
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
+from api.dialects.imagor_filters import IMAGOR_FILTERS, named_in_base64
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import (
@@ -18,28 +19,15 @@ from api.dialects.signatures import (
     digest,
     is_escaped_as_usual,
     refuse_query,
+    with_other_brackets,
 )
 from api.dialects.thumbor_filters import FILTERS, Area, ThumborDraft
+from api.dialects.thumbor_path import System, decoded, parts_of, with_slashes
 from api.dialects.values import number, whole
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.options import Crop, Point, Trim
 
-_PARTS = re.compile(
-    r"""
-    (?:(?P<debug>debug|meta|params)/)?
-    (?:(?P<trim>trim)(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?/)?
-    (?:(?P<crop>\d*\.?\d+x\d*\.?\d+:\d*\.?\d+x\d*\.?\d+)/)?
-    (?:(?P<fit>(?:adaptive-)?(?:full-)?fit-in)/)?
-    (?:(?P<flop>-)?(?P<width>orig|\d*)x(?P<flip>-)?(?P<height>orig|\d*)/)?
-    (?:(?P<across>left|center|right)/)?
-    (?:(?P<down>top|middle|bottom)/)?
-    (?:(?P<smart>smart)/)?
-    (?:filters:(?P<filters>.*?\))/)?
-    (?P<image>.+)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 _ACROSS = {"left": 0.0, "right": 1.0}
 _DOWN = {"top": 0.0, "bottom": 1.0}
 
@@ -62,6 +50,14 @@ class Thumbor:
     `make compare-thumbor` compares 70 URLs with thumbor itself: sizes are equal to the pixel,
     gradient hashes and colours are close. A blur a fifth as wide as the picture differed by more,
     and is not one of the 70.
+
+    `SAFELIGHT_THUMBOR_SYSTEM=imagor` reads URLs as imagor does: with `stretch/`, a padding behind
+    the size (`10x5/`, or `10x20:15x3/` for left, top, right, bottom; `fill` colours it), images as
+    `b64:` and base64url, `+` for a space, and the filters below as imagor carries them out.
+
+    An image whose name begins with a part of the grammar, such as `300x200/` behind a filter, is
+    refused: it would be a part in the wrong place. A folder of such a name has its slash escaped:
+    `smart%2Fa.jpg`.
     """
 
     NAME: ClassVar[str] = "thumbor"
@@ -73,6 +69,8 @@ class Thumbor:
     algorithm: str = "sha1"
     signature_length: int | None = None
     """Characters that imagor truncates a signature to."""
+    system: System = "thumbor"
+    """The system for which the URLs were written."""
 
     @classmethod
     def from_settings(cls, settings: "ThumborSettings") -> Self:
@@ -81,6 +79,7 @@ class Thumbor:
             keys=keys_in(settings.thumbor_keys),
             algorithm=settings.thumbor_algorithm,
             signature_length=settings.thumbor_signature_length,
+            system=settings.thumbor_system,
         )
 
     def split(self, path: str, query: str) -> Signed:
@@ -92,10 +91,17 @@ class Thumbor:
             raise BadSignature("unsafe URLs are refused; sign this one")
         # Some clients sign the path and escape it afterwards. A path with a % left after decoding
         # is verified only as it was sent: a second decoding could make it another URL.
-        decoded = unquote(rest)
-        both = "%" not in decoded and is_escaped_as_usual(rest)
-        messages = (rest, decoded) if both else (rest,)
-        return Signed(given=given, messages=messages, target=rest, query=query)
+        messages = with_other_brackets({rest: ""})
+        plain = unquote(rest)
+        if "%" not in plain and is_escaped_as_usual(rest):
+            messages.setdefault(plain, "the path was escaped after it was signed")
+        return Signed(
+            given=given,
+            messages=tuple(messages),
+            notes=tuple(messages.values()),
+            target=rest,
+            query=query,
+        )
 
     def signature(self, key: str, message: str) -> str:
         """Sign a message."""
@@ -119,7 +125,7 @@ class Thumbor:
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
         refuse_query(signed)
-        return read_path(unquote(signed.target), dialect=self.NAME)
+        return read_path(signed.target, dialect=self.NAME, system=self.system)
 
 
 class ThumborSettings(OneDialect):
@@ -132,6 +138,11 @@ class ThumborSettings(OneDialect):
         description="Keys of thumbor's and imagor's URLs, `/thumbor/...`, separated by commas, "
         f"{LEAST}. Off without any.",
     )
+    thumbor_system: System = Field(
+        default="thumbor",
+        description="The system for which these URLs were written, `thumbor` or `imagor`: some "
+        "parts and filters mean something else to each.",
+    )
     thumbor_algorithm: Literal["sha1", "sha256", "sha512"] = Field(
         default="sha1", description="HMAC hash of thumbor's URLs; imagor offers all three."
     )
@@ -140,22 +151,29 @@ class ThumborSettings(OneDialect):
     )
 
 
-def read_path(path: str, *, dialect: str) -> ImageUrl:
-    """Read a path without its signature, its escapes decoded."""
-    parts = _PARTS.fullmatch(path)
+def read_path(path: str, *, dialect: str, system: System = "thumbor") -> ImageUrl:
+    """Read a path without its signature, still escaped."""
+    text = decoded(path.replace("+", "%20") if system == "imagor" else path)
+    parts = parts_of(text, system=system)
     if parts is None:
         raise UnknownPath("expected .../IMAGE")
     if parts["debug"]:
         raise InvalidOption(parts["debug"], "returns facts, not a picture; ask the API for them")
     draft = ThumborDraft(width=_side(parts["width"]), height=_side(parts["height"]))
+    draft.pads = _pads(parts["padding"] or "0x0")
     _fit(draft, parts)
-    for text in _filters(parts["filters"] or ""):
-        _filter(draft, text)
+    filters = IMAGOR_FILTERS if system == "imagor" else FILTERS
+    for each in _filters(with_slashes(parts["filters"] or "")):
+        _filter(filters, draft, each)
     draft.focal = _focal(draft.focals)
     draft.gravity = _gravity(parts, draft.focal)
     draft.flip = f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}"
-    options = draft.options(trim=_trim(parts), crop=_crop(parts))
-    return draft.image_url(dialect, source_of(parts["image"], option="image"), options)
+    least = 1 if system == "imagor" else 0
+    options = draft.options(trim=_trim(parts, draft, least), crop=_crop(parts))
+    image = with_slashes(parts["image"])
+    if system == "imagor":
+        image = named_in_base64("image", image)
+    return draft.image_url(dialect, source_of(image, option="image"), options)
 
 
 def _side(text: str | None) -> int | None:
@@ -173,14 +191,26 @@ def _fit(draft: ThumborDraft, parts: re.Match[str]) -> None:
             draft.fit, draft.enlarge = "inside", False
         case "full-fit-in":
             draft.fit = "outside"
+        case _ if parts["stretch"]:
+            draft.fit = "fill"
 
 
-def _trim(parts: re.Match[str]) -> Trim | None:
+def _pads(text: str) -> tuple[int, int, int, int]:
+    """Read imagor's padding, left x top : right x bottom, as top, right, bottom, left."""
+    near, _, far = text.partition(":")
+    left, top = (whole("padding", each) for each in near.split("x"))
+    right, bottom = (whole("padding", each) for each in (far or near).split("x"))
+    return top, right, bottom, left
+
+
+def _trim(parts: re.Match[str], draft: ThumborDraft, least: int) -> Trim | None:
     if not parts["trim"]:
         return None
     if parts["crop"]:
         raise InvalidOption("trim", "is not supported together with a crop")
-    tolerance = whole("trim", parts["tolerance"] or "0")
+    if draft.turn:
+        raise InvalidOption("orient", "is not supported together with trim")
+    tolerance = max(whole("trim", parts["tolerance"] or "0"), least)
     return Trim(tolerance=min(tolerance, 255), corner=parts["corner"] or "top-left")
 
 
@@ -221,9 +251,9 @@ def _filters(text: str) -> list[str]:
     return [f"{each})" for each in text.removesuffix(")").split("):")] if text else []
 
 
-def _filter(draft: ThumborDraft, text: str) -> None:
+def _filter(filters: Rows[ThumborDraft], draft: ThumborDraft, text: str) -> None:
     name, parenthesis, rest = text.partition("(")
     if not parenthesis:
-        raise FILTERS.unknown(name)
+        raise filters.unknown(name)
     arguments = [part.strip() for part in rest.removesuffix(")").split(",")]
-    FILTERS.read(draft, name, [] if arguments == [""] else arguments)
+    filters.read(draft, name, [] if arguments == [""] else arguments)

@@ -30,6 +30,8 @@ class ThumborDraft(Draft):
     fit: str = "cover"
     enlarge: bool = True
     focals: list[Area] = field(default_factory=list)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """imagor's padding in pixels: top, right, bottom, left."""
 
 
 def _attachment(draft: ThumborDraft, _: str, texts: list[str]) -> None:
@@ -87,7 +89,8 @@ def _round(option: str, radius: str, *rest: str) -> Operation:
     return operation("round", across, 0 if down == across else down, corners)
 
 
-def _focal_area(option: str, text: str) -> Area | None:
+def focal_area(option: str, text: str) -> Area | None:
+    """Read a focal area, or a point; None for an area that is empty."""
     found = _FOCAL.fullmatch(text)
     if found is None:
         raise InvalidOption(option, f"expected LEFTxTOP:RIGHTxBOTTOM; found {text[:40]!r}")
@@ -100,7 +103,8 @@ def _focal_area(option: str, text: str) -> Area | None:
     return (left + right) / 2, (top + bottom) / 2, (right - left) * (bottom - top)
 
 
-def _watermark(option: str, key: str, across: str, down: str, *rest: str) -> Operation:
+def watermark(option: str, key: str, across: str, down: str, *rest: str) -> Operation:
+    """Read a watermark: its picture, its place, its transparency and its share of the sides."""
     transparency, width, height, *_ = [*rest, "0", "0", "0"]
     return operation(
         "watermark",
@@ -173,7 +177,7 @@ FILTERS: Rows[ThumborDraft] = Rows(
                            sets("expires", _milliseconds)),
         "fill": accepted("colour[,under]", "Fills up to the size in the URL.", _fill),
         "focal": accepted("LxT:RxB", "Keeps the area near the middle; weighs several by size.",
-                          adds(_focal_area, field="focals")),
+                          adds(focal_area, field="focals")),
         "format": accepted(FORMAT_WORDS, "Output format.", sets("format", _format)),
         "grayscale": accepted("", "Shades of grey.", adds(_same)),
         "max_age": accepted("seconds", "Sets Cache-Control of the response.",
@@ -199,7 +203,7 @@ FILTERS: Rows[ThumborDraft] = Rows(
                                   checks(_srgb)),
         "upscale": accepted("", "`fit-in` also enlarges; sizes are rounded.", _upscale),
         "watermark": accepted("image,x,y,alpha[,w%,h%]",
-                              "Overlays an image from an allowed bucket.", adds(_watermark)),
+                              "Overlays an image from an allowed bucket.", adds(watermark)),
         "blurhash": refused("use `placeholder` of the image's record."),
         "thumbhash": refused("use `placeholder` of the image's record."),
         "colorize": refused("not supported."),

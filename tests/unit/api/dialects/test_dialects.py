@@ -11,11 +11,21 @@ from hypothesis import strategies as st
 
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath
 from api.dialects.image_url import SourceName
+from api.dialects.imagor_filters import IMAGOR_FILTERS
 from api.dialects.own import Own
 from api.dialects.table import DIALECTS, Dialects, read
+from api.dialects.thumbor import Thumbor
 from safelight.wish.canonical import canonical
 from safelight.wish.errors import InvalidOption
-from tests.unit.api.dialects.urls import REFUSED, URLS, edits
+from tests.unit.api.dialects.urls import (
+    IMAGOR,
+    OUT_OF_PLACE,
+    REFUSED,
+    REFUSED_AS_IMAGORS,
+    REFUSED_AS_THUMBORS,
+    URLS,
+    edits,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "00112233445566778899aabbccddeeff"
@@ -23,6 +33,8 @@ IMAGE = "01KAJ0000000000000000000AB"
 
 
 def dialect(name, *keys):
+    if name == "imagor":
+        return Thumbor(keys=keys or (KEY,), system="imagor")
     given = keys or ((f"{KEY}:{KEY}",) if name in ("imgproxy", "own") else (KEY,))
     more = {"watermark": "logos/red.png"} if name == "imgproxy" else {}
     return DIALECTS[name](keys=given, **more)
@@ -43,6 +55,87 @@ def asked(name, wanted, *, now=NOW):
 @pytest.mark.parametrize(("name", "wanted", "expected"), URLS, ids=lambda text: str(text)[:60])
 def test_a_url_gives_the_wish_that_its_own_system_would_carry_out(name, wanted, expected):
     assert canonical(asked(name, wanted).options) == expected
+
+
+@pytest.mark.parametrize(("wanted", "expected"), IMAGOR, ids=lambda text: str(text)[:60])
+def test_a_url_of_imagor_gives_the_wish_that_imagor_would_carry_out(wanted, expected):
+    assert canonical(asked("imagor", wanted).options) == expected
+
+
+def test_every_filter_that_only_imagor_has_is_in_a_url_of_the_table():
+    used = set().union(*(options_in(url) for url, _ in IMAGOR))
+    rows = IMAGOR_FILTERS.rows.items()
+    thumbors = DIALECTS["thumbor"].ROWS.rows
+    missing = [row for row, each in rows if each.reader and row not in {*used, *thumbors}]
+    assert not missing, "add a URL for each to tests/unit/api/dialects/urls.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "word"),
+    [
+        *((name, *row) for name in ("thumbor", "imagor") for row in OUT_OF_PLACE),
+        *(("thumbor", *row) for row in REFUSED_AS_THUMBORS),
+        *(("imagor", *row) for row in REFUSED_AS_IMAGORS),
+    ],
+)
+def test_an_option_never_becomes_a_part_of_the_images_name(name, wanted, word):
+    with pytest.raises(InvalidOption) as refused:
+        asked(name, wanted)
+    assert refused.value.option == word
+
+
+@pytest.mark.parametrize("name", ["thumbor", "imagor", "aws"])
+@pytest.mark.parametrize(
+    ("before", "folder"),
+    [
+        ("", "smart"),
+        ("300x200/", "smart"),
+        ("300x200/smart/", "300x200"),
+        ("300x200/", "trim:50p"),
+        ("fit-in/300x200/filters:grayscale()/", "left"),
+        ("300x200/", "10x20:15x3"),
+        ("300x200/", "stretch"),
+        ("300x200/", "filters:quality(40)"),
+    ],
+)
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+def test_a_folder_that_is_named_like_an_option_has_its_slash_escaped(name, before, folder, slash):
+    if name == "aws" and "smart/" in before:
+        pytest.skip("AWS's handler knows no smart")
+    image_url = asked(name, f"{before}{folder}{slash}a.jpg")
+    assert image_url.source == SourceName(key=f"{folder}/a.jpg")
+    plain = asked(name, f"{before}b.jpg")
+    assert image_url.options == plain.options
+
+
+@pytest.mark.parametrize(
+    ("wanted", "key"),
+    [
+        ("300x200/photos/smart/a.jpg", "photos/smart/a.jpg"),
+        ("300x200/smart", "smart"),
+        ("300x200/smarts/a.jpg", "smarts/a.jpg"),
+        ("300x200/a%2Fb%2Fc.jpg", "a/b/c.jpg"),
+        ("300x200/a%252Fb.jpg", "a%2Fb.jpg"),
+        ("300x200/a%5B1%5D%7C.jpg", "a[1]|.jpg"),
+        ("300x200/a[1]|.jpg", "a[1]|.jpg"),
+    ],
+)
+@pytest.mark.parametrize("name", ["thumbor", "imagor"])
+def test_a_name_is_read_as_it_was_written(name, wanted, key):
+    assert asked(name, wanted).source == SourceName(key=key)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "source"),
+    [
+        ("300x200/b64:cGhvdG9zL2ErYi5qcGc", SourceName(key="photos/a+b.jpg")),
+        ("b64:czM6Ly9waG90b3MvYS5qcGc=", SourceName(bucket="photos", key="a.jpg")),
+        ("300x200/b64:c21hcnQvYS5qcGc", SourceName(key="smart/a.jpg")),
+        ("300x200/a+b%2Bc.jpg", SourceName(key="a b+c.jpg")),
+    ],
+)
+def test_imagors_images_are_decoded_as_imagor_decodes_them(wanted, source):
+    assert asked("imagor", wanted).source == source
 
 
 def options_in(url):

@@ -131,6 +131,57 @@ THUMBOR = [
     (f"filters:expire({NEVER}000)/a.jpg", "_"),
 ]  # fmt: skip
 
+IMAGOR = [
+    ("300x200/a.jpg", "box=300x200,fit=cover,enlarge=yes"),
+    ("stretch/300x200/a.jpg", "box=300x200,fit=fill,enlarge=yes"),
+    ("fit-in/stretch/300x200/a.jpg", "box=300x200"),
+    ("trim/a.jpg", "trim=1:top-left"),
+    ("trim:bottom-right:25/a.jpg", "trim=25:bottom-right"),
+    ("0.1x0.2:0.9x0.8/a.jpg", "crop=0.8x0.6:north-west:0.1:0.2"),
+    ("fit-in/300x200/10x5/a.jpg", "box=300x200"),
+    (
+        "fit-in/300x200/10x5/filters:fill(red)/a.jpg",
+        "box=300x200,extend=300:200:ff0000,pad=5:10:5:10:ff0000,flatten=ff0000",
+    ),
+    (
+        "fit-in/300x200/10x20:15x3/filters:fill(white)/a.jpg",
+        "box=300x200,extend=300:200:ffffff,pad=20:15:3:10:ffffff,flatten=ffffff",
+    ),
+    ("fit-in/0x0/5x6:7x8/filters:fill(none)/a.png", "pad=6:7:8:5"),
+    ("1x2:30x40/10x20:15x3/a.jpg", "crop=29x38:north-west:1:2"),
+    ("filters:saturation(5)/a.jpg", "saturation=1.05"),
+    ("filters:saturation(-100)/a.jpg", "saturation=0"),
+    ("filters:contrast(10)/a.jpg", "contrast=10.4594"),
+    ("filters:contrast(-100)/a.jpg", "contrast=-100"),
+    ("filters:brightness(40)/a.jpg", "brightness=40"),
+    ("filters:blur(10)/a.jpg", "blur=5"),
+    ("filters:blur(10,3)/a.jpg", "blur=3"),
+    ("filters:sharpen(1)/a.jpg", "sharpen=3:0.6667"),
+    ("filters:sharpen(2,1,true)/a.jpg", "sharpen=3:0.6667"),
+    ("filters:proportion(0.5)/a.jpg", "scale=0.5"),
+    ("filters:proportion(50)/a.jpg", "scale=0.5"),
+    ("filters:proportion(1)/a.jpg", "_"),
+    ("filters:rotate(90)/a.jpg", "rotate=270"),
+    ("300x/filters:orient(90)/a.jpg", "turn=270,box=300x,enlarge=yes"),
+    ("filters:round_corner(20)/a.jpg", "round=20"),
+    ("filters:round_corner(20,30,white)/a.jpg", "round=20:30:ffffff"),
+    ("filters:pixelate()/a.jpg", "pixelate=10"),
+    ("filters:crop(1,2,30,40)/a.jpg", "extract=1:2:30:40"),
+    ("filters:padding(red,1,2,3,4)/a.jpg", "pad=2:3:4:1:ff0000,flatten=ff0000"),
+    ("filters:padding(none,1,2)/a.jpg", "pad=2:1:2:1"),
+    ("filters:padding(none,1)/a.jpg", "pad=1:1:1:1"),
+    ("300x200/filters:focal(20,30)/a.jpg", "box=300x200,fit=cover,focal=20:30,enlarge=yes"),
+    (
+        "300x200/filters:focal(10x20:30x40)/a.jpg",
+        "box=300x200,fit=cover,focal=20:30,enlarge=yes",
+    ),
+    ("filters:watermark(b64:bG9nb3MvcmVkLnBuZw,10,20,50)/a.jpg", f"watermark={LOGO}:10:20:50"),
+    ("filters:watermark(logos/red.png,0,0,0,30,none)/a.jpg", f"watermark={LOGO}:0:0:0:30"),
+    ("filters:autojpg()/a.png", "format=jpeg"),
+    ("filters:max_frames(1):dpi(300):preview():strip_metadata()/a.png", "_"),
+]  # fmt: skip
+"""thumbor's grammar as imagor reads it."""
+
 IMGPROXY = [
     ("rs:fit:300:200/plain/a.jpg", "box=300x200"),
     ("rs:fit:300:200:1/plain/a.jpg", "box=300x200,enlarge=yes"),
@@ -467,3 +518,52 @@ REFUSED = [
     ("imgix", "a.jpg?mark=http://x/y.png", "mark"),
     ("imgix", "a.jpg?w=a", "width"),
 ]  # fmt: skip
+
+OUT_OF_PLACE = [
+    ("smart/300x200/a.jpg", "300x200"),
+    ("300x200/fit-in/a.jpg", "fit-in"),
+    ("filters:quality(40)/300x200/a.jpg", "300x200"),
+    ("filters:quality(40)/smart/a.jpg", "smart"),
+    ("300x200/smart/left/a.jpg", "left"),
+    ("300x200/top/left/a.jpg", "left"),
+    ("300x200/trim/a.jpg", "trim"),
+    ("300x200/trim:50p/a.jpg", "trim:50p"),
+    ("filters:grayscale()/10x20:110x220/a.jpg", "10x20:110x220"),
+    ("filters:quality(40)/filters:grayscale()/a.jpg", "filters:grayscale()"),
+    ("filters:quality(40/a.jpg", "filters:quality(40"),
+    ("filters:quality(40)", "filters:quality(40)"),
+    ("300x200/meta/a.jpg", "meta"),
+    ("300x200/unsafe/a.jpg", "unsafe"),
+    ("300x200//smart/a.jpg", "smart"),
+]
+"""Parts of thumbor's grammar that would be taken for folders, and the part that is refused."""
+
+REFUSED_AS_THUMBORS = [
+    ("stretch/300x200/a.jpg", "stretch"),
+    ("300x200/10x5/a.jpg", "10x5"),
+    ("300x200/10x20:15x3/a.jpg", "10x20:15x3"),
+    ("300x200/b64:YXZhdGFycy9hLmpwZw", "b64:"),
+    ("300x200/color:red", "color:"),
+]
+
+REFUSED_AS_IMAGORS = [
+    ("debug/a.jpg", "debug"),
+    ("origx100/a.jpg", "origx100"),
+    ("300x200/stretch/a.jpg", "stretch"),
+    ("300x200/color:red", "color:"),
+    ("b64:not*base64", "image"),
+    ("b64:_w", "image"),
+    ("filters:contrast(61)/a.jpg", "contrast"),
+    ("filters:saturation(-101)/a.jpg", "saturation"),
+    ("filters:sharpen(5)/a.jpg", "sharpen"),
+    ("filters:rotate(-90)/a.jpg", "rotate"),
+    ("filters:rotate(90):fill(red)/a.jpg", "fill"),
+    ("filters:fill(blur)/a.jpg", "fill"),
+    ("filters:padding(red)/a.jpg", "padding"),
+    ("filters:crop(0.1,0.1,0.5,0.5)/a.jpg", "crop"),
+    ("filters:hue(290)/a.jpg", "hue"),
+    ("filters:convolution(1;2,2,true)/a.jpg", "convolution"),
+    ("filters:watermark(logos/red.png,0,0,0,30)/a.jpg", "watermark"),
+    ("filters:image(/10x10/filters:fill(red)/b.jpg,0,0)/a.jpg", "image"),
+    ("trim/filters:orient(90)/a.jpg", "orient"),
+]
