@@ -165,6 +165,7 @@ SOURCES: Mapping[str, Callable[[pyvips.Image, str], object]] = MappingProxyType(
         "png, alpha, to avif": lambda image, path: _translucent(image).pngsave(path, compression=1),
         "gif, 8 frames, to animated": lambda image, path: _moving(image, path, "P", "GIF"),
         "webp, 8 frames, to animated": lambda image, path: _moving(image, path, "RGB", "WEBP"),
+        "png, 8 frames, to animated": lambda image, path: _moving(image, path, "RGB", "PNG"),
     }
 )
 
@@ -181,6 +182,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "png, alpha, to avif": Preset(name="full", wish=Wish(format="avif")),
         "gif, 8 frames, to animated": Preset(name="full", wish=Wish(format="webp", animated=True)),
         "webp, 8 frames, to animated": Preset(
+            name="fit", wish=Wish(format="webp", box=(600, 600), animated=True)
+        ),
+        "png, 8 frames, to animated": Preset(
             name="fit", wish=Wish(format="webp", box=(600, 600), animated=True)
         ),
     }

@@ -177,7 +177,10 @@ FORMATS: tuple[Format, ...] = (
         loader="pngload",
         saver="pngsave",
         keeps_alpha=True,
+        animates=True,
         decoded_bytes_per_pixel=0.05,
+        # The frame itself, and a part of the frame in its file that is decoded.
+        decoded_bytes_per_frame_pixel=5,
         interlaced_bytes_per_sample=1.07,
         encoded_bytes_per_pixel=3,
         save_options=MappingProxyType({"compression": 6, "filter": "all"}),

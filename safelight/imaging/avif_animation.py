@@ -1,6 +1,8 @@
 """Reads the frames of an animated AVIF with Pillow, because libvips reads only still pictures."""
 
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 
 import pyvips
@@ -8,6 +10,7 @@ from PIL import AvifImagePlugin
 from PIL.AvifImagePlugin import AvifImageFile
 
 from safelight.formats import HEADER_BYTES
+from safelight.imaging.animation import joined
 from safelight.imaging.decoders import PILLOW_ERRORS
 
 _SEQUENCE_BRAND = b"avis"
@@ -33,25 +36,24 @@ def decode_frames(path: Path, frames: int) -> pyvips.Image:
 
     They repeat for ever: Pillow does not say how often they do.
     """
-    pixels, delays = bytearray(), []
     try:
         picture = _opened(path)
-        bands = 4 if picture.mode == "RGBA" else 3
-        for frame in range(frames):
-            picture.seek(frame)
-            pixels += picture.convert("RGBA" if bands == 4 else "RGB").tobytes()
-            delays.append(picture.info["duration"])
+        image = joined(_decoded(picture), frames, loop=0)
     except PILLOW_ERRORS as error:
         raise pyvips.Error("not an animation that can be decoded") from error
-    width, height = picture.size
-    image = pyvips.Image.new_from_memory(pixels, width, height * frames, bands, "uchar")
-    image = image.copy(interpretation="srgb")
-    image.set_type(pyvips.GValue.gint_type, "page-height", height)
-    image.set_type(pyvips.GValue.gint_type, "loop", 0)
-    image.set_type(pyvips.GValue.array_int_type, "delay", delays)
     if profile := picture.info.get("icc_profile"):
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return image
+
+
+def _decoded(picture: AvifImageFile) -> Iterator[tuple[pyvips.Image, int]]:
+    """Yield every frame in memory, and its milliseconds."""
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    for frame in count():
+        picture.seek(frame)
+        pixels = picture.convert(mode).tobytes()
+        image = pyvips.Image.new_from_memory(pixels, *picture.size, len(mode), "uchar")
+        yield image.copy(interpretation="srgb"), picture.info["duration"]
 
 
 def _opened(path: Path) -> AvifImageFile:

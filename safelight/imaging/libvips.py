@@ -18,7 +18,7 @@ from safelight.imaging.decoders import DECODES, DESCRIBES, accept_many_items
 from safelight.imaging.gif_picture import open_gif, open_gif_header
 from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.heif_picture import open_heif
-from safelight.imaging.png_picture import with_its_colours
+from safelight.imaging.png_picture import open_png
 from safelight.imaging.structure import named_coding, odd_orientation
 from safelight.imaging.tiff_picture import open_tiff
 
@@ -95,13 +95,13 @@ def _load(
         return open_gif(path, fail_on=fail_on, frames=frames)
     if format.loader == "heifload":
         return open_heif(path, fail_on=fail_on, frames=frames)
+    if format.loader == "pngload":
+        return open_png(path, fail_on=fail_on, frames=frames)
     options = {"shrink": shrink} if format.shrinks_on_load and shrink > 1 else {}
     if format.animates and frames > 1:
         options["n"] = frames
     load = getattr(pyvips.Image, str(format.loader))
     image = load(str(path), access="sequential", fail_on=fail_on, **options)
-    if format.loader == "pngload":
-        return with_its_colours(image, path)
     return _with_odd_orientation(image, path) if format.loader == "jpegload" else image
 
 

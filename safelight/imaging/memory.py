@@ -20,6 +20,8 @@ ALPHA_LINES_BYTES = 16 * 640
 """Bytes per pixel of width held while resampling with alpha: 640 lines of four floats."""
 GAIN_MAP_BYTES = 8
 """Additional bytes per pixel of the variant for a gain map, assumed to be of full size."""
+ANIMATED_ALPHA_BYTES = 15
+"""Additional bytes per pixel for encoding transparent frames: the one before is compared."""
 WATERMARK_BYTES = 48 * 1024**2
 """Memory for reading a watermark, in addition to its resized copy, in bytes."""
 HELD_BYTES = 4
@@ -32,14 +34,15 @@ flight, and a wide blur works on a smaller copy."""
 def decode_bytes(probe: Probe, decode: Decode) -> int:
     """Add up one decode: the decoder, the pixels kept, and the encoder that needs the most."""
     # Later frames may be transparent even if the first, which the header describes, is not.
-    bands = 4 if probe.alpha or decode.frames > 1 else 3
+    alpha = probe.alpha or decode.frames > 1
+    bands = 4 if alpha else 3
     decoded = probe.pixels / decode.shrink**2
     held = decoded * bands * decode.frames if decode.keeps_pixels else 0
     # A level of full size is the decoded picture itself.
     full = decode.edits.size if decode.edits else (probe.width, probe.height)
     resampled = [level for level in decode.levels if level.size != full]
     held += sum(level.size[0] * level.size[1] * bands * decode.frames for level in resampled)
-    a_column = ALPHA_LINES_BYTES if probe.alpha else min(LINES_BYTES, LINE_BYTES * probe.height)
+    a_column = ALPHA_LINES_BYTES if alpha else min(LINES_BYTES, LINE_BYTES * probe.height)
     lines = probe.width * a_column if resampled else 0
     recipes = (
         each
@@ -64,6 +67,8 @@ def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:
     transparent = probe.alpha or recipe.animated or opened
     if transparent and format.keeps_alpha:
         factor += format.encoded_alpha_bytes_per_pixel
+        if recipe.animated and probe.alpha:
+            factor += ANIMATED_ALPHA_BYTES
     if recipe.hdr:
         factor += GAIN_MAP_BYTES
     searching = SEARCH_BYTES if recipe.search else 0

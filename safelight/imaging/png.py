@@ -1,19 +1,26 @@
-"""Reads which colours the numbers of a PNG mean (PNG, third edition, 11.3.2). Pure.
+"""Reads the chunks of a PNG, and which colours its numbers mean (PNG, third edition, 11.3.2). Pure.
 
-The data is untrusted: the walk moves forward, stays inside the file, and ends at the pixels.
+The data is untrusted: the walk moves forward, stays inside the file, and is bounded.
 """
 
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import MappingProxyType
 
 from safelight.imaging.isomedia import Coding, Data
 from safelight.imaging.spaces import POINTS, Space, space_of
 
-_MAX_CHUNKS = 1_000
-"""More chunks than any real picture has before its pixels."""
+Chunk = tuple[bytes, int, int]
+"""The kind of a chunk, and where its content starts and ends."""
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MAX_CHUNKS = 1_000_000
+"""More chunks than any real picture has: 64 MB of them hold 64 bytes each."""
+_CHECK_BYTES = 4
+_PIXELS = frozenset({b"IDAT", b"IEND"})
 _SIZES = MappingProxyType({b"cICP": 4, b"sRGB": 1, b"cHRM": 32, b"gAMA": 4})
 """The chunks about colours, and their lengths in bytes."""
 _FIXED = 100_000
@@ -41,8 +48,10 @@ class Colours:
 def colours(data: Data) -> Colours:
     """Read the chunks before the pixels."""
     found: dict[bytes, bytes] = {}
-    for kind, content in _chunks(data):
-        found.setdefault(kind, content)  # of two chunks of a kind the first counts, as in libpng
+    for kind, start, end in before_pixels(data):
+        if _SIZES.get(kind) == end - start and not checksum_error(data, (kind, start, end)):
+            # Of two chunks of a kind the first counts, as in libpng.
+            found.setdefault(kind, bytes(data[start:end]))
     measured = Space() if b"sRGB" in found else _measured(found)
     primaries, transfer, matrix, is_full = found.get(b"cICP", bytes(4))
     if matrix or not is_full:
@@ -52,18 +61,33 @@ def colours(data: Data) -> Colours:
     return Colours(named=space_of((primaries, transfer)), measured=measured)
 
 
-def _chunks(data: Data) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the undamaged chunks about colours."""
-    at = 8
+def chunks(data: Data) -> Iterator[Chunk]:
+    """Yield the chunks up to the end of the picture, or of the file, which may be inside the last.
+
+    Raises `struct.error` if the file ends inside the header of a chunk.
+    """
+    at = len(SIGNATURE)
     for _ in range(_MAX_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind in {b"IDAT", b"IEND"}:
+        if at >= len(data):
             return
-        if _SIZES.get(kind) == length:
-            (check,) = struct.unpack_from(">I", data, at + 8 + length)
-            if zlib.crc32(data[at + 4 : at + 8 + length]) == check:
-                yield kind, data[at + 8 : at + 8 + length]
-        at += length + 12
+        length, kind = struct.unpack_from(">I4s", data, at)
+        start, end = at + 8, at + 8 + length
+        yield kind, start, end
+        if kind == b"IEND":
+            return
+        at = end + _CHECK_BYTES
+
+
+def checksum_error(data: Data | memoryview, chunk: Chunk) -> int:
+    """Return the difference, bit by bit, between the checksum of a chunk and the right one."""
+    _, start, end = chunk
+    stored = int.from_bytes(data[end : end + _CHECK_BYTES], "big")
+    return stored ^ zlib.crc32(data[start - 4 : end])
+
+
+def before_pixels(data: Data) -> Iterator[Chunk]:
+    """Yield the chunks before the pixels."""
+    return takewhile(lambda chunk: chunk[0] not in _PIXELS, chunks(data))
 
 
 def _measured(found: Mapping[bytes, bytes]) -> Space:

@@ -1,20 +1,42 @@
-"""Gives a PNG the colours that its chunks name: as a profile, or as a note of HDR."""
+"""Opens a PNG with the colours that its chunks name: as a profile, or as a note of HDR."""
 
 import struct
 from pathlib import Path
 
 import pyvips
 
+from safelight.imaging.apng_animation import decode_frames
 from safelight.imaging.hdr import ICC, with_its_coding
 from safelight.imaging.matrix_profile import matrix_profile
 from safelight.imaging.png import Colours
 from safelight.imaging.spaces import Space
-from safelight.imaging.structure import colours_of_a_png
+from safelight.imaging.structure import colours_of_a_png, frames_of_a_png
 
 _COLOUR_BANDS = 3
+_METADATA = (ICC, "exif-data", "xmp-data", "orientation")
 
 
-def with_its_colours(image: pyvips.Image, path: Path) -> pyvips.Image:
+def open_png(path: Path, *, fail_on: str, frames: int = 1) -> pyvips.Image:
+    """Open the default picture for one pass from top to bottom, or decode the first frames.
+
+    Raises `pyvips.Error`. The header has the number of frames.
+    """
+    image = pyvips.Image.pngload(str(path), access="sequential", fail_on=fail_on)
+    if frames > 1:
+        image = _with_metadata(decode_frames(path, image, frames, fail_on=fail_on), image)
+    image = _with_its_colours(image, path).copy()
+    image.set_type(pyvips.GValue.gint_type, "n-pages", frames_of_a_png(path))
+    return image
+
+
+def _with_metadata(image: pyvips.Image, still: pyvips.Image) -> pyvips.Image:
+    for name in _METADATA:
+        if kind := still.get_typeof(name):
+            image.set_type(kind, name, still.get(name))
+    return image
+
+
+def _with_its_colours(image: pyvips.Image, path: Path) -> pyvips.Image:
     """Attach what the chunks of a PNG say (docs/decisions/0055)."""
     found = colours_of_a_png(path) or Colours()
     if found.coding:

@@ -8,12 +8,13 @@ used (libvips keeps them in one buffer per process).
 import filecmp
 import mmap
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from safelight.imaging import avif, bmp, gif, isomedia, jpeg, png, tiff
+from safelight.imaging import apng, avif, bmp, gif, isomedia, jpeg, png, tiff
 from safelight.imaging.isomedia import Coding, Data
 
 T = TypeVar("T")
@@ -104,6 +105,12 @@ def colours_of_a_png(path: Path) -> png.Colours | None:
     return _answer(png.colours, path, otherwise=None, if_it_fails=None)
 
 
+def frames_of_a_png(path: Path) -> int:
+    """Return the number of frames that the header announces; 1 for a still picture."""
+    found = _answer(apng.animation, path, otherwise=None, if_it_fails=None)
+    return found.frames if found else 1
+
+
 def first_frame_of_a_gif(path: Path) -> bytes | None:
     """Return a GIF of the first frame only; None if that frame is damaged."""
     return _answer(gif.still, path, otherwise=None, if_it_fails=None)
@@ -140,10 +147,17 @@ def announces_a_gain_map(path: Path, format: str) -> bool:
     return any(name in head for name in _GAIN_MAP_NAMES)
 
 
+@contextmanager
+def mapped(path: Path) -> Iterator[Data]:
+    """Give the bytes of a file that is not empty, without reading it into memory."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
 def _answer(ask: Callable[[Data], T] | None, path: Path, *, otherwise: T, if_it_fails: T) -> T:
     if ask is None or path.stat().st_size == 0:
         return otherwise
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         try:
             return ask(data)
         except (IndexError, OverflowError, struct.error):

@@ -20,8 +20,8 @@ _WATCHED = [
     *(
         f"safelight.imaging.{name}"
         for name in (
-            *("colours", "decoders", "encode", "gainmap", "libvips"),
-            *("plan", "probe", "render", "rights", "structure"),
+            *("apng", "apng_animation", "colours", "decoders", "encode", "gainmap", "libvips"),
+            *("plan", "png", "probe", "render", "rights", "structure"),
         )
     ),
 ]
@@ -58,6 +58,11 @@ def main() -> None:
             source.write_bytes(data)
             with contextlib.suppress(Rejection):
                 made = plan(probe(source, LIMITS), PRESETS)
+                if (
+                    made.frames_used > LIMITS.max_frames
+                    or made.pixels_used > LIMITS.max_total_pixels
+                ):
+                    return  # the pool refuses it
                 render(made, source, directory, LIMITS)
 
         options = [

@@ -50,6 +50,7 @@ def _usual() -> dict[str, bytes]:
         "png 16 bits": bytes(deep.pngsave_buffer(bitdepth=16)),
         "png interlaced": bytes(deep.colourspace("srgb").pngsave_buffer(interlace=True)),
         "png profile": encoded(grey, "PNG", icc_profile=profile),
+        "png animated": encoded(frames[0], "PNG", **moving, disposal=2, blend=1),
         "webp": encoded(face, "WEBP", quality=80),
         "webp lossless": encoded(face, "WEBP", lossless=True),
         "webp alpha": encoded(cutout, "WEBP", quality=70),

@@ -112,6 +112,7 @@ def kinds() -> dict[str, bytes]:
         "png": pictures.encoded(photograph, "PNG"),
         "png translucent": pictures.encoded(translucent, "PNG"),
         "png palette": pictures.encoded(photograph.quantize(64), "PNG"),
+        "png animated": pictures.encoded(frames[0], "PNG", **moves),
         "png 16 bits": bytes(deep.cast("ushort").copy(interpretation="rgb16").pngsave_buffer()),
         "webp": pictures.encoded(photograph, "WEBP", quality=90),
         "webp animated": pictures.encoded(frames[0], "WEBP", quality=90, **moves),
