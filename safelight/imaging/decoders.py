@@ -98,7 +98,7 @@ def decode_bmp(path: Path) -> pyvips.Image:
     except PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP that can be decoded") from error
     if plain.mode == "RGBA" and plain.getextrema()[-1] == (0, 0):
-        plain.putalpha(_OPAQUE)  # a program that wrote no opacity, as browsers assume
+        plain.putalpha(_OPAQUE)  # a program that wrote no opacity
     bands = len(plain.mode)
     image = pyvips.Image.new_from_memory(plain.tobytes(), *plain.size, bands, "uchar")
     return image.copy(interpretation=_interpretation(bands, deep=False))

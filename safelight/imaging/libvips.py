@@ -43,7 +43,7 @@ def restrict() -> None:
         pyvips.operation_block_set(loader, False)
     pyvips.cache_set_max(0)
     accept_many_items()
-    for module in (pyvips.error, pyvips.gvalue, pyvips.vimage):
+    for module in (pyvips, pyvips.error, pyvips.gvalue, pyvips.vimage):
         module._to_string = _text  # noqa: SLF001 - pyvips has no public way
 
 

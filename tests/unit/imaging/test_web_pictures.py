@@ -220,6 +220,12 @@ def test_an_hdr_png_has_the_tones_of_chromium(shown, transfer):
     assert colours[:, 2] == pytest.approx(HALVES[transfer]["blues"], abs=2)
 
 
+def test_a_warning_with_an_unprintable_name_is_no_error(shown):
+    """pyvips passes warnings on to the log of Python."""
+    picture = shown(pictures.png_with_an_unprintable_name())
+    assert picture.getpixel((4, 4)) == (90, 90, 90)
+
+
 def test_a_gif_is_transparent_outside_a_small_first_frame(shown):
     data = gif_of_small_frames((5, 5))
     picture = shown(data)
