@@ -14,15 +14,15 @@ from pathlib import Path
 
 import atheris
 
-# What is only arithmetic on pixels is left out: watched, it would take most of the time.
+ROOT = Path(__file__).parents[2]
+_UNWATCHED = {"__init__", "appearance", "libwebp", "operations", "perceptual"}
+"""Modules that are only arithmetic on pixels: watched, they would take most of the time."""
 _WATCHED = [
     "safelight.formats",
     *(
-        f"safelight.imaging.{name}"
-        for name in (
-            *("apng", "apng_animation", "colours", "decoders", "encode", "gainmap", "libvips"),
-            *("plan", "png", "probe", "render", "rights", "structure"),
-        )
+        f"safelight.imaging.{path.stem}"
+        for path in sorted((ROOT / "safelight" / "imaging").glob("*.py"))
+        if path.stem not in _UNWATCHED
     ),
 ]
 
@@ -37,7 +37,7 @@ with atheris.instrument_imports(include=_WATCHED):
     from tests.fuzz.mutate import PRESETS
     from tests.fuzz.seeds import seeds
 
-OUT = Path(__file__).parents[2] / "build" / "fuzz"
+OUT = ROOT / "build" / "fuzz"
 LIMITS = Limits(max_pixels=4_000_000, max_total_pixels=4_000_000, accept_svg=True)
 """Small, so that time goes into finding and not into large pictures."""
 
