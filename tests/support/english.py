@@ -36,7 +36,7 @@ INSTEAD = {
 }
 """Regular expression -> what to say instead."""
 BANNED = re.compile(rf"(?<![\w/.-])(?:{'|'.join(INSTEAD)})(?![\w-])", re.IGNORECASE)
-CODE = ("safelight", "worker", "api", "ops", "tools", "bench", "tests/support")
+CODE = ("safelight", "worker", "api", "ops", "tools", "bench", "examples", "tests/support")
 LONGEST_LINE = 140
 """Characters in a line of a document. Tables and code are exempt."""
 

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "api": LANGUAGE | MAKING | {"safelight.aws", "api", "api.dialects"},
     "api.dialects": LANGUAGE | {"api.dialects"},
     "ops": LANGUAGE | MAKING | {"safelight.aws", "worker", "api", "api.dialects", "ops"},
+    "examples": {"examples"},
 }
 ONLY_IN = {
     "pyvips": "safelight.imaging",
@@ -32,17 +33,16 @@ ONLY_IN = {
     "botocore": "safelight.aws",
     "boto3": "safelight.aws",
 }
-OPERATOR_MAY = {"aioboto3", "aiobotocore", "boto3", "botocore"}
-"""The local system plays the account's owner: it deploys the template and makes the principals."""
+OF_AWS = {"aioboto3", "aiobotocore", "boto3", "botocore"}
+CLIENTS = {"ops", "examples"}
+"""Packages that use AWS on their own: the local system plays the account's owner, who deploys the
+template and makes the principals, and the examples play its other users."""
 
 CLEANS_THE_ENVIRONMENT = {"safelight.imaging.slot", "safelight.imaging.child"}
 """Render children are started without the worker's credentials, and refuse to work with them."""
 
-FILES = [
-    path
-    for folder in ("safelight", "worker", "api", "ops")
-    for path in (ROOT / folder).rglob("*.py")
-]
+OURS = ("safelight", "worker", "api", "ops", "examples")
+FILES = [path for folder in OURS for path in (ROOT / folder).rglob("*.py")]
 
 
 def package_of(module: str) -> str:
@@ -66,7 +66,7 @@ def imported_by(path: Path) -> Iterator[str]:
 def test_imports_run_one_way(path: Path) -> None:
     importer = package_of(module_of(path))
     for module in imported_by(path):
-        if module.split(".")[0] in ("safelight", "worker", "api", "ops"):
+        if module.split(".")[0] in OURS:
             assert package_of(module) in MAY_IMPORT[importer], f"{importer} imports {module}"
 
 
@@ -75,14 +75,14 @@ def test_foreign_libraries_stay_at_their_edge(path: Path) -> None:
     importer = package_of(module_of(path))
     for module in imported_by(path):
         library = module.split(".")[0]
-        if library in ONLY_IN and not (importer == "ops" and library in OPERATOR_MAY):
+        if library in ONLY_IN and not (importer in CLIENTS and library in OF_AWS):
             assert importer == ONLY_IN[library], f"{importer} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_only_main_reads_the_environment(path: Path) -> None:
-    """Settings read it; the operator's command hands clean ones to what it starts."""
-    if package_of(module_of(path)) == "ops":
+    """pydantic-settings reads it. `ops` gives a clean one to programs; examples have their own."""
+    if package_of(module_of(path)) in CLIENTS:
         return
     reads = [
         node

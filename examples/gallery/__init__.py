@@ -1,0 +1,1 @@
+"""A gallery with logged-in users. docs/guide/integrate.md explains it."""

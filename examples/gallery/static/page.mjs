@@ -1,0 +1,79 @@
+// Uploads pictures with progress, and shows each as soon as it is settled.
+
+import { toDataUrl } from "./thumbhash.mjs";
+
+const POLL_MILLISECONDS = 1000;
+const figures = document.querySelector("#figures");
+
+async function upload(file) {
+  const line = document.querySelector("#uploads").appendChild(document.createElement("p"));
+  const show = (text) => { line.textContent = `${file.name}: ${text}`; };
+  try {
+    show("starting");
+    const ticket = await requestUpload(file);
+    await send(ticket, file, (share) => show(`${Math.round(100 * share)} %`));
+    show("processing");
+    figures.prepend(await settled(ticket.imageId));
+    showPlaceholders(figures);
+    line.remove();
+  } catch (error) {
+    show(error.message);
+  }
+}
+
+// A repeat with the same key gives the same image, so a lost answer costs nothing.
+async function requestUpload(file) {
+  const wanted = {
+    filename: file.name,
+    contentType: file.type || "application/octet-stream",
+    size: file.size,
+  };
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() };
+  const answer = await fetch("/uploads", { method: "POST", headers, body: JSON.stringify(wanted) });
+  const body = await answer.json();
+  if (!answer.ok) {
+    throw new Error((body.errors ?? []).map((fault) => fault.detail).join(" ") || body.detail);
+  }
+  return body;
+}
+
+// XMLHttpRequest reports the progress of an upload; fetch does not.
+function send(ticket, file, progress) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(ticket.fields)) form.append(name, value);
+  form.append("file", file); // the last field: S3 reads no further
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.upload.onprogress = (event) => progress(event.loaded / event.total);
+    request.onload = () =>
+      request.status < 300 ? resolve() : reject(new Error(`refused (${request.status})`));
+    request.onerror = () => reject(new Error("the connection failed; please try again"));
+    request.open("POST", ticket.url);
+    request.send(form);
+  });
+}
+
+async function settled(imageId) {
+  for (;;) {
+    const answer = await fetch(`/pictures/${imageId}`);
+    if (!answer.ok) throw new Error(await answer.text());
+    if (answer.status === 200) {
+      const template = document.createElement("template");
+      template.innerHTML = await answer.text(); // the server has escaped it
+      return template.content;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+  }
+}
+
+function showPlaceholders(within) {
+  for (const image of within.querySelectorAll("img[data-placeholder]")) {
+    if (!image.complete) {
+      image.style.backgroundImage = `url(${toDataUrl(image.dataset.placeholder)})`;
+      image.onload = () => { image.style.background = "none"; };
+    }
+  }
+}
+
+document.querySelector("#files").onchange = (event) => [...event.target.files].forEach(upload);
+showPlaceholders(figures);

@@ -1,0 +1,223 @@
+"""The example application in front of a running Safelight: by HTTP, and in a browser."""
+
+import asyncio
+import html
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import unused_port
+from PIL import Image
+
+from ops.local.system import LocalSystem
+from tests.support import browser, pictures
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+GALLERY = ROOT / "examples" / "gallery"
+CAT = ROOT / "samples" / "cat-451px.jpg"
+SIGNING_KEY = "web:0123456789abcdef"
+SECONDS = 60
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def gallery(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Start Safelight and the example as its README says; return the example's address."""
+    folder = tmp_path_factory.mktemp("gallery")
+    url = f"http://127.0.0.1:{unused_port()}"
+    async with LocalSystem(
+        delivers=True,
+        presets=GALLERY / "presets.toml",
+        api_settings={"SAFELIGHT_OIDC_ISSUER": url, "SAFELIGHT_OIDC_AUDIENCE": "safelight"},
+        delivery_settings={"SAFELIGHT_SIGNING_KEYS": SIGNING_KEY},
+    ) as system:
+        environment = {
+            "PATH": os.environ["PATH"],
+            **system.emulator.root.environment(system.emulator.endpoint_url),
+            "API": system.api_url,
+            "DELIVERY": system.delivery_url,
+            "SIGNING_KEY": SIGNING_KEY,
+            "GALLERY_URL": url,
+            "GALLERY_FOLDER": str(folder),
+        }
+        words = ("subscribe.py", system.stack.topic_arn, "gallery")
+        subscribe = await start(environment, str(GALLERY / words[0]), *words[1:])
+        printed, _ = await subscribe.communicate()
+        environment["QUEUE_URL"] = printed.decode().strip()
+        serving = await start(environment, "-m", "examples.gallery")
+        try:
+            assert serving.stdout
+            async with asyncio.timeout(SECONDS):
+                assert url in (await serving.stdout.readline()).decode()
+            yield url
+        finally:
+            if serving.returncode is None:
+                serving.terminate()
+            await serving.communicate()
+
+
+async def start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+
+
+@dataclass
+class Visitor:
+    """A browser without scripts: a session, and what page.mjs sends."""
+
+    http: aiohttp.ClientSession
+    url: str
+
+    async def upload(self, body: bytes, filename: str) -> str:
+        """Upload as the page does; return the image id."""
+        wanted = {"filename": filename, "contentType": "image/jpeg", "size": len(body)}
+        async with self.http.post(f"{self.url}/uploads", json=wanted) as answer:
+            assert answer.status == 201, await answer.text()
+            ticket: dict[str, Any] = await answer.json()
+        form = aiohttp.FormData(quote_fields=False)
+        for name, value in ticket["fields"].items():
+            form.add_field(name, value)
+        form.add_field("file", BytesIO(body), filename="file")
+        async with self.http.post(ticket["url"], data=form) as answer:
+            assert answer.status < 300, await answer.text()
+        return str(ticket["imageId"])
+
+    async def figure(self, image_id: str) -> str:
+        """Ask for the picture until it is settled; return its HTML."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                async with self.http.get(f"{self.url}/pictures/{image_id}") as answer:
+                    if answer.status == 200:
+                        return await answer.text()
+                    assert answer.status == 202
+                await asyncio.sleep(0.1)
+
+    async def fetched(self, url: str) -> tuple[int, bytes]:
+        async with self.http.get(url) as answer:
+            return answer.status, await answer.read()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def alice(gallery: str) -> AsyncIterator[Visitor]:
+    async with logged_in(gallery, "alice") as visitor:
+        yield visitor
+
+
+@asynccontextmanager
+async def logged_in(url: str, name: str) -> AsyncIterator[Visitor]:
+    # Otherwise the cookies of an address without a name are refused.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        async with http.post(f"{url}/login", data={"name": name}) as answer:
+            assert f"Pictures of {name}" in await answer.text()
+        yield Visitor(http, url)
+
+
+async def test_a_picture_is_shown_in_each_width_and_format_to_its_owner(
+    alice: Visitor, gallery: str
+) -> None:
+    body = pictures.encoded(pictures.noise(900, 1200), "JPEG")
+    image_id = await alice.upload(body, "<b>portrait.jpg")
+    figure = await alice.figure(image_id)
+    sets = re.findall(r'(?:type="(image/\w+)" )?srcset="(.*?)"', figure)
+    assert [kind for kind, _ in sets] == ["image/avif", "image/webp", ""]
+    for (_, listed), format in zip(sets, ("AVIF", "WEBP", "JPEG"), strict=True):
+        urls = dict(one.split(" ") for one in listed.split(", "))
+        assert list(urls.values()) == ["320w", "640w", "900w"]
+        for url, width in urls.items():
+            status, made = await alice.fetched(url)
+            assert status == 200, made
+            picture = Image.open(BytesIO(made))
+            assert (picture.format, f"{picture.width}w") == (format, width)
+    assert "&lt;b&gt;portrait.jpg" in figure
+    async with alice.http.get(gallery) as home:
+        assert "&lt;b&gt;portrait.jpg" in await home.text()
+    async with logged_in(gallery, "bob") as bob:
+        async with bob.http.get(f"{gallery}/pictures/{image_id}") as answer:
+            assert answer.status == 202
+        async with bob.http.get(gallery) as home:
+            assert "portrait.jpg" not in await home.text()
+
+
+async def test_the_original_is_opened_by_its_signed_link_and_by_no_other(alice: Visitor) -> None:
+    figure = await alice.figure(await alice.upload(CAT.read_bytes(), "cat.jpg"))
+    (link,) = re.findall(r'href="(.*?)"', figure)
+    status, made = await alice.fetched(html.unescape(link))
+    assert status == 200, made
+    assert Image.open(BytesIO(made)).size == (451, 300)
+    assert (await alice.fetched(html.unescape(link).partition("?")[0]))[0] == 403
+    longer = re.sub(r"expires=\d+", "expires=99999999999", html.unescape(link))
+    assert (await alice.fetched(longer))[0] == 403
+
+
+async def test_a_rejected_picture_is_explained_in_words_for_users(alice: Visitor) -> None:
+    figure = await alice.figure(await alice.upload(b"no picture", "words.jpg"))
+    assert "words.jpg: This kind of file cannot be shown here." in figure
+    assert "Please choose a photo" in figure
+
+
+async def test_without_a_login_nothing_is_uploaded_or_shown(gallery: str) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with http.get(gallery) as answer:
+            assert "Your name" in await answer.text()
+        async with http.post(f"{gallery}/uploads", json={}) as answer:
+            assert answer.status == 401
+        async with http.post(f"{gallery}/login", data={"name": "<script>"}) as answer:
+            assert answer.status == 422
+            assert "<script>" not in await answer.text()
+
+
+@pytest.mark.needs("chromium")
+async def test_the_page_uploads_with_progress_and_shows_the_picture_in_a_browser(
+    gallery: str,
+) -> None:
+    async with browser.started() as chromium:
+        page = await chromium.page(gallery)
+        await page.evaluate("document.querySelector('input').value = 'carol'")
+        await page.evaluate("document.querySelector('form').submit()")
+        await chromium.event("Page.loadEventFired", session=page.session)
+        assert await page.evaluate("document.querySelector('h1').textContent") == (
+            "Pictures of carol"
+        )
+        await page.evaluate(
+            """(() => {
+              window.said = [];
+              new MutationObserver(() => said.push(document.querySelector("#uploads").textContent))
+                .observe(document.querySelector("#uploads"), { childList: true, subtree: true });
+            })()"""
+        )
+        document = await page.command("DOM.getDocument")
+        files = await page.command(
+            "DOM.querySelector", nodeId=document["root"]["nodeId"], selector="#files"
+        )
+        await page.command("DOM.setFileInputFiles", files=[str(CAT)], nodeId=files["nodeId"])
+        shown = await page.evaluate(
+            """(async () => {
+              for (;;) {
+                const image = document.querySelector("#figures img");
+                if (image?.complete && image.naturalWidth) {
+                  const { toDataUrl } = await import("/static/thumbhash.mjs");
+                  const blur = toDataUrl(image.dataset.placeholder);
+                  return [image.currentSrc, image.naturalWidth, blur, said];
+                }
+                await new Promise((resolve) => setTimeout(resolve, 50));
+              }
+            })()"""
+        )
+    source, width, blur, said = shown
+    assert re.search(r"/(small|medium)/\w{26}\.avif$", source)
+    assert width in (320, 451)
+    assert blur.startswith("data:image/png;base64,")
+    assert {"cat-451px.jpg: starting", "cat-451px.jpg: 100 %", "cat-451px.jpg: processing"} <= {
+        *said
+    }
