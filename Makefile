@@ -9,7 +9,7 @@ CHECK_PYTHON := import sys; here = sys.version_info[:2]; \
 	here < (3, 11) and sys.exit("Safelight needs Python 3.11 or newer; set PYTHON="); \
 	here > (3, 13) and sys.stderr.write("Python %d.%d is newer than Safelight is tested with\n" % here)
 PHOTOS ?= samples
-export PHOTOS OUT
+export PHOTOS OUT PRESETS PORTS OVERWRITE
 
 .DEFAULT_GOAL := help
 # Two installs into one environment would spoil it, also under `make -j`.
@@ -22,10 +22,11 @@ help: ## List the targets
 	@awk -F':.*## ' '/^##@ /{print substr($$0, 5) ":"} /^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.runtime .venv-emulator/.ready ## Run the whole system once: upload PHOTOS=dir, follow to completion, save to OUT=dir
-	@$(BIN)/safelight demo $${OUT:+--out "$$OUT"} -- "$${PHOTOS:-samples}"
+	@$(BIN)/safelight demo $${OUT:+--out "$$OUT"} $${PRESETS:+--presets "$$PRESETS"} $${OVERWRITE:+--overwrite} \
+		-- "$${PHOTOS:-samples}"
 
-up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C
-	@$(BIN)/safelight up
+up: .venv/.runtime .venv-emulator/.ready ## Keep the whole system running here until Ctrl-C; PORTS=8080 for fixed ports
+	@$(BIN)/safelight up $${PRESETS:+--presets "$$PRESETS"} $${PORTS:+--ports "$$PORTS"}
 
 env: ## Write .env for docker-compose.yml, with random keys; never replace one
 	@$(PYTHON) ops/local/dotenv.py
@@ -91,7 +92,7 @@ bench-quality: .venv/.quality ## Measure the bytes that quality = "auto" saves a
 	$(BIN)/python -m bench.quality
 
 bench-delivery: .venv/.runtime .venv-emulator/.ready .venv-bench/.ready ## Compare delivery with thumbor: misses, stored hits, 304s
-	@$(BIN)/python -m bench.delivery $(DELIVERY)
+	@$(BIN)/python -m bench.delivery $(BENCH)
 
 bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
 	$(BIN)/python -m bench.api

@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ops import KEY_VARIABLE, exit_codes
 from ops.capacity.arrivals import Shape
+from ops.exit_codes import ExitCode
 from safelight import __version__
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
-INTERRUPTED = 130
-KEY_VARIABLE = "SAFELIGHT_API_KEY"
-"""The variable that holds a client's API key."""
 
 
 class Role(StrEnum):
@@ -30,6 +29,7 @@ class Role(StrEnum):
 app = typer.Typer(
     name="safelight",
     help="Run, try and operate Safelight.",
+    epilog=f"Exit codes: {exit_codes.listed()}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,27 +53,51 @@ def safelight(
 
 @app.command()
 def demo(
-    photos: Annotated[Path, typer.Argument(help="A folder of pictures.")] = SAMPLES,
+    photos: Annotated[
+        Path, typer.Argument(help="A folder of pictures; folders below it are searched too.")
+    ] = SAMPLES,
     out: Annotated[
         Path | None, typer.Option(help="Where to save variants, report.json and index.html.")
     ] = None,
+    presets: Annotated[
+        Path | None, typer.Option(help="The file that declares the variants.", show_default=False)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files in OUT that no demo wrote.")
+    ] = False,
 ) -> None:
-    """Start Safelight on this machine, upload pictures, wait for the results, show them, stop."""
-    from ops.demo import demo  # noqa: PLC0415 - --help must be instant
-    from ops.folders import Unusable  # noqa: PLC0415 - as above
+    """Start Safelight on this machine, upload pictures, wait for the results, show them, stop.
 
-    try:
-        _run(demo(photos.expanduser(), out.expanduser() if out else None))
-    except Unusable as unusable:
-        raise typer.BadParameter(str(unusable)) from unusable
+    Passes SAFELIGHT_* settings on to the programs that have them.
+    """
+    from ops.demo import demo  # noqa: PLC0415 - --help must be instant
+
+    place = out.expanduser() if out else None
+    _run(demo(photos.expanduser(), place, presets=presets, overwrite=overwrite))
 
 
 @app.command()
-def up() -> None:
-    """Start Safelight on this machine and keep it running until Ctrl-C."""
+def up(
+    presets: Annotated[
+        Path | None, typer.Option(help="The file that declares the variants.", show_default=False)
+    ] = None,
+    ports: Annotated[
+        int | None,
+        typer.Option(
+            help="Use five ports from this one on: API, delivery, AWS, two workers. "
+            "By default free ones.",
+            min=1,
+            max=65_531,
+        ),
+    ] = None,
+) -> None:
+    """Start Safelight on this machine and keep it running until Ctrl-C.
+
+    Passes SAFELIGHT_* settings on to the programs that have them. Prints commands to paste.
+    """
     from ops.up import up  # noqa: PLC0415 - --help must be instant
 
-    _run(up())
+    _run(up(presets=presets, first_port=ports))
 
 
 @app.command()
@@ -89,6 +113,11 @@ def upload(
     """Upload pictures through the API and wait until each is completed or rejected."""
     from ops.upload import upload  # noqa: PLC0415 - --help must be instant
 
+    if not api.startswith(("http://", "https://")):
+        raise typer.BadParameter(
+            f"must begin with http:// or https://, as in http://127.0.0.1:8080; found {api!r}",
+            param_hint="--api",
+        )
     _run(upload(files, api_url=api, key=key))
 
 
@@ -109,21 +138,11 @@ def render(
 ) -> None:
     """Render pictures on this machine exactly as a worker would.
 
-    Reads presets and limits from the worker's settings. Exits with 3 if a picture was rejected.
+    Reads presets and limits from the worker's settings.
     """
-    from ops.folders import Unusable  # noqa: PLC0415 - --help must be instant
-    from ops.render import render  # noqa: PLC0415 - as above
-    from safelight.errors import SafelightError  # noqa: PLC0415 - as above
-    from safelight.presets import InvalidPresets  # noqa: PLC0415 - as above
-    from safelight.settings import InvalidSettings  # noqa: PLC0415 - as above
+    from ops.render import render  # noqa: PLC0415 - --help must be instant
 
-    try:
-        _run(render(files, out=out, presets=presets, overwrite=overwrite, as_json=as_json))
-    except Unusable as unusable:
-        raise typer.BadParameter(str(unusable)) from unusable
-    except (InvalidSettings, InvalidPresets, SafelightError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1 if isinstance(error, SafelightError) else 2) from error
+    _run(render(files, out=out, presets=presets, overwrite=overwrite, as_json=as_json))
 
 
 @app.command()
@@ -146,14 +165,8 @@ def redrive(
     permissions of OperatorPolicy.
     """
     from ops.redrive import redrive  # noqa: PLC0415 - --help must be instant
-    from safelight.errors import SafelightError  # noqa: PLC0415 - as above
-    from safelight.settings import InvalidSettings  # noqa: PLC0415 - as above
 
-    try:
-        _run(redrive(reason, rate=rate, dry_run=dry_run, as_json=as_json))
-    except (InvalidSettings, SafelightError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2 if isinstance(error, InvalidSettings) else 1) from error
+    _run(redrive(reason, rate=rate, dry_run=dry_run, as_json=as_json))
 
 
 @app.command()
@@ -217,7 +230,7 @@ def capacity(
         capacity(scenario, chart=chart, as_json=as_json)
     except (InvalidScenario, InvalidArrivals, InvalidTemplate, Unusable) as error:
         print(error, file=sys.stderr)
-        raise typer.Exit(2) from error
+        raise typer.Exit(ExitCode.UNUSABLE) from error
 
 
 @app.command()
@@ -250,7 +263,7 @@ def explain(
 ) -> None:
     """Explain what a free-form URL asks for, and why it would be refused.
 
-    Reads the same settings as `sign`. Exits with 1 if the URL would be refused.
+    Reads the same settings as `sign`. Exits with 3 if the URL would be refused.
     """
     from ops.explain import explain  # noqa: PLC0415 - --help must be instant
 
@@ -272,19 +285,21 @@ def doctor(
     Reads the settings of api and worker. Calls AWS and changes nothing. The check of a worker
     receives one message, if there is any, and returns it to the queue.
     """
-    from ops.cloudformation import InvalidTemplate  # noqa: PLC0415 - --help must be instant
-    from ops.doctor.command import doctor  # noqa: PLC0415 - as above
+    from ops.doctor.command import doctor  # noqa: PLC0415 - --help must be instant
 
-    try:
-        _run(doctor(role.value if role else None, as_json=as_json))
-    except InvalidTemplate as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from error
+    _run(doctor(role.value if role else None, as_json=as_json))
 
 
 def _run(command: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command and exit with its code. SIGTERM and a closed terminal act like Ctrl-C."""
-    from ops.local.processes import ChildDied  # noqa: PLC0415 - --help must be instant
+    """Run a command and exit with its code. SIGTERM and a closed terminal act like Ctrl-C.
+
+    Every failure that a command has a class for becomes one text and the code of its kind.
+    """
+    from ops.cloudformation import InvalidTemplate  # noqa: PLC0415 - --help must be instant
+    from ops.folders import NotWritten, Unusable  # noqa: PLC0415 - as above
+    from ops.local.processes import ChildDied  # noqa: PLC0415 - as above
+    from ops.local.stack import StackFailed  # noqa: PLC0415 - as above
+    from safelight.errors import InvalidConfiguration, SafelightError  # noqa: PLC0415 - as above
 
     async def interruptible() -> int | None:
         task = asyncio.current_task()
@@ -297,11 +312,18 @@ def _run(command: Coroutine[Any, Any, int | None]) -> None:
         code = asyncio.run(interruptible())
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("Stopped.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    except ChildDied as died:
-        print(died, file=sys.stderr)
-        raise typer.Exit(1) from died
-    raise typer.Exit(code or 0)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except (Unusable, InvalidConfiguration, InvalidTemplate) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(ExitCode.UNUSABLE) from error
+    except (ChildDied, NotWritten, StackFailed, SafelightError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(ExitCode.FAILED) from error
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        print(f"{error.strerror or error}{where}", file=sys.stderr)
+        raise typer.Exit(ExitCode.FAILED) from error
+    raise typer.Exit(code or ExitCode.DONE)
 
 
 def main() -> None:

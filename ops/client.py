@@ -1,5 +1,6 @@
 """A plain client of Safelight: HTTP requests to the API, then to the presigned URL."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ _ABOUT_THE_FILE = 422
 _REASONS = {"#/size": str(Reason.TOO_MANY_BYTES)}
 """Rejection reason by the member of the request that the API refused."""
 _CHUNK_BYTES = 1024 * 1024
+_QUOTED = 200
+"""How many characters of an unexpected answer are quoted."""
+_NOT_SAFELIGHT = "the answer is not one of Safelight's API; is the address right?"
 
 
 class Refused(Exception):
@@ -62,7 +66,10 @@ class Client:
             if answer.status == _ABOUT_THE_FILE:
                 raise _refused(await answer.json(content_type=None))
             form = await _body_of(answer)
-        return Ticket(image_id=form["imageId"], url=form["url"], fields=form["fields"])
+        try:
+            return Ticket(image_id=form["imageId"], url=form["url"], fields=form["fields"])
+        except (KeyError, TypeError) as error:
+            raise ClientFailed(f"{url}: {_NOT_SAFELIGHT}") from error
 
     async def send(self, ticket: Ticket, picture: Path) -> None:
         """Upload the file. Once this returns, storage has accepted it."""
@@ -95,9 +102,14 @@ class Client:
             raise ClientFailed(f"{to} has another checksum than its record")
 
 
+def printable(path: Path) -> str:
+    """Return a path as valid UTF-8, even if its bytes are not."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def printable_name(picture: Path) -> str:
     """Return the file's name as valid UTF-8, even if its bytes are not."""
-    return os.fsencode(picture.name).decode("utf-8", "replace")
+    return printable(Path(picture.name))
 
 
 def declared_type(picture: Path) -> str:
@@ -115,10 +127,33 @@ def _announcement(picture: Path) -> dict[str, object]:
 
 
 async def _body_of(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    """Read an answer in JSON. Raises `ClientFailed` for a problem and for anything else."""
+    text = await answer.text()
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
     if not answer.ok:
-        raise ClientFailed(f"{answer.url.path}: HTTP {answer.status}: {await answer.text()}")
-    body: Mapping[str, Any] = await answer.json()
+        problem = body if isinstance(body, dict) else {}
+        why = problem.get("detail") or text[:_QUOTED] or answer.reason
+        raise ClientFailed(f"{answer.url.path}: HTTP {answer.status}: {why}")
+    if not isinstance(body, dict):
+        raise ClientFailed(f"{answer.url}: {_NOT_SAFELIGHT}")
     return body
+
+
+def why_failed(error: Exception) -> str:
+    """Explain in one line why a request failed."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect to {error.host}:{error.port}: {_system_error(error.os_error)}"
+    return str(error) or type(error).__name__
+
+
+def _system_error(error: OSError) -> str:
+    """Return the system's words for an error. Those of asyncio repeat the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
 
 
 def _refused(problem: Mapping[str, Any]) -> Refused:

@@ -8,9 +8,12 @@ from urllib.parse import quote
 
 from ops.journey import Outcome, Saved
 from ops.report import dimensions, size, why
+from ops.tables import counted
 from safelight.formats import FORMATS
 
 _SHOWN_BY_BROWSERS = {format.media_type for format in FORMATS if format.shown_by_browsers}
+_MARK = '<meta name="generator" content="safelight demo">'
+"""Distinguishes our pages from others of the same name."""
 _LARGE_SIDE = 480
 """Pixels: longer pictures are shown at this size, thumbnails at their own."""
 
@@ -47,22 +50,29 @@ def write_contact_sheet(outcomes: Sequence[Outcome], to: Path) -> None:
     to.write_text(contact_sheet(outcomes, folder=to.parent), "utf-8")
 
 
+def is_contact_sheet(page: Path) -> bool:
+    """Return whether a file is a page that `write_contact_sheet` wrote."""
+    return page.is_file() and _MARK in page.read_text("utf-8", "replace")
+
+
 def contact_sheet(outcomes: Sequence[Outcome], *, folder: Path) -> str:
     """Return the page's HTML, with links relative to `folder`."""
     completed = sum(outcome.status == "completed" for outcome in outcomes)
+    pictures = counted(len(outcomes), "picture")
     sections = "\n".join(_section(outcome, folder) for outcome in outcomes)
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+{_MARK}
 <title>Safelight contact sheet</title>
 <style>{_STYLE}</style>
 </head>
 <body>
 <header>
 <h1>Contact sheet</h1>
-<p>{len(outcomes)} pictures, {completed} completed. Thumbnails are shown at their own size.</p>
+<p>{pictures}, {completed} completed. Thumbnails are shown at their own size.</p>
 </header>
 {sections}
 </body>
@@ -113,7 +123,7 @@ def _source(outcome: Outcome, folder: Path) -> str:
 
 def _variant(preset: str, variant: Saved, outcome: Outcome) -> str:
     folder, _, name = (variant.file or "").rpartition("/")
-    href = f"{quote(os.fsencode(outcome.source.name))}/{quote(name)}" if folder else ""
+    href = f"{quote(os.fsencode(outcome.folder))}/{quote(name)}" if folder else ""
     image = _image(href, variant.width, variant.height, f"{outcome.file}, {preset}")
     return (
         f"<figure>{image}{_caption(preset, variant.width, variant.height, variant.size)}</figure>"

@@ -1,6 +1,7 @@
 """`safelight demo`: process real pictures once, from upload to variants, and show the results."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,59 +19,78 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from ops import report
+from ops import KEY_VARIABLE, report
 from ops.client import Client
-from ops.contact_sheet import write_contact_sheet
-from ops.folders import Unusable, make_writable
+from ops.contact_sheet import is_contact_sheet, write_contact_sheet
+from ops.exit_codes import code_of
+from ops.folders import NotWritten, Unusable, files_below, make_writable, refuse_to_overwrite
 from ops.journey import Journey, Outcome
 from ops.local.completions import subscribe
+from ops.local.given import Given
 from ops.local.system import LocalSystem
+from ops.tables import counted
 
 PATIENCE_SECONDS = 60
 """The longest wait for the next completion; then the remaining pictures count as pending."""
-OWN_FILES = frozenset({"report.json", "index.html"})
+REPORT, PAGE = "report.json", "index.html"
+OWN_FILES = frozenset({REPORT, PAGE})
 """Files written into OUT beside one folder per picture."""
-PLAIN_WIDTH = 120
-"""Width of the table in characters if the output is not a terminal."""
 
 Settled = Callable[[Outcome], None]
 
 
 def find_pictures(folder: Path, out: Path | None) -> list[Path]:
-    """List the files to upload, sorted by name: all visible files directly in the folder."""
+    """List the files to upload: all visible files of the folder and of the folders below it."""
     if not folder.is_dir():
         raise Unusable(f"PHOTOS: {folder} is not a folder")
     if out is not None and out.exists() and out.samefile(folder):
         raise Unusable("OUT: must be another folder than PHOTOS")
-    pictures = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+    pictures = files_below(folder, but=out)
     if not pictures:
-        raise Unusable(f"PHOTOS: {folder} holds no files")
-    if out is not None and (clash := next((p for p in pictures if p.name in OWN_FILES), None)):
-        raise Unusable(f"PHOTOS: {clash.name} has the name of a file that is written into OUT")
+        raise Unusable(f"PHOTOS: neither {folder} nor a folder below it holds a file")
+    firsts = (path.relative_to(folder).parts[0] for path in pictures)
+    if out is not None and (clash := next((one for one in firsts if one in OWN_FILES), None)):
+        raise Unusable(f"PHOTOS: {clash} has the name of a file that is written into OUT")
     return pictures
 
 
-async def demo(photos: Path, out: Path | None) -> int:
-    """Run the demo; return the exit code, 0 unless a picture was left unsettled."""
+def prepare(out: Path, photos: Path, pictures: Sequence[Path], *, overwrite: bool) -> None:
+    """Make OUT. Raises `Unusable` if it holds other files than those of an earlier demo."""
+    if not overwrite and not is_contact_sheet(out / PAGE):
+        places = [path.relative_to(photos) for path in pictures]
+        refuse_to_overwrite(out / one for one in [*map(Path, sorted(OWN_FILES)), *places])
+    make_writable(out)
+
+
+async def demo(photos: Path, out: Path | None, *, presets: Path | None, overwrite: bool) -> int:
+    """Run the demo; return the exit code. Raises `Unusable` and `InvalidConfiguration`."""
     pictures = find_pictures(photos, out)
+    given = Given.of(os.environ, presets=presets)
     if out is not None:
-        make_writable(out)
+        prepare(out, photos, pictures, overwrite=overwrite)
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
     console.print("Starting the embedded AWS, the stack, api and workers", highlight=False)
     started = time.perf_counter()
-    async with LocalSystem(renders=True) as system:
+    async with LocalSystem(renders=True, **given.settings()) as system:
         seconds = time.perf_counter() - started
-        console.print(f"Up after {seconds:.1f} s; uploading to {system.api_url}", highlight=False)
-        outcomes = await _run(system, pictures, out, console)
+        what = f"{counted(len(pictures), 'file')} to {system.api_url}"
+        console.print(f"Up after {seconds:.1f} s; uploading {what}", highlight=False)
+        outcomes = await _run(system, photos, pictures, out, console)
         if not all(outcome.settled for outcome in outcomes):
             _explain(system, console)
     console.print(report.table(outcomes))
     if out is not None:
-        report.write_report(outcomes, out / "report.json")
-        write_contact_sheet(outcomes, out / "index.html")
+        _write(outcomes, out)
     return _conclude(outcomes, out, console)
+
+
+def _write(outcomes: Sequence[Outcome], out: Path) -> None:
+    """Write the report and the contact sheet. Raises `NotWritten`."""
+    try:
+        report.write_report(outcomes, out / REPORT)
+        write_contact_sheet(outcomes, out / PAGE)
+    except OSError as error:
+        raise NotWritten(f"OUT: cannot write into {out}: {error.strerror}") from error
 
 
 async def follow_all(
@@ -96,14 +116,14 @@ async def follow_all(
 
 
 async def _run(
-    system: LocalSystem, pictures: Sequence[Path], out: Path | None, console: Console
+    system: LocalSystem, photos: Path, pictures: Sequence[Path], out: Path | None, console: Console
 ) -> list[Outcome]:
     async with (
         aiohttp.ClientSession() as http,
         subscribe(system.account, system.stack.topic_arn) as completions,
     ):
-        client = Client(http, system.api_url)
-        journey = Journey(client=client, completions=completions, out=out)
+        client = Client(http, system.api_url, key=os.environ.get(KEY_VARIABLE))
+        journey = Journey(client=client, completions=completions, photos=photos, out=out)
         with _progress(console, len(pictures)) as settled:
             return await system.while_up(
                 follow_all(journey, pictures, settled, patience_seconds=PATIENCE_SECONDS),
@@ -149,13 +169,13 @@ def _explain(system: LocalSystem, console: Console) -> None:
 def _conclude(outcomes: Sequence[Outcome], out: Path | None, console: Console) -> int:
     counts = Counter(outcome.status for outcome in outcomes)
     summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    console.print(f"{len(outcomes)} pictures: {summary}.", highlight=False)
+    console.print(f"{counted(len(outcomes), 'picture')}: {summary}.", highlight=False)
     if out is None:
         console.print("Add OUT=folder to keep the variants and a contact sheet.", highlight=False)
     else:
-        console.print(f"Saved in {out}; look at {out / 'index.html'}", markup=False, soft_wrap=True)
+        console.print(f"Saved in {out}; look at {out / PAGE}", markup=False, soft_wrap=True)
     unsettled = [outcome for outcome in outcomes if not outcome.settled]
     for outcome in unsettled:
         line = f"Not settled: {report.one_line(outcome.file)}: {report.why(outcome)}"
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    return 1 if unsettled else 0
+    return code_of(outcome.result for outcome in outcomes)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.dialects.dialect import Dialect
@@ -19,7 +17,8 @@ from api.dialects.errors import URL_ERRORS, BadSignature
 from api.dialects.image_url import ImageUrl
 from api.dialects.signatures import Signed, differences, verified
 from api.dialects.table import Dialects, DialectSettings, read
-from ops.sign import REFUSED, UNUSABLE
+from ops.exit_codes import ExitCode
+from ops.tables import make_table, print_table
 from safelight.formats import BY_NAME
 from safelight.keys import assets_prefix, is_image_id
 from safelight.settings import InvalidSettings
@@ -55,17 +54,17 @@ class Explanation:
         return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-async def explain(url: str, *, as_json: bool) -> int:
+async def explain(url: str, *, as_json: bool) -> ExitCode:
     """Print what a URL asks for. Returns an exit code."""
     try:
         dialects = DialectSettings.load().dialects
     except InvalidSettings as error:
         print(error, file=sys.stderr)
-        return UNUSABLE
+        return ExitCode.UNUSABLE
     parts = urlsplit(url)
     explanation = explained(parts.path, parts.query, dialects, now=datetime.now(UTC))
     _print(explanation, as_json=as_json)
-    return REFUSED if explanation.refused else 0
+    return ExitCode.REFUSED if explanation.refused else ExitCode.DONE
 
 
 def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Explanation:
@@ -144,7 +143,7 @@ def _print(explanation: Explanation, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=2))
         return
-    table = Table(show_header=False)
+    table = make_table("fact", "value", header=False)
     for name, fact in facts.items():
-        table.add_row(name, Text(str(fact), overflow="fold"))
-    Console().print(table)
+        table.add_row(name, Text(str(fact)))
+    print_table(table)

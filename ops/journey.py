@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from ops.client import Client, ClientFailed, Refused, printable_name
+from ops.client import Client, ClientFailed, Refused, printable, why_failed
+from ops.exit_codes import INCOMPLETE
 from safelight.formats import WRITABLE
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Outcome:
     """The outcome of one picture."""
 
     source: Path
+    place: Path | None = None
+    """The path of the source below PHOTOS; None for its name alone."""
     original_size: int
     status: str = "pending"
     """As in records; `failed` if the upload or the download of variants failed."""
@@ -56,14 +59,25 @@ class Outcome:
     renders_seconds: float | None = None
 
     @classmethod
-    def of(cls, picture: Path) -> "Outcome":
+    def of(cls, picture: Path, *, photos: Path) -> "Outcome":
         """Start with an unknown outcome."""
-        return cls(source=picture, original_size=picture.stat().st_size)
+        place = picture.relative_to(photos)
+        return cls(source=picture, place=place, original_size=picture.stat().st_size)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its variants below OUT: the picture's path below PHOTOS."""
+        return self.place or Path(self.source.name)
 
     @property
     def file(self) -> str:
-        """The picture's file name."""
-        return printable_name(self.source)
+        """The picture's path below PHOTOS, in valid UTF-8."""
+        return printable(self.folder)
+
+    @property
+    def result(self) -> str:
+        """The status, or `INCOMPLETE` for a completed picture that lacks a variant."""
+        return INCOMPLETE if self.failed_variants else self.status
 
     @property
     def settled(self) -> bool:
@@ -117,8 +131,11 @@ def _largest_first(variant: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
 class Journey:
     """Uploads pictures and follows each to its completion."""
 
-    def __init__(self, *, client: Client, completions: "Completions", out: Path | None) -> None:
-        """Save every variant below `out`, if given."""
+    def __init__(
+        self, *, client: Client, completions: "Completions", photos: Path, out: Path | None
+    ) -> None:
+        """Follow pictures below `photos`. Save every variant below `out`, if given."""
+        self._photos = photos
         self._client = client
         self._completions = completions
         self._out = out
@@ -138,7 +155,7 @@ class Journey:
 
     async def follow(self, picture: Path) -> Outcome:
         """Upload one picture, wait for its completion, save its variants."""
-        outcome = Outcome.of(picture)
+        outcome = Outcome.of(picture, photos=self._photos)
         try:
             async for step in self._steps(outcome):
                 outcome = step
@@ -146,7 +163,7 @@ class Journey:
         except Refused as refused:
             outcome = outcome.refused(refused)
         except (ClientFailed, aiohttp.ClientError, OSError) as error:
-            outcome = replace(outcome, status="failed", detail=str(error) or type(error).__name__)
+            outcome = replace(outcome, status="failed", detail=why_failed(error))
         self.outcomes[picture] = outcome
         return outcome
 
@@ -167,12 +184,12 @@ class Journey:
         record, received = await completion
         yield (outcome := outcome.with_completion(record, seconds=max(0.0, received - accepted)))
         if self._out and outcome.variants:
-            yield await self._save(outcome, self._out / outcome.source.name)
+            yield await self._save(outcome, self._out / outcome.folder)
 
     async def _save(self, outcome: Outcome, folder: Path) -> Outcome:
-        """Download every variant to OUT/<picture's file name>/<preset>.<extension>."""
+        """Download every variant to OUT/<picture's path below PHOTOS>/<preset>.<extension>."""
         record = await self._client.image(outcome.image_id or "")
-        folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - one local call
+        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - one local call
         saved = {}
         for preset, variant in outcome.variants.items():
             to = folder / f"{preset}.{_EXTENSIONS[variant.media_type]}"

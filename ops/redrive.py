@@ -18,8 +18,9 @@ from pydantic import Field
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
+from ops.exit_codes import ExitCode
+from ops.tables import counted, make_table
 from safelight.aws.queue import BATCH_SIZE, Message, Queue
 from safelight.aws.session import connect
 from safelight.aws.settings import AwsSettings
@@ -29,6 +30,8 @@ from worker.events import is_event, parsed, source_keys
 
 HIDDEN_SECONDS = 300
 """How long a received letter is hidden from other receivers. It is returned at the end."""
+ALL = "all"
+"""The word that chooses letters of every reason."""
 SILENT = "unexplained"
 """The reason shown for letters that SQS moved itself: they carry no reason attribute."""
 
@@ -43,28 +46,43 @@ class RedriveSettings(AwsSettings):
 async def redrive(reason: str | None, *, rate: float, dry_run: bool, as_json: bool) -> int:
     """List the letters by reason; with a reason, send those back, at most `rate` per second.
 
-    Returns the exit code: 1 if no letter has the reason, or none could be sent.
+    Returns the exit code: `FAILED` if no letter has the reason, or none could be sent.
     """
     settings = RedriveSettings.load()
     async with connect(settings) as aws:
         letters = await aws.queue(settings.dead_letter_queue_url, visibility_seconds=HIDDEN_SECONDS)
         queue = await aws.queue(settings.renders_queue_url)
         found = [message async for message in _read(letters)]
-        chosen = [message for message in found if reason in (reason_of(message), "all")]
+        chosen = [message for message in found if reason in (reason_of(message), ALL)]
         try:
             _print_counts(found, as_json=as_json)
-            if reason and not chosen:
-                print(f"No dead letter has the reason {reason}.", file=sys.stderr)
-                return 1
             if not chosen:
-                return 0
+                return _without_letters(reason)
             returns = [Return.of(letter, bucket=settings.uploads_bucket) for letter in chosen]
             _explain_what_stays(returns)
             if not dry_run:
                 await _send_back(returns, letters, queue, rate=rate)
+            _print_sum(returns, dry_run=dry_run)
         finally:
             await _release(letters, found)
-    return 0 if any(one.bodies or not one.fault for one in returns) else 1
+    sent = any(one.bodies or not one.fault for one in returns)
+    return ExitCode.DONE if sent else ExitCode.FAILED
+
+
+def _without_letters(reason: str | None) -> ExitCode:
+    """Return the exit code when no letter was chosen, and print why."""
+    if reason in (None, ALL):
+        return ExitCode.DONE
+    print(f"No dead letter has the reason {reason}.", file=sys.stderr)
+    return ExitCode.FAILED
+
+
+def _print_sum(returns: Sequence["Return"], *, dry_run: bool) -> None:
+    """Print what was sent, or would be."""
+    messages = sum(len(one.bodies) for one in returns)
+    letters = counted(sum(bool(one.bodies) for one in returns), "letter")
+    verb = "Would send" if dry_run else "Sent"
+    print(f"{verb} back {letters} as {counted(messages, 'message')}.", file=sys.stderr)
 
 
 def reason_of(message: Message) -> str:
@@ -114,8 +132,8 @@ class Return:
 
 def _explain_what_stays(returns: Sequence[Return]) -> None:
     for why, count in Counter(one.fault for one in returns if one.fault).items():
-        letters = "1 letter cannot" if count == 1 else f"{count} letters cannot"
-        print(f"{letters} be read whole and will stay: {why}", file=sys.stderr)
+        letters = counted(count, "letter")
+        print(f"{letters} cannot be read whole and will stay: {why}", file=sys.stderr)
 
 
 async def _send_back(
@@ -158,7 +176,7 @@ def _print_counts(found: Sequence[Message], *, as_json: bool) -> None:
         ]
         print(json.dumps(counts, indent=2))
         return
-    table = Table("reason", "stage", "exception", "letters")
+    table = make_table("reason", "stage", "exception", "letters", numbers=("letters",))
     for words, count in rows.most_common():
         table.add_row(*map(escape, words), str(count))
     Console().print(table if found else "No dead letters.")

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ops.folders import Unusable, make_writable
+from ops.folders import make_writable, refuse_to_overwrite
 from ops.render_output import Outcome, exit_code, json_of, print_counts, print_outcome
 from safelight.errors import Rejection, SafelightError
 from safelight.imaging.admission import Admission
@@ -121,7 +121,7 @@ async def render(
     chosen = load_presets(presets or _presets_of(settings))
     folders = folders_for(files, out)
     if not overwrite:
-        _refuse_to_overwrite(folders)
+        refuse_to_overwrite(folders)
     make_writable(out)
     with tempfile.TemporaryDirectory(dir=out, prefix=".safelight-") as work:
         limits = settings.limits.model_copy(update={"spool": Path(work)})
@@ -158,15 +158,6 @@ def _presets_of(settings: RenderSettings) -> Path:
     """Return the configured file; if none is configured and the default is missing, our own."""
     chosen = "presets" in settings.model_fields_set
     return settings.presets if chosen or settings.presets.exists() else SHIPPED_PRESETS
-
-
-def _refuse_to_overwrite(folders: Sequence[Path]) -> None:
-    existing = [folder for folder in folders if folder.exists()]
-    if existing:
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise Unusable(
-            f"OUT: {existing[0]}{more} exists already; --overwrite replaces variants there"
-        )
 
 
 def _move(directory: Path, folder: Path) -> None:

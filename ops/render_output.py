@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.client import printable_name
+from ops.exit_codes import INCOMPLETE, ExitCode, code_of
 from ops.report import dimensions, one_line, size
 from safelight.formats import BY_NAME
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
-
-FAILED, NOT_ALL_RENDERED = 1, 3
-"""Exit codes: a file or a child was at fault; a picture was rejected or lacks a variant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +104,6 @@ def print_counts(outcomes: Sequence[Outcome]) -> None:
     print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """Return 0 if every variant of every file was rendered, else `FAILED` or `NOT_ALL_RENDERED`."""
-    statuses = {outcome.status for outcome in outcomes}
-    if "failed" in statuses:
-        return FAILED
-    incomplete = any(outcome.failures for outcome in outcomes)
-    return NOT_ALL_RENDERED if "rejected" in statuses or incomplete else 0
+def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the exit code; `DONE` if every variant of every file was rendered."""
+    return code_of(INCOMPLETE if one.failures else one.status for one in outcomes)

@@ -1,24 +1,28 @@
-"""Reports the outcome of each picture: a table for people, a list for programs."""
+"""Reports the outcome of each picture: a table for people, a list for programs.
+
+The table has a row for each variant, so that it fits a terminal with any number of presets.
+"""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
 from ops.journey import Outcome
+from ops.tables import make_table
+
+Row = tuple[str, str, str, str]
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
-    """Build a table with a row for each picture and a column for each variant."""
-    presets = presets_of(outcomes)
-    shown = Table(show_lines=True, pad_edge=False)
-    shown.add_column("Picture", overflow="fold", min_width=12)
-    for column in ("Source", *presets, "Saving", "Seconds"):
-        shown.add_column(column, justify="right")
+    """Build a table with a section for each picture and a row for each variant."""
+    shown = make_table("Picture", "Variant", "Pixels", "Size", numbers=("Pixels", "Size"))
     for outcome in outcomes:
-        shown.add_row(*(Text(cell) for cell in _cells(outcome, presets)))
+        for row in _rows(outcome):
+            shown.add_row(*map(Text, row))
+        shown.add_section()
     return shown
 
 
@@ -62,14 +66,6 @@ def write_report(outcomes: Iterable[Outcome], to: Path) -> None:
     to.write_text(json.dumps(as_report(outcomes), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def presets_of(outcomes: Iterable[Outcome]) -> list[str]:
-    """List the presets with a variant of any picture, largest first."""
-    names: dict[str, None] = {}
-    for outcome in outcomes:
-        names |= dict.fromkeys([*outcome.variants, *outcome.failed_variants])
-    return list(names)
-
-
 def size(size_bytes: int) -> str:
     """Format a size in decimal units with three digits."""
     if size_bytes < 1000:
@@ -95,22 +91,22 @@ def why(outcome: Outcome) -> str:
     return one_line(": ".join(part for part in (outcome.reason, outcome.detail) if part))
 
 
-def _cells(outcome: Outcome, presets: Sequence[str]) -> list[str]:
-    name = one_line(outcome.file)
+def _rows(outcome: Outcome) -> Iterator[Row]:
+    shape = dimensions(outcome.width, outcome.height)
+    yield _heading(outcome), "source", shape, size(outcome.original_size)
+    for preset, variant in outcome.variants.items():
+        yield "", preset, dimensions(variant.width, variant.height), size(variant.size)
+    for preset, fault in outcome.failed_variants.items():
+        yield one_line(fault), preset, "", "failed"
+
+
+def _heading(outcome: Outcome) -> str:
+    """Return the picture's name, and below it its result."""
     if outcome.status != "completed":
-        name += f"\n{outcome.status} {why(outcome)}".rstrip()
-    source = f"{size(outcome.original_size)}\n{dimensions(outcome.width, outcome.height)}"
+        return f"{one_line(outcome.file)}\n{outcome.status} {why(outcome)}".rstrip()
     saving, seconds = outcome.savings_percent, outcome.seconds_to_completion
-    return [
-        name,
-        source.strip(),
-        *(_variant_cell(outcome, preset) for preset in presets),
-        "" if saving is None else f"{saving:.1f} %",
-        "" if seconds is None else f"{seconds:.2f}",
+    facts = [
+        "" if saving is None else f"{abs(saving):.1f} % {'smaller' if saving >= 0 else 'larger'}",
+        "" if seconds is None else f"{seconds:.2f} s",
     ]
-
-
-def _variant_cell(outcome: Outcome, preset: str) -> str:
-    if variant := outcome.variants.get(preset):
-        return f"{size(variant.size)}\n{dimensions(variant.width, variant.height)}"
-    return one_line(outcome.failed_variants.get(preset, ""))
+    return "\n".join(filter(None, (one_line(outcome.file), ", ".join(filter(None, facts)))))

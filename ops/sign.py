@@ -8,14 +8,12 @@ from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS
 from api.dialects.own import Own
 from api.dialects.table import DIALECTS, Dialects, DialectSettings
+from ops.exit_codes import ExitCode
 from safelight.settings import InvalidSettings, variable
 from safelight.wish.canonical import NOTHING
 
-REFUSED, UNUSABLE = 1, 2
-"""Exit codes: the URL would be refused; the settings or the arguments are invalid."""
 
-
-async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bool) -> int:
+async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bool) -> ExitCode:
     """Print the signed path and query. Returns an exit code."""
     try:
         chosen = _chosen(DialectSettings.load().dialects, dialect)
@@ -23,7 +21,7 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
             raise ValueError("--expires-in is for own URLs; other dialects have their own option")  # noqa: TRY301 - printed like the others
     except (InvalidSettings, ValueError) as error:
         print(error, file=sys.stderr)
-        return UNUSABLE
+        return ExitCode.UNUSABLE
     if expires_in:
         options, _, source = wanted.lstrip("/").partition("/")
         words = [word for word in options.split(",") if word != NOTHING]
@@ -33,7 +31,7 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
         chosen.read(signed)
     except URL_ERRORS as error:
         print(error, file=sys.stderr)
-        return REFUSED
+        return ExitCode.REFUSED
     message = signed.messages[0]
     signature = chosen.signature(chosen.keys[0], message)
     path = chosen.join(signature, signed.target, signed.query)
@@ -42,7 +40,7 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
         print(json.dumps({"url": url, "signature": signature, "signed": message}, indent=2))
     else:
         print(url)
-    return 0
+    return ExitCode.DONE
 
 
 def _chosen(dialects: Dialects, name: str) -> Dialect:

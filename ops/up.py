@@ -2,79 +2,138 @@
 
 import asyncio
 import json
+import os
 import shlex
+import socket
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ops.client import declared_type, printable_name
+from ops.client import declared_type
+from ops.folders import Unusable
 from ops.local.emulator import ROOT
-from ops.local.system import LocalSystem
+from ops.local.given import Given
+from ops.local.system import PORTS, LocalSystem
 
+_AS_OPTIONS = r"""
+python3 -c 'import json; ticket = json.load(open("ticket.json")); print("url =", ticket["url"], *(
+  "\nform-string = " + json.dumps("=".join(field)) for field in ticket["fields"].items()))' \
+  > form.curl
+""".strip()
+_STATUS_ONLY = r"-o /dev/null -w '%{http_code}\n'"
 SAMPLE = ROOT / "samples" / "cat-451px.jpg"
 
 
-async def up() -> None:
+async def up(*, presets: Path | None, first_port: int | None) -> None:
     """Start everything, print the addresses, and run until cancelled.
 
-    Raises `ChildDied` as soon as any of its processes ends.
+    With a first port, the API, delivery, AWS and both workers listen on five ports from there on.
+    Raises `ChildDied` as soon as any of its processes ends, `Unusable` for a port in use, and
+    `InvalidSettings`.
     """
+    given = Given.of(os.environ, presets=presets)
+    if first_port is not None:
+        _check_ports(first_port)
     print("Starting the embedded AWS, the stack, api, delivery and two workers")
-    async with LocalSystem(renders=True, delivers=True) as system:
+    async with LocalSystem(
+        renders=True, delivers=True, first_port=first_port, **given.settings()
+    ) as system:
         print(describe(system), flush=True)
         with suppress(asyncio.CancelledError):  # Ctrl-C is the normal end
             await system.while_up(asyncio.Event().wait())
     print("Stopped.")
 
 
+def _check_ports(first: int) -> None:
+    for port in range(first, first + PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except (OSError, OverflowError) as error:
+                raise Unusable(f"--ports: port {port} cannot be used: {error}") from error
+
+
 def describe(system: LocalSystem) -> str:
-    """List the addresses of every part, with commands to try."""
-    stack = system.stack
+    """List the addresses of every part, with commands to paste."""
     worker, renders = (system.worker_urls[one] for one in system.workers)
-    root = system.emulator.root
-    sample = Path(SAMPLE).relative_to(ROOT)
+    sample = SAMPLE.relative_to(ROOT)
     return f"""
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
 worker        {worker}   (uploads: /metrics, /healthz)
 renders       {renders}   (renders: /metrics, /healthz)
 AWS           {system.emulator.endpoint_url}
-  as root     AWS_ACCESS_KEY_ID={root.access_key_id} AWS_SECRET_ACCESS_KEY={root.secret_access_key}
-uploads       s3://{stack.uploads_bucket}
-assets        s3://{stack.assets_bucket}
-queues        {stack.uploads_queue_url}   (S3's events)
-              {stack.renders_queue_url}   (renders)
-dead letters  {stack.dead_letter_queue_url}
-topic         {stack.topic_arn}
-table         {stack.table}
 logs          {system.directory}
+
+Paste these lines into another terminal, in the folder of the checkout:
+
+{_exports(of_clients(system))}
 
 Upload a picture and follow it:
 
-    .venv/bin/safelight upload {sample} --api {system.api_url}
+    .venv/bin/safelight upload {sample} --api $API
 
-The same with curl: it gets a presigned URL, uploads to it, and prints the image's status URL:
+The same with curl: get a form, write it as curl's options, send it with the picture, look:
 
-    {curl_line(system.api_url, SAMPLE, shown_as=sample)}
+{_indented(curl_lines(SAMPLE, shown_as=sample))}
+
+For `safelight redrive` and `safelight doctor`, also paste:
+
+{_exports(of_operators(system))}
 
 Ctrl-C stops everything."""
 
 
-def curl_line(api_url: str, picture: Path, *, shown_as: Path) -> str:
-    """Write a shell command that uploads a picture and prints its status URL."""
-    request = {
-        "filename": printable_name(picture),
-        "contentType": declared_type(picture),
-        "size": picture.stat().st_size,
-        "method": "PUT",
+def of_clients(system: LocalSystem) -> dict[str, str]:
+    """Return the variables of the README's commands, and those of AWS for its owner."""
+    aws = system.emulator.root.environment(system.emulator.endpoint_url)
+    return {
+        "API": system.api_url,
+        "DELIVERY": system.delivery_url,
+        **{name: aws[name] for name in sorted(aws) if not aws[name].startswith(os.devnull)},
     }
-    configuration = (
-        "import json, sys; answer = json.load(sys.stdin); "
-        f'print("{api_url}" + answer["statusUrl"], file=sys.stderr); '
-        'print("url =", json.dumps(answer["url"])); '
-        '[print("header =", json.dumps(n + ": " + v)) for n, v in answer["headers"].items()]'
+
+
+def of_operators(system: LocalSystem) -> dict[str, str]:
+    """Return the settings of the operator's commands."""
+    stack = system.stack
+    shared = {name: value for name, value in stack.settings().items() if "SECRET" not in name}
+    return {
+        **shared,
+        "SAFELIGHT_QUEUE_URL": stack.uploads_queue_url,
+        "SAFELIGHT_RENDERS_QUEUE_URL": stack.renders_queue_url,
+        "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
+        "SAFELIGHT_TOPIC_ARN": stack.topic_arn,
+    }
+
+
+def curl_lines(picture: Path, *, shown_as: Path) -> list[str]:
+    """Write the shell commands that upload a picture by a form and print its image.
+
+    The first gets the form as JSON. The second writes it as options of curl. The README has them
+    too.
+    """
+    request = json.dumps(
+        {
+            "filename": picture.name,
+            "contentType": declared_type(picture),
+            "size": picture.stat().st_size,
+        }
     )
-    return (
-        f"curl -sS {api_url}/v1/uploads -H 'Content-Type: application/json' "
-        f"-d {shlex.quote(json.dumps(request))} | python3 -c {shlex.quote(configuration)} | "
-        f"curl -sS -K - -T {shlex.quote(str(shown_as))}"
-    )
+    return [
+        "curl -sS $API/v1/uploads -o ticket.json -H 'Content-Type: application/json' \\",
+        f"  -d {shlex.quote(request)}",
+        *_AS_OPTIONS.splitlines(),
+        f"curl -sS -K form.curl -F file=@{shlex.quote(str(shown_as))} {_STATUS_ONLY}",
+        """ID=$(python3 -c 'import json; print(json.load(open("ticket.json"))["imageId"])')""",
+        "curl -sS $API/v1/images/$ID",
+    ]
+
+
+def _exports(variables: Mapping[str, str]) -> str:
+    return _indented(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)

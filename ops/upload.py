@@ -1,30 +1,35 @@
 """`safelight upload`: upload files to any Safelight and poll its API until they are settled."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 
-from ops.client import Client, ClientFailed, Refused
+from ops.client import Client, ClientFailed, Refused, why_failed
+from ops.exit_codes import INCOMPLETE, ExitCode, code_of
 from ops.report import one_line, size
+from safelight.settings import InvalidSettings, unknown_settings
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 120
 """The longest wait for one picture, in seconds."""
 
 
-async def upload(files: Sequence[Path], *, api_url: str, key: str | None) -> int:
-    """Upload one file after the other; return the exit code, 0 if each was completed."""
+async def upload(files: Sequence[Path], *, api_url: str, key: str | None) -> ExitCode:
+    """Upload one file after the other; return the exit code."""
+    if faults := unknown_settings(os.environ):
+        raise InvalidSettings(faults)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         client = Client(http, api_url, key=key)
-        completed = [await _upload_one(client, file) for file in files]
-    return 0 if all(completed) else 1
+        return code_of([await _upload_one(client, file) for file in files])
 
 
-async def _upload_one(client: Client, file: Path) -> bool:
+async def _upload_one(client: Client, file: Path) -> str:
+    """Upload a file and follow it; return its status as in records, or `failed`."""
     name = one_line(file.name)
     try:
         ticket = await client.announce(file)
@@ -33,20 +38,24 @@ async def _upload_one(client: Client, file: Path) -> bool:
         return await _follow(client, name, ticket.image_id)
     except Refused as refused:
         print(f"{name}: refused: {one_line(str(refused))}")
+        return "rejected"
     except (ClientFailed, aiohttp.ClientError, OSError) as error:
-        print(f"{name}: failed: {one_line(str(error))}")
-    return False
+        print(f"{name}: failed: {one_line(why_failed(error))}")
+    return "failed"
 
 
-async def _follow(client: Client, name: str, image_id: str) -> bool:
+async def _follow(client: Client, name: str, image_id: str) -> str:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (image := await client.image(image_id))["status"] == "pending":
         if time.monotonic() > deadline:
             print(f"{name}: still pending after {PATIENCE_SECONDS} s; ask again later")
-            return False
+            return "failed"
         await asyncio.sleep(POLL_SECONDS)
-    print(f"{name}: {image['status']} {one_line(image.get('detail') or '')}".rstrip())
+    why = ": ".join(filter(None, (image.get("reason"), image.get("detail"))))
+    print(f"{name}: {image['status']} {one_line(why)}".rstrip())
     for preset, variant in image.get("variants", {}).items():
         shape = f"{variant['width']}x{variant['height']}"
         print(f"  {preset}  {shape}  {size(variant['size'])}  {variant['url']}")
-    return bool(image["status"] == "completed")
+    for preset, fault in image.get("failedVariants", {}).items():
+        print(f"  {preset}  failed: {one_line(fault)}")
+    return INCOMPLETE if image.get("failedVariants") else str(image["status"])

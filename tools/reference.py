@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 from api.dialects.table import DialectSettings
 from api.metrics import ApiMetrics, DeliveryMetrics
 from api.settings import ApiSettings
-from ops.__main__ import KEY_VARIABLE
+from ops import KEY_VARIABLE
 from ops.doctor.places import DoctorSettings
 from ops.redrive import RedriveSettings
 from safelight.aws.settings import AwsSettings

@@ -27,6 +27,7 @@ from ops.capacity.simulator import Simulation, Task, simulate
 from ops.chart import Panel, time_series
 from ops.cloudformation import Template
 from ops.folders import Unusable
+from ops.tables import counted, make_table
 
 MILLION = 1_000_000
 
@@ -83,7 +84,7 @@ class Plan:
         busiest = max(self.arrivals.pictures) / self.arrivals.step_seconds
         if self.simulation.unstarted > 0.01 * self.arrivals.total:
             warnings.append(
-                f"{self.simulation.unstarted:,.0f} pictures still wait at the end: "
+                f"at the end {counted(self.simulation.unstarted, 'picture')} not started: "
                 f"{self.scaling.maximum} tasks process {most:,.0f} pictures per second, "
                 f"{busiest:,.0f} arrive in the busiest second. Raise WorkerMaxTasks"
             )
@@ -213,7 +214,7 @@ def drawn(plan: Plan) -> str:
         ),
     ]
     title = (
-        f"{plan.arrivals.total:,.0f} pictures, {plan.task.seconds_per_picture:g} s each, "
+        f"{counted(plan.arrivals.total, 'picture')}, {plan.task.seconds_per_picture:g} s each, "
         f"{plan.task.slots} slots a task: p95 wait {_wait(simulation)}"
     )
     return time_series(title, panels)
@@ -226,7 +227,7 @@ def _wait(simulation: Simulation, quantile: float = 0.95) -> str:
 
 def _fleet_table(plan: Plan) -> Table:
     simulation = plan.simulation
-    table = Table("the fleet", "", show_header=False)
+    table = make_table("the fleet", "", header=False)
     for name, value in (
         ("pictures", f"{plan.arrivals.total:,.0f} in {plan.arrivals.seconds / 3600:g} h"),
         (
@@ -246,7 +247,7 @@ def _fleet_table(plan: Plan) -> Table:
 
 
 def _cost_table(cost: Cost) -> Table:
-    table = Table("cost, all on demand", "per picture", "per million", "per month")
+    table = make_table("cost, all on demand", "per picture", "per million", "per month")
     rows = {**cost.parts, "all": cost.per_picture}
     for name, dollars in rows.items():
         table.add_row(

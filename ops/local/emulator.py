@@ -32,8 +32,12 @@ class Emulator:
     endpoint_url: str
     child: Child
 
-    def __init__(self, *, directory: Path) -> None:
-        """Prepare an emulator that writes its log and temporary files to `directory`."""
+    def __init__(self, *, directory: Path, port: int | None = None) -> None:
+        """Prepare an emulator that writes its log and temporary files to `directory`.
+
+        It listens on `port`, or on a free one.
+        """
+        self._port = port
         self.root = Principal(
             access_key_id=f"AKIA{secrets.token_hex(8).upper()}",
             secret_access_key=secrets.token_urlsafe(30),
@@ -44,6 +48,8 @@ class Emulator:
         """Start it; try another port if the chosen one was taken in the meantime."""
         if not PYTHON.exists():
             raise ChildDied(f"no emulator at {PYTHON}; `make demo` installs it")
+        if self._port is not None:
+            return await self._start(self._port)
         for _ in range(PORTS_TRIED - 1):
             try:
                 return await self._start(_free_port())

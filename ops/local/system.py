@@ -21,6 +21,8 @@ from ops.local.stack import Stack, deploy
 T = TypeVar("T")
 
 PRESETS = ROOT / "presets.toml"
+PORTS = 5
+"""How many ports a system with a first port uses."""
 STOP_SECONDS = 10
 LOCAL_SETTINGS = {"SAFELIGHT_LOG_FORMAT": "json"}
 LOCAL_WORKER_SETTINGS = {
@@ -55,9 +57,12 @@ class LocalSystem:
         worker_settings: Mapping[str, str] | None = None,
         delivery_settings: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        first_port: int | None = None,
     ) -> None:
         """Prepare `workers` workers for uploads, and optionally one for renders, and delivery.
 
+        With a first port, the `PORTS` ports from there on are used: by the API, delivery, the
+        embedded AWS, the first worker and the worker of renders. Otherwise free ones.
         Logs and spool files are written to `directory`, by default a temporary one that is removed
         unless something failed.
         """
@@ -71,6 +76,7 @@ class LocalSystem:
         self._presets = presets
         self._api_settings = dict(api_settings or {})
         self._worker_settings = dict(worker_settings or {})
+        self._first_port = first_port
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="safelight-"))
         """The folder of logs and spool files."""
@@ -80,7 +86,7 @@ class LocalSystem:
         """Start everything; if one part fails to start, stop the others."""
         async with AsyncExitStack() as exit_stack:
             exit_stack.push(self._tidy)
-            self.emulator = await exit_stack.enter_async_context(Emulator(directory=self.directory))
+            self.emulator = await exit_stack.enter_async_context(self._emulator())
             exit_stack.push_async_callback(self._stop_children)
             self.stack = await deploy(self.emulator.account)
             await self._start_children()
@@ -141,6 +147,17 @@ class LocalSystem:
                 task.cancel()
             await asyncio.gather(main, *others, return_exceptions=True)
 
+    def _emulator(self) -> Emulator:
+        port = None if self._first_port is None else self._first_port + 2
+        return Emulator(directory=self.directory, port=port)
+
+    def _port(self, place: int) -> str:
+        """Return the port of a program by its place behind the first port; 0 takes a free one."""
+        return str(0 if self._first_port is None else self._first_port + place)
+
+    def _admin_port(self, place: int) -> dict[str, str]:
+        return {} if self._first_port is None else {"SAFELIGHT_ADMIN_PORT": self._port(place)}
+
     async def _watch(self) -> None:
         while True:
             for child in (self.emulator.child, *self._apis, *self.workers):
@@ -153,16 +170,17 @@ class LocalSystem:
                 starting.create_task(self._start_api())
                 if self._delivers:
                     starting.create_task(self._start_delivery())
-                for _ in range(self._wanted_workers):
-                    starting.create_task(self.start_worker())
+                for number in range(self._wanted_workers):
+                    port = self._admin_port(3) if number == 0 else {}
+                    starting.create_task(self.start_worker(**port))
                 if self._renders:
-                    starting.create_task(self.start_worker("renders"))
+                    starting.create_task(self.start_worker("renders", **self._admin_port(4)))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
     async def _start_api(self) -> None:
         self.api = self._start(
-            "api", "api", self.stack.api, {"SAFELIGHT_PORT": "0", **self._api_settings}
+            "api", "api", self.stack.api, {"SAFELIGHT_PORT": self._port(0), **self._api_settings}
         )
         self._apis.append(self.api)
         self.api_url = await self.api.listening()
@@ -176,7 +194,7 @@ class LocalSystem:
             "api",
             self.stack.delivery,
             {
-                "SAFELIGHT_PORT": "0",
+                "SAFELIGHT_PORT": self._port(1),
                 **self.stack.delivery_settings(),
                 "SAFELIGHT_PRESETS": str(self._presets),
                 "SAFELIGHT_SPOOL": str(spool),

@@ -1,25 +1,30 @@
-"""The requests of the README, sent by curl to a running Safelight."""
+"""The commands of the README and of `safelight up`, pasted into a shell as they are printed."""
 
-import asyncio
 import json
 import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.local.system import LocalSystem
+from tests.acceptance.test_demo import left_behind, read_until, safelight
 
 ROOT = Path(__file__).parents[2]
+WAIT = "until ! curl -sS $API/v1/images/$ID | grep -q '\"pending\"'; do sleep 0.1; done\n"
+MARK = "--- next command ---"
 
 
-def requests() -> list[tuple[str, str]]:
-    """Every command of the README's console, with the answer that is shown below it."""
-    (console,) = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    found = re.compile(r"\$ (curl (?:.*\\\n)*.*)\n?((?:.|\n)*)")
-    return [match.groups() for part in console.split("\n\n") if (match := found.fullmatch(part))]
+def console() -> list[tuple[str, str]]:
+    """Every command of the README's console blocks, with the answer that is shown below it."""
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    parts = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)]
+    found = re.compile(r"((?:[^\n]*(?:\\|\(\w?\(?)\n)*[^\n]*)\n(.*)", re.DOTALL)
+    return [match.groups() for part in parts if part and (match := found.fullmatch(part))]
 
 
 def names(answer: Any) -> Iterator[str]:
@@ -30,31 +35,116 @@ def names(answer: Any) -> Iterator[str]:
             yield from names(value)
 
 
-async def run(command: str, folder: Path, **words: str) -> str:
-    shell = await asyncio.create_subprocess_exec(
-        "bash", "-c", command, cwd=folder, env={"PATH": os.environ["PATH"], **words},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    told, said = await shell.communicate()
-    assert shell.returncode == 0, said.decode()
-    return told.decode()
+class Up:
+    """A running `safelight up`, and a terminal beside it."""
+
+    def __init__(self, printed: list[str], desk: Path) -> None:
+        self.printed = printed
+        """The lines that it printed for pasting."""
+        self.desk = desk
+
+    @property
+    def exports(self) -> list[str]:
+        return [line for line in self.printed if line.startswith("export ")]
+
+    def run(self, *commands: str) -> list[str]:
+        """Run commands in one shell, after the exports; return what each printed."""
+        script = "\n".join(f"echo '{MARK}'\n{command}" for command in commands)
+        done = subprocess.run(
+            ["bash", "-e", "-c", "\n".join(self.exports) + "\n" + script],
+            cwd=self.desk, env={"PATH": os.environ["PATH"], "COLUMNS": "200"},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [part.removeprefix("\n") for part in done.stdout.split(MARK)[1:]]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a checkout has that the commands name."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "samples").symlink_to(ROOT / "samples")
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "mine.toml").write_text(
+        (ROOT / "presets.toml").read_text() + '\n[tiny]\nformat = "png"\nbox = [9, 9]\n'
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def up(desk: Path, unused_ports: int) -> Iterator[Up]:
+    with tempfile.TemporaryDirectory(prefix="up-") as temporary:
+        started = safelight(
+            "up", "--ports", unused_ports, "--presets", desk / "mine.toml",
+            temporary=Path(temporary), PYTHONUNBUFFERED="1", SAFELIGHT_URL_SECONDS="61",
+        )  # fmt: skip
+        with started as command:
+            yield Up(read_until("Ctrl-C", command), desk)
+            command.terminate()
+            assert "Stopped." in command.stdout.read()
+        assert command.returncode == 0
+        assert left_behind(Path(temporary)) == []
+
+
+@pytest.fixture(scope="module")
+def unused_ports(unused_tcp_port_factory: Any) -> int:
+    """The first of five ports. Others may take one meanwhile, but hardly in this range."""
+    return 20_000 + unused_tcp_port_factory() % 10_000
 
 
 @pytest.mark.needs("curl")
-async def test_the_requests_of_the_readme_are_answered_as_it_shows(tmp_path: Path) -> None:
-    (announce, ticket), (send, nothing), (ask, image), (fetch, _) = requests()
-    (tmp_path / "samples").symlink_to(ROOT / "samples")
-    async with LocalSystem(delivers=True) as system:
-        words = {"API": system.api_url, "DELIVERY": system.delivery_url}
-        answer = json.loads(await run(announce, tmp_path, **words))
-        assert set(re.findall(r'"(\w[\w-]*)":', ticket)) <= set(names(answer))
-        words |= {"URL": answer["url"], "ID": answer["imageId"]}
-        assert await run(send, tmp_path, **words) == nothing.strip() == ""
-        async with asyncio.timeout(60):
-            while (record := json.loads(await run(ask, tmp_path, **words)))["status"] == "pending":
-                await asyncio.sleep(0.1)
-        assert set(re.findall(r'"(\w[\w-]*)":', image)) <= set(names(record))
-        assert f'"status": "{record["status"]}"' in image
-        assert f'"width": {record["width"]}, "height": {record["height"]}' in image
-        await run(fetch, tmp_path, **words)
-        assert (tmp_path / "small.avif").read_bytes()[4:12] == b"ftypavif"
+def test_the_requests_of_the_readme_are_answered_as_it_shows(up: Up) -> None:
+    (upload, told), *others = console()
+    (announce, _), (write, _), (send, created), (name, _), (ask, image), (fetch, _) = others
+    printed = up.run(upload, announce, write, send, name, WAIT + ask, fetch)
+    for line, shown in zip(told.splitlines(), printed[0].splitlines(), strict=False):
+        beginning, example, _ = line.partition(" 01KAJ...")
+        assert shown.startswith(beginning) if example else shown == line
+    assert printed[3] == created == "201\n"
+    record = json.loads(printed[5])
+    assert set(re.findall(r'"(\w[\w-]*)":', image)) <= set(names(record))
+    assert f'"status": "{record["status"]}"' in image
+    assert f'"width": {record["width"]}, "height": {record["height"]}' in image
+    assert (up.desk / "small.avif").read_bytes()[4:12] == b"ftypavif"
+
+
+@pytest.mark.needs("curl")
+def test_every_command_that_up_prints_runs_as_it_is_printed(up: Up) -> None:
+    commands = "\n".join(
+        line for line in up.printed if re.match(r'(?:curl|python3|ID=|-d|>|"|\.venv/)', line)
+    )
+    shown = "".join(
+        up.run(commands.replace("curl -sS $API/v1/images", WAIT + "curl -sS $API/v1/images"))
+    )
+    assert "cat-451px.jpg: completed" in shown
+    assert "\n201\n" in shown
+    assert json.loads(shown.splitlines()[-1])["status"] == "completed"
+    letters, findings = up.run(
+        ".venv/bin/safelight redrive --json", ".venv/bin/safelight doctor --json"
+    )
+    assert json.loads(letters) == []
+    checks = json.loads(findings)["findings"]
+    assert not [one for one in checks if one["state"] == "unknown"]
+
+
+def test_up_has_fixed_ports_presets_and_settings_if_asked(up: Up, unused_ports: int) -> None:
+    addresses = [f"http://127.0.0.1:{unused_ports + place}" for place in (0, 1, 3, 4, 2)]
+    listed = [
+        line.split()[1]
+        for line in up.printed
+        if re.match(r"(api|delivery|worker|renders|AWS) ", line)
+    ]
+    assert listed == addresses
+    variables = dict(line.removeprefix("export ").split("=", 1) for line in up.exports)
+    assert (variables["API"], variables["DELIVERY"]) == (addresses[0], addresses[1])
+    assert variables["AWS_DEFAULT_REGION"] == variables["AWS_REGION"] == "us-east-1"
+    ask = "curl -sS $API/v1/uploads -H 'Content-Type: application/json' -d "
+    request = '{"filename": "a", "contentType": "image/png", "size": 1}'
+    read_expiry = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"expiresAt\"])'"
+    now, expires, tiny = up.run(
+        "date -u +%s",
+        f"date -d $({ask}'{request}' | {read_expiry}) +%s",
+        "curl -sS -o /dev/null -w '%{http_code}' $DELIVERY/tiny/01KAJ0000000000000000000AB",
+    )
+    assert 55 <= int(expires) - int(now) <= 62
+    assert tiny == "403"  # signed, as presets are by default; an unknown preset would be 404

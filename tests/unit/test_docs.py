@@ -22,9 +22,13 @@ TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py
 DEMO = "make demo PHOTOS=samples OUT=out"
 RENDER = "safelight render FILE... --out DIR"
 RUN_BY = {
-    DEMO: "test_the_demo_completes_pictures_and_shows_rejected_files_without_failing",
-    "make up": "test_the_system_stays_up_and_takes_what_its_own_words_tell_to_upload",
-    "curl": "test_the_requests_of_the_readme_are_answered_as_it_shows",
+    DEMO: "test_the_demo_completes_pictures_and_says_by_its_exit_code_that_some_were_rejected",
+    "make up": "test_every_command_that_up_prints_runs_as_it_is_printed",
+    **dict.fromkeys(
+        (".venv/bin/safelight", "curl", "python3", "ID=$(python3"),
+        "test_the_requests_of_the_readme_are_answered_as_it_shows",
+    ),
+    "PORTS=8080 make up": "test_up_has_fixed_ports_presets_and_settings_if_asked",
     RENDER: "test_it_tells_people_and_exits_with_0_if_all_were_rendered",
 }
 """The commands of the README, each with the test that runs it."""
@@ -76,7 +80,7 @@ def test_the_readme_is_short_and_opens_with_a_picture_that_loads_quickly() -> No
 def test_every_command_of_the_readme_is_run_by_a_test() -> None:
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     commands = set(re.findall(r"^    (\S.*)", prose(README), re.MULTILINE))
-    commands |= set(re.findall(r"`(safelight [^`]*)`", README))
+    commands |= set(re.findall(r"`((?:[A-Z]+=\S+ )?(?:safelight|make) [^`]*)`", README))
     commands |= {
         line.partition(" ")[0]
         for block in blocks

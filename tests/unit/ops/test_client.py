@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from ops.client import Client, ClientFailed, Refused, declared_type
+from ops.client import Client, ClientFailed, Refused, declared_type, why_failed
 
 PICTURE = b"\xff\xd8\xff picture"
 
@@ -94,6 +94,41 @@ async def test_any_other_answer_is_a_failure_that_quotes_it(client, service, pic
     service.answer = web.Response(status=503, text="busy")
     with pytest.raises(ClientFailed, match="HTTP 503: busy"):
         await client.announce(picture)
+
+
+async def test_a_problem_is_quoted_by_its_detail(client, service, picture):
+    problem = {"type": "/problems/unauthenticated", "title": "No", "detail": "Send a key."}
+    service.answer = web.json_response(problem, status=401)
+    with pytest.raises(ClientFailed, match=r"^/v1/uploads: HTTP 401: Send a key\.$"):
+        await client.announce(picture)
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", "7"])
+async def test_an_address_of_another_service_is_recognised(client, service, picture, body):
+    service.answer = web.Response(text=body)
+    with pytest.raises(ClientFailed, match="not one of Safelight's API; is the address right"):
+        await client.announce(picture)
+
+
+async def test_a_failed_connection_is_explained_in_one_plain_line(picture, unused_tcp_port):
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.ClientConnectorError) as failed:
+            await Client(http, f"http://127.0.0.1:{unused_tcp_port}").announce(picture)
+    words = f"cannot connect to 127.0.0.1:{unused_tcp_port}: Connection refused"
+    assert why_failed(failed.value) == words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "no answer in time"),
+        (aiohttp.ServerTimeoutError(), "no answer in time"),
+        (aiohttp.ServerDisconnectedError(), "Server disconnected"),
+        (aiohttp.ClientPayloadError(), "ClientPayloadError"),
+    ],
+)
+def test_no_failure_is_without_a_reason(error, words):
+    assert why_failed(error) == words
 
 
 async def test_a_download_must_have_the_promised_checksum(client, service, url, tmp_path):

@@ -53,7 +53,7 @@ async def follow(world: OutsideWorld, folder: Path, *names: str, out: Path | Non
     pictures = [folder / name for name in names]
     for picture in pictures:
         picture.write_bytes(b"x")
-    journey = Journey(client=world, completions=world, out=out)
+    journey = Journey(client=world, completions=world, photos=folder, out=out)
     receiving = asyncio.create_task(journey.receive())
     settled = []
     outcomes = await follow_all(journey, pictures, settled.append, patience_seconds=0.2)

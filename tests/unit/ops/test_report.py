@@ -1,6 +1,7 @@
 """The table, report.json and the contact sheet report the same outcomes, safely."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from rich.console import Console
 from ops.contact_sheet import contact_sheet
 from ops.journey import Outcome, Saved
 from ops.report import as_report, size, table, write_report
+from ops.tables import counted, make_table
 
 FOLDER = Path("/photos/out")
+OPS = Path(__file__).parents[3] / "ops"
 
 
 def saved(file: str, width: int, height: int) -> Saved:
@@ -49,7 +52,7 @@ REJECTED = Outcome(
 
 
 def text_of(*outcomes: Outcome) -> str:
-    console = Console(width=140, record=True, force_terminal=False)
+    console = Console(width=80, force_terminal=False)
     with console.capture() as capture:
         console.print(table(outcomes))
     return capture.get()
@@ -59,6 +62,50 @@ def test_the_table_shows_every_variant_with_its_size_and_dimensions():
     shown = text_of(completed())
     for part in ("a.jpg", "2.00 MB", "3000x1500", "1.23 kB", "150x75", "40.0 %", "1.25"):
         assert part in shown
+
+
+def test_the_table_fits_80_columns_with_any_number_of_presets_and_any_names():
+    presets = {f"{number:02}-{'x' * 37}": saved("f", 50_000, 50_000) for number in range(12)}
+    outcome = completed(
+        "a-name-without-a-space" * 8 + ".jpg", variants=presets, width=50_000, height=50_000,
+        original_size=999_000_000, failed_variants={"y" * 40: "nothing" * 30},
+    )  # fmt: skip
+    shown = text_of(outcome, REJECTED)
+    assert max(map(len, shown.splitlines())) == 80
+    letters = re.sub(r"[^a-z0-9.-]", "", shown)
+    for whole in (*presets, "y" * 40):
+        assert all(piece in letters for piece in (whole[:10], whole[-10:]))
+    assert "…" not in shown
+    assert shown.count("50000x50000") == 13
+    assert shown.count("1.23 kB") == 12
+
+
+def test_every_table_folds_long_words_and_cuts_nothing_off():
+    shown = make_table("area", "check", "", "result")
+    shown.add_row("permissions", "UploadsBucket", "failed", arn := "arn:aws:dynamodb:" + "a" * 90)
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as capture:
+        console.print(shown)
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    folded = "".join(line.split("│")[-2].strip() for line in lines if line.count("│") == 5)
+    assert folded == arn
+
+
+@pytest.mark.parametrize("path", sorted(OPS.rglob("*.py")), ids=lambda path: path.stem)
+def test_every_table_of_a_command_is_made_to_fit(path: Path):
+    assert not re.search(r"\bTable\(", path.read_text()) or path.name == "tables.py"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 pictures"), (1, "1 picture"), (2000, "2,000 pictures")]
+)
+def test_one_picture_is_not_called_pictures(number, words):
+    assert counted(number, "picture") == words
+
+
+def test_the_contact_sheet_of_one_picture_says_so():
+    assert "<p>1 picture, 1 completed." in contact_sheet([completed()], folder=FOLDER)
 
 
 def test_the_table_shows_why_a_picture_was_rejected():

@@ -77,7 +77,7 @@ def test_a_url_of_an_hour_says_until_when():
 def test_a_wrong_signature_is_told_with_what_it_is_of():
     url = run("sign", WANTED["thumbor"], "--as", "thumbor").stdout.strip()
     answer = run("explain", url.replace("=/", "/"), "--json")
-    assert answer.exit_code == 1
+    assert answer.exit_code == 3
     told = json.loads(answer.stdout)
     assert "without its padding" in told["signature"]
     assert told["signed"] == "300x200/smart/a.jpg"
@@ -88,8 +88,8 @@ def test_a_wrong_signature_is_told_with_what_it_is_of():
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (("sign", "nope=1/a.jpg"), 1, "nope: is none of"),
-        (("sign", "box=300x200"), 1, "OPTIONS/SOURCE"),
+        (("sign", "nope=1/a.jpg"), 3, "nope: is none of"),
+        (("sign", "box=300x200"), 3, "OPTIONS/SOURCE"),
         (("sign", "x", "--as", "cloudinary"), 2, "cloudinary"),
         (("sign", "x/a.jpg", "--as", "thumbor", "--expires-in", "5"), 2, "--expires-in"),
     ],
