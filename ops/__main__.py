@@ -258,15 +258,35 @@ def sign(
 
 @app.command()
 def explain(
-    url: Annotated[str, typer.Argument(help="A free-form URL, or its path and query.")],
+    url: Annotated[
+        str | None, typer.Argument(help="A free-form URL, or its path and query.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Count how the URLs of a file would be answered; - reads standard input."
+        ),
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option("--as", help="With --report: the dialect of all URLs, also without keys."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain what a free-form URL asks for, and why it would be refused.
 
-    Reads the same settings as `sign`. Exits with 3 if the URL would be refused.
+    Reads the same settings as `sign`. Exits with 3 if the URL would be refused. With --report,
+    counts the URLs of another system: one in each line, or its access log (common, combined,
+    CloudFront's or an ALB's; .gz too). Then it exits with 3 if one of them would be refused.
     """
     from ops.explain import explain  # noqa: PLC0415 - --help must be instant
 
+    if report is not None and url is None:
+        from ops.url_report import report as report_on  # noqa: PLC0415 - as above
+
+        _run(report_on(report, dialect=dialect, as_json=as_json))
+    if url is None or report is not None or dialect is not None:
+        raise typer.BadParameter("give a URL, or --report FILE with or without --as DIALECT")
     _run(explain(url, as_json=as_json))
 
 

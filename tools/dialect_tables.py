@@ -99,6 +99,8 @@ once.
 - An unknown option is refused by name. An option that asks for the default is accepted without effect. The tables below list all options,
   and say where a picture differs from the one that the other system makes.
 - `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what it covers.
+  `safelight explain --report FILE` counts the URLs of another system's access log: how many would be answered, how many pictures differ
+  as the tables say, and which options are refused.
 - Every dialect has a prefix, such as `/thumbor/`, which is never signed. `SAFELIGHT_ROOT_DIALECT` names one that also works without it.
 - A query that the signature does not cover is refused, and so are needless escapes in a path: one signature opens one URL.
   `SAFELIGHT_UNKNOWN_QUERY=ignore` ignores parameters that mean nothing in a dialect, as imgproxy does. Then leave the query out of a CDN's

@@ -131,8 +131,7 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUr
     Raises `UnknownPath`, `BadSignature`, `Expired` or `InvalidOption`. Nothing of a URL is read
     before its signature holds. The wish that comes back is in its normal form.
     """
-    if len(path) + len(query) > MAX_URL or not _URL.fullmatch(path + query):
-        raise UnknownPath(f"expected at most {MAX_URL} characters, escaped where they must be")
+    check_spelling(path, query)
     dialect, rest = dialects.find(path)
     signed = dialect.split(rest, query)
     number = verify(dialect, signed)
@@ -141,6 +140,12 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUr
         raise Expired(image_url.expires)
     key_id, user_id = _holder(dialect, number)
     return replace(image_url, options=image_url.options.normal(), key_id=key_id, user_id=user_id)
+
+
+def check_spelling(path: str, query: str) -> None:
+    """Raise `UnknownPath` for a URL that is too long or has characters that must be escaped."""
+    if len(path) + len(query) > MAX_URL or not _URL.fullmatch(path + query):
+        raise UnknownPath(f"expected at most {MAX_URL} characters, escaped where they must be")
 
 
 def _holder(dialect: Dialect, number: int) -> tuple[str, str | None]:

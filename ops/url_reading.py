@@ -1,0 +1,59 @@
+"""Reads one URL of another system as Safelight would, whether or not its signature holds."""
+
+from dataclasses import dataclass
+
+from api.dialects.dialect import Dialect
+from api.dialects.errors import BadSignature, UrlError
+from api.dialects.signatures import Signed, verify
+from api.dialects.table import Dialects, check_spelling
+from safelight.wish.errors import InvalidOption
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one URL is to Safelight."""
+
+    dialect: str | None = None
+    """None if no dialect reads the path."""
+    signature: str = "unchecked"
+    """`valid`, `wrong`, `missing`, or `unchecked` if the dialect has no key."""
+    refused: str | None = None
+    """The option that is refused."""
+    why: str = ""
+    differs: tuple[tuple[str, str], ...] = ()
+    """Options with which the picture differs from the other system's, each with how."""
+
+
+def reading_of(url: str, dialects: Dialects) -> Reading:
+    """Read a path and query, whether or not its signature holds. Times of expiry are ignored."""
+    path, _, query = url.partition("?")
+    try:
+        check_spelling(path, query)
+        dialect, rest = dialects.find(path)
+        signed, signature = _signed(dialect, rest, query)
+    except UrlError:
+        return Reading()
+    try:
+        image_url = dialects.read(dialect, signed)
+    except InvalidOption as error:
+        return Reading(
+            dialect=dialect.NAME, signature=signature, refused=error.option, why=error.message
+        )
+    except UrlError:
+        return Reading()
+    return Reading(dialect=dialect.NAME, signature=signature, differs=image_url.differs)
+
+
+def _signed(dialect: Dialect, path: str, query: str) -> tuple[Signed, str]:
+    """Split a URL, and say what its signature is."""
+    try:
+        signed = dialect.split(path, query)
+    except BadSignature:
+        return dialect.unsigned(f"{path}?{query}" if query else path), "missing"
+    if not dialect.keys:
+        return signed, "unchecked"
+    try:
+        verify(dialect, signed)
+    except BadSignature:
+        return signed, "wrong"
+    return signed, "valid"

@@ -1,0 +1,216 @@
+"""`safelight explain --report`: how many URLs of another system would be answered, and how.
+
+Reads a log as a stream. What grows with it is a set of hashes, one for each different URL.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+from rich.text import Text
+
+from api.dialects.table import DIALECTS, Dialects, DialectSettings
+from ops.access_log import open_log, urls_in
+from ops.exit_codes import ExitCode
+from ops.tables import make_table, print_table
+from ops.url_reading import Reading, reading_of
+from safelight.settings import InvalidSettings
+
+_REMEMBERED = 65_536
+"""URLs whose reading is kept, because a few URLs have most of the requests."""
+_NUMBERS = ("requests", "URLs")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of requests, and of the different URLs among them."""
+
+    requests: int = 0
+    urls: int = 0
+    example: str | None = None
+    """The first URL."""
+    why: str = ""
+    """The text that explains the first URL."""
+
+    def add(self, url: str, *, new: bool, why: str = "") -> None:
+        """Count a request."""
+        if self.example is None:
+            self.example, self.why = url, why
+        self.requests += 1
+        self.urls += new
+
+    def counts(self) -> dict[str, object]:
+        """Return the counts, with an example if there is one."""
+        counts: dict[str, object] = {"requests": self.requests, "urls": self.urls}
+        return counts | ({"example": self.example} if self.example else {})
+
+
+Options = dict[tuple[str, str], Tally]
+"""Tallies by dialect and option."""
+
+
+@dataclass(slots=True)
+class UrlReport:
+    """The counts of a log."""
+
+    read: Callable[[str], Reading]
+    """Reads a URL."""
+    checked: bool
+    """Whether there are keys to check signatures with."""
+    all: Tally = field(default_factory=Tally)
+    understood: Tally = field(default_factory=Tally)
+    differing: Tally = field(default_factory=Tally)
+    """URLs that are understood, and give a picture that differs as the tables say."""
+    refused: Tally = field(default_factory=Tally)
+    elsewhere: Tally = field(default_factory=Tally)
+    """URLs that no dialect reads."""
+    wrong_signature: Tally = field(default_factory=Tally)
+    unsigned: Tally = field(default_factory=Tally)
+    lines_without_url: int = 0
+    refusals: Options = field(default_factory=dict)
+    differences: Options = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)
+
+    def add(self, urls: Iterable[str | None]) -> None:
+        """Count URLs; None is a line without one."""
+        for url in urls:
+            if url is None:
+                self.lines_without_url += 1
+            else:
+                self._add(url, self.read(url))
+
+    def _add(self, url: str, reading: Reading) -> None:
+        known = hash(url)
+        new = known not in self._seen
+        self._seen.add(known)
+        for tally in self._tallies(reading):
+            tally.add(url, new=new)
+        if reading.refused is not None:
+            key = (reading.dialect or "", reading.refused)
+            self.refusals.setdefault(key, Tally()).add(url, new=new, why=reading.why)
+        for option, how in reading.differs:
+            key = (reading.dialect or "", option)
+            self.differences.setdefault(key, Tally()).add(url, new=new, why=how)
+
+    def _tallies(self, reading: Reading) -> Iterator[Tally]:
+        """List the counts that a URL belongs to."""
+        yield self.all
+        if reading.dialect is None:
+            yield self.elsewhere
+            return
+        if reading.signature == "wrong":
+            yield self.wrong_signature
+        elif reading.signature == "missing":
+            yield self.unsigned
+        if reading.refused is not None:
+            yield self.refused
+            return
+        yield self.understood
+        if reading.differs:
+            yield self.differing
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """`REFUSED` if Safelight would refuse a URL, as for a single one."""
+        unsigned = self.unsigned.requests if self.checked else 0
+        refused = self.refused.requests + self.wrong_signature.requests + unsigned
+        return ExitCode.REFUSED if refused else ExitCode.DONE
+
+    def as_json(self) -> dict[str, object]:
+        """Return all counts."""
+        return {
+            "all": self.all.counts(),
+            "understood": self.understood.counts(),
+            "differing": self.differing.counts(),
+            "refused": self.refused.counts(),
+            "elsewhere": self.elsewhere.counts(),
+            "signatures": {
+                "checked": self.checked,
+                "wrong": self.wrong_signature.counts(),
+                "missing": self.unsigned.counts(),
+            },
+            "linesWithoutUrl": self.lines_without_url,
+            "refusals": _listed(self.refusals),
+            "differences": _listed(self.differences),
+        }
+
+
+async def report(path: Path, *, dialect: str | None, as_json: bool) -> ExitCode:
+    """Print a report of the URLs in a file. Returns an exit code."""
+    try:
+        dialects = _dialects(DialectSettings.load(), dialect)
+    except (InvalidSettings, ValueError) as error:
+        print(error, file=sys.stderr)
+        return ExitCode.UNUSABLE
+    counted = UrlReport(
+        read=lru_cache(_REMEMBERED)(partial(reading_of, dialects=dialects)),
+        checked=any(each.keys for each in dialects.known),
+    )
+    try:
+        with open_log(path) as lines:
+            counted.add(urls_in(lines))
+    except (OSError, EOFError) as error:
+        print(f"{path}: cannot be read: {error}", file=sys.stderr)
+        return ExitCode.UNUSABLE
+    if as_json:
+        print(json.dumps(counted.as_json(), indent=2))
+    else:
+        _print(counted)
+    return counted.exit_code
+
+
+def _dialects(settings: DialectSettings, name: str | None) -> Dialects:
+    """Return the dialects to read with: those with keys, or the named one at the root."""
+    if name is None:
+        if not settings.dialects.known:
+            raise ValueError("no dialect has keys; name the one of the URLs, as in --as imgproxy")
+        return settings.dialects
+    if name not in DIALECTS:
+        raise ValueError(f"expected one of {', '.join(DIALECTS)}; found {name!r}")
+    return replace(settings.dialects, known=(DIALECTS[name].from_settings(settings),), root=name)
+
+
+def _by_count(options: Options) -> list[tuple[tuple[str, str], Tally]]:
+    return sorted(options.items(), key=lambda each: (-each[1].requests, each[0]))
+
+
+def _listed(options: Options) -> list[dict[str, object]]:
+    return [
+        {"dialect": dialect, "option": option, "why": tally.why, **tally.counts()}
+        for (dialect, option), tally in _by_count(options)
+    ]
+
+
+def _print(counted: UrlReport) -> None:
+    table = make_table("", *_NUMBERS, "example", numbers=_NUMBERS)
+    unchecked = "" if counted.checked else " (not checked: no key)"
+    for name, tally in {
+        "all": counted.all,
+        "understood": counted.understood,
+        "- differing as documented": counted.differing,
+        "refused": counted.refused,
+        "of no dialect": counted.elsewhere,
+        f"wrong signature{unchecked}": counted.wrong_signature,
+        "without signature": counted.unsigned,
+    }.items():
+        table.add_row(name, *_numbers(tally), Text(tally.example or ""))
+    print_table(table)
+    if counted.lines_without_url:
+        print(f"{counted.lines_without_url:,} lines without a GET or HEAD request")
+    for title, options in (
+        ("refused option", counted.refusals),
+        ("option that differs", counted.differences),
+    ):
+        if options:
+            table = make_table(title, *_NUMBERS, "why", "example", numbers=_NUMBERS)
+            for (dialect, option), tally in _by_count(options):
+                named = Text(f"{dialect}: {option}")
+                table.add_row(named, *_numbers(tally), Text(tally.why), Text(tally.example or ""))
+            print_table(table)
+
+
+def _numbers(tally: Tally) -> tuple[str, str]:
+    return f"{tally.requests:,}", f"{tally.urls:,}"
