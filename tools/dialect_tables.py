@@ -1,9 +1,11 @@
 """Write docs/guide/dialects.md from the dialects' own classes and rows."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.dialects.aws_handler import AwsHandler
+from api.dialects.aws_handler_paths import FILTERS
 from api.dialects.dialect import Dialect
 from api.dialects.imagor_filters import IMAGORS
 from api.dialects.rows import Row, Rows
@@ -15,6 +17,11 @@ from safelight.wish.operations import KINDS, MAX_OPERATIONS, MAX_SIDE
 from safelight.wish.options import FITS, MAX_PIXELS
 
 Cells = Iterable[tuple[str, ...]]
+_MORE: Mapping[type[Dialect], tuple[str, Rows[Any]]] = {
+    Thumbor: ("With `SAFELIGHT_THUMBOR_SYSTEM=imagor`, these filters are:", IMAGORS),
+    AwsHandler: ("The filters of its thumbor paths are:", FILTERS),
+}
+"""Dialect -> a second table, with a sentence before it."""
 
 
 def _table(heads: tuple[str, ...], rows: Cells) -> str:
@@ -77,10 +84,9 @@ def _section(dialect: type[Dialect]) -> str:
     """Write the section of a dialect from its class: docstring without its first line, and rows."""
     _, _, text = (inspect.getdoc(dialect) or "").partition("\n\n")
     table = _own_words() if dialect.ROWS is None else _options(dialect.ROWS)
-    if dialect is Thumbor:
-        table += (
-            f"\n\nWith `SAFELIGHT_THUMBOR_SYSTEM=imagor`, these filters are:\n\n{_options(IMAGORS)}"
-        )
+    if dialect in _MORE:
+        sentence, rows = _MORE[dialect]
+        table += f"\n\n{sentence}\n\n{_options(rows)}"
     return f"## {dialect.TITLE}\n\n{text}\n\n{table}\n"
 
 

@@ -1,8 +1,9 @@
 """The grammars of AWS's image handler: v7's base64 JSON and thumbor paths, v8's query."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -10,20 +11,22 @@ from urllib.parse import unquote
 
 from pydantic import Field
 
-from api.dialects.aws_handler_edits import EDITS, read_edits
+from api.dialects.aws_handler_edits import EDITS, SWITCHES, read_edits
+from api.dialects.aws_handler_paths import named_by_filter, read_path
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, SourceName, source_of
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, digest, with_other_brackets
-from api.dialects.thumbor import read_path
-from api.dialects.values import query_words
+from api.dialects.values import query_words, whole
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 
 _EXPIRES = "%Y%m%dT%H%M%SZ"
 _MAX_JSON = 8192
+_CACHED = re.compile(r"(?:public, ?)?max-age=(\d{1,15})(?:, ?public)?", re.IGNORECASE)
+"""The header Cache-Control that the JSON of a request may set."""
 _SHORT: Mapping[str, str] = MappingProxyType(
     {
         "width": "resize.width",
@@ -48,8 +51,15 @@ class AwsHandler:
     the sorted query, if there is one. v8 itself has no signature. `outputFormat` may accompany
     `edits`, and `expires=YYYYMMDDTHHmmssZ` belongs in the query. Presets replace v8's policies.
 
-    Edits run in the order given, after resizing. A thumbor path means what it means to thumbor:
-    a crop comes before resizing, and a watermark's picture is one word.
+    Edits run in the order given, after resizing. A crop that is listed before `resize`, or before
+    a rotation by a right angle, is made first, in pixels of the source. A parameter of the query
+    replaces the whole edit of its name. `headers` may set `Cache-Control: max-age=SECONDS,public`.
+
+    A thumbor path is mapped to edits as v7's handler maps it, not as thumbor means it: sizes,
+    crops, `fit-in`, `filters:...` and `s3:BUCKET` in any order and in any folder, filters in the
+    order of the alphabet. So `rotate` turns clockwise, and `fit-in` enlarges. The handler takes
+    these parts out of an image's name, wherever they are; escape a slash of a folder that is
+    named like one. What it would ignore, or take for a folder, is refused by name.
     """
 
     NAME: ClassVar[str] = "aws"
@@ -111,16 +121,23 @@ class AwsHandler:
         expires = _expires(words)
         path = unquote(signed.target).lstrip("/")
         asked = _json(path)
-        if asked is not None:
-            edits = _edits_of(asked)
-            source = _source(asked)
+        if asked is None:
+            source, edits = read_path(signed.target.lstrip("/"))
         else:
-            image_url = read_path(signed.target.lstrip("/"), dialect=self.NAME)
-            if image_url.source.key != path:
-                return _as_thumbor(image_url, words, expires)
-            edits, source = {}, image_url.source
-        options = read_edits(_merged(edits, words))
-        return ImageUrl(dialect=self.NAME, source=source, options=options, expires=expires)
+            source, edits = _source(asked), _edits_of(asked)
+        changed = _edits_in(words)
+        try:
+            options = read_edits({**edits, **changed})
+        except InvalidOption as error:
+            from_path = asked is None and error.option.partition(".")[0] not in changed
+            raise (named_by_filter(error) if from_path else error) from error
+        return ImageUrl(
+            dialect=self.NAME,
+            source=source,
+            options=options,
+            expires=expires,
+            max_age_seconds=_max_age(asked or {}),
+        )
 
 
 class AwsHandlerSettings(OneDialect):
@@ -133,14 +150,6 @@ class AwsHandlerSettings(OneDialect):
         description="Secrets of AWS's image handler's URLs, `/aws/...`, separated by commas, "
         f"{LEAST}. Off without any.",
     )
-
-
-def _as_thumbor(
-    image_url: ImageUrl, words: Mapping[str, str], expires: datetime | None
-) -> ImageUrl:
-    if words:
-        raise InvalidOption(next(iter(words)), "is not supported beside a thumbor path")
-    return replace(image_url, expires=expires or image_url.expires)
 
 
 def _expires(words: dict[str, str]) -> datetime | None:
@@ -177,35 +186,51 @@ def _edits_of(asked: Mapping[str, Any]) -> dict[str, Any]:
     for name in asked:
         if name not in _REQUEST:
             raise InvalidOption(name[:40], f"is none of {', '.join(_REQUEST)}")
-    for name in ("headers", "effort", "expires"):
+    for name in ("effort", "expires"):
         if asked.get(name):
             raise InvalidOption(name, "is refused: it cannot be set in the JSON of a request")
-    edits = asked.get("edits") or {}
-    if not isinstance(edits, dict):
-        raise InvalidOption("edits", "expected an object")
+    edits = _object("edits", asked)
     wanted = asked.get("outputFormat")
-    return {**edits, **({"toFormat": wanted} if wanted else {})}
+    return {**({"toFormat": wanted} if wanted else {}), **edits}
 
 
-def _merged(edits: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Merge the query's options into the edits; the query overrides, as in AWS's handler."""
-    merged = {**edits}
-    for name, value in _named(words):
+def _object(name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = asked.get(name) or {}
+    if not isinstance(value, dict):
+        raise InvalidOption(name, "expected an object")
+    return value
+
+
+def _max_age(asked: Mapping[str, Any]) -> int | None:
+    """Read the headers that a request sets: only for how long its answer may be cached."""
+    seconds = None
+    for name, value in _object("headers", asked).items():
+        found = _CACHED.fullmatch(str(value)) if name.lower() == "cache-control" else None
+        if found is None:
+            shown = f"{name}: {value}"[:60]
+            message = f"expected Cache-Control: max-age=SECONDS,public; found {shown!r}"
+            raise InvalidOption("headers", message)
+        seconds = whole("headers", found[1])
+    return seconds
+
+
+def _edits_in(words: Mapping[str, str]) -> dict[str, Any]:
+    """Read a query into edits. Each replaces the whole edit of that name, as in AWS's handler."""
+    edits: dict[str, Any] = {}
+    for given, text in words.items():
+        name = _SHORT.get(given, given)
         outer, _, inner = name.partition(".")
-        if not inner:
-            merged[outer] = value
-            continue
-        group = merged.get(outer)
-        merged[outer] = {**(group if isinstance(group, dict) else {}), inner: value}
-    return merged
+        group = edits.get(outer)
+        inside = {**(group if isinstance(group, dict) else {}), inner: _value(name, text)}
+        edits[outer] = inside if inner else _value(name, text)
+    return edits
 
 
-def _named(words: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Give short names their long form, and texts their JSON types."""
-    for name, text in words.items():
-        value: Any
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = {"True": True, "False": False}.get(text, text)
-        yield _SHORT.get(name, name), value
+def _value(name: str, text: str) -> Any:
+    """Give a text of a query its JSON type. A switch is off for 0, false and nothing."""
+    if name in SWITCHES:
+        return text.lower() not in ("0", "false", "")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return {"True": True, "False": False}.get(text, text)

@@ -16,11 +16,18 @@ from safelight.formats import WRITABLE
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import Operation, operation
-from safelight.wish.options import Options, Trim
+from safelight.wish.options import Crop, Options, Trim
 
 _FITS = ("cover", "contain", "fill", "inside", "outside")
 _PLACES = {"top": "north", "bottom": "south", "left": "west", "right": "east", "center": "centre"}
 _SIDES = ("top", "right", "bottom", "left")
+SWITCHES = ("flip", "flop", "grayscale", "greyscale")
+"""Edits that are on or off."""
+_NO_OFFSET = ("-0", "-0p")
+"""Offsets that sharp counts from the near side, and a wish from the far side."""
+_CUTS = ("crop", "extract")
+_TURNED = {0: "north-west", 90: "north-east", 180: "south-east", 270: "south-west"}
+"""Degrees clockwise -> the corner where the upper left corner of the picture is then."""
 _BLUR = 1.0
 """Sigma in pixels for `blur: true`. sharp itself uses a box of 3 x 3 pixels, about as wide."""
 _SHARPEN = 0.5
@@ -43,15 +50,26 @@ class EditsDraft(Draft):
     fill: str | None = None
     """Colour that `contain` fills up with, as rrggbb."""
     ratio: float | None = None
-    """Factor that scales the picture before all other edits."""
+    """Factor by which both sides of the box are multiplied, or those of the picture."""
 
 
 def read_edits(edits: Mapping[str, Any]) -> Options:
     """Read edits into a wish, or raise an `InvalidOption` that names the edit."""
     draft = EditsDraft()
+    first = {name for name in _CUTS if name in edits and _is_made_first(name, edits)}
     for name in sorted(edits, key=lambda name: name != "resize"):
-        EDITS.read(draft, name, [edits[name]])
-    if draft.ratio is not None:
+        if name not in first:
+            EDITS.read(draft, name, [edits[name]])
+    for name in first:
+        _crop_first(draft, name, edits)
+    if draft.ratio is not None and draft.width and draft.height:
+        draft.width, draft.height = (
+            round(side * draft.ratio) for side in (draft.width, draft.height)
+        )
+    elif draft.ratio is not None:
+        if draft.crop:
+            raise InvalidOption("resize.ratio", "needs a size, because a crop is made first")
+        draft.width = draft.height = None
         draft.operations.insert(0, operation("scale", draft.ratio))
     if draft.fit == "contain":
         # sharp fills up with black or the given colour; a wish's own background is white.
@@ -60,6 +78,30 @@ def read_edits(edits: Mapping[str, Any]) -> Options:
         draft.operations.insert(0, filled)
         draft.fit = "inside"
     return draft.options(fit="crop" if draft.fit == "cover" and not draft.enlarge else draft.fit)
+
+
+def _is_made_first(cut: str, edits: Mapping[str, Any]) -> bool:
+    """Return whether sharp cuts before it resizes or turns: if that is listed later."""
+    names = list(edits)
+    return not {"resize", "rotate"}.isdisjoint(names[names.index(cut) + 1 :])
+
+
+def _crop_first(draft: EditsDraft, name: str, edits: Mapping[str, Any]) -> None:
+    """Crop the source. A wish turns first, so a crop that is listed before a turn is turned too."""
+    if draft.crop is not None:
+        raise InvalidOption(name, "is a second crop of the source")
+    EDITS.read(draft, name, [edits[name]])
+    left, top, width, height = (int(side) for side in draft.operations.pop().arguments)
+    names = list(edits)
+    turned = "rotate" in names and names.index("rotate") > names.index(name)
+    gravity = _TURNED[draft.turn if turned else 0]
+    swaps = turned and draft.turn in (90, 270)
+    draft.crop = Crop(
+        width=height if swaps else width,
+        height=width if swaps else height,
+        gravity=gravity,
+        offset=(top, left) if swaps else (left, top),
+    )
 
 
 def _fit(option: str, value: Any) -> str:
@@ -97,7 +139,7 @@ _RESIZING: Mapping[str, Reader] = MappingProxyType(
 def _resize(draft: EditsDraft, option: str, values: list[Any]) -> None:
     (value,) = values
     for word, said in object_of(option, value, _RESIZING).items():
-        if said is not None:
+        if said not in (None, ""):
             _RESIZING[word](draft, f"{option}.{word}", [said])
 
 
@@ -194,11 +236,12 @@ def _overlay(option: str, value: Any) -> Operation:
     names = ("bucket", "key", "alpha", "wRatio", "hRatio", "options")
     given = object_of(option, value, names)
     place = object_of(option, given.get("options") or {}, ("left", "top"))
+    across, down = (str(place.get(side, "centre")) for side in ("left", "top"))
     return operation(
         "watermark",
         f"{given['bucket']}/{given['key']}",
-        str(place.get("left", "centre")),
-        str(place.get("top", "centre")),
+        "0" if across in _NO_OFFSET else across,
+        "0" if down in _NO_OFFSET else down,
         *(number(given.get(name) or 0) for name in ("alpha", "wRatio", "hRatio")),
     )
 

@@ -30,10 +30,12 @@ def rounded(_: str, value: Any) -> int | None:
 
 
 def flag(_: str, value: Any) -> bool:
-    """Read true or false."""
-    if not isinstance(value, bool):
+    """Read true or false. sharp takes other values for true; those that mean no are refused."""
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in ("1", "true"):
         raise TypeError(value)
-    return value
+    return True
 
 
 def colour(_: str, value: Any) -> str:

@@ -22,7 +22,7 @@ from api.dialects.signatures import (
     with_other_brackets,
 )
 from api.dialects.thumbor_filters import FILTERS, Area, ThumborDraft
-from api.dialects.thumbor_path import System, decoded, parts_of, with_slashes
+from api.dialects.thumbor_path import System, call_of, decoded, filters_in, parts_of, with_slashes
 from api.dialects.values import number, whole
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, GRAVITIES
@@ -163,8 +163,8 @@ def read_path(path: str, *, dialect: str, system: System = "thumbor") -> ImageUr
     draft.pads = _pads(parts["padding"] or "0x0")
     _fit(draft, parts)
     filters = IMAGOR_FILTERS if system == "imagor" else FILTERS
-    for each in _filters(with_slashes(parts["filters"] or "")):
-        _filter(filters, draft, each)
+    for each in filters_in(with_slashes(parts["filters"] or "")):
+        filters.read(draft, *call_of(each))
     draft.focal = _focal(draft.focals)
     draft.gravity = _gravity(parts, draft.focal)
     draft.flip = f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}"
@@ -244,16 +244,3 @@ def _focal(areas: list[Area]) -> Point | None:
         return None
     across, down = (sum(area[side] * area[2] for area in areas) for side in (0, 1))
     return across / weight, down / weight
-
-
-def _filters(text: str) -> list[str]:
-    """Split `a(1):b(2)` into filters; a parenthesis and a colon end each."""
-    return [f"{each})" for each in text.removesuffix(")").split("):")] if text else []
-
-
-def _filter(filters: Rows[ThumborDraft], draft: ThumborDraft, text: str) -> None:
-    name, parenthesis, rest = text.partition("(")
-    if not parenthesis:
-        raise filters.unknown(name)
-    arguments = [part.strip() for part in rest.removesuffix(")").split(",")]
-    filters.read(draft, name, [] if arguments == [""] else arguments)

@@ -82,22 +82,44 @@ def parts_of(path: str, *, system: System) -> re.Match[str] | None:
     """
     parts = _PARTS[system].fullmatch(path)
     if parts is not None:
-        refuse_words(parts["image"], system=system)
+        _refuse_words(parts["image"], system=system)
     return parts
 
 
-def refuse_words(image: str, *, system: System) -> None:
-    """Refuse an image whose first folder is a part of the grammar, unless its slash is escaped."""
-    first, slash, _ = image.lstrip("/").partition("/")
-    imagors = first.partition(":")[0] + ":"
+def filters_in(text: str) -> list[str]:
+    """Split `a(1):b(2)` into filters; a parenthesis and a colon end each."""
+    return [f"{each})" for each in text.removesuffix(")").split("):")] if text else []
+
+
+def call_of(text: str) -> tuple[str, list[str]]:
+    """Read a filter as its name and its arguments. Raises an `InvalidOption`."""
+    name, parenthesis, rest = text.partition("(")
+    if not parenthesis:
+        raise InvalidOption(name.rstrip(")")[:40] or "filters", "expected name(arguments)")
+    arguments = [part.strip() for part in rest.removesuffix(")").split(",")]
+    return name, [] if arguments == [""] else arguments
+
+
+def word_in(name: str) -> str | None:
+    """Return the first folder of a name if it is a part of the grammar; None if it is none.
+
+    The name is decoded, but its escaped slashes end no folder.
+    """
+    first, slash, _ = name.lstrip("/").partition("/")
+    ends = slash or first.startswith("filters:")
+    return first if ends and ESCAPED_SLASH not in first and _WORD.fullmatch(first) else None
+
+
+def _refuse_words(image: str, *, system: System) -> None:
+    imagors = image.partition(":")[0] + ":"
     if system == "thumbor" and imagors in ("b64:", "color:"):
         raise InvalidOption(imagors, f"is not a part of thumbor's URLs; {_IMAGORS} reads them")
     if system == "imagor" and imagors == "color:":
         raise InvalidOption(imagors, "is not supported: every picture has a source")
-    ends = slash or first.startswith("filters:")
-    if not ends or ESCAPED_SLASH in first or not _WORD.fullmatch(first):
+    word = word_in(image)
+    if word is None:
         return
     message = f"is not in its place; the order is {_ORDER}"
-    if system == "thumbor" and _ONLY_IMAGORS.fullmatch(first):
+    if system == "thumbor" and _ONLY_IMAGORS.fullmatch(word):
         message = f"{message}; {_IMAGORS} reads them"
-    raise InvalidOption(first[:40], f"{message}. In a name, escape its slash: {first[:40]}%2F")
+    raise InvalidOption(word[:40], f"{message}. In a name, escape its slash: {word[:40]}%2F")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from api.dialects.aws_handler_paths import FILTERS as PATH_FILTERS
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath
 from api.dialects.image_url import SourceName
 from api.dialects.imagor_filters import IMAGOR_FILTERS
@@ -25,6 +26,7 @@ from tests.unit.api.dialects.urls import (
     REFUSED_AS_THUMBORS,
     URLS,
     edits,
+    json_path,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,6 +72,12 @@ def test_every_filter_that_only_imagor_has_is_in_a_url_of_the_table():
     assert not missing, "add a URL for each to tests/unit/api/dialects/urls.py"
 
 
+def test_every_filter_of_a_path_of_aws_is_in_a_url_of_the_table():
+    used = set().union(*(options_in(url) for of, url, _ in URLS + REFUSED if of == "aws"))
+    missing = [row for row, each in PATH_FILTERS.rows.items() if each.reader and row not in used]
+    assert missing == ["smart_crop"], "add a URL for each to tests/unit/api/dialects/urls.py"
+
+
 @pytest.mark.parametrize(
     ("name", "wanted", "word"),
     [
@@ -100,8 +108,8 @@ def test_an_option_never_becomes_a_part_of_the_images_name(name, wanted, word):
 )
 @pytest.mark.parametrize("slash", ["%2F", "%2f"])
 def test_a_folder_that_is_named_like_an_option_has_its_slash_escaped(name, before, folder, slash):
-    if name == "aws" and "smart/" in before:
-        pytest.skip("AWS's handler knows no smart")
+    if name == "aws" and ("smart/" in before or ":15x3" in folder):
+        pytest.skip("AWS's handler knows no smart, and reads a crop within any name")
     image_url = asked(name, f"{before}{folder}{slash}a.jpg")
     assert image_url.source == SourceName(key=f"{folder}/a.jpg")
     plain = asked(name, f"{before}b.jpg")
@@ -192,6 +200,22 @@ def test_a_url_says_which_options_differ_from_the_other_systems_as_its_table_doe
         ("imgproxy", "w:1/YS9iLmpwZw.png", SourceName(key="a/b.jpg")),
         ("aws", edits(), SourceName(bucket="photos", key="a/b.jpg")),
         ("aws", "300x200/a/b.jpg", SourceName(key="a/b.jpg")),
+        (
+            "aws",
+            "filters:rotate(90)/s3:photos/filters:grayscale()/a%20(1).jpg",
+            SourceName(bucket="photos", key="a (1).jpg"),
+        ),
+        ("aws", "fit-in/9x9/filters:watermark(logos,b/red.png,0,0)/a.jpg", SourceName(key="a.jpg")),
+        ("aws", "a/300x200/b.jpg", SourceName(key="a/b.jpg")),
+        ("aws", "a/300x200/b/10x10:20x20/fit-in/c.jpg", SourceName(key="a/b/c.jpg")),
+        ("aws", "a/300x200%2Fb.jpg", SourceName(key="a/300x200/b.jpg")),
+        (
+            "aws",
+            "100x100/test-100x100/beach-100x100.jpg",
+            SourceName(key="test-100x100/beach-100x100.jpg"),
+        ),
+        ("aws", "fit-in/400x0/fit-in-a%20(1)%20b.jpg", SourceName(key="fit-in-a (1) b.jpg")),
+        ("aws", "a/filters:grayscale()/b.jpg", SourceName(key="a//b.jpg")),
         ("imgix", "a/b%20c.jpg?w=1", SourceName(key="a/b c.jpg")),
     ],
 )
@@ -442,6 +466,8 @@ def test_what_is_not_about_pixels_is_handed_on():
     ):
         request = asked("imgproxy", wanted)
         assert (request.download, request.file_name) == (download, name)
+    cached = json_path(headers={"cache-control": "public, max-age=60"})
+    assert asked("aws", cached).max_age_seconds == 60
     request = asked("imgix", "folder/a.jpg?dl=")
     assert (request.download, request.file_name) == (True, "a.jpg")
 
