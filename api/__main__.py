@@ -84,6 +84,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
             authentication=await stack.enter_async_context(make_authentication(settings)),
             registry=registry,
             delivery=delivery,
+            presets=declared[0],
             spans=stack.enter_context(tracing(wanted=settings.tracing, service="api")),
         )
         await stack.enter_async_context(
@@ -101,8 +102,8 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
 
 
 def _read_files(settings: ApiSettings) -> Declared:
-    """Read the presets and aliases that delivery serves; nothing without that role."""
-    if DELIVERY not in settings.api_roles:
+    """Read the presets and aliases that delivery serves, here or at `delivery_url`."""
+    if DELIVERY not in settings.api_roles and settings.delivery_url is None:
         return (), {}
     presets = load_presets(settings.presets)
     names = [preset.name for preset in presets]

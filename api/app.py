@@ -1,7 +1,7 @@
 """The application: its middlewares and the routes of `api/routes.py`. It opens no connection."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
-from api import images, openapi, uploads
+from api import images, listing, openapi, uploads
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
@@ -20,7 +20,9 @@ from api.operations import DOCUMENT
 from api.quotas import Quotas
 from api.routes import Handlers, Route, pattern_of, served_by
 from api.settings import ApiSettings
+from api.thumbnails import Thumbnails
 from safelight.metrics import serve_metrics
+from safelight.presets import Preset
 from safelight.serving import hide_software, loopback_names_only
 from safelight.tracing import OFF, Spans
 
@@ -39,7 +41,7 @@ RUNNER_OPTIONS: Mapping[str, Any] = MappingProxyType(
 """The options that the application is served with, in tests too."""
 
 
-class Records(uploads.Records, images.Records, Checked, Protocol):
+class Records(uploads.Records, images.Records, listing.Records, Checked, Protocol):
     """What the API needs from the table of images."""
 
 
@@ -55,12 +57,14 @@ def make_app(
     authentication: Authentication,
     registry: CollectorRegistry,
     delivery: "Delivery | None" = None,
+    presets: Sequence[Preset] = (),
     spans: Spans = OFF,
     now: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Build the application from its collaborators.
 
-    Without a presigner it does not serve uploads and images; without a delivery no pictures.
+    Without a presigner it does not serve uploads and images; without a delivery no pictures. Lists
+    of images have a URL of delivery for each preset.
     """
     metrics = ApiMetrics(registry)
     handlers = Handlers(
@@ -70,6 +74,7 @@ def make_app(
         if presigner
         else None,
         images=_images(settings, records, presigner) if presigner else None,
+        listing=_listing(settings, records, presets) if presigner else None,
         delivery=delivery,
     )
     served = served_by(handlers)
@@ -142,5 +147,15 @@ def _images(settings: ApiSettings, records: Records, presigner: Presigner) -> im
         records=records,
         presigner=presigner,
         delivery_url=settings.delivery_url,
+        url_seconds=settings.url_seconds,
+    )
+
+
+def _listing(settings: ApiSettings, records: Records, presets: Sequence[Preset]) -> listing.Listing:
+    return listing.Listing(
+        records=records,
+        thumbnails=Thumbnails(
+            presets=presets, signing=settings.signing, delivery_url=settings.delivery_url
+        ),
         url_seconds=settings.url_seconds,
     )

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.delivery.responses import Waiting
 from api.images import Image
+from api.listing import ImageList
 from api.operations import Answer, Operation, Schema
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.routes import Route
@@ -138,7 +139,11 @@ def _operation(
     described: Schema = {
         "summary": operation.summary,
         "operationId": route.method.lower() + "".join(word.title() for word in _words(path)),
-        "parameters": [*_parts(path, names), *operation.parameters],
+        "parameters": [
+            *_parts(path, names),
+            *_query(operation.query),
+            *operation.parameters,
+        ],
         "responses": {
             **{str(status): _response(answer) for status, answer in operation.answers.items()},
             **_problems(operation.problems),
@@ -162,6 +167,22 @@ def _parts(path: str, names: Mapping[str, Collection[str]]) -> list[Schema]:
             "schema": _PARTS[part] | ({"enum": list(names[part])} if part in names else {}),
         }
         for part in parts
+    ]
+
+
+def _query(model: type[BaseModel] | None) -> list[Schema]:
+    """Describe the parameters of a query by the fields of their model."""
+    if model is None:
+        return []
+    described = model.model_json_schema(ref_template=_REF)["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "description": schema.pop("description", ""),
+            "schema": {key: value for key, value in schema.items() if key != "title"},
+        }
+        for name, schema in described.items()
     ]
 
 
@@ -210,7 +231,15 @@ def _described(headers: Iterable[str]) -> Schema:
 def _schemas() -> Schema:
     """Describe every model: requests as they are parsed, answers as they are serialized."""
     _, requests = models_json_schema([(UploadRequest, "validation")], ref_template=_REF)
-    answers = (UploadIssued, Image, Waiting, ProblemDocument, ProblemExplanation, Completion)
+    answers = (
+        UploadIssued,
+        Image,
+        ImageList,
+        Waiting,
+        ProblemDocument,
+        ProblemExplanation,
+        Completion,
+    )
     _, written = models_json_schema(
         [(model, "serialization") for model in answers], ref_template=_REF
     )

@@ -37,6 +37,8 @@ class Operation:
     answers: Mapping[int, Answer]
     problems: tuple[Problem, ...] = ()
     request: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    """The model of the query parameters, whose tuples may be repeated."""
     parameters: tuple[Schema, ...] = ()
     """Headers and query parameters; those of the path follow from the path."""
     path: str | None = None

@@ -69,6 +69,7 @@ class Problem(Enum):
         "Ask for localhost, 127.0.0.1 or [::1]: without authentication nothing else is answered.",
     )
     INVALID_REQUEST = 422, "The request is not valid", "`errors` names every member at fault."
+    INVALID_CURSOR = 422, "The cursor is not valid", "Begin the list again, without a cursor."
     NOT_RENDERED = (
         422,
         "The picture cannot be rendered",

@@ -15,6 +15,7 @@ from api import operations, problems
 from api.dialects.table import DIALECTS
 from api.health import Health
 from api.images import Image, Images
+from api.listing import ImageList, Listing, ListRequest
 from api.operations import Answer, Operation
 from api.problems import Problem, ProblemExplanation
 from api.uploads import UploadIssued, UploadRequest, Uploads
@@ -31,6 +32,7 @@ class Handlers:
     metrics: Handler
     uploads: Uploads | None = None
     images: Images | None = None
+    listing: Listing | None = None
     delivery: "Delivery | None" = None
 
     @property
@@ -126,6 +128,16 @@ ROUTES: tuple[Route, ...] = (
                 Problem.IMAGE_ERASED,
                 Problem.RATE_LIMITED,
             ),
+        ),
+    ),
+    Route(
+        path="/v1/images",
+        handler=lambda handlers: handlers.listing.get if handlers.listing else None,
+        operation=Operation(
+            summary="List and search your images, page by page",
+            query=ListRequest,
+            answers={200: Answer(description="One page.", model=ImageList)},
+            problems=(*operations.PROTECTED, Problem.INVALID_REQUEST, Problem.INVALID_CURSOR),
         ),
     ),
     Route(

@@ -79,6 +79,12 @@ class SigningKeys:
         given[SIGNATURE] = _signature(self._keys[key_id].secret, canonical(path, given))
         return f"{quote(path, safe=UNESCAPED)}?{urlencode(sorted(given.items()))}"
 
+    def key_for(self, user_id: str) -> str | None:
+        """Return the id of the first key that opens the images of a user; None without one."""
+        return next(
+            (key.key_id for key in self._keys.values() if key.user_id in (None, user_id)), None
+        )
+
     def check(self, path: str, query: Mapping[str, str]) -> Grant:
         """Check a signed URL and return its grant.
 

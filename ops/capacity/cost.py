@@ -70,8 +70,8 @@ class PictureUse:
     s3_puts: float = 5
     """The upload, and a variant for each of the four presets that Safelight comes with."""
     s3_gets: float = 1
-    dynamodb_write_units: float = 8
-    """The pending record of 1 KB and the settled one of 3 KB, in the table and in its index."""
+    dynamodb_write_units: float = 6
+    """The pending record of 1 KB, the settled one of 3 KB, and for each an index entry of 1 KB."""
     dynamodb_read_units: float = 1
     sqs_requests: float = 3
     """A send by S3, a receive and a delete; under load ten messages share the last two."""

@@ -16,6 +16,7 @@ from ops.doctor.findings import Finding
 from ops.doctor.permissions import DENIED
 from ops.doctor.places import Places
 from safelight.aws.failures import FOREIGN, code_of
+from safelight.aws.searching import OWNER_INDEX
 
 Faults = Sequence[str]
 Check = Callable[[Places], Awaitable[Faults]]
@@ -126,8 +127,8 @@ async def _table(at: Places) -> Faults:
     if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
         faults.append(f"it is {table['TableStatus']}")
     indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
-    if "user-id-index" not in indexes:
-        faults.append("it has no index user-id-index")
+    if OWNER_INDEX not in indexes:
+        faults.append(f"it has no index {OWNER_INDEX}")
     return faults
 
 

@@ -9,7 +9,9 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from safelight.aws.dependency import Dependency
+from safelight.aws.searching import query_of
 from safelight.record import Record, Status
+from safelight.search import Found, Position, Search, Summary
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -81,6 +83,22 @@ class Records:
     async def check(self) -> None:
         """Raise unless the table answers."""
         await self.get(NOBODY)
+
+    async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
+        """Read up to `most` images of a user in order, and return those that a search finds.
+
+        The index is eventually consistent: an image shows up about a second after it is written.
+        """
+        async with self._dependency.call("Query", self._table):
+            answer = await self._client.query(
+                TableName=self._table, **query_of(search, after=after, most=most)
+            )
+        last = answer.get("LastEvaluatedKey")
+        return Found(
+            summaries=tuple(Summary.model_validate(_values(item)) for item in answer["Items"]),
+            inspected=answer["ScannedCount"],
+            ends_at=Position.model_validate(_values(last)) if last else None,
+        )
 
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         """Write a record unless its image has one; return the current one.
@@ -179,5 +197,9 @@ def _written(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _serialize(value) for name, value in item.items()}
 
 
+def _values(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
 def _read(item: Mapping[str, Any]) -> Record:
-    return Record.from_item({name: _deserialize(value) for name, value in item.items()})
+    return Record.from_item(_values(item))

@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from ops.local.account import Account, Principal
 from ops.local.emulator import Emulator
 from ops.local.stack import deploy
+from safelight.aws.searching import OWNER_INDEX
 from safelight.aws.session import Aws, connect
 from safelight.aws.settings import AwsSettings
 
@@ -146,8 +147,22 @@ async def _furnish(account: Account, settings: AwsSettings) -> str:
         await dynamodb.create_table(
             TableName=settings.table,
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "imageId", "AttributeType": "S"}],
+            AttributeDefinitions=[
+                {"AttributeName": "imageId", "AttributeType": "S"},
+                {"AttributeName": "userId", "AttributeType": "S"},
+                {"AttributeName": "uploadedAt", "AttributeType": "N"},
+            ],
             KeySchema=[{"AttributeName": "imageId", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": OWNER_INDEX,
+                    "KeySchema": [
+                        {"AttributeName": "userId", "KeyType": "HASH"},
+                        {"AttributeName": "uploadedAt", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
         )
     async with account.client("sns") as sns:
         return str((await sns.create_topic(Name="completions"))["TopicArn"])

@@ -26,6 +26,7 @@ class Table(Protocol):
     """The edge of the api, which creates them."""
 
     async def store(self, record: Record) -> None: ...
+    async def remove(self, image_id: str) -> None: ...
     async def attributes(self, image_id: str) -> set[str]: ...
 
 
@@ -35,6 +36,9 @@ class FakeTable:
 
     async def store(self, record):
         self.edge.records[record.image_id] = record
+
+    async def remove(self, image_id):
+        del self.edge.records[image_id]
 
     async def attributes(self, image_id):
         return set(self.edge.records[image_id].to_item())
@@ -49,6 +53,10 @@ class AwsTable:
         serialize = TypeSerializer().serialize
         item = {name: serialize(value) for name, value in record.to_item().items()}
         await self._dynamodb.put_item(TableName=self._table, Item=item)
+
+    async def remove(self, image_id):
+        key = {"imageId": {"S": image_id}}
+        await self._dynamodb.delete_item(TableName=self._table, Key=key)
 
     async def attributes(self, image_id):
         key = {"imageId": {"S": image_id}}

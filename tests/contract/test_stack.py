@@ -11,6 +11,7 @@ from ops.local.account import Account, Principal
 from ops.local.completions import subscribe
 from ops.local.emulator import Emulator
 from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
+from safelight.aws.searching import OWNER_INDEX
 
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
 
@@ -74,7 +75,7 @@ SQS: dict[str, dict[str, Any]] = {
 
 def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
     """Return arguments with which a permitted call would succeed."""
-    table, index = made["TableName"], "user-id-index"
+    table, index = made["TableName"], OWNER_INDEX
     uploads, assets = made["UploadsBucketName"], made["AssetsBucketName"]
     key = {"imageId": {"S": "somebody"}}
     condition = {
@@ -126,7 +127,7 @@ RENDERS_ITS_OWN = {
     "sqs send dead", "sqs depth dead", "sns publish",
 }  # fmt: skip
 MAY = {
-    "api": {"s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put"},
+    "api": {"s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put", "dynamodb query"},
     "delivery": {
         "s3 get upload", "s3 list uploads", "s3 get asset", "s3 put asset", "s3 list assets",
         "dynamodb get", "sqs send renders",

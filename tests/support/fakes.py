@@ -26,6 +26,7 @@ from safelight.files import open_result
 from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
+from safelight.search import Found, Position, Range, Search, Summary
 
 ID_SECRET = "the-secret-of-ids-in-the-tests-only"
 IDS = ImageIds(ID_SECRET)
@@ -224,6 +225,31 @@ class FakeRecords(Fake):
     async def check(self) -> None:
         self._called("check")
 
+    async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
+        self._called("find")
+        behind = sorted(
+            (
+                Summary.model_validate(record.to_item())
+                for record in self.records.values()
+                if record.user_id == search.user_id and record.uploaded_at in search.uploaded
+            ),
+            key=_place,
+            reverse=search.newest_first,
+        )
+        if after is not None:
+            start = (after.uploaded_at, after.image_id)
+            behind = [
+                one
+                for one in behind
+                if (_place(one) < start if search.newest_first else _place(one) > start)
+            ]
+        read = behind[:most]
+        return Found(
+            summaries=tuple(one for one in read if _is_found(one, search)),
+            inspected=len(read),
+            ends_at=read[-1].position if len(read) == most else None,
+        )
+
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         self._called("create")
         stored = self.records.get(record.image_id)
@@ -261,6 +287,24 @@ class FakeRecords(Fake):
         if stored and stored.revision == record.revision:
             later = max(stored.sequencer or "", sequencer)
             self.records[record.image_id] = stored.model_copy(update={"sequencer": later})
+
+
+def _place(summary: Summary) -> tuple[int, str]:
+    return summary.uploaded_at, summary.image_id
+
+
+def _is_found(summary: Summary, search: Search) -> bool:
+    return (
+        summary.status in search.statuses
+        and (not search.media_types or summary.media_type in search.media_types)
+        and _is_within(summary.width, search.width)
+        and _is_within(summary.height, search.height)
+        and (summary.filename or "").startswith(search.filename)
+    )
+
+
+def _is_within(number: int | None, sides: Range) -> bool:
+    return not sides or (number is not None and number in sides)
 
 
 @dataclass(slots=True)

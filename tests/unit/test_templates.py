@@ -788,6 +788,7 @@ API = {
     "s3:GetObject": "${AssetsBucket.Arn}/images/*",
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:PutItem": "Table.Arn",
+    "dynamodb:Query": "${Table.Arn}/index/owner-index",
 }
 DELIVERY = {
     "dynamodb:GetItem": "Table.Arn",

@@ -1,5 +1,5 @@
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
+from safelight.presets import Preset
 from tests.support.fakes import FakePresigner, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, Api, Start, api_settings
 from tests.unit.api.issuer import OidcIssuer
@@ -22,7 +23,7 @@ async def start() -> AsyncIterator[Start]:
 
     async def start(
         *, authentication: Authentication | None = None, anonymous: bool = False,
-        now: Callable[[], float] = time.monotonic, **changes: Any,
+        now: Callable[[], float] = time.monotonic, presets: Sequence[Preset] = (), **changes: Any,
     ) -> Api:  # fmt: skip
         records, presigner, registry = FakeRecords(), FakePresigner(), CollectorRegistry()
         keys = {"api_keys": None} if anonymous else {}
@@ -33,6 +34,7 @@ async def start() -> AsyncIterator[Start]:
             authentication=authentication
             or Authentication(tokens=None, keys=ALL_KEYS, anonymous=anonymous),
             registry=registry,
+            presets=presets,
             now=now,
         )
         server = TestServer(app)

@@ -1,0 +1,100 @@
+"""Searching the images of a user: the conditions, and what a found image shows of its record."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from safelight.record import Status, StoredModel
+
+LISTED = (Status.PENDING, Status.COMPLETED, Status.REJECTED)
+"""The states of images that a search finds unless it names others."""
+
+
+class Position(StoredModel):
+    """A place between two images of a user. The image there may be gone."""
+
+    uploaded_at: int
+    image_id: str
+
+
+class Summary(StoredModel):
+    """An image as the index has it: the projected attributes of its record.
+
+    Times are milliseconds since 1970, sizes bytes and pixels.
+    """
+
+    image_id: str
+    user_id: str
+    uploaded_at: int
+    status: Status
+    filename: str | None = None
+    tags: tuple[str, ...] = ()
+    media_type: str | None = None
+    original_size: int | None = None
+    width: int | None = None
+    height: int | None = None
+    placeholder: str | None = None
+    perceptual_hash: str | None = None
+
+    @property
+    def position(self) -> Position:
+        """The place of the image among the images of its user."""
+        return Position(uploaded_at=self.uploaded_at, image_id=self.image_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Whole numbers from `least` to `most`, both included. None leaves a side open."""
+
+    least: int | None = None
+    most: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.least is not None or self.most is not None
+
+    def __contains__(self, number: int) -> bool:
+        return (self.least is None or self.least <= number) and (
+            self.most is None or number <= self.most
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """The conditions of a search among the images of one user. All must hold."""
+
+    user_id: str
+    uploaded: Range = field(default_factory=Range)
+    """Milliseconds since 1970."""
+    statuses: tuple[Status, ...] = LISTED
+    media_types: tuple[str, ...] = ()
+    """Any of them; any type if there are none."""
+    width: Range = field(default_factory=Range)
+    """Pixels of the source."""
+    height: Range = field(default_factory=Range)
+    filename: str = ""
+    """The beginning of the file name."""
+    newest_first: bool = True
+
+    @property
+    def narrows(self) -> bool:
+        """Whether a condition may leave out many of the images in the range of times."""
+        return bool(
+            set(self.statuses) != set(LISTED)
+            or self.media_types
+            or self.width
+            or self.height
+            or self.filename
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One step of a search: up to so many images, in order."""
+
+    summaries: tuple[Summary, ...]
+    inspected: int
+    """The number of images that were read, found or not."""
+    ends_at: Position | None
+    """The last image that was read, if there may be more behind it; None at the end."""
+
+    def __iter__(self) -> Iterator[Summary]:
+        return iter(self.summaries)
