@@ -10,6 +10,11 @@ from safelight.imaging.probe import probe
 from tests.support import pictures
 
 LIMITS = Limits()
+JPEG_XL = bytes.fromhex("ff0a414024080401003c004b188b15801dd4ff0018d0af9ad000")
+"""8 x 8 pixels of grey, by libjxl 0.11."""
+JPEG_XL_BOXES = bytes.fromhex("0000000c4a584c200d0a870a") + (
+    b"\0\0\0\x14ftypjxl \0\0\0\0jxl " + (len(JPEG_XL) + 8).to_bytes(4, "big") + b"jxlc"
+)
 
 
 def reason(path, limits=LIMITS) -> Reason:
@@ -68,6 +73,8 @@ def test_a_file_over_the_limit_has_too_many_bytes(file):
         ("print.ps", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
         ("sequence.heic", b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc" + bytes(100)),
         ("bitmap.bmp", b"BM" + bytes(60)),
+        ("codestream.jxl", JPEG_XL),
+        ("container.jxl", JPEG_XL_BOXES + JPEG_XL),
     ],
 )
 def test_what_is_no_readable_picture_is_unsupported_whatever_its_name(file, name, data):
