@@ -11,8 +11,8 @@ from types import MappingProxyType
 HEADER_BYTES = 1024
 """How many leading bytes of a file `recognise` needs."""
 
-_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
-"""Lengths of all known bitmap headers, in bytes."""
+_BMP_HEADERS = frozenset({12, *range(16, 68, 4), 42, 46, 108, 124})
+"""Lengths of all known bitmap headers, in bytes. OS/2 allows to leave out the last of 64."""
 _NEUTRAL_BRANDS = frozenset({b"mif1", b"msf1", b"miaf"})
 """Major brands that do not say the coding; the compatible brands do."""
 

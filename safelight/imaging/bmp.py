@@ -1,10 +1,13 @@
-"""Reads the header of a BMP: is the file cut short, or of a kind that is not read? Pure."""
+"""Reads the header of a BMP: is it short, is the file cut, or of a kind that is not read? Pure."""
 
 import struct
 
 from safelight.imaging.isomedia import Data
 
-_CORE_HEADER = 12
+_CORE_HEADER, _OS2_HEADER = 12, 64
+_WHOLE_HEADERS = frozenset({_CORE_HEADER, 40, 52, 56, _OS2_HEADER, 108, 124})
+_WITH_CODING = 20
+"""The shortest header that names a compression."""
 _RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6
 _UNCOMPRESSED = frozenset({_RGB, _MASKS, _ALPHA_MASKS})
 _BITS = {
@@ -20,8 +23,23 @@ def is_cut_short(data: Data) -> bool:
     """Compare an uncompressed bitmap's rows with the file's end."""
     (place,) = struct.unpack_from("<I", data, 10)
     width, height, bits, coding = _header(data)
+    if coding not in _UNCOMPRESSED or (coding == _MASKS and bits not in _MASKED_BITS):
+        return False  # OS/2 has another compression of the number of masks
     row = (width * bits + 31) // 32 * 4
-    return coding in _UNCOMPRESSED and place + row * abs(height) > len(data)
+    return bool(place + row * abs(height) > len(data))
+
+
+def with_a_whole_header(data: bytes) -> bytes:
+    """Return a bitmap whose header has all fields of OS/2: those that are left out are zero.
+
+    Raises `struct.error` if the file ends inside its header.
+    """
+    place, header = struct.unpack_from("<II", data, 10)
+    if header in _WHOLE_HEADERS or header > _OS2_HEADER:
+        return data
+    missing = _OS2_HEADER - header
+    sizes = struct.pack("<II", (place + missing) & 0xFFFFFFFF, _OS2_HEADER)
+    return data[:10] + sizes + data[18 : 14 + header] + bytes(missing) + data[14 + header :]
 
 
 def is_unread(data: Data) -> bool:
@@ -51,5 +69,6 @@ def _header(data: Data) -> tuple[int, int, int, int]:
     if header == _CORE_HEADER:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
         return width, height, bits, _RGB
-    width, height, _, bits, coding = struct.unpack_from("<iiHHI", data, 18)
+    width, height, _, bits = struct.unpack_from("<iiHH", data, 18)
+    coding = struct.unpack_from("<I", data, 30)[0] if header >= _WITH_CODING else _RGB
     return width, height, bits, coding

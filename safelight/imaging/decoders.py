@@ -16,6 +16,7 @@ import pillow_heif
 import pyvips
 from PIL.BmpImagePlugin import BmpImageFile
 
+from safelight.imaging import bmp
 from safelight.imaging.full_range import with_full_range_grey
 from safelight.imaging.structure import names_limited_range
 
@@ -107,7 +108,7 @@ def decode_bmp(path: Path) -> pyvips.Image:
 def _bmp(data: bytes) -> BmpImageFile:
     """Open with the BMP reader itself, which does not apply Pillow's global limit on pixels."""
     try:
-        return BmpImageFile(BytesIO(data))
+        return BmpImageFile(BytesIO(bmp.with_a_whole_header(data)))
     except PILLOW_ERRORS as error:
         raise pyvips.Error("not a BMP header that can be read") from error
 

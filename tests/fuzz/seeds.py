@@ -155,6 +155,7 @@ def _bitmaps_and_gifs() -> dict[str, bytes]:
     two = gifs.gif_of_small_frames((5, 5), (25, 5))
     return {
         **{f"bmp {name}": data for name, data in bitmaps.kinds(SMALL).items()},
+        **{f"bmp os/2, {name}": data for name, data in bitmaps.os2_kinds(SMALL).items()},
         "bmp of 4-4-4-4": bitmaps.bitmap(16, bitmaps.MASKS, 0xF00, 0xF0, 0xF),
         "gif small first frame": gifs.gif_of_small_frames((5, 5)),
         "gif small frames": two,

@@ -42,6 +42,58 @@ def bitmap(
     return struct.pack("<2sIII", b"BM", start + len(rows), 0, start) + header + more + rows
 
 
+def os2(
+    header: int,
+    bits: int,
+    coding: int = 0,
+    *,
+    palette: bytes = b"",
+    rows: bytes = b"",
+    pixels: np.ndarray = PIXELS,
+) -> bytes:
+    """Make a BMP of OS/2 with a header of this length: 12 of version 1, 16 to 64 of version 2.
+
+    Without rows it has the pixels if it is of 24 bits, or else zeros.
+    """
+    height, width, _ = pixels.shape
+    if not rows and bits == 24:
+        rows = pixels[::-1, :, ::-1].tobytes()
+    rows = rows or bytes((width * bits + 31) // 32 * 4 * height)
+    if header == 12:
+        fields = struct.pack("<IHHHH", header, width, height, 1, bits)
+    else:
+        fields = struct.pack("<IiiHHII", header, width, height, 1, bits, coding, len(rows))
+    start = 14 + header + len(palette)
+    file = struct.pack("<2sIII", b"BM", start + len(rows), 0, start)
+    return file + fields[:header].ljust(header, b"\0") + palette + rows
+
+
+def os2_kinds(pixels: np.ndarray) -> Mapping[str, bytes]:
+    """Make the same picture, in colours or 16 greys, in the kinds of OS/2 that are read, by name.
+
+    Its width is a multiple of 4.
+    """
+    grey = (pixels[::-1].mean(axis=2) / 17).round().astype(np.uint8)
+    triples = b"".join(bytes((17 * level,) * 3) for level in range(16))
+    quads = b"".join(bytes((17 * level,) * 3 + (0,)) for level in range(16))
+    of_4, of_8 = (grey[:, ::2] << 4 | grey[:, 1::2]).tobytes(), grey.tobytes()
+    runs_of_8, wide = _runs(grey, bits=8), quads.ljust(4 * 256, b"\0")
+    options = (
+        ("version 1, 24 bits", 12, 24, {}),
+        ("version 1, 8 bits", 12, 8, {"palette": triples.ljust(3 * 256, b"\0"), "rows": of_8}),
+        ("version 1, 8 bits, short palette", 12, 8, {"palette": triples, "rows": of_8}),
+        ("version 1, 4 bits", 12, 4, {"palette": triples, "rows": of_4}),
+        ("version 2, 24 bits", 64, 24, {}),
+        ("version 2, 8 bits", 64, 8, {"palette": wide, "rows": of_8}),
+        ("version 2, 4 bits", 64, 4, {"palette": quads, "rows": of_4}),
+        ("runs of 8 bits", 64, 8, {"coding": 1, "palette": wide, "rows": runs_of_8}),
+        ("runs of 4 bits", 64, 4, {"coding": 2, "palette": quads, "rows": _runs(grey, bits=4)}),
+        *((f"a header of {size} bytes", size, 24, {}) for size in (16, 20, 36, 42, 44, 60)),
+        ("a header of 48 bytes, runs", 48, 8, {"coding": 1, "palette": wide, "rows": runs_of_8}),
+    )
+    return {name: os2(*sizes, pixels=pixels, **more) for name, *sizes, more in options}
+
+
 def kinds(pixels: np.ndarray) -> Mapping[str, bytes]:
     """Make the same picture in kinds that are read, by name. Its width is a multiple of 4."""
     height, width, _ = pixels.shape

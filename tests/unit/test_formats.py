@@ -48,7 +48,7 @@ def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
         (ftyp(b"heic", b"mif1", b"heic"), "heic"),
         (ftyp(b"heix", b"mif1", b"avif"), "heic"),
         (ftyp(b"mif1", b"heic"), "heic"),
-        (b"BM" + bytes(12) + b"\x28\0\0\0", "bmp"),
+        *((b"BM" + bytes(12) + bytes((size, 0, 0, 0)), "bmp") for size in (12, 16, 40, 42, 64)),
     ],
 )
 def test_a_format_is_recognised_by_its_first_bytes(head, name):

@@ -2,6 +2,8 @@
 
 import io
 import resource
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,7 @@ from tests.support.pngs import (
 from tests.support.tiffs import MEAN, PIXELS
 
 LIMITS = Limits()
+PICTURES = Path(__file__).parents[2] / "data" / "pictures"
 PNG = Preset(name="full", format="png")
 
 
@@ -79,6 +82,25 @@ def test_a_bmp_without_any_opacity_is_opaque(shown, alpha, opacity):
     picture = shown(bitmap_of_version_5(alpha))
     assert picture.convert("RGB").tobytes() == PIXELS.tobytes()
     assert picture.getchannel("A").getextrema() == (opacity, opacity)
+
+
+@pytest.mark.parametrize("name", bitmaps.os2_kinds(PIXELS))
+def test_a_bmp_of_os2_is_shown_as_in_a_browser(shown, name):
+    picture = shown(bitmaps.os2_kinds(PIXELS)[name]).convert("RGB")
+    if "24 bits" in name or name.endswith("bytes"):
+        assert picture.tobytes() == PIXELS.tobytes()
+    else:
+        grey = np.repeat(PIXELS.mean(axis=2)[..., None], 3, axis=2)
+        assert np.abs(np.asarray(picture) - grey).max() <= 9
+
+
+@pytest.mark.parametrize("header", [12, 16, 64])
+def test_half_a_bmp_of_os2_is_truncated(shown, header):
+    data = bitmaps.os2(header, 24)
+    for end in (len(data) // 2, 20):
+        with pytest.raises(Rejection) as caught:
+            shown(data[:end])
+        assert caught.value.reason is Reason.TRUNCATED
 
 
 @pytest.mark.parametrize("name", bitmaps.kinds(PIXELS))
@@ -337,7 +359,6 @@ FRAME = PLAIN.index(b"\xff\xc0")
 
 
 UNREAD = {
-    "JPEG of 12 bits": PLAIN[: FRAME + 1] + b"\xc1\0\x11\x0c" + PLAIN[FRAME + 5 :],
     "lossless JPEG": PLAIN[: FRAME + 1] + b"\xc3" + PLAIN[FRAME + 2 :],
     "hierarchical JPEG": PLAIN[: FRAME + 1] + b"\xc5" + PLAIN[FRAME + 2 :],
     "BMP of 4-4-4-4": bitmap(16, 3, 0xF00, 0xF0, 0xF),
@@ -345,6 +366,11 @@ UNREAD = {
     "BMP of 2 bits": bitmap(2, 0),
     "BMP in RLE of 24 bits": bitmap(24, 4),
     "BMP with a PNG inside": bitmap(32, 5),
+    "BMP of OS/2 in RLE of 24 bits": bitmaps.os2(64, 24, 4, rows=bytes(100)),
+    "BMP of OS/2 in fax coding": bitmaps.os2(64, 1, 3, palette=bytes(8), rows=bytes(100)),
+    "bitmap array of OS/2": b"BA" + struct.pack("<IIHH", 40, 0, 0, 0) + bitmaps.os2(12, 24),
+    "JPEG of 12 bits, grey": (PICTURES / "grey12.jpg").read_bytes(),
+    "JPEG of 12 bits, in colours": (PICTURES / "colours12.jpg").read_bytes(),
 }
 
 
