@@ -178,9 +178,7 @@ async def test_without_a_login_nothing_is_uploaded_or_shown(gallery: str) -> Non
 
 
 @pytest.mark.needs("chromium")
-async def test_the_page_uploads_with_progress_and_shows_the_picture_in_a_browser(
-    gallery: str,
-) -> None:
+async def test_the_page_uploads_with_progress_once_although_an_answer_is_lost(gallery: str) -> None:
     async with browser.started() as chromium:
         page = await chromium.page(gallery)
         await page.evaluate("document.querySelector('input').value = 'carol'")
@@ -192,6 +190,15 @@ async def test_the_page_uploads_with_progress_and_shows_the_picture_in_a_browser
         await page.evaluate(
             """(() => {
               window.said = [];
+              window.images = [];
+              const fetched = window.fetch;
+              window.fetch = async (...request) => {
+                const answer = await fetched(...request);
+                if (request[0] !== "/uploads") return answer;
+                images.push((await answer.clone().json()).imageId);
+                if (images.length === 1) throw new TypeError("the answer is lost");
+                return answer;
+              };
               new MutationObserver(() => said.push(document.querySelector("#uploads").textContent))
                 .observe(document.querySelector("#uploads"), { childList: true, subtree: true });
             })()"""
@@ -208,13 +215,14 @@ async def test_the_page_uploads_with_progress_and_shows_the_picture_in_a_browser
                 if (image?.complete && image.naturalWidth) {
                   const { toDataUrl } = await import("/static/thumbhash.mjs");
                   const blur = toDataUrl(image.dataset.placeholder);
-                  return [image.currentSrc, image.naturalWidth, blur, said];
+                  return [image.currentSrc, image.naturalWidth, blur, said, images];
                 }
                 await new Promise((resolve) => setTimeout(resolve, 50));
               }
             })()"""
         )
-    source, width, blur, said = shown
+    source, width, blur, said, images = shown
+    assert images == [source.rpartition("/")[2].partition(".")[0]] * 2
     assert re.search(r"/(small|medium)/\w{26}\.avif$", source)
     assert width in (320, 451)
     assert blur.startswith("data:image/png;base64,")

@@ -152,8 +152,9 @@ async def test_a_receiver_gets_the_completions_that_it_wants_from_a_queue_of_its
     emulator: Emulator, data: dict[str, str], tmp_path: Path
 ) -> None:
     made = await make(
-        emulator, tmp_path, "completions", "orders", DataStack="data", Outcomes="rejected"
-    )
+        emulator, tmp_path, "completions", "orders",
+        DataStack="data", Outcomes="rejected", Target="emulator",
+    )  # fmt: skip
     queue = await answer(emulator, "sqs", "get_queue_url", QueueName=made["QueueName"])
     for outcome in ("completed", "rejected"):
         await answer(

@@ -3,6 +3,7 @@
 import { toDataUrl } from "./thumbhash.mjs";
 
 const POLL_MILLISECONDS = 1000;
+const ATTEMPTS = 3;
 const figures = document.querySelector("#figures");
 
 async function upload(file) {
@@ -10,10 +11,9 @@ async function upload(file) {
   const show = (text) => { line.textContent = `${file.name}: ${text}`; };
   try {
     show("starting");
-    const ticket = await requestUpload(file);
-    await send(ticket, file, (share) => show(`${Math.round(100 * share)} %`));
+    const imageId = await sent(file, (share) => show(`${Math.round(100 * share)} %`));
     show("processing");
-    figures.prepend(await settled(ticket.imageId));
+    figures.prepend(await settled(imageId));
     showPlaceholders(figures);
     line.remove();
   } catch (error) {
@@ -21,18 +21,33 @@ async function upload(file) {
   }
 }
 
-// A repeat with the same key gives the same image, so a lost answer costs nothing.
-async function requestUpload(file) {
+class Refused extends Error {}
+
+// The key names the image, so that a repeat after a lost answer makes no second one.
+async function sent(file, progress) {
+  const key = crypto.randomUUID();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const ticket = await requestUpload(file, key);
+      await send(ticket, file, progress);
+      return ticket.imageId;
+    } catch (error) {
+      if (error instanceof Refused || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function requestUpload(file, key) {
   const wanted = {
     filename: file.name,
     contentType: file.type || "application/octet-stream",
     size: file.size,
   };
-  const headers = { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() };
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
   const answer = await fetch("/uploads", { method: "POST", headers, body: JSON.stringify(wanted) });
   const body = await answer.json();
   if (!answer.ok) {
-    throw new Error((body.errors ?? []).map((fault) => fault.detail).join(" ") || body.detail);
+    throw new Refused((body.errors ?? []).map((fault) => fault.detail).join(" ") || body.detail);
   }
   return body;
 }
@@ -46,8 +61,8 @@ function send(ticket, file, progress) {
     const request = new XMLHttpRequest();
     request.upload.onprogress = (event) => progress(event.loaded / event.total);
     request.onload = () =>
-      request.status < 300 ? resolve() : reject(new Error(`refused (${request.status})`));
-    request.onerror = () => reject(new Error("the connection failed; please try again"));
+      request.status < 300 ? resolve() : reject(new Refused(`refused (${request.status})`));
+    request.onerror = () => reject(new Error("the connection failed"));
     request.open("POST", ticket.url);
     request.send(form);
   });

@@ -66,6 +66,21 @@ async def test_a_redelivered_message_only_publishes_again(house: House) -> None:
     assert house.outcomes("repeated") == 1
 
 
+async def test_a_repeat_publishes_the_sequence_of_its_settlement_and_a_replacement_the_next(
+    house: House,
+) -> None:
+    first, second = house.upload(b"A", sequencer="01"), house.upload(b"B", sequencer="02")
+    for event in (first, first, second, second, first):
+        await house.process(event)
+    published = [(one.id, one.sequence) for one in house.topic.published]
+    (older, _), _, (newer, _), _ = published
+    assert published == [
+        *[(older, "0000000001")] * 2,
+        *[(newer, "0000000002")] * 2,
+    ]
+    assert older != newer
+
+
 @pytest.mark.parametrize(
     ("older", "newer"), [("01", "02"), ("0055", "0055AED6"), ("00FF", "01"), ("a9", "B0")]
 )
