@@ -24,6 +24,7 @@ import pillow_heif
 import pyvips
 from PIL import Image
 
+from bench.odd_sources import ODD_SOURCES, moving
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.plan_options import plan_options
@@ -36,7 +37,6 @@ from safelight.wish.wish import Wish
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "build" / "bench" / "memory.json"
 MOST_TOO_LOW = 0.10
-FRAMES = 8
 LIMITS = Limits(
     max_bytes=1024**3,
     max_pixels=100_000_000,
@@ -78,15 +78,6 @@ def _with_gain_map(image: pyvips.Image, path: str) -> None:
     image.set_type(pyvips.GValue.gdouble_type, "gainmap-hdr-capacity-max", 8.0)
     image.set_type(pyvips.GValue.gint_type, "gainmap-use-base-cg", 1)
     image.jpegsave(path)
-
-
-def _moving(image: pyvips.Image, path: str, mode: str, format: str) -> None:
-    """Make eight frames that together have as many pixels as the picture."""
-    smaller = image.resize(FRAMES**-0.5)
-    size = (smaller.width, smaller.height)
-    still = Image.frombytes("RGB", size, bytes(smaller.write_to_memory()))
-    first, *rest = (still.rotate(4 * turn).convert(mode) for turn in range(FRAMES))
-    first.save(path, format=format, save_all=True, append_images=rest, duration=50)
 
 
 def _by_pillow(image: pyvips.Image, path: str, mode: str, format: str, **options: Any) -> None:
@@ -163,12 +154,14 @@ SOURCES: Mapping[str, Callable[[pyvips.Image, str], object]] = MappingProxyType(
         "jpeg, turned, to attention": _turned,
         "jpeg, gain map, to hdr": _with_gain_map,
         "png, alpha, to avif": lambda image, path: _translucent(image).pngsave(path, compression=1),
-        "gif, 8 frames, to animated": lambda image, path: _moving(image, path, "P", "GIF"),
-        "webp, 8 frames, to animated": lambda image, path: _moving(image, path, "RGB", "WEBP"),
-        "png, 8 frames, to animated": lambda image, path: _moving(image, path, "RGB", "PNG"),
+        "gif, 8 frames, to animated": lambda image, path: moving(image, path, "P", "GIF"),
+        "webp, 8 frames, to animated": lambda image, path: moving(image, path, "RGB", "WEBP"),
+        "png, 8 frames, to animated": lambda image, path: moving(image, path, "RGB", "PNG"),
+        **ODD_SOURCES,
     }
 )
 
+_FITTED = Preset(name="fit", wish=Wish(format="webp", box=(600, 600), animated=True))
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "jpeg, to avif": Preset(name="full", wish=Wish(format="avif")),
@@ -181,12 +174,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "jpeg, gain map, to hdr": Preset(name="full", wish=Wish(format="jpeg", hdr=True)),
         "png, alpha, to avif": Preset(name="full", wish=Wish(format="avif")),
         "gif, 8 frames, to animated": Preset(name="full", wish=Wish(format="webp", animated=True)),
-        "webp, 8 frames, to animated": Preset(
-            name="fit", wish=Wish(format="webp", box=(600, 600), animated=True)
-        ),
-        "png, 8 frames, to animated": Preset(
-            name="fit", wish=Wish(format="webp", box=(600, 600), animated=True)
-        ),
+        "webp, 8 frames, to animated": _FITTED,
+        "png, 8 frames, to animated": _FITTED,
+        "gif, small frames, to animated": _FITTED,
+        "avif, 8 frames, to animated": _FITTED,
     }
 )
 """Presets of the sources that are not rendered with those of presets.toml."""
@@ -262,7 +253,7 @@ def main() -> int:
     arguments = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
     print("| source | megapixels | predicted | peak | predicted / peak |\n|---|---|---|---|---|")
-    for megapixels in arguments.megapixels or (3, 12, 40):
+    for megapixels in arguments.megapixels or (0.3, 3, 12, 40):
         image = photograph(megapixels)
         for name in arguments.names or (*SOURCES, *WISHES):
             with tempfile.TemporaryDirectory(prefix="safelight-bench-") as directory:

@@ -18,6 +18,8 @@ LINE_BYTES = 16
 line of a low picture."""
 ALPHA_LINES_BYTES = 16 * 640
 """Bytes per pixel of width held while resampling with alpha: 640 lines of four floats."""
+HDR_BYTES = 12 * 1024**2
+"""Additional memory for converting HDR: floats of the lines in flight, in bytes."""
 GAIN_MAP_BYTES = 8
 """Additional bytes per pixel of the variant for a gain map, assumed to be of full size."""
 ANIMATED_ALPHA_BYTES = 15
@@ -57,7 +59,7 @@ def decode_bytes(probe: Probe, decode: Decode) -> int:
     decoding = _decoder_bytes(probe, BY_NAME[probe.format], decode.frames)
     # If the pixels are kept, the decoder is closed before the first encoder starts.
     working = max(decoding, encoding) if decode.keeps_pixels else decoding + encoding
-    return int(held + lines + working)
+    return int(held + lines + working) + HDR_BYTES * probe.hdr
 
 
 def _encoder_bytes(probe: Probe, recipe: Recipe) -> float:

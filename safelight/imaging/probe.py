@@ -10,7 +10,7 @@ import pyvips
 
 from safelight.errors import Reason, Rejection
 from safelight.formats import HEADER_BYTES, Format, recognise
-from safelight.imaging.hdr import ICC, profile_of
+from safelight.imaging.hdr import ICC, is_hdr, profile_of, with_its_coding
 from safelight.imaging.libvips import open_header
 from safelight.imaging.limits import Limits
 from safelight.imaging.profile import is_wider_than_srgb
@@ -59,6 +59,8 @@ class Probe:
     has_icc: bool = False
     wide_gamut: bool = False
     """Whether its profile, or else its coding, has colours outside sRGB."""
+    hdr: bool = False
+    """Whether its light is coded as PQ or HLG."""
     gain_map: bool = False
     """Whether a JPEG announces a gain map."""
     largest_part: int = 0
@@ -106,9 +108,11 @@ def _read_header(path: Path, format: Format, size_bytes: int, limits: Limits) ->
     try:
         image = open_header(path, format, accept_damaged=limits.accept_damaged)
         found = _describe(image, format, size_bytes)
-        named = None if found.has_icc else profile_of(named_coding(path, format.name))
+        coding = named_coding(path, format.name)
+        named = None if found.has_icc else profile_of(coding)
         return replace(
             found,
+            hdr=is_hdr(with_its_coding(image, coding)),
             wide_gamut=found.wide_gamut or is_wider_than_srgb(named or b""),
             gain_map=announces_a_gain_map(path, format.name),
         )

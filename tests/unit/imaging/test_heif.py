@@ -159,6 +159,13 @@ def test_the_prediction_for_an_avif_of_10_bits_is_at_most_a_tenth_too_low():
     assert predicted > 0.9 * 106 * 1024**2
 
 
+def test_the_prediction_for_a_small_hdr_picture_is_at_most_a_tenth_too_low():
+    """A HEIC of 670 x 447 pixels took 61 MiB."""
+    found = Probe(format="heic", width=670, height=447, size_bytes=60_000, hdr=True)
+    predicted = plan(found, load_presets(ROOT / "presets.toml")).predicted_bytes
+    assert predicted > 0.9 * 61 * 1024**2
+
+
 def test_damage_ends_the_search_for_the_storage():
     picture = COLOURS.copy()
     picture.putalpha(black_and_white())

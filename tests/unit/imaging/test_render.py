@@ -19,7 +19,7 @@ from safelight.imaging.profile import is_wider_than_srgb
 from safelight.imaging.render import render
 from safelight.imaging.rights import Rights
 from safelight.presets import Preset
-from tests.support import pictures
+from tests.support import pictures, pngs
 from tests.support.pictures import BLUE, GREEN, INKS, RED, SAMPLES, YELLOW
 
 LIMITS = Limits()
@@ -206,6 +206,14 @@ def test_hdr_pictures_look_as_in_chromium(rendered, format, transfer, levels, br
     assert near(card, (85, 85, 85), within=4)
     assert near(paper, (188, 188, 188), within=4)
     assert near(light, (brightest,) * 3, within=3)
+
+
+def test_a_header_says_whether_a_picture_is_hdr(file):
+    for transfer, is_hdr in ((16, True), (18, True), (1, False)):
+        for format in ("AVIF", "HEIC"):
+            assert probe(file(pictures.hdr(format, transfer, 0.5)), LIMITS).hdr == is_hdr
+        png = pngs.png_of(pictures.quarters(), pngs.coding(9, transfer))
+        assert probe(file(png), LIMITS).hdr == is_hdr
 
 
 def test_an_hdr_picture_with_a_profile_is_srgb_and_says_nothing_else(rendered):
