@@ -3,16 +3,18 @@
 #   docker buildx build --platform linux/amd64,linux/arm64 -t safelight .
 #
 # Pin the base by digest: --build-arg BASE=docker.io/library/python:3.13-slim@sha256:...
+# Add what SAFELIGHT_FACES=local needs, on linux/amd64: --build-arg FACES=1
 ARG BASE=docker.io/library/python:3.13-slim
 
 FROM ${BASE} AS build
+ARG FACES=
 WORKDIR /source
 COPY requirements requirements
 # Build wheels of the locked packages only. The build backends stay in this stage.
 ENV PIP_NO_CACHE_DIR=1
 RUN requirements/install.sh --new /tools pip build \
     && /tools/bin/pip wheel --no-deps --require-hashes --no-build-isolation \
-        --wheel-dir /wheels -r requirements/runtime.txt
+        --wheel-dir /wheels -r requirements/runtime.txt ${FACES:+-r requirements/faces.txt}
 COPY . .
 # `safelight doctor` and `safelight capacity` read the templates.
 RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

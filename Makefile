@@ -130,7 +130,7 @@ $(ENVIRONMENTS:=/.tools): requirements/$(PIP_LOCK).txt requirements/build.txt
 	@$(INSTALL) .venv runtime .
 	@touch $@
 
-.venv/.dev .venv/.otel: .venv/.runtime
+.venv/.dev .venv/.otel .venv/.faces: .venv/.runtime
 .venv/.quality .venv/.fuzz .venv/.image: .venv/.dev
 .venv/.%: requirements/%.txt
 	@echo "Installing requirements/$*.txt into .venv (once, up to a minute)"

@@ -22,7 +22,7 @@ from api.tokens import Tokens
 from safelight import users
 from safelight.aws.session import Aws, connect
 from safelight.metrics import ProcessMetrics, make_registry
-from safelight.presets import InvalidPresets, Preset, load_presets
+from safelight.presets import InvalidPresets, Preset
 from safelight.program import (
     SET_UP_WRONGLY,
     STOPPED,
@@ -105,7 +105,7 @@ def _read_files(settings: ApiSettings) -> Declared:
     """Read the presets and aliases that delivery serves, here or at `delivery_url`."""
     if DELIVERY not in settings.api_roles and settings.delivery_url is None:
         return (), {}
-    presets = load_presets(settings.presets)
+    presets = settings.load_presets()
     names = [preset.name for preset in presets]
     if faults := faults_of_names(names):
         raise InvalidPresets([f"{settings.presets}: {fault}" for fault in faults])

@@ -18,16 +18,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ops.folders import make_writable, refuse_to_overwrite
+from ops.folders import Unusable, make_writable, refuse_to_overwrite
 from ops.render_output import Outcome, exit_code, json_of, print_counts, print_outcome
 from safelight.errors import Rejection, SafelightError
+from safelight.face_settings import OFF, REKOGNITION
 from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.probe import Probe
 from safelight.imaging.settings import RenderSettings
+from safelight.looking import FaceFinder, finder_of
 from safelight.making import Made, Pipeline, Source
-from safelight.presets import Preset, load_presets
+from safelight.presets import Preset
 
 SHIPPED_PRESETS = Path(__file__).resolve().parents[1] / "presets.toml"
 
@@ -108,6 +110,7 @@ class FileRenderer:
                 planned_for,
                 key_of=lambda variant: str(variants / variant.path.name),
                 directory=directory,
+                needs_faces=any(preset.wish.needs_faces for preset in self._presets),
             )
             _move(variants, folder)
             return made
@@ -118,7 +121,9 @@ async def render(
 ) -> int:
     """Render files; return the exit code, 0 if every variant of every file was rendered."""
     settings = RenderSettings.load()
-    chosen = load_presets(presets or _presets_of(settings))
+    chosen = settings.load_presets(presets or _presets_of(settings))
+    if settings.faces == REKOGNITION and any(preset.wish.needs_faces for preset in chosen):
+        raise Unusable("SAFELIGHT_FACES: this command works without AWS; set it to local")
     folders = folders_for(files, out)
     if not overwrite:
         refuse_to_overwrite(folders)
@@ -126,16 +131,25 @@ async def render(
     with tempfile.TemporaryDirectory(dir=out, prefix=".safelight-") as work:
         limits = settings.limits.model_copy(update={"spool": Path(work)})
         async with RenderPool(slots=settings.slots, limits=limits) as pool:
+            admission = Admission(settings.memory_budget_bytes)
             pipeline = Pipeline(
                 assets=Files(),
                 renderer=pool,
-                admission=Admission(settings.memory_budget_bytes),
+                admission=admission,
                 max_source_bytes=settings.max_bytes,
+                face_finder=_face_finder(settings, pool, admission),
             )
             renderer = FileRenderer(pipeline=pipeline, presets=chosen, work=Path(work))
             outcomes = await _render_all(renderer, files, folders, settings.slots, quiet=as_json)
     _print_result(outcomes, as_json=as_json)
     return exit_code(outcomes)
+
+
+def _face_finder(
+    settings: RenderSettings, pool: RenderPool, admission: Admission
+) -> FaceFinder | None:
+    mode = OFF if settings.faces == REKOGNITION else settings.faces
+    return finder_of(mode, pool=pool, admission=admission)
 
 
 def folders_for(files: Sequence[Path], out: Path) -> list[Path]:

@@ -16,7 +16,8 @@ from safelight.wish.canonical import NOTHING
 async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bool) -> ExitCode:
     """Print the signed path and query. Returns an exit code."""
     try:
-        chosen = _chosen(DialectSettings.load().dialects, dialect)
+        dialects = DialectSettings.load().dialects
+        chosen = _chosen(dialects, dialect)
         if expires_in and dialect != Own.NAME:
             raise ValueError("--expires-in is for own URLs; other dialects have their own option")  # noqa: TRY301 - printed like the others
     except (InvalidSettings, ValueError) as error:
@@ -28,7 +29,7 @@ async def sign(wanted: str, *, dialect: str, expires_in: int | None, as_json: bo
         wanted = f"{','.join([*words, f'expires={int(time.time()) + expires_in}'])}/{source}"
     try:
         signed = chosen.unsigned(wanted)
-        chosen.read(signed)
+        dialects.read(chosen, signed)
     except URL_ERRORS as error:
         print(error, file=sys.stderr)
         return ExitCode.REFUSED

@@ -29,10 +29,10 @@ for pip in oldest-pip pip; do
     in_make=(make --no-print-directory PIP_LOCK=$pip)
     "${in_make[@]}" --quiet clean
     try "$pip.txt build.txt" "${in_make[@]}" .venv/.tools
-    for lock in runtime otel; do
+    for lock in runtime otel faces; do
         try "$lock.txt" "${in_make[@]}" ".venv/.$lock"
     done
-    "${in_make[@]}" --quiet clean # dev holds otel too, and must be complete without it
+    "${in_make[@]}" --quiet clean # dev holds otel and faces too, and must be complete without it
     "${in_make[@]}" .venv/.runtime >/dev/null 2>&1
     for lock in dev quality fuzz image; do
         try "$lock.txt" "${in_make[@]}" ".venv/.$lock"

@@ -10,6 +10,7 @@ compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-has
 "${compile[@]}" -c runtime.txt build.in -o build.txt
 "${compile[@]}" emulator.in -o emulator.txt
 "${compile[@]}" -c runtime.txt otel.in -o otel.txt
+"${compile[@]}" -c runtime.txt faces.in -o faces.txt
 "${compile[@]}" -c runtime.txt dev.in -o dev.txt
 "${compile[@]}" -c dev.txt quality.in -o quality.txt
 "${compile[@]}" -c dev.txt fuzz.in -o fuzz.txt

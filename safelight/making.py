@@ -7,14 +7,16 @@ with the methods of `Sources` and `Assets` will do, be it S3 or a folder.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, Self
 
 from safelight import keys
-from safelight.errors import Reason, Rejection, Superseded, UnusableWatermark
+from safelight.errors import Reason, Refused, Rejection, Superseded, UnusableWatermark
+from safelight.face_settings import NO_FACES
+from safelight.faces import Faces
 from safelight.files import open_result
 from safelight.formats import BY_NAME
 from safelight.imaging.admission import Admission
@@ -22,6 +24,7 @@ from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
+from safelight.looking import FaceFinder
 from safelight.record import Record
 from safelight.wish.wish import Wish
 
@@ -119,6 +122,10 @@ class RenderRequest:
     `pictures`, it also takes the argument `pictures`: their keys and files."""
     pictures: Mapping[str, Source] = field(default_factory=dict)
     """Other pictures that the plan needs, by key: watermarks."""
+    needs_faces: bool = False
+    """Whether the plan frames faces."""
+    faces: Faces | None = None
+    """The faces of the source, if its record has them."""
 
     @classmethod
     def of_preset(
@@ -130,6 +137,7 @@ class RenderRequest:
         image_id: str,
         revision: str,
         extension: str | None = None,
+        faces: Faces | None = None,
     ) -> Self:
         """Request a preset's variant under the key that a worker gives it for an upload.
 
@@ -145,6 +153,8 @@ class RenderRequest:
             ),
             source=source,
             plan=partial(_alone, name, wish),
+            needs_faces=wish.needs_faces,
+            faces=faces,
         )
 
 
@@ -183,12 +193,19 @@ class Pipeline:
         admission: Admission,
         max_source_bytes: int,
         max_result_bytes: int | None = None,
+        face_finder: FaceFinder | None = None,
     ) -> None:
         self._assets = assets
         self._renderer = renderer
         self._admission = admission
         self._max_source_bytes = max_source_bytes
         self._max_result_bytes = max_result_bytes
+        self._face_finder = face_finder
+
+    @property
+    def finds_faces(self) -> bool:
+        """Whether it can find the faces of a source."""
+        return self._face_finder is not None
 
     async def run(
         self,
@@ -198,11 +215,14 @@ class Pipeline:
         key_of: Callable[[RenderedVariant], str],
         directory: Path,
         pictures: Mapping[str, Source] = MappingProxyType({}),
+        needs_faces: bool = False,
+        faces: Faces | None = None,
         observer: StageObserver = UNOBSERVED,
     ) -> Made:
         """Fetch, probe, plan, admit, render, put. Files are written to the directory.
 
-        Raises `Rejection` if the source is at fault, `Superseded` if it was replaced.
+        If the plan needs faces and they are unknown, they are found before it. Raises `Rejection`
+        if the source is at fault, `Superseded` if it was replaced.
         """
         path = directory / "source"
         with observer.stage("fetch"):
@@ -210,6 +230,10 @@ class Pipeline:
             files = await self._fetch_pictures(pictures, directory)
         with observer.stage("probe"):
             probe = await self._renderer.probe(path)
+        if needs_faces and faces is None:
+            with observer.stage("faces"):
+                faces = await self._find_faces(path, probe, directory)
+        probe = replace(probe, faces=faces)
         planned = plan(probe, pictures=files) if files else plan(probe)
         async with self._admission.admit(planned.predicted_bytes):
             with observer.stage("render"):
@@ -219,6 +243,12 @@ class Pipeline:
         with observer.stage("put"):
             await self._put(rendering.variants, key_of)
         return Made(fetched=fetched, probe=probe, rendering=rendering)
+
+    async def _find_faces(self, path: Path, probe: Probe, directory: Path) -> Faces:
+        if self._face_finder is None:
+            # Not `Misconfigured`: that would hold all other messages of a worker too.
+            raise Refused("face detection", NO_FACES)
+        return await self._face_finder.find(path, probe, directory)
 
     async def _fetch(self, source: Source, to: Path) -> Fetched:
         fetched = await source.bucket.fetch(
@@ -289,6 +319,8 @@ class Maker:
                 key_of=lambda _: request.key,
                 directory=directory,
                 pictures=request.pictures,
+                needs_faces=request.needs_faces,
+                faces=request.faces,
             )
             (variant,) = made.rendering.variants
             with open_result(variant.path) as file:

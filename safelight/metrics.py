@@ -47,6 +47,23 @@ def serve_metrics(registry: CollectorRegistry) -> Handler:
     return metrics
 
 
+class FaceMetrics:
+    """Metrics of looking for faces, in a worker and in delivery."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Histogram(
+            "safelight_face_detection_seconds",
+            "Time to look for the faces of one picture, by outcome: found, none, failed.",
+            ["outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+    def looked(self, outcome: str, *, seconds: float) -> None:
+        """Record one picture that was looked at."""
+        self.seconds.labels(outcome).observe(seconds)
+
+
 class ProcessMetrics:
     """Metrics of a process itself and of the services that it calls."""
 

@@ -1,6 +1,7 @@
 """The record of one image, as stored in the table and published in completions."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
@@ -10,10 +11,11 @@ from pydantic.alias_generators import to_camel
 
 from safelight import keys
 from safelight.errors import Reason
+from safelight.faces import Faces
 
 SCHEMA_VERSION = 2
 """The newest value in `SINCE`. A version writes its own, and reads all others."""
-SINCE: Mapping[str, int] = {"sequence": 2}
+SINCE: Mapping[str, int] = {"sequence": 2, "faces": 2}
 """The schema version that brought each attribute; those of the first one are not listed.
 
 An older version that settles a newer revision leaves attributes that it does not know in the
@@ -85,6 +87,9 @@ class Record(StoredModel):
     """As "#rrggbb"."""
     perceptual_hash: str | None = None
     """64 bits in hexadecimal."""
+    faces: Faces | None = None
+    """Internal: boxes around the faces, for later crops. Empty if there are none, None if no one
+    looked for them."""
     revision: str | None = None
     """Internal: every asset key of the image can be computed from it (`keys.asset_key`)."""
     version_id: str | None = None
@@ -135,6 +140,12 @@ class Record(StoredModel):
         `variants` under names that existing consumers use. They are never read back.
         """
         item = self.model_dump(by_alias=True, exclude_none=True, mode="json")
+        if self.faces is not None:
+            # DynamoDB takes no floats.
+            item["faces"] = [
+                {name: Decimal(str(share)) for name, share in asdict(face).items()}
+                for face in self.faces
+            ]
         if compressed := self.variants.get(COMPRESSED):
             item |= {"compressedKey": compressed.key, "compressedSize": compressed.size}
         if (savings := self.savings_percent) is not None:

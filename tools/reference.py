@@ -21,7 +21,7 @@ from ops.redrive import RedriveSettings
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
-from safelight.metrics import ProcessMetrics
+from safelight.metrics import FaceMetrics, ProcessMetrics
 from safelight.settings import Settings, variable
 from tools.dialect_tables import dialects_page
 from worker.metrics import WorkerMetrics
@@ -143,7 +143,7 @@ message ([why](../decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## Both
 
-{metrics_table(ProcessMetrics(registry, service="docs"))}
+{metrics_table(ProcessMetrics(registry, service="docs"), FaceMetrics(registry))}
 
 `safelight_build_info{{service, version}}` is always 1, and the standard `process_*` and `python_*` metrics are exported.
 

@@ -20,6 +20,7 @@ from safelight.aws.records import Records
 from safelight.aws.topic import Topic
 from safelight.completion import Completion
 from safelight.errors import Reason
+from safelight.faces import Face
 from safelight.presets import Policy, Preset
 from safelight.queued import Demand, Ingest
 from safelight.record import Record, Status, Variant
@@ -88,6 +89,7 @@ COMPLETED = _SETTLED.model_copy(
         "placeholder": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
         "dominant_colour": "#102030",
         "perceptual_hash": "00ff00ff00ff00ff",
+        "faces": (Face(left=0.25, top=0.125, width=0.1, height=0.2),),
         "variants": {"compressed": _VARIANT, "small": _VARIANT},
         "failed_variants": {"large": "too large"},
         "render_time_ms": 700,

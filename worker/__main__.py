@@ -9,12 +9,14 @@ import structlog
 
 from safelight.aws.queue import Message, Queue
 from safelight.aws.session import Aws, connect
+from safelight.face_settings import REKOGNITION
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.spool import Spool
+from safelight.looking import finder_of
 from safelight.making import Maker, Pipeline
-from safelight.metrics import ProcessMetrics, make_registry
-from safelight.presets import Preset, load_presets
+from safelight.metrics import FaceMetrics, ProcessMetrics, make_registry
+from safelight.presets import Preset
 from safelight.program import Program, background, on_stop_signal, serve
 from safelight.tracing import Spans, tracing
 from worker.admin import Health, make_admin_app
@@ -49,7 +51,7 @@ def main() -> int:
         "render the pictures that delivery requests, and process source objects by key. "
         "Settings: docs/operate/settings.md.",
         settings=WorkerSettings,
-        read_files=lambda settings: load_presets(settings.presets),
+        read_files=WorkerSettings.load_presets,
         run=run,
     ).main()
 
@@ -66,7 +68,8 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         # After the children's server, which must not inherit its thread.
         spans = stack.enter_context(tracing(wanted=settings.tracing, service="worker"))
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
-        process = await build_process(settings, presets, aws, pool, spool, metrics, spans)
+        faces = FaceMetrics(registry)
+        process = await build_process(settings, presets, aws, pool, spool, metrics, spans, faces)
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
         url = settings.dead_letter_queue_url
         dead_letters = await aws.queue(url) if url else None
@@ -119,6 +122,7 @@ async def build_process(
     spool: Spool,
     metrics: WorkerMetrics,
     spans: Spans,
+    faces: FaceMetrics,
 ) -> Process:
     """Build the collaborators of the role; return the function that processes a message."""
     admission = Admission(settings.memory_budget_bytes, wait=metrics.stages.labels("admit"))
@@ -131,6 +135,13 @@ async def build_process(
         renderer=pool,
         admission=admission,
         max_source_bytes=settings.max_bytes,
+        face_finder=finder_of(
+            settings.faces,
+            pool=pool,
+            admission=admission,
+            service=await aws.rekognition() if settings.faces == REKOGNITION else None,
+            metrics=faces,
+        ),
     )
     processor = Processor(
         sources=objects,

@@ -19,8 +19,9 @@ FAILURES_TO_OPEN = 5
 """Failures in a row that open the breaker. Retries inside a call have failed before one counts."""
 NOT_NEEDED_TO_SETTLE = frozenset({"sns"})
 """Without these services an upload can still be settled. Only its completion has to wait."""
-CONFIRMED_BY_READS_ONLY = frozenset({"dynamodb"})
-"""Services that an on-demand render only reads: its success proves that reads work, not writes."""
+HALF_CONFIRMED = frozenset({"dynamodb", "rekognition"})
+"""Services whose use an on-demand render does not prove: it reads the table but writes nothing, and
+it seldom looks for faces."""
 LOCAL = frozenset({"spool", "render children"})
 """Parts of this worker. Another worker may succeed without them, so such messages are returned."""
 MOST_HELD = 1000
@@ -77,7 +78,7 @@ class Breaker:
         for dependency in self._failures.keys() - unused:
             self._metrics.breaker_open.labels(dependency).set(0)
             count = self._failures.pop(dependency)
-            if progress is Progress.STORED and dependency in CONFIRMED_BY_READS_ONLY:
+            if progress is Progress.STORED and dependency in HALF_CONFIRMED:
                 # Closed, but the next failure opens it again.
                 self._failures[dependency] = min(count, FAILURES_TO_OPEN - 1)
 

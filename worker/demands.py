@@ -49,6 +49,7 @@ class Demands:
             source_of(record, self._sources),
             image_id=demand.image_id,
             revision=demand.revision,
+            faces=record.faces,
         )
         try:
             with self._observer.stage("demand"):

@@ -159,6 +159,7 @@ class Processor:
                 partial(plan, presets=self._presets),
                 key_of=lambda rendered: variant_of(upload, rendered).key,
                 directory=directory,
+                needs_faces=self._pipeline.finds_faces,
                 observer=self._observer,
             )
         return completed(upload, made)

@@ -34,6 +34,7 @@ def completed(upload: Upload, made: Made) -> Record:
             "placeholder": look and look.placeholder,
             "dominant_colour": look and look.dominant_colour,
             "perceptual_hash": look and look.perceptual_hash,
+            "faces": made.probe.faces,
             "variants": {each.preset: variant_of(upload, each) for each in rendering.variants},
             "failed_variants": dict(rendering.failures),
             "render_time_ms": round(1000 * rendering.seconds),

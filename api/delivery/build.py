@@ -24,10 +24,13 @@ from api.quotas import Quotas
 from api.settings import ApiSettings
 from safelight.aws.objects import Objects
 from safelight.aws.session import Aws
+from safelight.face_settings import REKOGNITION
 from safelight.imaging.admission import Admission
 from safelight.imaging.pool import RenderPool
 from safelight.imaging.spool import Spool
+from safelight.looking import finder_of
 from safelight.making import Maker, Pipeline
+from safelight.metrics import FaceMetrics
 from safelight.presets import Preset
 
 log = structlog.get_logger()
@@ -47,12 +50,20 @@ async def build(
     spool, pool = await _renderer(settings, stack, metrics)
     objects = await aws.objects()
     sources = await _sources(settings, objects, aws, aliases)
+    admission = Admission(settings.memory_budget_bytes)
     pipeline = Pipeline(
         assets=objects,
         renderer=pool,
-        admission=Admission(settings.memory_budget_bytes),
+        admission=admission,
         max_source_bytes=settings.max_bytes,
         max_result_bytes=settings.max_result_bytes,
+        face_finder=finder_of(
+            settings.faces,
+            pool=pool,
+            admission=admission,
+            service=await aws.rekognition() if settings.faces == REKOGNITION else None,
+            metrics=FaceMetrics(registry),
+        ),
     )
     lookup = await _lookup(settings, objects, aws, Maker(pipeline=pipeline, spool=spool), metrics)
     freeform = FreeForm(

@@ -12,6 +12,7 @@ from api.problems import Problem, Refusal
 from safelight import keys
 from safelight.aws.objects import Asset, ObjectVersion
 from safelight.errors import Reason
+from safelight.faces import Faces
 from safelight.formats import AUTO, BY_NAME, FORMATS
 from safelight.image_ids import ImageIds
 from safelight.imaging.plan_options import plan_options
@@ -53,6 +54,8 @@ class SourceImage:
     """Whether it has a record, so that workers can be sent demands for it."""
     watermarks: Mapping[str, Source] = field(default_factory=dict)
     """The watermarks that a free-form URL asks for, by their keys."""
+    faces: Faces | None = None
+    """Its faces, if a worker looked for them."""
 
     def recorded_asset(self, key: str) -> Asset | None:
         """Return the metadata of the asset of this key, if a worker recorded it."""
@@ -95,6 +98,7 @@ class SourceImage:
             image_id=self.image_id,
             revision=self.revision,
             extension=name.extension if name else None,
+            faces=self.faces,
         )
 
     def _request_of_options(self, options: Options) -> RenderRequest:
@@ -109,6 +113,8 @@ class SourceImage:
             source=self.source,
             plan=partial(plan_options, options=options),
             pictures=self.watermarks,
+            needs_faces=options.needs_faces,
+            faces=self.faces,
         )
 
 
@@ -216,6 +222,7 @@ class SourceImages:
             pixels=(record.width or 0) * (record.height or 0),
             variants=record.variants,
             recorded=True,
+            faces=record.faces,
         )
 
 

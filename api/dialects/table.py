@@ -23,7 +23,9 @@ from api.dialects.imgproxy import ImgproxySettings
 from api.dialects.own import Own, OwnSettings
 from api.dialects.signatures import Signed, verify
 from api.dialects.thumbor import ThumborSettings
+from safelight.face_settings import NO_FACES, FaceSettings
 from safelight.settings import variable
+from safelight.wish.errors import InvalidOption
 
 MAX_URL = 8192
 """The longest path and query, in characters."""
@@ -32,7 +34,12 @@ _URL = re.compile(r"[!-~]*")
 
 
 class DialectSettings(
-    OwnSettings, ThumborSettings, ImgproxySettings, AwsHandlerSettings, ImgixSettings
+    OwnSettings,
+    ThumborSettings,
+    ImgproxySettings,
+    AwsHandlerSettings,
+    ImgixSettings,
+    FaceSettings,
 ):
     """Settings of the free-form URLs. Its base classes are the one list of dialects.
 
@@ -69,6 +76,7 @@ class DialectSettings(
             known=tuple(each for each in made if each.keys),
             root=self.root_dialect,
             ignores_unknown_query=self.unknown_query == "ignore",
+            faces=self.looks_for_faces,
         )
 
 
@@ -91,6 +99,8 @@ class Dialects:
     """The name of the dialect that also answers without its prefix."""
     ignores_unknown_query: bool = False
     """Whether parameters of a query that a dialect has no meaning for are left out."""
+    faces: bool = False
+    """Whether faces are looked for. If not, wishes that need them are refused."""
 
     def find(self, path: str) -> tuple[Dialect, str]:
         """Find the dialect of a path, and the path without its prefix. Raises `UnknownPath`."""
@@ -108,7 +118,7 @@ class Dialects:
         )
 
     def read(self, dialect: Dialect, signed: Signed) -> ImageUrl:
-        """Read what a signature covers. Raises an `InvalidOption`."""
+        """Read what a signature covers, in its normal form. Raises an `InvalidOption`."""
         if self.ignores_unknown_query:
             pairs = [
                 pair
@@ -116,7 +126,11 @@ class Dialects:
                 if dialect.knows(unquote_plus(pair.partition("=")[0]))
             ]
             signed = replace(signed, query="&".join(pairs))
-        return dialect.read(signed)
+        image_url = dialect.read(signed)
+        options = image_url.options.normal()
+        if options.needs_faces and not self.faces:
+            raise InvalidOption("gravity", NO_FACES)
+        return replace(image_url, options=options)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -139,7 +153,7 @@ def read(path: str, query: str, dialects: Dialects, *, now: datetime) -> ImageUr
     if image_url.expires and image_url.expires <= now:
         raise Expired(image_url.expires)
     key_id, user_id = _holder(dialect, number)
-    return replace(image_url, options=image_url.options.normal(), key_id=key_id, user_id=user_id)
+    return replace(image_url, key_id=key_id, user_id=user_id)
 
 
 def check_spelling(path: str, query: str) -> None:

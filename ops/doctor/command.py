@@ -15,7 +15,7 @@ from safelight.aws.failures import FOREIGN
 from safelight.aws.session import Aws, connect
 from safelight.errors import SafelightError, Unavailable
 from safelight.imaging.pool import RenderPool
-from safelight.presets import InvalidPresets, load_presets
+from safelight.presets import InvalidPresets
 from safelight.settings import InvalidSettings, Settings
 from worker.settings import WorkerSettings
 
@@ -57,7 +57,7 @@ def look_at_configuration(role: str | None) -> list[Finding]:
     try:
         settings = _SETTINGS[role].load()
         if isinstance(settings, WorkerSettings):
-            load_presets(settings.presets)
+            settings.load_presets()
     except InvalidSettings as error:
         return [_failed("configuration", f"settings of {role}", fault) for fault in error.faults]
     except InvalidPresets as error:

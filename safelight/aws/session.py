@@ -21,6 +21,7 @@ from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
 from safelight.aws.queue import Queue
 from safelight.aws.records import Records
+from safelight.aws.rekognition import Rekognition
 from safelight.aws.settings import AwsSettings
 from safelight.aws.topic import Topic
 from safelight.errors import Misconfigured
@@ -51,7 +52,7 @@ class Aws:
         self._opened = opened
         self._dependencies = {
             name: Dependency(name, metrics=metrics)
-            for name in ("s3", "dynamodb", "sqs", "sns", "sts")
+            for name in ("s3", "dynamodb", "sqs", "sns", "sts", "rekognition")
         }
         self._core: Any = _core_session()
         self._session: Any = aioboto3.Session(botocore_session=self._core)
@@ -105,6 +106,10 @@ class Aws:
         """Open a topic."""
         client, dependency = await self._client("sns"), self._dependencies["sns"]
         return Topic(client, dependency, topic_arn=topic_arn)
+
+    async def rekognition(self) -> Rekognition:
+        """Open Amazon Rekognition."""
+        return Rekognition(await self._client("rekognition"), self._dependencies["rekognition"])
 
     async def client(self, service: str) -> Any:
         """Open a service's own client, for calls of operators that no class here offers.

@@ -36,5 +36,6 @@ class AwsSettings(Settings):
         "AWS_ENDPOINT_URL_SQS",
         "AWS_ENDPOINT_URL_SNS",
         "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_REKOGNITION",
     )
     """Standard AWS variables that botocore reads and Safelight supports."""

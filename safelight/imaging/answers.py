@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from safelight.errors import Reason, Rejection, UnusableWatermark
+from safelight.faces import Face, Faces, kept
 from safelight.formats import BY_NAME
 from safelight.imaging.appearance import Appearance
 from safelight.imaging.plan import Plan
@@ -139,6 +140,9 @@ _Pixels = Annotated[int, Field(gt=0, le=_MOST_PIXELS)]
 _Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class _VariantFacts(_Facts):
     preset: str
     extension: str
@@ -166,7 +170,15 @@ class _RenderingFacts(_Facts):
     peak_bytes: int = Field(ge=0, le=_MOST_SIZE_BYTES)
 
 
+class _FaceFacts(_Facts):
+    left: _Share
+    top: _Share
+    width: _Share
+    height: _Share
+
+
 _PROBE = TypeAdapter(Probe)
+_FACES = TypeAdapter(list[_FaceFacts])
 
 
 def read_probe(result: object) -> Probe:
@@ -179,9 +191,18 @@ def read_probe(result: object) -> Probe:
     sane = all(0 < size <= _MOST_PIXELS for size in sizes) and (
         1 <= probe.orientation <= 8 and 0 <= probe.largest_part <= _MOST_PIXELS**2
     )
-    if probe.format not in BY_NAME or not sane:
+    if probe.format not in BY_NAME or not sane or probe.faces is not None:
         raise Nonsense("a probe of no picture")
     return probe
+
+
+def read_faces(result: object) -> Faces:
+    """Read the faces of a picture. Raises `Nonsense`."""
+    try:
+        facts = _FACES.validate_python(result)
+    except ValidationError as error:
+        raise Nonsense("not faces") from error
+    return kept(Face(**each.model_dump()) for each in facts)
 
 
 def read_rendering(result: object, *, plan: Plan, directory: Path) -> Rendering:

@@ -2,7 +2,8 @@
 
 import math
 
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.faces import Faces, framed
+from safelight.wish.gravities import FACES, GRAVITIES, LOOKED_FOR
 from safelight.wish.wish import Wish
 
 Size = tuple[int, int]
@@ -53,10 +54,14 @@ def scaled_by(source: Size, scale: float) -> Size:
     return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
 
 
-def offset(wish: Wish, scaled: Size, size: Size) -> Size | None:
+def offset(wish: Wish, scaled: Size, size: Size, faces: Faces = ()) -> Size | None:
     """Return the position of a crop or of a padded picture; None to find it in the pixels."""
-    if wish.gravity == ATTENTION:
-        return None if scaled != size else (0, 0)
+    if wish.gravity in LOOKED_FOR and scaled == size:
+        return 0, 0
+    if wish.gravity == FACES and faces:
+        return framed(faces, crop=size, picture=scaled)
+    if wish.gravity in LOOKED_FOR:
+        return None
     room = (abs(scaled[0] - size[0]), abs(scaled[1] - size[1]))
     if wish.focal is None:
         return placed(room, wish.gravity)

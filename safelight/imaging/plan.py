@@ -136,7 +136,7 @@ def recipe_of(probe: Probe, wish: Wish, *, name: str) -> Recipe:
         fit=wish.fit,
         scaled=scaled,
         size=size,
-        offset=offset(wish, scaled, size),
+        offset=offset(wish, scaled, size, probe.faces or ()),
         background=wish.background_rgb,
         colour=wish.colour if probe.wide_gamut else "srgb",
         keep=wish.keep,

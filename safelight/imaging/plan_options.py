@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from safelight.faces import Faces, framed, kept, within_part
 from safelight.formats import BY_NAME
 from safelight.imaging.geometry import Box, Size, bounded, extended, placed, scaled_by
 from safelight.imaging.plan import Plan, plan_of, recipe_of
@@ -17,7 +18,7 @@ from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Edits
 from safelight.wish.canonical import NAME, fingerprint
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION
+from safelight.wish.gravities import FACES, LOOKED_FOR
 from safelight.wish.operations import MAX_SIDE, Operation, operation
 from safelight.wish.options import MAX_PIXELS, Crop, Options, Point
 from safelight.wish.wish import Wish
@@ -96,20 +97,36 @@ def _edited(probe: Probe, options: Options, trimmed: Box | None) -> tuple[Probe,
     size = whole[2:]
     if options.turn not in _UPRIGHT:
         size = (size[1], size[0])
-    crop = _crop(options.crop, size) if options.crop else None
+    faces = _upright_faces(probe, options.turn, whole)
+    crop = _crop(options.crop, size, faces) if options.crop else None
     if crop == (0, 0, *size):
         crop = None
     if trimmed == (0, 0, probe.width, probe.height):
         trimmed = None
     if not (trimmed or options.turn or crop):
         return probe, None
-    looks = options.crop is not None and options.crop.gravity == ATTENTION
+    looks = options.crop is not None and _looks(options.crop, faces)
     width, height = crop[2:] if crop else size
     edits = Edits(trimmed=trimmed, turn=options.turn, crop=crop, looks=looks, size=(width, height))
-    return replace(probe, width=width, height=height), edits
+    if crop is not None:
+        # If the crop is found in the pixels, it is unknown which faces it has.
+        faces = () if looks else within_part(faces, crop, size)
+    known = None if probe.faces is None else faces
+    return replace(probe, width=width, height=height, faces=known), edits
 
 
-def _crop(crop: Crop, size: Size) -> Box:
+def _upright_faces(probe: Probe, turn: int, whole: Box) -> Faces:
+    """Return the known faces as they are after trimming and turning."""
+    faces = within_part(probe.faces or (), whole, (probe.width, probe.height))
+    return kept(face.turned(turn) for face in faces)
+
+
+def _looks(crop: Crop, faces: Faces) -> bool:
+    """Return whether the position of a crop must be found in the pixels."""
+    return crop.gravity in LOOKED_FOR and not (crop.gravity == FACES and faces)
+
+
+def _crop(crop: Crop, size: Size, faces: Faces) -> Box:
     """Work out the box of a crop from its size, gravity, offset or focal point."""
     width, height = (
         round(side * wanted) if 0 < wanted < 1 else round(wanted) or side
@@ -123,7 +140,10 @@ def _crop(crop: Crop, size: Size) -> Box:
             for share, side, part, most in zip(crop.focal, size, (width, height), room, strict=True)
         )
         return bounded((left, top, width, height), size)
-    gravity = "centre" if crop.gravity == ATTENTION else crop.gravity
+    if crop.gravity == FACES and faces:
+        width, height = min(width, size[0]), min(height, size[1])
+        return *framed(faces, crop=(width, height), picture=size), width, height
+    gravity = "centre" if crop.gravity in LOOKED_FOR else crop.gravity
     across, down = (
         round(offset * side) if 0 < offset < 1 else round(offset)
         for offset, side in zip(crop.offset, size, strict=True)

@@ -16,8 +16,10 @@ from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from safelight.errors import Reason, Rejection, Unavailable
+from safelight.faces import Faces
 from safelight.imaging import answers, child
 from safelight.imaging.limits import Limits
+from safelight.imaging.local_faces import find_faces
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering
@@ -114,6 +116,10 @@ class RenderPool:
         self._refuse_excess(plan)
         read = partial(answers.read_rendering, plan=plan, directory=directory)
         return await self._run(read, child.render_measured, plan, source, directory, self.limits)
+
+    async def find_faces(self, copy: Path) -> Faces:
+        """Return the faces of a small upright JPEG. Raises a `Rejection`."""
+        return await self._run(answers.read_faces, find_faces, copy)
 
     async def canary(self) -> None:
         """Render a tiny picture in a child; raise any failure. Waits for a slot."""

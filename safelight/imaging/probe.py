@@ -9,6 +9,7 @@ from pathlib import Path
 import pyvips
 
 from safelight.errors import Reason, Rejection
+from safelight.faces import Faces
 from safelight.formats import HEADER_BYTES, Format, recognise
 from safelight.imaging.hdr import ICC, is_hdr, profile_of, with_its_coding
 from safelight.imaging.libvips import open_header
@@ -66,6 +67,9 @@ class Probe:
     largest_part: int = 0
     """The pixels of the largest part in the file, if it has parts. A decoder allocates memory for
     them, even if the picture shows only a few."""
+    faces: Faces | None = None
+    """The faces of the picture; None if they are unknown. They are no fact of a header: the
+    pipeline adds them, so that plans frame them."""
 
     @property
     def pixels(self) -> int:

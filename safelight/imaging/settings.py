@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from safelight.face_settings import NO_FACES, FaceSettings
 from safelight.imaging.admission import default_budget_bytes
 from safelight.imaging.limits import MIB, AdjustableLimits, Limits
-from safelight.settings import Settings
+from safelight.presets import InvalidPresets, Preset, load_presets
 
 _DECLARED = AdjustableLimits.model_fields
 
@@ -29,7 +30,7 @@ def _default_child_memory_bytes() -> int:
     return min(Limits().child_memory_bytes, default_budget_bytes())
 
 
-class RenderSettings(AdjustableLimits, Settings):
+class RenderSettings(AdjustableLimits, FaceSettings):
     """The presets, the resources for rendering, and the limits on pictures."""
 
     presets: Path = Field(
@@ -69,6 +70,18 @@ class RenderSettings(AdjustableLimits, Settings):
         if total < info.data.get("max_pixels", total):
             raise ValueError("must not be less than SAFELIGHT_MAX_PIXELS")
         return total
+
+    def load_presets(self, path: Path | None = None) -> tuple[Preset, ...]:
+        """Read the presets, by default those of the setting. Raises `InvalidPresets`.
+
+        One that frames faces is a fault if no one looks for faces.
+        """
+        path = path or self.presets
+        presets = load_presets(path)
+        blind = [] if self.looks_for_faces else [one for one in presets if one.wish.needs_faces]
+        if blind:
+            raise InvalidPresets([f"{path}: [{one.name}] gravity: {NO_FACES}" for one in blind])
+        return presets
 
     @property
     def limits(self) -> Limits:

@@ -19,3 +19,7 @@ GRAVITIES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """Name -> shares (0 to 1) of the leftover room placed left of the chosen part, and above it."""
 ATTENTION = "attention"
 """The gravity that is found by looking at the pixels."""
+FACES = "faces"
+"""The gravity that frames the faces of a picture, or takes `attention` if it has none."""
+LOOKED_FOR = (ATTENTION, FACES)
+"""Gravities that depend on the picture's content."""

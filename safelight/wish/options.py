@@ -13,7 +13,7 @@ from types import MappingProxyType
 from safelight.formats import BY_NAME, WRITABLE_NAMES
 from safelight.wish.arguments import number_text
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import FACES, GRAVITIES, LOOKED_FOR
 from safelight.wish.operations import MAX_OPERATIONS, MAX_SIDE, Operation
 
 MAX_PIXELS = 40_000_000
@@ -34,7 +34,7 @@ FITS: Mapping[str, str] = MappingProxyType(
     }
 )
 _PLACED = ("cover", "crop", "contain", "auto")
-_PLACES = (*GRAVITIES, ATTENTION)
+_PLACES = (*GRAVITIES, *LOOKED_FOR)
 _TURNS = (0, 90, 180, 270)
 _FLIPS = ("", "h", "v", "hv")
 _HEX = re.compile(r"[0-9a-f]{6}")
@@ -72,7 +72,7 @@ class Crop:
         width, height = round(self.width, 4), round(self.height, 4)
         if not (width or height):
             return None
-        looks = self.focal is not None or self.gravity == ATTENTION
+        looks = self.focal is not None or self.gravity in LOOKED_FOR
         return Crop(
             width=width,
             height=height,
@@ -125,6 +125,11 @@ class Options:
     def box(self) -> tuple[int | None, int | None] | None:
         """The box, if at least one side is given."""
         return (self.width, self.height) if self.width or self.height else None
+
+    @property
+    def needs_faces(self) -> bool:
+        """Whether the faces of the picture must be known."""
+        return FACES in (self.gravity, self.crop and self.crop.gravity)
 
     @property
     def watermarks(self) -> tuple[str, ...]:
@@ -201,8 +206,9 @@ def _check_size(options: Options) -> None:
         raise InvalidOption("box", f"must have at most {MAX_PIXELS} pixels; found {found}")
     _check_choice("fit", options.fit, tuple(FITS))
     _check_choice("gravity", options.gravity, _PLACES)
-    if options.gravity == ATTENTION and options.fit == "contain":
-        raise InvalidOption("gravity", f"{ATTENTION} needs a fit that crops, and contain does not")
+    if options.gravity in LOOKED_FOR and options.fit == "contain":
+        found = options.gravity
+        raise InvalidOption("gravity", f"{found} needs a fit that crops, and contain does not")
     if len(options.operations) > MAX_OPERATIONS:
         found = str(len(options.operations))
         raise InvalidOption("operations", f"must be at most {MAX_OPERATIONS}; found {found}")

@@ -26,7 +26,7 @@ from safelight.formats import (
     equivalent_quality,
 )
 from safelight.wish.fingerprints import fingerprint_of
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import FACES, GRAVITIES, LOOKED_FOR
 from safelight.wish.validation import OneOf, as_tuple, quoted, shown, validated
 
 DEFAULT_TARGET = 70
@@ -58,8 +58,8 @@ class Wish(BaseModel):
     fit: Literal["inside", "cover", "contain"] = Field(
         default="inside", description='"inside", "cover" or "contain"'
     )
-    gravity: Annotated[str, OneOf((*GRAVITIES, ATTENTION))] = Field(
-        default="centre", description=f'one of {quoted(GRAVITIES)}, or "{ATTENTION}"'
+    gravity: Annotated[str, OneOf((*GRAVITIES, *LOOKED_FOR))] = Field(
+        default="centre", description=f"one of {quoted((*GRAVITIES, *LOOKED_FOR))}"
     )
     """The part that `cover` keeps, and the place in the box where `contain` puts the picture."""
     focal: Annotated[tuple[Share, Share] | None, BeforeValidator(as_tuple)] = Field(
@@ -117,6 +117,11 @@ class Wish(BaseModel):
         """The background as red, green and blue, 0 to 255 each."""
         red, green, blue = bytes.fromhex(self.background[1:])
         return red, green, blue
+
+    @property
+    def needs_faces(self) -> bool:
+        """Whether the faces of the picture must be known."""
+        return self.gravity == FACES
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -203,10 +208,10 @@ def _of_the_place(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "focal", f"no focal, {because}"
     elif focal is not None and "gravity" in given and gravity != "centre":
         yield "gravity", "no gravity, because focal says where"
-    if gravity == ATTENTION and given.get("animated") is True:
-        yield "gravity", f'another than "{ATTENTION}", because it would leap from frame to frame'
-    elif gravity == ATTENTION and fit != "cover":
-        yield "gravity", f'another than "{ATTENTION}", {because}'
+    if gravity in LOOKED_FOR and given.get("animated") is True:
+        yield "gravity", f"another than {shown(gravity)}, because it would leap from frame to frame"
+    elif gravity in LOOKED_FOR and fit != "cover":
+        yield "gravity", f"another than {shown(gravity)}, {because}"
     elif fit == "inside" and gravity != "centre" and gravity in tuple(GRAVITIES):
         yield "gravity", f"no gravity, {because}"
 
@@ -232,7 +237,8 @@ def _why_no_hdr(given: Mapping[str, Any]) -> str | None:
         return f"only {able} can carry a gain map"
     if given.get("fit") == "contain":
         return "a gain map cannot be padded"
-    return f'gravity is "{ATTENTION}"' if given.get("gravity") == ATTENTION else None
+    gravity = given.get("gravity")
+    return f"gravity is {shown(gravity)}" if gravity in LOOKED_FOR else None
 
 
 def _of_the_encoder(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from api.metrics import ApiMetrics, DeliveryMetrics
 from safelight.errors import Reason
-from safelight.metrics import ProcessMetrics
+from safelight.metrics import FaceMetrics, ProcessMetrics
 from worker.metrics import WorkerMetrics
 from worker.verdict import DEAD_LETTER_CAUSES
 
@@ -44,6 +44,7 @@ def declared() -> dict[str, Series]:
     registry = CollectorRegistry()
     owners = (
         ProcessMetrics(registry, service="test"),
+        FaceMetrics(registry),
         ApiMetrics(registry),
         DeliveryMetrics(registry),
         WorkerMetrics(registry),

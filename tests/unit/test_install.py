@@ -21,12 +21,13 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 LOCKS = sorted(path.stem for path in REQUIREMENTS.glob("*.txt"))
 BELOW = {
     "otel": ("runtime",),
+    "faces": ("runtime",),
     "quality": ("dev",),
     "fuzz": ("dev",),
     "image": ("dev",),
 }
 """Locks that are installed on top of others, which hold a part of what they need."""
-ENVIRONMENTS = dict.fromkeys(("build", "runtime", "otel", "dev"), ".venv") | {
+ENVIRONMENTS = dict.fromkeys(("build", "runtime", "otel", "faces", "dev"), ".venv") | {
     "emulator": ".venv-emulator"
 }
 """Where `make test` has a lock installed; `make install-test` tries the others."""

@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from safelight.errors import Reason, Rejection, Superseded, Unavailable, UnusableWatermark
+from safelight.errors import (
+    Reason,
+    Refused,
+    Rejection,
+    Superseded,
+    Unavailable,
+    UnusableWatermark,
+)
+from safelight.faces import Face
 from safelight.imaging.admission import Admission
 from safelight.imaging.plan import Plan, plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import Rendering
+from safelight.looking import FaceFinder
 from safelight.making import Made, Pipeline, Source
 from safelight.presets import load_presets
 from tests.support.fakes import FakeObjects
@@ -38,7 +47,13 @@ class Stages:
 class Bench:
     """One source, and a pipeline among fakes."""
 
-    def __init__(self, directory: Path, *, max_result_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_result_bytes: int | None = None,
+        face_finder: FaceFinder | None = None,
+    ) -> None:
         self.objects = FakeObjects()
         self.stages = Stages()
         self.directory = directory
@@ -50,6 +65,7 @@ class Bench:
             admission=Admission(10**9),
             max_source_bytes=1000,
             max_result_bytes=max_result_bytes,
+            face_finder=face_finder,
         )
 
     async def run(self, **changes: object) -> Made:
@@ -63,7 +79,7 @@ class Bench:
         )
 
     def planned(self, probe: Probe, pictures: object = None) -> Plan:
-        self.pictures = pictures
+        self.pictures, self.faces = pictures, probe.faces
         return plan(probe, PRESETS)
 
 
@@ -90,6 +106,48 @@ async def test_a_source_with_another_digest_was_replaced(tmp_path: Path) -> None
     with pytest.raises(Superseded):
         await bench.run(source={"sha256": "0" * 64})
     assert bench.stages.seen == ["fetch"]
+
+
+FACES = (Face(left=0.1, top=0.2, width=0.3, height=0.4),)
+
+
+class Finder:
+    """Finds the same faces in every picture."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    async def find(self, source: Path, probe: Probe, directory: Path) -> tuple[Face, ...]:
+        assert (source.read_bytes(), source.parent) == (b"picture", directory)
+        self.pictures += 1
+        return FACES
+
+
+@pytest.mark.parametrize(
+    ("asked", "pictures", "known"),
+    [
+        ({}, 0, None),
+        ({"needs_faces": True}, 1, FACES),
+        ({"needs_faces": True, "faces": ()}, 0, ()),
+        ({"faces": FACES}, 0, FACES),
+    ],
+)
+async def test_faces_are_found_only_if_they_are_needed_and_unknown(
+    tmp_path: Path, asked: dict, pictures: int, known: object
+) -> None:
+    finder = Finder()
+    bench = Bench(tmp_path, face_finder=finder)
+    made = await bench.run(**asked)
+    assert (finder.pictures, bench.faces, made.probe.faces) == (pictures, known, known)
+    assert ("faces" in bench.stages.seen) is bool(pictures)
+
+
+async def test_a_picture_is_not_made_without_the_faces_that_it_needs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with pytest.raises(Refused, match="SAFELIGHT_FACES"):
+        await bench.run(needs_faces=True)
+    assert bench.objects.assets == {}
+    assert (await bench.run(needs_faces=True, faces=FACES)).probe.faces == FACES
 
 
 async def test_a_missing_watermark_is_not_the_sources_fault(tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ NAME = "expected a name that is a lower-case letter"
         (JPEG + "focal = [0, 1]", '[a] focal: expected no focal, because fit is "inside"'),
         (JPEG + 'gravity = "east"', '[a] gravity: expected no gravity, because fit is "inside"'),
         (JPEG + 'gravity = "attention"', '[a] gravity: expected another than "attention"'),
+        (JPEG + 'gravity = "faces"', '[a] gravity: expected another than "faces"'),
+        (
+            WEBP + 'animated = true\nbox = [9, 9]\nfit = "cover"\ngravity = "faces"',
+            '[a] gravity: expected another than "faces", because it would leap',
+        ),
+        (
+            COVER + 'hdr = true\ngravity = "faces"',
+            '[a] hdr: expected no hdr, because gravity is "f',
+        ),
         (JPEG + "enlarge = true", "[a] enlarge: expected no enlarge, because there is no box"),
         (JPEG + "enlarge = 1", "[a] enlarge: expected true or false; found 1"),
         (JPEG + 'colour = "rgb"', '[a] colour: expected "srgb" or "p3"; found "rgb"'),

@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.errors import Reason
+from safelight.faces import Face, kept
 from safelight.keys import padded_sequencer
 from safelight.record import SCHEMA_VERSION, SINCE, Record, Status, Variant
 
 texts = st.text(max_size=40)
+shares = st.floats(0, 1)
+faces = st.lists(st.builds(Face, left=shares, top=shares, width=shares, height=shares)).map(kept)
 counts = st.integers(min_value=0, max_value=10**15)
 variants = st.builds(
     Variant,
@@ -42,6 +45,7 @@ records = st.builds(
     placeholder=st.none() | texts,
     dominant_colour=st.none() | texts,
     perceptual_hash=st.none() | texts,
+    faces=st.none() | faces,
     revision=st.none() | texts,
     sequencer=st.none() | texts,
     variants=st.dictionaries(texts | st.just("compressed"), variants, max_size=4),
@@ -73,7 +77,7 @@ def test_a_record_comes_back_from_the_table_as_it_was(record):
 
 def test_a_record_from_before_there_were_such_facts_is_read():
     item = record(status=Status.COMPLETED, sha256="0" * 64, placeholder="xx").to_item()
-    later = {"sha256", "placeholder", "dominantColour", "perceptualHash"}
+    later = {"sha256", "placeholder", "dominantColour", "perceptualHash", "faces"}
     old = Record.from_item({name: value for name, value in item.items() if name not in later})
     assert (old.status, old.sha256, old.placeholder) == (Status.COMPLETED, None, None)
 

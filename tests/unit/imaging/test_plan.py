@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safelight.faces import Face
 from safelight.formats import BY_NAME, FORMATS, READABLE
 from safelight.imaging.limits import MIB, Limits
 from safelight.imaging.memory import BASE_BYTES
@@ -183,6 +184,22 @@ def plan_held(probe, preset) -> bool:
     wide = Preset(name="a", wish=preset.wish.model_copy(update={"colour": "p3"}))
     (decode,) = plan(replace(probe, wide_gamut=True), [wide]).decodes[:1]
     return decode.keeps_pixels
+
+
+@pytest.mark.parametrize(
+    ("faces", "offset"),
+    [
+        (None, None),
+        ((), None),
+        ((Face(left=0.8, top=0.2, width=0.1, height=0.2),), (150, 0)),
+        ((Face(left=0.4, top=0.2, width=0.08, height=0.2),), (48, 0)),
+    ],
+)
+def test_a_crop_frames_the_faces_or_looks_for_attention(faces, offset):
+    probe = Probe(format="png", width=3000, height=2000, size_bytes=1, faces=faces)
+    preset = Preset(name="a", box=(300, 300), fit="cover", format="png", gravity="faces")
+    recipe = only(probe, preset)
+    assert (recipe.scaled, recipe.size, recipe.offset) == ((450, 300), (300, 300), offset)
 
 
 def test_wide_colours_are_decoded_apart_and_only_where_there_are_any():

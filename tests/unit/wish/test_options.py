@@ -8,7 +8,7 @@ from safelight.formats import WRITABLE
 from safelight.wish.arguments import Choice, Colour, Key, Number, Place
 from safelight.wish.canonical import FORMS, WORDS, canonical, fingerprint, read_options
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import GRAVITIES, LOOKED_FOR
 from safelight.wish.operations import KINDS, MAX_OPERATIONS, operation
 from safelight.wish.options import FITS, Crop, Options, Trim
 
@@ -16,7 +16,7 @@ sides = st.none() | st.integers(1, 6000)
 shares = st.floats(0, 1)
 points = st.tuples(shares, shares)
 hexes = st.text("0123456789abcdef", min_size=6, max_size=6)
-places = st.sampled_from([*GRAVITIES, ATTENTION])
+places = st.sampled_from([*GRAVITIES, *LOOKED_FOR])
 keys = st.from_regex(r"[a-z]{1,9}/[ -~]{1,40}", fullmatch=True)
 
 
@@ -151,7 +151,8 @@ def test_operations_keep_their_order():
         ("max-bytes=0", "max-bytes", "from 1"),
         ("dpr=9,box=1x1", "dpr", "8"),
         ("turn=45", "turn", "90"),
-        ("gravity=faces", "gravity", "attention"),
+        ("gravity=face", "gravity", "faces"),
+        ("box=9x9,fit=contain,gravity=faces", "gravity", "faces needs a fit that crops"),
         ("box=1x1,box=1x1", "box", "again"),
         ("box=1x1,width=2", "width", "again"),
         ("nonsense=1", "nonsense", "box"),

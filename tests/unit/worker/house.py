@@ -15,10 +15,19 @@ from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe
 from safelight.imaging.render import RenderedVariant, Rendering
 from safelight.imaging.spool import Spool
+from safelight.looking import FaceFinder, RemoteDetector
 from safelight.making import Maker, Pipeline
 from safelight.presets import load_presets
 from safelight.record import Record
-from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeRecords, FakeTopic, FakeVersion
+from tests.support.fakes import (
+    APPEARANCE,
+    IDS,
+    FakeFaces,
+    FakeObjects,
+    FakeRecords,
+    FakeTopic,
+    FakeVersion,
+)
 from worker.demands import Demands
 from worker.ingest import Ingests
 from worker.metrics import WorkerMetrics
@@ -70,8 +79,8 @@ class FakeRenderer:
             path=path,
             media_type="image/webp",
             extension="webp",
-            width=8,
-            height=6,
+            width=80,
+            height=80,
             size_bytes=len(body),
             sha256=hashlib.sha256(body).hexdigest(),
             seconds=0.01,
@@ -83,7 +92,7 @@ class FakeRenderer:
 class House:
     """Both roles among the same fakes."""
 
-    def __init__(self, spool: Path) -> None:
+    def __init__(self, spool: Path, *, faces: FakeFaces | None = None) -> None:
         registry = CollectorRegistry()
         metrics = WorkerMetrics(registry)
         self.registry = registry
@@ -93,11 +102,15 @@ class House:
         self.renderer = FakeRenderer()
         self.spool = spool
         observer = Observer(metrics)
+        admission = Admission(10**9)
+        detector = RemoteDetector(faces) if faces else None
         pipeline = Pipeline(
             assets=self.objects,
             renderer=self.renderer,
-            admission=Admission(10**9),
+            admission=admission,
             max_source_bytes=1000,
+            face_finder=detector
+            and FaceFinder(renderer=self.renderer, admission=admission, detector=detector),
         )
         self.processor = Processor(
             sources=self.objects,

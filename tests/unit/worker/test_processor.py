@@ -1,14 +1,16 @@
 """The way of an upload, and above all: that every step is harmless to repeat."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from safelight import keys
 from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
+from safelight.faces import Face
 from safelight.imaging.render import Rendering
 from safelight.record import Record, Status
-from tests.support.fakes import APPEARANCE, IDS
+from tests.support.fakes import APPEARANCE, IDS, FakeFaces
 from tests.unit.worker.house import BUCKET, IMAGE, KEY, PRESETS, House
 from worker.verdict import Progress
 
@@ -284,3 +286,41 @@ async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settl
     assert (
         house.records.records[IDS.of_object(bucket=BUCKET, key=borrowed)].user_id == "key:mallory"
     )
+
+
+FACE = Face(left=0.25, top=0.5, width=0.1, height=0.2)
+
+
+@pytest.mark.parametrize("faces", [(FACE,), ()])
+async def test_faces_found_at_ingest_are_kept_in_the_record_and_not_published(
+    tmp_path: Path, faces: tuple[Face, ...]
+) -> None:
+    service = FakeFaces(*faces)
+    house = House(tmp_path / "spool", faces=service)
+    await house.process(house.upload())
+    assert house.record.faces == faces
+    assert service.calls["detect"] == 1
+    (completion,) = house.topic.published
+    assert "faces" not in completion.to_json()
+
+
+async def test_without_a_detector_the_record_says_that_no_one_looked(house: House) -> None:
+    await house.process(house.upload())
+    assert house.record.faces is None
+
+
+@pytest.mark.parametrize(
+    "failure", [Unavailable("rekognition", "slow down"), Misconfigured("rekognition", "denied")]
+)
+async def test_an_upload_whose_faces_cannot_be_looked_for_now_is_tried_again(
+    tmp_path: Path, failure: Exception
+) -> None:
+    service = FakeFaces(FACE)
+    service.fail_next["detect"] = [failure]
+    house = House(tmp_path / "spool", faces=service)
+    event = house.upload()
+    with pytest.raises(type(failure)):
+        await house.process(event)
+    assert (house.objects.assets, house.records.records, house.topic.published) == ({}, {}, [])
+    await house.process(event)
+    assert house.record.faces == (FACE,)

@@ -2,15 +2,24 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from safelight import keys
-from safelight.errors import Reason, Rejection, Unavailable, Unreadable, WrongQueue
+from safelight.errors import (
+    Reason,
+    Refused,
+    Rejection,
+    Unavailable,
+    Unreadable,
+    WrongQueue,
+)
+from safelight.faces import Face
 from safelight.presets import Preset
 from safelight.queued import Demand, Ingest
 from safelight.record import Status
-from tests.support.fakes import FakeVersion
+from tests.support.fakes import FakeFaces, FakeVersion
 from tests.unit.worker.house import IMAGE, KEY, PRESETS, House
 from worker.renders import read_renders
 from worker.verdict import Progress
@@ -315,3 +324,29 @@ async def test_without_versions_an_ingest_knows_what_is_settled_by_its_etag(hous
     house.objects.sources[KEY] = [FakeVersion(version_id="null", body=b"another")]
     await house.render(INGEST)
     assert house.record.original_size == len(b"another")
+
+
+AVATAR = Preset(name="small", format="avif", box=(9, 9), fit="cover", gravity="faces")
+
+
+async def test_a_demand_is_framed_by_the_record_without_looking_again(tmp_path: Path) -> None:
+    service = FakeFaces(Face(left=0.8, top=0.2, width=0.1, height=0.2))
+    house = House(tmp_path / "spool", faces=service)
+    await house.process(house.upload())
+    demand = Demand(image_id=IMAGE, revision=house.record.revision or "", preset=AVATAR)
+    await house.render(demand.to_json())
+    assert service.calls["detect"] == 1
+    house.records.records[IMAGE] = house.record.model_copy(update={"faces": None})
+    await house.render(demand.to_json())
+    assert service.calls["detect"] == 2
+
+
+async def test_a_demand_for_faces_that_this_worker_cannot_find_is_not_made_without_them(
+    house: House,
+) -> None:
+    await house.process(house.upload())
+    before = set(house.objects.assets)
+    demand = Demand(image_id=IMAGE, revision=house.record.revision or "", preset=AVATAR)
+    with pytest.raises(Refused, match="SAFELIGHT_FACES"):
+        await house.render(demand.to_json())
+    assert set(house.objects.assets) == before
