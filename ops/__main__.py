@@ -271,11 +271,16 @@ def explain(
         str | None,
         typer.Option("--as", help="With --report: the dialect of all URLs, also without keys."),
     ] = None,
+    ask: Annotated[
+        bool,
+        typer.Option("--ask", help="Request the URL too, and print the answer that viewers get."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain what a free-form URL asks for, and why it would be refused.
 
-    Reads the same settings as `sign`. Exits with 3 if the URL would be refused. With --report,
+    Reads the settings of delivery: the keys, SAFELIGHT_ALIASES and SAFELIGHT_PRESETS. Exits with 3
+    if viewers would get an error. Only --ask can find that a picture is missing. With --report,
     counts the URLs of another system: one in each line, or its access log (common, combined,
     CloudFront's or an ALB's; .gz too). Then it exits with 3 if one of them would be refused.
     """
@@ -287,7 +292,7 @@ def explain(
         _run(report_on(report, dialect=dialect, as_json=as_json))
     if url is None or report is not None or dialect is not None:
         raise typer.BadParameter("give a URL, or --report FILE with or without --as DIALECT")
-    _run(explain(url, as_json=as_json))
+    _run(explain(url, ask=ask, as_json=as_json))
 
 
 @app.command()

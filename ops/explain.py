@@ -6,21 +6,25 @@ It reveals what a wrong signature covers, which no response may. So it runs only
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from rich.text import Text
 
+from api.delivery.aliases import InvalidAliases
 from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS, BadSignature
 from api.dialects.image_url import ImageUrl
 from api.dialects.signatures import Signed, differences, verified
-from api.dialects.table import Dialects, DialectSettings, read
+from api.dialects.table import Dialects, read
+from api.settings import DeliverySettings
 from ops.exit_codes import ExitCode
+from ops.reach import Answer, Reach, answer_of
 from ops.tables import make_table, print_table
 from safelight.formats import BY_NAME
 from safelight.keys import assets_prefix, is_image_id
+from safelight.presets import InvalidPresets
 from safelight.settings import InvalidSettings
 from safelight.wish.canonical import NAME, canonical, fingerprint
 
@@ -39,6 +43,10 @@ class Explanation:
     changed: str | None = None
     """What proxies or clients changed in the path since it was signed, and was undone."""
     image_url: ImageUrl | None = None
+    answer: Answer | None = None
+    """What a viewer got for the URL just now, if that was requested."""
+    unchecked: tuple[str, ...] = ()
+    """What may still make delivery answer with an error."""
 
     def facts(self) -> dict[str, object]:
         """List all known facts."""
@@ -51,27 +59,44 @@ class Explanation:
         if self.image_url:
             facts |= _facts_of(self.image_url)
         facts["refused"] = self.refused
+        facts["answer"] = str(self.answer) if self.answer else None
+        facts["unchecked"] = list(self.unchecked) or None
         return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-async def explain(url: str, *, as_json: bool) -> ExitCode:
+async def explain(url: str, *, ask: bool, as_json: bool) -> ExitCode:
     """Print what a URL asks for. Returns an exit code."""
     try:
-        dialects = DialectSettings.load().dialects
-    except InvalidSettings as error:
+        settings = DeliverySettings.load()
+        reach = Reach.of(settings)
+    except (InvalidSettings, InvalidPresets, InvalidAliases) as error:
         print(error, file=sys.stderr)
         return ExitCode.UNUSABLE
     parts = urlsplit(url)
-    explanation = explained(parts.path, parts.query, dialects, now=datetime.now(UTC))
+    if ask and parts.scheme not in ("http", "https"):
+        print("--ask needs the whole URL, with https:// and the host", file=sys.stderr)
+        return ExitCode.UNUSABLE
+    now = datetime.now(UTC)
+    explanation = explained(parts.path, parts.query, settings.dialects, now=now, reach=reach)
+    if ask:
+        explanation = replace(explanation, answer=await answer_of(url), unchecked=())
     _print(explanation, as_json=as_json)
-    return ExitCode.REFUSED if explanation.refused else ExitCode.DONE
+    failed = explanation.answer is not None and not explanation.answer.good
+    return ExitCode.REFUSED if explanation.refused or failed else ExitCode.DONE
 
 
-def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Explanation:
-    """Find all facts about a URL, even if it would be refused."""
+def explained(
+    path: str, query: str, dialects: Dialects, *, now: datetime, reach: Reach | None = None
+) -> Explanation:
+    """Find all facts about a URL, even if it would be refused.
+
+    `reach` knows which pictures and presets delivery has.
+    """
+    unchecked: tuple[str, ...] = ()
     try:
-        read(path, query, dialects, now=now)
-        refused = None
+        image_url = read(path, query, dialects, now=now)
+        refused = reach.refusal_of(image_url) if reach else None
+        unchecked = reach.unchecked(image_url) if reach and not refused else ()
     except URL_ERRORS as error:
         refused = str(error)
     try:
@@ -79,11 +104,15 @@ def explained(path: str, query: str, dialects: Dialects, *, now: datetime) -> Ex
         signed = dialect.split(rest, query)
     except URL_ERRORS:
         return Explanation(refused=refused)
+    about = _signature(dialect, signed)
     return Explanation(
         refused=refused,
         dialect=dialect.NAME,
-        **_signature(dialect, signed),
+        signed=about["signed"],
+        signature=about["signature"],
+        changed=about.get("changed"),
         image_url=_image_url(dialects, dialect, signed),
+        unchecked=unchecked,
     )
 
 
@@ -145,5 +174,6 @@ def _print(explanation: Explanation, *, as_json: bool) -> None:
         return
     table = make_table("fact", "value", header=False)
     for name, fact in facts.items():
-        table.add_row(name, Text(str(fact)))
+        text = "; ".join(fact) if isinstance(fact, list) else str(fact)
+        table.add_row(name, Text(text))
     print_table(table)

@@ -104,7 +104,8 @@ once.
 - A secret has at least 16 characters; imgproxy's key has at least 16 bytes. `openssl rand -hex 32` makes one.
 - An unknown option is refused by name. An option that asks for the default is accepted without effect. The tables below list all options,
   and say where a picture differs from the one that the other system makes.
-- `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what it covers.
+- `safelight sign` makes URLs. `safelight explain URL` prints what a URL asks for and, if its signature is wrong, what it covers. It exits
+  with 3 if viewers would get an error: it knows delivery's keys, aliases and presets, and `--ask` requests the URL as a viewer does.
   `safelight explain --report FILE` counts the URLs of another system's access log: how many would be answered, how many pictures differ
   as the tables say, and which options are refused.
 - Every dialect has a prefix, such as `/thumbor/`, which is never signed. `SAFELIGHT_ROOT_DIALECT` names one that also works without it.

@@ -48,12 +48,7 @@ class Ask:
 
     def __post_init__(self) -> None:
         """Enforce the preset's policy."""
-        preset, format = self.preset, self.query.format
-        if preset.policy.access == "private" and self.grant.expires_at is None:
-            raise Refusal(Problem.INVALID_SIGNATURE, "The URL must expire, and does not say when.")
-        if format is not None and format not in preset.deliverable:
-            allowed = listed(preset.deliverable)
-            raise invalid(f"{preset.name!r} is not delivered as {format}, but as {allowed}.")
+        check_policy(self.preset, self.query, self.grant)
 
     @property
     def varies(self) -> tuple[str, ...]:
@@ -78,3 +73,13 @@ class Ask:
         if chosen and chosen.media_type in {BY_NAME[format].media_type for format in order}:
             return (wish,)
         return tuple(wish.in_format(format) for format in order)
+
+
+def check_policy(preset: Preset | UrlPreset, query: Query, grant: Grant) -> None:
+    """Raise a `Refusal` if a preset's policy forbids what a URL asks for."""
+    format = query.format
+    if preset.policy.access == "private" and grant.expires_at is None:
+        raise Refusal(Problem.INVALID_SIGNATURE, "The URL must expire, and does not say when.")
+    if format is not None and format not in preset.deliverable:
+        allowed = listed(preset.deliverable)
+        raise invalid(f"{preset.name!r} is not delivered as {format}, but as {allowed}.")

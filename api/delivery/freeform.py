@@ -83,7 +83,7 @@ class FreeForm:
         if name.bucket is None and keys.is_image_id(name.key):
             return await self._sources.by_id(name.key, grant)
         for alias in self._aliases:
-            path = _path_below(alias, name)
+            path = path_below(alias, name)
             if path is not None:
                 return await self._sources.by_path(path, grant, alias=alias)
         raise no_such_picture()
@@ -122,7 +122,7 @@ def refusal_of(error: UrlError | InvalidOption) -> Refusal:
     return Refusal(_PROBLEMS[type(error)], str(error))
 
 
-def _path_below(alias: Alias, name: SourceName) -> str | None:
+def path_below(alias: Alias, name: SourceName) -> str | None:
     """Return an object's path below an alias; None if the alias does not include it."""
     if name.bucket is None:
         first, _, path = name.key.partition("/")

@@ -5,11 +5,13 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from api.dialects.table import DIALECTS, DialectSettings, read
 from ops.__main__ import app
-from ops.explain import explained
+from ops.explain import explain, explained
 from safelight.keys import assets_prefix
 
 IMAGE = "01KAJ0000000000000000000AB"
@@ -159,3 +161,123 @@ def test_a_path_that_a_proxy_changed_is_explained():
     assert facts["signed"] == "/w:300/plain/s3://photos/a.jpg"
     assert facts["source"] == "photos/a.jpg"
     assert "changed" not in json.loads(run("explain", url, "--json").stdout)
+
+
+PRESETS = """
+[small]
+format = "jpeg"
+box = [30, 30]
+access = "public"
+
+[secret]
+format = "jpeg"
+box = [30, 30]
+access = "private"
+"""
+
+
+@pytest.fixture
+def _deployed(monkeypatch, tmp_path):
+    """The files that delivery reads are on this machine."""
+    (tmp_path / "presets.toml").write_text(PRESETS)
+    aliases = '[photos]\nbucket = "acme"\nprefix = "public/"\npresets = ["small"]\n'
+    (tmp_path / "aliases.toml").write_text(aliases)
+    monkeypatch.setenv("SAFELIGHT_PRESETS", str(tmp_path / "presets.toml"))
+    monkeypatch.setenv("SAFELIGHT_ALIASES", str(tmp_path / "aliases.toml"))
+
+
+def signed_url(wanted, dialect):
+    return run("sign", wanted, "--as", dialect).stdout.strip()
+
+
+@pytest.mark.usefixtures("_deployed")
+@pytest.mark.parametrize(
+    ("dialect", "wanted", "expected"),
+    [
+        ("thumbor", "300x200/photos/a.jpg", None),
+        ("thumbor", "300x200/s3://acme/public/a.jpg", None),
+        ("thumbor", f"300x200/{IMAGE}", None),
+        ("imgproxy", "pr:small/plain/photos/a.jpg", None),
+        ("thumbor", "300x200/nowhere/a.jpg", "no alias includes 'nowhere/a.jpg'"),
+        ("thumbor", "300x200/s3://acme/private/a.jpg", "no alias includes"),
+        ("thumbor", "300x200/photos/", "no alias includes"),
+        ("thumbor", "filters:watermark(logos/a.png,0,0,0)/photos/a.jpg", "watermark: no alias"),
+        ("imgproxy", "pr:nope/plain/photos/a.jpg", "preset: there is no 'nope'"),
+        ("imgproxy", "pr:small/plain/photos/a.jpg@webp", "not delivered as webp"),
+        ("imgproxy", "pr:secret/plain/photos/a.jpg", "must expire"),
+    ],
+)
+def test_a_url_for_which_viewers_would_get_an_error_is_explained_so(dialect, wanted, expected):
+    answer = run("explain", signed_url(wanted, dialect), "--json")
+    told = json.loads(answer.stdout)
+    assert answer.exit_code == (3 if expected else 0)
+    assert (expected in told["refused"]) if expected else "refused" not in told
+    assert ("unchecked" in told) is (expected is None)
+
+
+@pytest.mark.usefixtures("_deployed")
+def test_the_key_of_a_tenant_is_explained_to_open_no_object_of_an_alias(monkeypatch):
+    monkeypatch.setenv("SAFELIGHT_OPTIONS_KEYS", "alices:a-secret-of-alice:key:alice")
+    answer = run("explain", signed_url("box=9x9/photos/a.jpg", "own"), "--json")
+    assert answer.exit_code == 3
+    assert "tenant" in json.loads(answer.stdout)["refused"]
+    assert run("explain", signed_url(f"box=9x9/{IMAGE}", "own")).exit_code == 0
+
+
+def test_what_cannot_be_known_here_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAFELIGHT_PRESETS", str(tmp_path / "missing.toml"))
+    url = signed_url("pr:small/plain/photos/a.jpg", "imgproxy")
+    told = json.loads(run("explain", url, "--json").stdout)
+    assert "refused" not in told
+    unchecked = "; ".join(told["unchecked"])
+    for each in ("--ask", "SAFELIGHT_ALIASES is not set", "SAFELIGHT_PRESETS is not here"):
+        assert each in unchecked
+    assert "--ask" in run("explain", url).stdout
+
+
+def test_faults_of_the_files_are_reported(monkeypatch, tmp_path):
+    (tmp_path / "aliases.toml").write_text("[photos]")
+    monkeypatch.setenv("SAFELIGHT_ALIASES", str(tmp_path / "aliases.toml"))
+    answer = run("explain", "/x")
+    assert answer.exit_code == 2
+    assert "aliases.toml" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [(200, "a picture", 0), (202, "", 0), (404, '{"detail": "no picture"}', 3), (503, "busy", 3)],
+)
+async def test_the_answer_that_viewers_get_is_requested_if_asked(capsys, status, body, code):
+    asked = []
+
+    async def answer(request):
+        asked.append((request.raw_path, request.headers["Accept"]))
+        return web.Response(status=status, text=body)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    dialects = DialectSettings.load().dialects
+    dialect, _ = dialects.find("/thumbor/")
+    signed = dialect.unsigned("300x200/a%20b.jpg")
+    path = dialect.join(dialect.signature(dialect.keys[0], signed.messages[0]), signed.target, "")
+    async with TestServer(app) as server:
+        url = str(server.make_url("/")).rstrip("/") + f"/thumbor{path}"
+        assert await explain(url, ask=True, as_json=True) == code
+    told = json.loads(capsys.readouterr().out)
+    assert told["answer"] == f"{status}: {body if status >= 400 else 'text/plain'}"
+    assert "unchecked" not in told
+    ((sent, accept),) = asked
+    assert sent == f"/thumbor{path}"
+    assert "image/avif" in accept
+
+
+async def test_no_answer_is_an_error_too(capsys, unused_tcp_port):
+    url = f"http://127.0.0.1:{unused_tcp_port}/thumbor/x/a.jpg"
+    assert await explain(url, ask=True, as_json=True) == 3
+    assert "no answer" in json.loads(capsys.readouterr().out)["answer"]
+
+
+def test_only_a_whole_url_can_be_requested():
+    answer = run("explain", "/thumbor/x/a.jpg", "--ask")
+    assert answer.exit_code == 2
+    assert "https://" in answer.stderr
