@@ -18,58 +18,55 @@ import pytest_asyncio
 from aiohttp.test_utils import unused_port
 from PIL import Image
 
-from ops.local.system import LocalSystem
 from tests.support import browser, pictures
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "examples" / "gallery"
+SAFELIGHT = Path(sys.executable).with_name("safelight")
+README = (GALLERY / "README.md").read_text()
+SHELL = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 CAT = ROOT / "samples" / "cat-451px.jpg"
-SIGNING_KEY = "web:0123456789abcdef"
 SECONDS = 60
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def gallery(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Start Safelight and the example as its README says; return the example's address."""
+    """Walk the example's README on a free port; return the gallery's address."""
     folder = tmp_path_factory.mktemp("gallery")
     url = f"http://127.0.0.1:{unused_port()}"
-    async with LocalSystem(
-        delivers=True,
-        presets=GALLERY / "presets.toml",
-        api_settings={"SAFELIGHT_OIDC_ISSUER": url, "SAFELIGHT_OIDC_AUDIENCE": "safelight"},
-        delivery_settings={"SAFELIGHT_SIGNING_KEYS": SIGNING_KEY},
-    ) as system:
-        environment = {
-            "PATH": os.environ["PATH"],
-            **system.emulator.root.environment(system.emulator.endpoint_url),
-            "API": system.api_url,
-            "DELIVERY": system.delivery_url,
-            "SIGNING_KEY": SIGNING_KEY,
-            "GALLERY_URL": url,
-            "GALLERY_FOLDER": str(folder),
-        }
-        words = ("subscribe.py", system.stack.topic_arn, "gallery")
-        subscribe = await start(environment, str(GALLERY / words[0]), *words[1:])
-        printed, _ = await subscribe.communicate()
-        environment["QUEUE_URL"] = printed.decode().strip()
-        serving = await start(environment, "-m", "examples.gallery")
-        try:
-            assert serving.stdout
-            async with asyncio.timeout(SECONDS):
-                assert url in (await serving.stdout.readline()).decode()
+    up, begin = (block.replace("http://127.0.0.1:8300", url) for block in SHELL)
+    # make would look after the installation first.
+    command = up.replace("make up", f'exec {SAFELIGHT} up --presets "$PRESETS"')
+    async with running(command, until="Ctrl-C stops") as printed:
+        exports = "\n".join(line for line in printed if line.startswith("export "))
+        own = f"export GALLERY_URL={url} GALLERY_FOLDER={folder}\n"
+        start = begin.replace(".venv/bin/python -m", "exec .venv/bin/python -m")
+        command = exports + "\n" + own + start
+        async with running(command, until="The gallery is at"):
             yield url
-        finally:
-            if serving.returncode is None:
-                serving.terminate()
-            await serving.communicate()
 
 
-async def start(environment: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
-    )
+@asynccontextmanager
+async def running(command: str, *, until: str) -> AsyncIterator[list[str]]:
+    """Run commands in the checkout; yield the lines up to one that begins like this."""
+    shell = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        assert shell.stdout
+        lines: list[str] = []
+        async with asyncio.timeout(SECONDS):
+            while not lines or not lines[-1].startswith(until):
+                lines.append((await shell.stdout.readline()).decode().strip())
+                assert not shell.stdout.at_eof(), "\n".join(lines)
+        yield lines
+    finally:
+        if shell.returncode is None:
+            shell.terminate()
+        await shell.communicate()
 
 
 @dataclass
