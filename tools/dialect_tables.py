@@ -98,7 +98,7 @@ def dialects_page() -> str:
 A preset URL names a preset. A free-form URL lists its options itself, and is signed. It may use Safelight's own grammar, or that of
 thumbor (and imagor), imgproxy, AWS's image handler or imgix, so that clients of those systems can keep their URLs. Each grammar is off
 until it has keys ([settings](../operate/settings.md#free-form-urls)). The same options in another grammar are the same asset, rendered
-once.
+once. [Moving from another system](moving/README.md) has a page for each of them.
 
 - Unsigned URLs are refused, including thumbor's `unsafe` and imgproxy without a key. All configured keys are accepted; the first one signs.
 - A secret has at least 16 characters; imgproxy's key has at least 16 bytes. `openssl rand -hex 32` makes one.
