@@ -14,6 +14,8 @@ Block = tuple[int, int, int]
 
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _END = bytes((_TRAILER,))
+_IMAGE_START, _CONTROL_START = b",", b"!\xf9"
+"""How a frame and its graphic control begin."""
 _LEAST_FRAME_BYTES = 10
 """The bytes of a frame's descriptor. Fewer bytes hold no frame, whatever they are."""
 _MAX_PARTS = 1_000_000
@@ -50,6 +52,19 @@ def animation(data: Data) -> bytes | None:
     if len(data) - end >= _LEAST_FRAME_BYTES and data[end] != _TRAILER:
         raise IndexError("a frame is damaged")
     return _joined(data, end, _TRANSPARENT_FRAME)
+
+
+def lacks_a_frame(data: Data) -> bool:
+    """Return whether the file ends inside a frame, or behind a control without its frame."""
+    last = end = 0
+    try:
+        for _, last, end in _blocks(data):  # noqa: B007 - they are used below
+            pass
+    except IndexError:
+        rest = bytes(data[end : end + 2])
+        control = _CONTROL_START in (bytes(data[last : last + 2]), rest)
+        return control or rest.startswith(_IMAGE_START)
+    return False
 
 
 def is_cut_short(data: Data) -> bool:

@@ -121,6 +121,11 @@ def animation_of_a_gif(path: Path) -> bytes | None:
     return _answer(gif.animation, path, otherwise=None, if_it_fails=None)
 
 
+def lacks_a_frame_of_a_gif(path: Path) -> bool:
+    """Return whether a GIF is cut inside a frame, the first or a later one."""
+    return _answer(gif.lacks_a_frame, path, otherwise=False, if_it_fails=False)
+
+
 def storage_of_an_avif(path: Path) -> avif.Storage:
     """Return how an AVIF stores its grey and its alpha."""
     usual = avif.Storage()

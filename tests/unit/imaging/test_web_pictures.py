@@ -257,7 +257,9 @@ def test_a_gif_is_transparent_outside_a_small_first_frame(shown):
     assert white.getpixel((30, 10)) == pytest.approx((255, 255, 255), abs=2)
 
 
-@pytest.mark.parametrize("end", [b";", b"", b"\0", b"\0;", b"!\xf9\4", b";" + bytes(40)])
+@pytest.mark.parametrize(
+    "end", [b";", b"", b"\0", b"\0;", b"!\xfe\4", b"!\xfe\2a", b";" + bytes(40)]
+)
 def test_an_animation_is_transparent_outside_its_frames(shown, end):
     preset = Preset(name="full", format="webp", animated=True)
     picture = shown(gif_of_small_frames((5, 5), (25, 5))[:-1] + end, preset)
@@ -282,6 +284,38 @@ def test_damage_behind_the_first_frame_of_a_gif_costs_only_animations(shown):
     with pytest.raises(Rejection) as caught:
         shown(data, Preset(name="full", format="webp", animated=True))
     assert caught.value.reason is Reason.CORRUPT
+
+
+NOISE = [pictures.noise(60, 40, seed).quantize(32) for seed in (1, 2, 3)]
+MOVING = pictures.encoded(NOISE[0], "GIF", save_all=True, append_images=NOISE[1:], duration=50)
+LAST = MOVING.rindex(b"!\xf9\4")
+TWO = pictures.encoded(NOISE[0], "GIF", save_all=True, append_images=NOISE[1:2], duration=50)
+CUT = {
+    "inside the pixels": MOVING[:-500],
+    "before the last byte of the frame": MOVING[:-2],
+    "inside the descriptor": MOVING[: LAST + 14],
+    "behind the control": MOVING[: LAST + 8],
+    "inside the control": MOVING[: LAST + 3],
+    "inside the second control": TWO[: TWO.rindex(b"!\xf9\4") + 5],
+    "small frames": gif_of_small_frames((5, 5), (25, 5))[:-6],
+}
+
+
+@pytest.mark.parametrize("accept_damaged", [False, True])
+@pytest.mark.parametrize("name", CUT)
+def test_an_animation_that_is_cut_in_its_last_frame_is_truncated(shown, name, accept_damaged):
+    limits = LIMITS.model_copy(update={"accept_damaged": accept_damaged})
+    assert shown(CUT[name], limits=limits).size in {(60, 40), (40, 20)}
+    with pytest.raises(Rejection) as caught:
+        shown(CUT[name], Preset(name="full", format="webp", animated=True), limits=limits)
+    assert caught.value.reason is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("missing", [2, 3, 20, 500])
+def test_a_gif_that_is_cut_in_its_only_frame_is_truncated(shown, missing):
+    with pytest.raises(Rejection) as caught:
+        shown(pictures.encoded(NOISE[0], "GIF")[:-missing])
+    assert caught.value.reason is Reason.TRUNCATED
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
