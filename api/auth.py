@@ -1,6 +1,6 @@
 """Authentication: the only place that turns a credential into a user id (safelight/users.py)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -12,6 +12,8 @@ from safelight import users
 CHALLENGE = 'Bearer realm="safelight"'
 
 USER = web.RequestKey("user", str)
+NAMED_USER = "X-Safelight-User"
+"""The header in which a request names its user, if its API key may do so."""
 
 
 class Authentication:
@@ -29,12 +31,21 @@ class Authentication:
         return {users.of_key(name): rate for name, rate in self._keys.uploads_per_minute.items()}
 
     async def user_of(self, request: web.Request) -> str:
-        """Return the client's user id, or raise a `Refusal`."""
+        """Return the client's user id, or raise a `Refusal`.
+
+        A request that names a user without the right to do so is refused: if the name were ignored,
+        the images of many users would belong to one.
+        """
+        named = request.headers.getall(NAMED_USER, [])
         if self.anonymous:
+            if named:
+                raise _may_not_name("Without authentication every client is the same user.")
             return users.ANONYMOUS
         credential = _credential(request)
         if credential.startswith(PREFIX):
-            return self._user_of_key(credential)
+            return self._user_of_key(credential, named)
+        if named:
+            raise _may_not_name("A token names its user itself.")
         if self._tokens is None:
             raise _refused("API keys are accepted here, and begin with sl_; tokens are not.")
         try:
@@ -42,11 +53,22 @@ class Authentication:
         except InvalidToken as error:
             raise _refused(str(error)) from error
 
-    def _user_of_key(self, key: str) -> str:
-        name = self._keys.name_of(key)
-        if name is None:
+    def _user_of_key(self, secret: str, named: Sequence[str]) -> str:
+        key = self._keys.find(secret)
+        if key is None:
             raise _refused("The API key is not known here.")
-        return users.of_key(name)
+        user_id = users.of_key(key.name)
+        if not named:
+            return user_id
+        if not key.names_users:
+            raise _may_not_name("The API key may not name users: its definition does not say so.")
+        try:
+            (name,) = named
+            return users.of_named(user_id, name)
+        except ValueError as error:
+            raise Refusal(
+                Problem.INVALID_USER, f"{NAMED_USER} must be given once: {users.SUBJECT_FORM}."
+            ) from error
 
 
 def _credential(request: web.Request) -> str:
@@ -69,6 +91,10 @@ def _credential(request: web.Request) -> str:
     if scheme.lower() != "bearer" or not credential.strip():
         raise _refused("The Authorization header is not of the form: Bearer CREDENTIAL.")
     return credential.strip()
+
+
+def _may_not_name(why: str) -> Refusal:
+    return Refusal(Problem.USER_NOT_ALLOWED, f"{why} Leave {NAMED_USER} out.")
 
 
 def _refused(why: str) -> Refusal:

@@ -15,7 +15,8 @@ from api.origins import ANY
 METHODS = "GET, HEAD, POST"
 PICTURE_METHODS = "GET, HEAD"
 REQUEST_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key, X-Request-Id"
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key, X-Request-Id, "
+    "X-Safelight-User"
 )
 EXPOSED_HEADERS = (
     "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"

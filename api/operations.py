@@ -55,6 +55,8 @@ TEXT = Answer(description="Yes.", media_type="text/plain")
 PROTECTED = (
     Problem.UNAUTHENTICATED,
     Problem.INVALID_CREDENTIALS,
+    Problem.INVALID_USER,
+    Problem.USER_NOT_ALLOWED,
     Problem.MISDIRECTED,
     Problem.INTERNAL,
     Problem.MISCONFIGURED,
@@ -75,6 +77,17 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "description": "The same key with the same request always means the same image.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+NAMED_USER = {
+    "name": "X-Safelight-User",
+    "in": "header",
+    "description": "The user whom the request is for. Only API keys that may name users send it.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[\\x21-\\x7e]([\\x20-\\x7e]*[\\x21-\\x7e])?$",
+    },
 }
 IMAGE_HEADERS = ("ETag", "Retry-After")
 

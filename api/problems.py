@@ -22,6 +22,11 @@ class Problem(Enum):
         "Invalid Idempotency-Key",
         "Send the header once, with 1 to 255 visible ASCII characters.",
     )
+    INVALID_USER = (
+        400,
+        "Invalid X-Safelight-User",
+        "Send the header once, with 1 to 255 printable ASCII characters.",
+    )
     INVALID_URL = (
         400,
         "The URL is not understood",
@@ -41,6 +46,11 @@ class Problem(Enum):
         403,
         "The URL is not signed as it must be",
         "Sign exactly this path and query with a key that is set up here.",
+    )
+    USER_NOT_ALLOWED = (
+        403,
+        "The credential may not name a user",
+        "Leave X-Safelight-User out, or use an API key whose definition ends with `:users`.",
     )
     URL_EXPIRED = 403, "The URL has expired", "Get a new URL from the service that issued it."
     UNKNOWN_PATH = 404, "There is nothing here", "Compare the path with /openapi.json."

@@ -112,7 +112,7 @@ ROUTES: tuple[Route, ...] = (
         operation=Operation(
             summary="Issue a presigned URL for one upload",
             request=UploadRequest,
-            parameters=(operations.IDEMPOTENCY_KEY,),
+            parameters=(operations.IDEMPOTENCY_KEY, operations.NAMED_USER),
             answers={
                 201: Answer(
                     description="Where and how to upload.",
@@ -145,6 +145,7 @@ ROUTES: tuple[Route, ...] = (
         handler=lambda handlers: handlers.images.get if handlers.images else None,
         operation=Operation(
             summary="Get the status of an image and the URLs of its variants",
+            parameters=(operations.NAMED_USER,),
             answers={
                 200: Answer(
                     description="The image.", model=Image, headers=operations.IMAGE_HEADERS

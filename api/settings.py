@@ -121,8 +121,9 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     api_keys: SecretStr | None = Field(
         default=None,
         description="API keys as `name:sha256`, or as `name:sha256:RATE` to limit upload URLs a "
-        "minute in one process, with commas between them. `python -m api --new-key NAME` makes "
-        "one. Its user id is `key:NAME`.",
+        "minute in one process, with commas between them. `:users` at the end lets requests with "
+        "the key name their user. `python -m api --new-key NAME` makes one. Its user id is "
+        "`key:NAME`.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -213,7 +214,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     @field_validator("api_keys")
     @classmethod
     def _readable_keys(cls, keys: SecretStr | None) -> SecretStr | None:
-        if keys is not None and not ApiKeys.read(keys.get_secret_value()).hashes:
+        if keys is not None and not ApiKeys.read(keys.get_secret_value()).keys:
             raise ValueError("names no key; leave it unset to have none")
         return keys
 

@@ -209,16 +209,16 @@ class Uploads:
             raise
         self._presigned.labels("replayed" if replayed else "issued").inc()
         headers = {"Location": answer.status_url, "Cache-Control": "no-store"}
-        if self._is_limited(request[USER]):
-            headers |= self._quotas.headers(request[USER])
+        if limited := self._limited(request[USER]):
+            headers |= self._quotas.headers(limited[0])
         if replayed:
             headers["Idempotent-Replayed"] = "true"
         return json_answer(answer, status=201, headers=headers)
 
     async def _issue(self, request: web.Request) -> tuple[UploadIssued, bool]:
         """Return the answer, and whether its image existed before."""
-        if self._is_limited(request[USER]):
-            self._quotas.take(request[USER], detail="This user has requested too many upload URLs.")
+        for name in self._limited(request[USER]):
+            self._quotas.take(name, detail=f"{name} has requested too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
         requested = await read_json(request, UploadRequest, context=self._limits)
         pending = self._pending(requested, user_id=request[USER], idempotency_key=idempotency_key)
@@ -231,9 +231,14 @@ class Uploads:
         issued = UploadIssued.of(stored, signed, content_type=requested.content_type)
         return issued, stored != pending
 
-    def _is_limited(self, user: str) -> bool:
-        """Return whether a user has a rate limit: every token's user, and keys that define one."""
-        return users.is_of_token(user) or user in self._quotas.own
+    def _limited(self, user: str) -> list[str]:
+        """Return the users whose limits count: a person, and a key whose definition has one.
+
+        A key's limit counts the requests for all users that it names.
+        """
+        own = [user] if users.is_person(user) else []
+        key = users.naming_key(user) or user
+        return [*own, key] if key in self._quotas.own else own
 
     def _pending(
         self, requested: UploadRequest, *, user_id: str, idempotency_key: str | None

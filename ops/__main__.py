@@ -109,6 +109,9 @@ def upload(
     key: Annotated[
         str | None, typer.Option(help="An API key.", envvar=KEY_VARIABLE, show_envvar=True)
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="The user to upload for, if the API key may name users.")
+    ] = None,
 ) -> None:
     """Upload pictures through the API and wait until each is completed or rejected."""
     from ops.upload import upload  # noqa: PLC0415 - --help must be instant
@@ -118,7 +121,7 @@ def upload(
             f"must begin with http:// or https://, as in http://127.0.0.1:8080; found {api!r}",
             param_hint="--api",
         )
-    _run(upload(files, api_url=api, key=key))
+    _run(upload(files, api_url=api, key=key, user=user))
 
 
 @app.command()

@@ -50,12 +50,20 @@ class Client:
     """Uploads files, reads images, downloads assets."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, api_url: str, *, key: str | None = None
+        self,
+        http: aiohttp.ClientSession,
+        api_url: str,
+        *,
+        key: str | None = None,
+        user: str | None = None,
     ) -> None:
-        """Use the API at `api_url`, with an API key if it requires one."""
+        """Use the API at `api_url`, with an API key if it requires one, and for a user it names."""
         self._http = http
         self._api_url = api_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = {
+            **({"Authorization": f"Bearer {key}"} if key else {}),
+            **({"X-Safelight-User": user} if user is not None else {}),
+        }
 
     async def announce(self, picture: Path) -> Ticket:
         """Request a presigned form for this file. Raises `Refused` if the API refuses it."""

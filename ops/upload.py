@@ -18,13 +18,15 @@ PATIENCE_SECONDS = 120
 """The longest wait for one picture, in seconds."""
 
 
-async def upload(files: Sequence[Path], *, api_url: str, key: str | None) -> ExitCode:
+async def upload(
+    files: Sequence[Path], *, api_url: str, key: str | None, user: str | None
+) -> ExitCode:
     """Upload one file after the other; return the exit code."""
     if faults := unknown_settings(os.environ):
         raise InvalidSettings(faults)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(timeout=timeout) as http:
-        client = Client(http, api_url, key=key)
+        client = Client(http, api_url, key=key, user=user)
         return code_of([await _upload_one(client, file) for file in files])
 
 

@@ -1,16 +1,17 @@
 """User ids, which say who owns an image. All are made and checked here, so kinds cannot clash.
 
-    key:NAME     the user of an API key called NAME
-    oidc:SUB     the user of a token whose subject is SUB
-    anonymous    every client, if no authentication is configured
-    (adopted)    objects that were not uploaded through the API
+    key:NAME         the user of an API key called NAME
+    key:NAME/USER    a user that this API key names in a request
+    oidc:SUB         the user of a token whose subject is SUB
+    anonymous        every client, if no authentication is configured
+    (adopted)        objects that were not uploaded through the API
 
-An API key's name never contains `/`, so `key:NAME/USER` is free for a user that a key names.
+An API key's name never contains `/`, so the name ends at the first one.
 """
 
 import re
 
-FORM = "key:NAME, oidc:SUB, anonymous or (adopted)"
+FORM = "key:NAME, key:NAME/USER, oidc:SUB, anonymous or (adopted)"
 ANONYMOUS = "anonymous"
 ADOPTED = "(adopted)"
 
@@ -18,14 +19,17 @@ MAX_NAME_LENGTH = 64
 """The longest name of an API key, in characters. With it, `key:NAME/USER` with the longest USER,
 percent-encoded, still fits into an object key of 1,024 bytes."""
 MAX_SUBJECT_LENGTH = 255
-"""The longest subject of a token, in characters, as OpenID Connect limits `sub`."""
+"""The longest subject of a token, in characters, as OpenID Connect limits `sub`. The same holds for
+a USER that an API key names."""
 
 NAME_FORM = f"1 to {MAX_NAME_LENGTH} visible ASCII characters without commas and slashes"
 SUBJECT_FORM = f"1 to {MAX_SUBJECT_LENGTH} printable ASCII characters"
 
 _NAME = rf"[!-+\-.0-~]{{1,{MAX_NAME_LENGTH}}}"  # visible ASCII without a comma and a slash
 _SUBJECT = rf"[ -~]{{1,{MAX_SUBJECT_LENGTH}}}"
-_USER_ID = re.compile(rf"key:{_NAME}|oidc:{_SUBJECT}|{ANONYMOUS}|{re.escape(ADOPTED)}")
+_USER_ID = re.compile(
+    rf"key:{_NAME}(?:/{_SUBJECT})?|oidc:{_SUBJECT}|{ANONYMOUS}|{re.escape(ADOPTED)}"
+)
 
 
 def of_key(name: str) -> str:
@@ -35,6 +39,13 @@ def of_key(name: str) -> str:
     return f"key:{name}"
 
 
+def of_named(key_user: str, name: str) -> str:
+    """Return the id of a user whom an API key names. Raises a `ValueError` for an invalid name."""
+    if not is_subject(name):
+        raise ValueError(f"the name of a user has {SUBJECT_FORM}")
+    return f"{key_user}/{name}"
+
+
 def of_token(subject: str) -> str:
     """Return the user id for a token's subject. Raises a `ValueError` for an invalid subject."""
     if not is_subject(subject):
@@ -42,9 +53,15 @@ def of_token(subject: str) -> str:
     return f"oidc:{subject}"
 
 
-def is_of_token(user_id: str) -> bool:
-    """Return whether a user id was made from a token's subject."""
-    return user_id.startswith("oidc:")
+def is_person(user_id: str) -> bool:
+    """Return whether a user id is of a token's subject, or of a user whom an API key names."""
+    return user_id.startswith("oidc:") or naming_key(user_id) is not None
+
+
+def naming_key(user_id: str) -> str | None:
+    """Return the user id of the API key that named this user; None for any other user."""
+    key, slash, _ = user_id.partition("/")
+    return key if slash and key.startswith("key:") else None
 
 
 def is_key_name(text: str) -> bool:

@@ -11,18 +11,23 @@ from hypothesis import HealthCheck, Phase, settings
 from prometheus_client import CollectorRegistry
 from schemathesis.config import SchemathesisConfig
 
+from api.apikeys import ApiKeys, digest_of
 from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
 from api.operations import DOCUMENT
 from tests.support.fakes import FakePresigner, FakeRecords
-from tests.unit.api.clients import ALICE, ALL_KEYS, api_settings
+from tests.unit.api.clients import ALICE, KEYS, api_settings
 
 RECORDS = FakeRecords()
 APP = make_app(
-    settings=api_settings(),
+    settings=api_settings(uploads_per_minute=10**6),
     records=RECORDS,
     presigner=FakePresigner(),
-    authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+    authentication=Authentication(
+        tokens=None,
+        keys=ApiKeys.read(f"alice:{digest_of(KEYS['alice'])}:users"),
+        anonymous=False,
+    ),
     registry=CollectorRegistry(),
 )
 SCHEMA = schemathesis.openapi.from_dict(

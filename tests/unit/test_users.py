@@ -27,7 +27,21 @@ def test_a_key_and_a_token_never_make_the_same_user_id(name: str, subject: str) 
 def test_an_api_key_cannot_have_a_name_that_would_be_ambiguous(name: str) -> None:
     with pytest.raises(ValueError, match="visible ASCII characters without commas and slashes"):
         users.of_key(name)
-    assert not users.is_user_id(f"key:{name}")
+    assert not users.is_user_id(f"key:{name}") or users.naming_key(f"key:{name}") == "key:a"
+
+
+def test_a_user_whom_a_key_names_is_of_that_key_alone() -> None:
+    named = users.of_named(users.of_key("shop"), "a/b")
+    assert (named, users.naming_key(named)) == ("key:shop/a/b", "key:shop")
+    assert users.is_user_id(named)
+    assert users.naming_key("key:shop") is users.naming_key("oidc:key:shop/a") is None
+    assert [users.is_person(one) for one in (named, "oidc:a", "key:shop", "anonymous")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    for name in ("", "zoë", "a\nb", "x" * 256):
+        with pytest.raises(ValueError, match="the name of a user has"):
+            users.of_named("key:shop", name)
+        assert not users.is_user_id(f"key:shop/{name}")
 
 
 @pytest.mark.parametrize("subject", ["", "zoë", "a\nb", "a\n", "x" * 256])

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 
-from api.apikeys import ApiKeys, digest_of
+from api.apikeys import ApiKey, ApiKeys, digest_of
 from api.settings import ApiSettings
 from tests.support.fakes import ID_SECRET, FakePresigner, FakeRecords
 
@@ -85,5 +85,5 @@ def api_settings(**changes: Any) -> ApiSettings:
     return ApiSettings(**usual | changes)
 
 
-ALL_KEYS = ApiKeys(tuple((digest_of(key), user) for user, key in KEYS.items()))
+ALL_KEYS = ApiKeys(tuple(ApiKey(digest=digest_of(key), name=user) for user, key in KEYS.items()))
 Start = Callable[..., Awaitable[Api]]

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from api.apikeys import ApiKeys, digest_of, new_key
+from api.apikeys import ApiKey, ApiKeys, digest_of, new_key
 from api.auth import Authentication
 from api.jwks import (
     COOL_DOWN_SECONDS,
@@ -515,10 +515,10 @@ async def test_every_other_route_wants_credentials(start: Start) -> None:
 def test_keys_are_read_from_hashes() -> None:
     one, other = new_key(), new_key()
     read = ApiKeys.read(f"a:b:{digest_of(one)} , carol:{digest_of(other)},")
-    assert read.name_of(one) == "a:b"
-    assert read.name_of(other) == "carol"
-    assert read.name_of(new_key()) is None
-    assert read.name_of("\udcff") is None
+    assert read.find(one) == ApiKey(digest=digest_of(one), name="a:b")
+    assert read.find(other) == ApiKey(digest=digest_of(other), name="carol")
+    assert read.find(new_key()) is None
+    assert read.find("\udcff") is None
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,11 @@ def test_every_problem_is_told_as_it_is() -> None:
     ]
 
 
-def test_the_example_request_is_a_valid_one() -> None:
-    (body,) = re.findall(r"-d '(\{.*\})'", PAGE)
-    UploadRequest.model_validate_json(body)
+def test_the_example_requests_are_valid_ones() -> None:
+    bodies = re.findall(r"-d '(\{.*\})'", PAGE)
+    assert len(bodies) == 2
+    for body in bodies:
+        UploadRequest.model_validate_json(body)
 
 
 def test_the_example_answers_have_the_members_of_real_ones() -> None:

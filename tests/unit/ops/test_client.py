@@ -67,6 +67,16 @@ async def test_an_announcement_says_what_will_be_uploaded(client, service, url, 
     assert service.headers["Authorization"] == "Bearer secret"
 
 
+async def test_a_client_names_the_user_that_it_acts_for(service, url, picture):
+    service.answer = web.json_response(ticket(url), status=201)
+    async with aiohttp.ClientSession() as http:
+        await Client(http, url, key="secret", user="customer 4711").announce(picture)
+        assert service.headers["X-Safelight-User"] == "customer 4711"
+        service.answer = web.json_response(ticket(url), status=201)
+        await Client(http, url, key="secret").announce(picture)
+        assert "X-Safelight-User" not in service.headers
+
+
 async def test_a_form_has_its_fields_in_order_the_file_last_and_an_exact_length(
     client, service, url, picture
 ):

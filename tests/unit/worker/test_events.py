@@ -180,7 +180,8 @@ def test_an_object_put_without_the_api_is_adopted_under_an_id_of_its_own() -> No
     [
         "uploads/beach.jpg", "uploads//beach.jpg", "uploads/alice/beach.jpg",
         f"uploads/alice/{IMAGE}", f"uploads/key:alice/{IMAGE}", f"uploads/key%3aalice/{IMAGE}",
-        f"uploads/key%3Aalice%2Fbob/{IMAGE}", f"uploads/%28adopted%29/{IMAGE}",
+        f"uploads/key%3Aalice%2F/{IMAGE}",
+        f"uploads/oidc%3Aalice%2fbob/{IMAGE}", f"uploads/%28adopted%29/{IMAGE}",
         "uploads/key%3A/beach.jpg", "uploads/oidc%3A/beach.jpg", "uploads/%FF/beach.jpg",
     ],
 )  # fmt: skip

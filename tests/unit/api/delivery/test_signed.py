@@ -124,7 +124,10 @@ def test_the_signatures_form_stays_what_it_is() -> None:
         ("w b:0123456789abcdef", "must be id:secret"),
         ("web:short", "key web: a secret must have at least 16 characters"),
         (f"web:{SECRET},web:{SECRET}", "key web is there twice"),
-        (f"web:{SECRET}:alice", "key web: its user must be a user id, key:NAME, oidc:SUB"),
+        (
+            f"web:{SECRET}:alice",
+            "key web: its user must be a user id, key:NAME, key:NAME/USER, oidc:SUB",
+        ),
         (f"web:{SECRET}:Key:alice", "key web: its user must be a user id"),
         (f"web:{SECRET}:key:a/b", "key web: its user must be a user id"),
         (f"web:{SECRET}:oidc:", "key web: its user must be a user id"),
