@@ -240,19 +240,29 @@ def capacity(
 def sign(
     path: Annotated[
         str,
-        typer.Argument(help="OPTIONS/SOURCE, or a dialect's path without its signature."),
+        typer.Argument(
+            help="PRESET/IMAGE_ID, ALIAS/PATH, an asset key, OPTIONS/SOURCE, or a dialect's path "
+            "without its signature."
+        ),
     ],
     dialect: Annotated[
-        str, typer.Option("--as", help="Dialect: own, thumbor, imgproxy, aws or imgix.")
-    ] = "own",
+        str | None,
+        typer.Option(
+            "--as",
+            help="Grammar: preset, own, thumbor, imgproxy, aws or imgix. By default preset if the "
+            "path begins with a preset, an alias or images, else own.",
+            show_default=False,
+        ),
+    ] = None,
     expires_in: Annotated[
-        int | None, typer.Option(help="Seconds until the URL expires (dialect own).", min=1)
+        int | None, typer.Option(help="Seconds until the URL expires (preset and own).", min=1)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Sign a free-form URL with the first key of its dialect.
+    """Sign a URL with the first key of its kind.
 
-    Reads SAFELIGHT_OPTIONS_KEYS, SAFELIGHT_THUMBOR_KEYS and the other dialect settings.
+    Reads SAFELIGHT_SIGNING_KEYS, SAFELIGHT_OPTIONS_KEYS and the keys of other dialects, and
+    SAFELIGHT_PRESETS and SAFELIGHT_ALIASES.
     """
     from ops.sign import sign  # noqa: PLC0415 - --help must be instant
 
@@ -262,7 +272,7 @@ def sign(
 @app.command()
 def explain(
     url: Annotated[
-        str | None, typer.Argument(help="A free-form URL, or its path and query.")
+        str | None, typer.Argument(help="A URL that delivery answers, or its path and query.")
     ] = None,
     report: Annotated[
         Path | None,
@@ -280,7 +290,7 @@ def explain(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Explain what a free-form URL asks for, and why it would be refused.
+    """Explain what a URL asks for, and why it would be refused.
 
     Reads the settings of delivery: the keys, SAFELIGHT_ALIASES and SAFELIGHT_PRESETS. Exits with 3
     if viewers would get an error. Only --ask can find that a picture is missing. With --report,

@@ -1,18 +1,16 @@
-"""`safelight explain`: what a free-form URL asks for, and why it is refused.
+"""`safelight explain`: what a URL of a preset or a free-form URL asks for, and why it is refused.
 
 It reveals what a wrong signature covers, which no response may. So it runs only where the keys are.
 """
 
 import json
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rich.text import Text
 
-from api.delivery.aliases import InvalidAliases
 from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS, BadSignature
 from api.dialects.image_url import ImageUrl
@@ -20,12 +18,12 @@ from api.dialects.signatures import Signed, differences, verified
 from api.dialects.table import Dialects, read
 from api.settings import DeliverySettings
 from ops.exit_codes import ExitCode
-from ops.reach import Answer, Reach, answer_of
+from ops.folders import Unusable
+from ops.preset_urls import PresetUrls
+from ops.reach import Reach, answer_of
 from ops.tables import make_table, print_table
 from safelight.formats import BY_NAME
 from safelight.keys import assets_prefix, is_image_id
-from safelight.presets import InvalidPresets
-from safelight.settings import InvalidSettings
 from safelight.wish.canonical import NAME, canonical, fingerprint
 
 
@@ -43,8 +41,6 @@ class Explanation:
     changed: str | None = None
     """What proxies or clients changed in the path since it was signed, and was undone."""
     image_url: ImageUrl | None = None
-    answer: Answer | None = None
-    """What a viewer got for the URL just now, if that was requested."""
     unchecked: tuple[str, ...] = ()
     """What may still make delivery answer with an error."""
 
@@ -59,30 +55,34 @@ class Explanation:
         if self.image_url:
             facts |= _facts_of(self.image_url)
         facts["refused"] = self.refused
-        facts["answer"] = str(self.answer) if self.answer else None
         facts["unchecked"] = list(self.unchecked) or None
         return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 async def explain(url: str, *, ask: bool, as_json: bool) -> ExitCode:
-    """Print what a URL asks for. Returns an exit code."""
-    try:
-        settings = DeliverySettings.load()
-        reach = Reach.of(settings)
-    except (InvalidSettings, InvalidPresets, InvalidAliases) as error:
-        print(error, file=sys.stderr)
-        return ExitCode.UNUSABLE
+    """Print what a URL asks for; return the exit code.
+
+    Raises `Unusable` and `InvalidConfiguration`.
+    """
+    settings = DeliverySettings.load()
+    urls = PresetUrls.of(settings)
     parts = urlsplit(url)
     if ask and parts.scheme not in ("http", "https"):
-        print("--ask needs the whole URL, with https:// and the host", file=sys.stderr)
-        return ExitCode.UNUSABLE
-    now = datetime.now(UTC)
-    explanation = explained(parts.path, parts.query, settings.dialects, now=now, reach=reach)
+        raise Unusable("--ask needs the whole URL, with https:// and the host")
+    if urls.has(unquote(parts.path)):
+        facts = urls.facts(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    else:
+        reach, now = Reach.of(settings), datetime.now(UTC)
+        found = explained(parts.path, parts.query, settings.dialects, now=now, reach=reach)
+        facts = found.facts()
+    good = "refused" not in facts
     if ask:
-        explanation = replace(explanation, answer=await answer_of(url), unchecked=())
-    _print(explanation, as_json=as_json)
-    failed = explanation.answer is not None and not explanation.answer.good
-    return ExitCode.REFUSED if explanation.refused or failed else ExitCode.DONE
+        answer = await answer_of(url)
+        good = good and answer.good
+        facts = {name: facts[name] for name in facts if name != "unchecked"}
+        facts["answer"] = str(answer)
+    _print(facts, as_json=as_json)
+    return ExitCode.DONE if good else ExitCode.REFUSED
 
 
 def explained(
@@ -167,8 +167,7 @@ def _asset_key(image_url: ImageUrl) -> str | None:
     return f"{assets_prefix(image_url.source.key)}{{secret}}/{NAME}-{made}.{extension}"
 
 
-def _print(explanation: Explanation, *, as_json: bool) -> None:
-    facts = explanation.facts()
+def _print(facts: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=2))
         return

@@ -13,6 +13,7 @@ from api.delivery.freeform import grant_of, path_below, query_of
 from api.dialects.image_url import ImageUrl, SourceName
 from api.problems import Refusal
 from api.settings import DeliverySettings
+from ops.preset_urls import UNCHECKED
 from safelight.keys import is_image_id
 from safelight.presets import Preset, load_presets
 from safelight.settings import variable
@@ -57,7 +58,7 @@ class Reach:
 
     def unchecked(self, url: ImageUrl) -> tuple[str, ...]:
         """List what cannot be known here and may make delivery answer with an error."""
-        found = ["whether the picture exists and can be rendered: --ask requests it"]
+        found = [UNCHECKED]
         if self.aliases is None and not _is_image(url.source):
             found.append(f"whether an alias includes the source: {variable('aliases')} is not set")
         if self.presets is None and url.preset is not None:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ops.folders import Unusable, make_writable, refuse_to_overwrite
+from ops.presets import presets_of
 from ops.render_output import Outcome, exit_code, json_of, print_counts, print_outcome
 from safelight.errors import Rejection, SafelightError
 from safelight.face_settings import OFF, REKOGNITION
@@ -30,8 +31,6 @@ from safelight.imaging.settings import RenderSettings
 from safelight.looking import FaceFinder, finder_of
 from safelight.making import Made, Pipeline, Source
 from safelight.presets import Preset
-
-SHIPPED_PRESETS = Path(__file__).resolve().parents[1] / "presets.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +120,7 @@ async def render(
 ) -> int:
     """Render files; return the exit code, 0 if every variant of every file was rendered."""
     settings = RenderSettings.load()
-    chosen = settings.load_presets(presets or _presets_of(settings))
+    chosen = settings.load_presets(presets or presets_of(settings))
     if settings.faces == REKOGNITION and any(preset.wish.needs_faces for preset in chosen):
         raise Unusable("SAFELIGHT_FACES: this command works without AWS; set it to local")
     folders = folders_for(files, out)
@@ -166,12 +165,6 @@ def folders_for(files: Sequence[Path], out: Path) -> list[Path]:
         taken.add(name.casefold())
         folders.append(out / name)
     return folders
-
-
-def _presets_of(settings: RenderSettings) -> Path:
-    """Return the configured file; if none is configured and the default is missing, our own."""
-    chosen = "presets" in settings.model_fields_set
-    return settings.presets if chosen or settings.presets.exists() else SHIPPED_PRESETS
 
 
 def _move(directory: Path, folder: Path) -> None:

@@ -203,10 +203,9 @@ class Delivery:
 
     def _grant(self, request: web.Request, policy: Policy) -> Grant:
         """Check the signature, if the policy requires one or the URL has one."""
-        if policy.access == "public" and not PARAMETERS.intersection(request.query):
-            return Grant()
-        grant = self._signing.check(request.path, request.query)
-        note(request, signing_key=grant.key_id)
+        grant = self._signing.grant(policy.access, request.path, request.query)
+        if grant.key_id is not None:
+            note(request, signing_key=grant.key_id)
         return grant
 
     def _respond(self, ask: Ask, found: Found) -> web.Response:

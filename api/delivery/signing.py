@@ -85,6 +85,15 @@ class SigningKeys:
             (key.key_id for key in self._keys.values() if key.user_id in (None, user_id)), None
         )
 
+    def grant(self, access: str, path: str, query: Mapping[str, str]) -> Grant:
+        """Return the grant of a URL of a preset with this access. Raises a `Refusal`.
+
+        The signature is checked if the access requires one, or if the URL has one.
+        """
+        if access == "public" and not PARAMETERS.intersection(query):
+            return Grant()
+        return self.check(path, query)
+
     def check(self, path: str, query: Mapping[str, str]) -> Grant:
         """Check a signed URL and return its grant.
 
