@@ -66,6 +66,7 @@ class AwsHandler:
     TITLE: ClassVar[str] = "AWS's image handler"
     PREFIX: ClassVar[str] = "/aws/"
     KEYS: ClassVar[str] = "aws_handler_keys"
+    FACES: ClassVar[str] = "smartCrop"
     ROWS: ClassVar[Rows[Any] | None] = EDITS
     keys: tuple[str, ...]
 

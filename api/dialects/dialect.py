@@ -22,6 +22,8 @@ class Dialect(Protocol):
     """Start of its paths, with a slash at both ends."""
     KEYS: ClassVar[str]
     """The setting that holds its keys."""
+    FACES: ClassVar[str]
+    """The option that frames faces, to name it where no one looks for them."""
     ROWS: ClassVar[Rows[Any] | None]
     """Its options. None: the words of `safelight/wish/canonical.py`."""
 

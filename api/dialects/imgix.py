@@ -38,6 +38,7 @@ class Imgix:
     TITLE: ClassVar[str] = "imgix"
     PREFIX: ClassVar[str] = "/imgix/"
     KEYS: ClassVar[str] = "imgix_keys"
+    FACES: ClassVar[str] = "crop"
     ROWS: ClassVar[Rows[Any] | None] = OPTIONS
     keys: tuple[str, ...]
 

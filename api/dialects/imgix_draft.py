@@ -12,7 +12,7 @@ from types import MappingProxyType
 from api.dialects.draft import Draft
 from safelight.wish.arguments import TRANSPARENT
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES
 from safelight.wish.operations import MAX_SIDE, Operation, operation
 from safelight.wish.options import MAX_PIXELS, Options, Point, Trim
 
@@ -31,7 +31,7 @@ FITS: Mapping[str, tuple[str, bool]] = MappingProxyType(
 SIDES: Mapping[str, tuple[float | None, float | None]] = MappingProxyType(
     {"left": (0.0, None), "right": (1.0, None), "top": (None, 0.0), "bottom": (None, 1.0)}
 )
-SEARCHES = ("entropy", "edges")
+SEARCHES = (FACES, "entropy", "edges")
 """Words of `crop` that look for the part to keep. They always find one."""
 _FILLING = ("fill", "fillmax")
 _ORDER = ("brightness", "contrast", "saturation", "blur", "sharpen", "pixelate")
@@ -89,7 +89,7 @@ class ImgixDraft(Draft):
         """Return the gravity, or the focal point, of the first word of `crop` that always holds."""
         first = next(iter(self.places), "")
         if first in SEARCHES:
-            return ATTENTION, None
+            return FACES if first == FACES else ATTENTION, None
         if first == "focalpoint":
             return "centre", (self.focal_x, self.focal_y)
         across = down = 0.5

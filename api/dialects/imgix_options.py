@@ -45,8 +45,6 @@ def _ratio(option: str, text: str) -> Fraction:
 def _crop(option: str, text: str) -> tuple[str, ...]:
     words = tuple(text.split(","))
     for word in words:
-        if word == "faces":
-            raise InvalidOption(option, f"{word} is not supported; use a side or focalpoint")
         one_of(*SIDES, "center", "focalpoint", *SEARCHES)(option, word)
     return words
 
@@ -140,11 +138,12 @@ OPTIONS: Rows[ImgixDraft] = Rows(
                         sets("dpr", number)),
         "fit": accepted("|".join(FITS), "How the picture fits the box.",
                         sets("mode", one_of(*FITS), "fit"), "f"),
-        "crop": accepted("top|bottom|left|right|center|focalpoint|entropy|edges",
+        "crop": accepted("top|bottom|left|right|center|focalpoint|faces|entropy|edges",
                          "Two sides make a corner. Of other words the first counts.",
                          sets("places", _crop),
                          differs="`entropy` and `edges` find areas that attract attention: edges, "
-                         "saturated colours and skin.", differs_for=_searches),
+                         "saturated colours and skin. So does `faces` in a picture without a face.",
+                         differs_for=_searches),
         "fp-x": accepted("0..1", "With `crop=focalpoint`.", sets("focal_x", _between(0, 1))),
         "fp-y": accepted("0..1", "With `crop=focalpoint`.", sets("focal_y", _between(0, 1))),
         "rect": accepted("left,top,width,height", "Crops before resizing.",

@@ -44,7 +44,7 @@ REFUSED: Mapping[str, Row[Any]] = MappingProxyType(
         ),
         "exp": refused("not supported.", "gam", "high", "hue", "shad", "vib", "nr", "nrs"),
         "faceindex": refused(
-            "faces are not detected.",
+            "only crop=faces frames faces, all that fit.",
             "facepad", "faces", "face-blur", "face-pixel", "face-pixelate", "lp-blur",
             "license-plate-blur",
         ),

@@ -27,7 +27,7 @@ from safelight.refused_values import Matches
 from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import GRAVITIES, LOOKED_FOR
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Options, Point
 
@@ -58,6 +58,7 @@ class Imgproxy:
     TITLE: ClassVar[str] = "imgproxy"
     PREFIX: ClassVar[str] = "/imgproxy/"
     KEYS: ClassVar[str] = "imgproxy_keys"
+    FACES: ClassVar[str] = "gravity"
     ROWS: ClassVar[Rows[Any] | None] = OPTIONS
     keys: tuple[str, ...]
     """Pairs `key:salt`, hexadecimal."""
@@ -243,7 +244,7 @@ def _crop(draft: ImgproxyDraft) -> Crop | None:
 
 def _mirrored(gravity: str, flip: str) -> str:
     """Mirror a gravity: imgproxy crops after flipping, we crop before."""
-    if gravity == ATTENTION:
+    if gravity in LOOKED_FOR:
         return gravity
     across, down = GRAVITIES[gravity]
     place = (1 - across if "h" in flip else across, 1 - down if "v" in flip else down)

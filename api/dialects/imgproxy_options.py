@@ -19,7 +19,7 @@ from api.dialects.values import (
 )
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION
+from safelight.wish.gravities import LOOKED_FOR
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Trim
 
@@ -95,7 +95,7 @@ def _extends(to: str) -> Callable[[ImgproxyDraft, str, list[str]], None]:
         draft.extend = to if _flag("extend", wanted) else None
         if gravity:
             draft.extend_gravity, focal, offset = place("extend", gravity)
-            if focal or any(offset) or draft.extend_gravity == ATTENTION:
+            if focal or any(offset) or draft.extend_gravity in LOOKED_FOR:
                 raise InvalidOption("extend", f"takes one of {', '.join(GRAVITY)}, no offset")
 
     return read
@@ -227,7 +227,7 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
         "ex": accepted("0|1[:gravity]", "Fills up to the size.", _extends("box"), "extend"),
         "exar": accepted("0|1[:gravity]", "Fills up to the aspect ratio.", _extends("ratio"),
                          "extend_aspect_ratio", "extend_ar"),
-        "g": accepted("gravity|sm|fp:x:y", "Without an offset.", _gravity, "gravity"),
+        "g": accepted("gravity|sm|fp:x:y|obj:face", "Without an offset.", _gravity, "gravity"),
         "c": accepted("width:height[:gravity[:x:y]]", "Crops before resizing.", _crop, "crop"),
         "t": accepted("threshold[:colour]", "Trims each side on its own.", sets("trim", _trim),
                       "trim"),

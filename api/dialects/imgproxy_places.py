@@ -2,7 +2,7 @@
 
 from api.dialects.values import number
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES, LOOKED_FOR
 from safelight.wish.options import Point
 
 GRAVITY = {
@@ -16,10 +16,10 @@ def place(option: str, texts: list[str]) -> tuple[str, Point | None, Point]:
     kind, *numbers = texts
     if kind == "sm":
         return ATTENTION, None, (0, 0)
+    if kind == "obj" and numbers == ["face"]:
+        return FACES, None, (0, 0)
     if kind in ("obj", "objw"):
-        raise InvalidOption(
-            option, "objects and faces are not detected; sm finds areas that attract attention"
-        )
+        raise InvalidOption(option, "of objects, only obj:face is supported, without other classes")
     values = [number(option, text or "0") for text in numbers]
     across, down = (*values, 0, 0)[:2]
     if kind == "fp":
@@ -35,7 +35,7 @@ def watermark_place(option: str, position: str, across: str, down: str) -> tuple
     if position == "re":
         return "repeat", "repeat"
     gravity, focal, _ = place(option, [position])
-    if focal or gravity == ATTENTION:
+    if focal or gravity in LOOKED_FOR:
         raise InvalidOption(option, f"position must be one of {', '.join(GRAVITY)} or re")
     at = GRAVITIES[gravity]
     return _edge(option, at[0], across), _edge(option, at[1], down)

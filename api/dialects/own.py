@@ -53,6 +53,7 @@ class Own:
     TITLE: ClassVar[str] = "Our own"
     PREFIX: ClassVar[str] = "/s/"
     KEYS: ClassVar[str] = "options_keys"
+    FACES: ClassVar[str] = "gravity"
     ROWS: ClassVar[Rows[Any] | None] = None
     keys: tuple[str, ...]
     """`id:secret`, or `id:secret:user` for a key that opens only the images of one user."""

@@ -129,7 +129,7 @@ class Dialects:
         image_url = dialect.read(signed)
         options = image_url.options.normal()
         if options.needs_faces and not self.faces:
-            raise InvalidOption("gravity", NO_FACES)
+            raise InvalidOption(dialect.FACES, NO_FACES)
         return replace(image_url, options=options)
 
     @property

@@ -24,8 +24,9 @@ from api.dialects.signatures import (
 from api.dialects.thumbor_filters import FILTERS, Area, ThumborDraft
 from api.dialects.thumbor_path import System, call_of, decoded, filters_in, parts_of, with_slashes
 from api.dialects.values import number, whole
+from safelight.face_settings import FaceSettings
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, GRAVITIES
+from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES
 from safelight.wish.options import Crop, Point, Trim
 
 _ACROSS = {"left": 0.0, "right": 1.0}
@@ -43,9 +44,10 @@ class Thumbor:
     URL-safe base64, with padding, of HMAC(key, everything after the signature), by SHA-1 unless
     `SAFELIGHT_THUMBOR_ALGORITHM` names another algorithm.
 
-    `smart` finds areas that attract attention; it does not detect faces
-    ([why](../decisions/0011-no-faces.md)). `focal` overrides it. `debug` and `meta` are refused,
-    and so is `trim` together with a crop. Filters run in the order of the URL.
+    `smart` frames the faces where [faces are looked for](faces.md), as thumbor's detectors do.
+    Else, and always with imagor, it finds areas that attract attention. `focal` overrides it.
+    `debug` and `meta` are refused, and so is `trim` together with a crop. Filters run in the order
+    of the URL.
 
     `make compare-thumbor` compares 70 URLs with thumbor itself: sizes are equal to the pixel,
     gradient hashes and colours are close. A blur a fifth as wide as the picture differed by more,
@@ -64,6 +66,7 @@ class Thumbor:
     TITLE: ClassVar[str] = "thumbor and imagor"
     PREFIX: ClassVar[str] = "/thumbor/"
     KEYS: ClassVar[str] = "thumbor_keys"
+    FACES: ClassVar[str] = "smart"
     ROWS: ClassVar[Rows[Any] | None] = FILTERS
     keys: tuple[str, ...]
     algorithm: str = "sha1"
@@ -71,6 +74,8 @@ class Thumbor:
     """Characters that imagor truncates a signature to."""
     system: System = "thumbor"
     """The system for which the URLs were written."""
+    faces: bool = False
+    """Whether faces are looked for."""
 
     @classmethod
     def from_settings(cls, settings: "ThumborSettings") -> Self:
@@ -80,6 +85,7 @@ class Thumbor:
             algorithm=settings.thumbor_algorithm,
             signature_length=settings.thumbor_signature_length,
             system=settings.thumbor_system,
+            faces=settings.looks_for_faces,
         )
 
     def split(self, path: str, query: str) -> Signed:
@@ -125,10 +131,11 @@ class Thumbor:
     def read(self, signed: Signed) -> ImageUrl:
         """Read a verified URL."""
         refuse_query(signed)
-        return read_path(signed.target, dialect=self.NAME, system=self.system)
+        smart = FACES if self.faces and self.system == "thumbor" else ATTENTION
+        return read_path(signed.target, dialect=self.NAME, system=self.system, smart=smart)
 
 
-class ThumborSettings(OneDialect):
+class ThumborSettings(OneDialect, FaceSettings):
     """Keys of thumbor's URLs, and how they are signed."""
 
     DIALECT: ClassVar[type[Dialect]] = Thumbor
@@ -151,8 +158,10 @@ class ThumborSettings(OneDialect):
     )
 
 
-def read_path(path: str, *, dialect: str, system: System = "thumbor") -> ImageUrl:
-    """Read a path without its signature, still escaped."""
+def read_path(
+    path: str, *, dialect: str, system: System = "thumbor", smart: str = ATTENTION
+) -> ImageUrl:
+    """Read a path without its signature, still escaped. `smart` is the gravity of that word."""
     text = decoded(path.replace("+", "%20") if system == "imagor" else path)
     parts = parts_of(text, system=system)
     if parts is None:
@@ -166,7 +175,7 @@ def read_path(path: str, *, dialect: str, system: System = "thumbor") -> ImageUr
     for each in filters_in(with_slashes(parts["filters"] or "")):
         filters.read(draft, *call_of(each))
     draft.focal = _focal(draft.focals)
-    draft.gravity = _gravity(parts, draft.focal)
+    draft.gravity = _gravity(parts, draft.focal, smart)
     draft.flip = f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}"
     least = 1 if system == "imagor" else 0
     options = draft.options(trim=_trim(parts, draft, least), crop=_crop(parts))
@@ -230,9 +239,9 @@ def _crop(parts: re.Match[str]) -> Crop | None:
     )
 
 
-def _gravity(parts: re.Match[str], focal: Point | None) -> str:
+def _gravity(parts: re.Match[str], focal: Point | None, smart: str) -> str:
     if parts["smart"]:
-        return "centre" if focal else ATTENTION
+        return "centre" if focal else smart
     place = (_ACROSS.get(parts["across"] or "", 0.5), _DOWN.get(parts["down"] or "", 0.5))
     return next(name for name, at in GRAVITIES.items() if at == place)
 

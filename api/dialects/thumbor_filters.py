@@ -215,6 +215,6 @@ FILTERS: Rows[ThumborDraft] = Rows(
         "frame": refused("not supported."),
         "label": refused("drawing text is not supported."),
         "noise": refused("the same URL would give other bytes each time."),
-        "red_eye": refused("faces are not detected."),
+        "red_eye": refused("not supported."),
     },
 )  # fmt: skip

@@ -39,11 +39,12 @@ from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering, render
 from safelight.imaging.spool import Spool
+from safelight.looking import FaceFinder, RemoteDetector
 from safelight.making import Maker, Pipeline
 from safelight.presets import Preset
 from safelight.record import Record, Status
 from tests.support import pictures
-from tests.support.fakes import IDS, Fake, FakeDeadLetters, FakeObjects, FakeRecords
+from tests.support.fakes import IDS, Fake, FakeDeadLetters, FakeFaces, FakeObjects, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, api_settings
 
 IMAGE_ID = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
@@ -146,18 +147,23 @@ async def open_gallery(
     aliases: tuple[Alias, ...] = (),
     dialects: Dialects | None = None,
     recent: bool = False,
+    faces: FakeFaces | None = None,
     picture_cors_origins: tuple[str, ...] = ("*",),
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
     signing = SigningKeys.read(SIGNING)
     with Spool(spool) as own:
+        admission = Admission(10**9)
+        detector = RemoteDetector(faces) if faces else None
         pipeline = Pipeline(
             assets=objects,
             renderer=renderer,
-            admission=Admission(10**9),
+            admission=admission,
             max_source_bytes=10**6,
             max_result_bytes=max_result_bytes,
+            face_finder=detector
+            and FaceFinder(renderer=renderer, admission=admission, detector=detector),
         )
         maker = Maker(pipeline=pipeline, spool=own)
         registry = CollectorRegistry()

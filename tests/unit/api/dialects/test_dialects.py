@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,11 +15,12 @@ from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath
 from api.dialects.image_url import SourceName
 from api.dialects.imagor_filters import IMAGOR_FILTERS
 from api.dialects.own import Own
-from api.dialects.table import DIALECTS, Dialects, read
+from api.dialects.table import DIALECTS, Dialects, DialectSettings, read
 from api.dialects.thumbor import Thumbor
 from safelight.wish.canonical import canonical
 from safelight.wish.errors import InvalidOption
 from tests.unit.api.dialects.urls import (
+    FRAMING,
     IMAGOR,
     OUT_OF_PLACE,
     REFUSED,
@@ -144,6 +146,40 @@ def test_a_name_is_read_as_it_was_written(name, wanted, key):
 )
 def test_imagors_images_are_decoded_as_imagor_decodes_them(wanted, source):
     assert asked("imagor", wanted).source == source
+
+
+@pytest.mark.parametrize(("name", "wanted", "expected"), FRAMING, ids=lambda text: str(text)[:60])
+def test_a_url_frames_faces_only_where_faces_are_looked_for(name, wanted, expected):
+    of = dialect(name)
+    url, looking = url_of(of, wanted), Dialects(known=(of,), faces=True)
+    assert canonical(read(*url, looking, now=NOW).options) == expected
+    with pytest.raises(InvalidOption, match="SAFELIGHT_FACES") as refused:
+        asked(name, wanted)
+    assert refused.value.option == of.FACES
+
+
+@pytest.mark.parametrize(
+    ("system", "faces", "gravity"),
+    [
+        ("thumbor", True, "faces"),
+        ("thumbor", False, "attention"),
+        ("imagor", True, "attention"),
+    ],
+)
+def test_smart_frames_faces_as_thumbors_detectors_do(system, faces, gravity):
+    of = replace(dialect("thumbor"), system=system, faces=faces)
+    url = url_of(of, "300x200/smart/a.jpg")
+    options = read(*url, Dialects(known=(of,), faces=faces), now=NOW).options
+    assert options.gravity == gravity
+
+
+def test_the_settings_say_whether_smart_frames_faces(monkeypatch):
+    monkeypatch.setenv("SAFELIGHT_THUMBOR_KEYS", KEY)
+    for mode, framing in (("off", False), ("rekognition", True)):
+        monkeypatch.setenv("SAFELIGHT_FACES", mode)
+        dialects = DialectSettings.load().dialects
+        (of,) = dialects.known
+        assert (dialects.faces, of.faces) == (framing, framing)
 
 
 def options_in(url):

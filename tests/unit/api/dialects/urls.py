@@ -538,7 +538,10 @@ REFUSED = [
     ("imgproxy", "nope:1/plain/a.jpg", "nope"),
     ("imgproxy", "mw:100/plain/a.jpg", "mw"),
     ("imgproxy", "raw:1/plain/a.jpg", "raw"),
-    ("imgproxy", "g:obj:face/plain/a.jpg", "gravity"),
+    ("imgproxy", "g:obj:cat/plain/a.jpg", "gravity"),
+    ("imgproxy", "g:obj:face:cat/plain/a.jpg", "gravity"),
+    ("imgproxy", "g:objw:face:2/plain/a.jpg", "gravity"),
+    ("imgproxy", "ex:1:obj:face/plain/a.jpg", "extend"),
     ("imgproxy", "g:no:10:10/plain/a.jpg", "gravity"),
     ("imgproxy", "ar:0/plain/a.jpg", "auto_rotate"),
     ("imgproxy", "sm:0/plain/a.jpg", "strip_metadata"),
@@ -607,7 +610,6 @@ REFUSED = [
     ("aws", "a.jpg?blur=1&blur=2", "query"),
     ("imgix", "a.jpg?w=0.5", "w"),
     ("imgix", "a.jpg?nope=1", "nope"),
-    ("imgix", "a.jpg?crop=faces", "crop"),
     ("imgix", "a.jpg?fit=facearea", "fit"),
     ("imgix", "a.jpg?fit=crop&crop=cat", "crop"),
     ("imgix", "a.jpg?fit=crop&ar=2", "ar"),
@@ -683,3 +685,31 @@ REFUSED_AS_IMAGORS = [
     ("filters:image(/10x10/filters:fill(red)/b.jpg,0,0)/a.jpg", "image"),
     ("trim/filters:orient(90)/a.jpg", "orient"),
 ]
+
+
+FRAMING = [
+    ("own", "box=300x200,fit=cover,gravity=faces/a.jpg", "box=300x200,fit=cover,gravity=faces"),
+    ("own", "crop=90x90:faces/a.jpg", "crop=90x90:faces"),
+    (
+        "imgproxy",
+        "rs:fill:300:200/g:obj:face/plain/a.jpg",
+        "box=300x200,fit=crop,gravity=faces",
+    ),
+    (
+        "imgproxy",
+        "rs:fill:300:200/fl:1:1/g:obj:face/plain/a.jpg",
+        "box=300x200,fit=crop,gravity=faces,flip=hv",
+    ),
+    ("imgproxy", "c:90:90:obj:face/plain/a.jpg", "crop=90x90:faces"),
+    (
+        "imgix",
+        "a.jpg?w=300&h=200&fit=crop&crop=faces",
+        "box=300x200,fit=cover,gravity=faces,enlarge=yes",
+    ),
+    (
+        "imgix",
+        "a.jpg?w=300&h=200&fit=crop&crop=faces,edges",
+        "box=300x200,fit=cover,gravity=faces,enlarge=yes",
+    ),
+]
+"""URLs that frame faces: dialect, URL, canonical string. Refused where no one looks for faces."""
