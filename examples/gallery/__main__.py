@@ -17,6 +17,8 @@ from examples.gallery.completions import connect, run
 from examples.gallery.issuer import Issuer
 from examples.gallery.pages import Pictures
 
+log = logging.getLogger(__name__)
+
 DEFAULT_URL = "http://127.0.0.1:8300"
 PAUSE_SECONDS = 5
 
@@ -27,7 +29,7 @@ def receive_for_ever(queue_url: str, file: str) -> None:
         try:
             run(queue_url, file)
         except (BotoCoreError, ClientError) as error:
-            logging.warning("completions cannot be received: %s", error)  # noqa: LOG015 - a program
+            log.warning("completions cannot be received: %s", error)
             time.sleep(PAUSE_SECONDS)
 
 

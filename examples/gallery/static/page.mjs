@@ -45,7 +45,7 @@ async function requestUpload(file, key) {
   };
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
   const answer = await fetch("/uploads", { method: "POST", headers, body: JSON.stringify(wanted) });
-  const body = await answer.json();
+  const body = await answer.json().catch(() => ({ detail: answer.statusText }));
   if (!answer.ok) {
     throw new Refused((body.errors ?? []).map((fault) => fault.detail).join(" ") || body.detail);
   }
