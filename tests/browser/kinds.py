@@ -93,6 +93,7 @@ def _stored() -> Mapping[str, bytes]:
         "png half transparent": encoded(opacity, "PNG"),
         "webp half transparent": encoded(opacity, "WEBP", quality=90),
         "webp lossless, half transparent": encoded(opacity, "WEBP", lossless=True),
+        "webp lossless, denying its opacity": _denying_its_opacity(opacity),
         "webp animated, transparent": encoded(opacity, "WEBP", quality=90, **moving),
         "avif half transparent": encoded(opacity, "AVIF", quality=90),
         "avif 4:4:4": encoded(picture, "AVIF", quality=90, subsampling="4:4:4"),
@@ -105,3 +106,10 @@ def _stored() -> Mapping[str, bytes]:
         "gif of 101 frames": pictures.animated("GIF", 101),
         "svg half transparent": pictures.svg('<rect x="20" width="9" height="9"/>').encode(),
     }
+
+
+def _denying_its_opacity(picture: Image.Image) -> bytes:
+    """Clear the bit of a lossless WebP that says that it is transparent (RFC 9649, 3.4)."""
+    data = bytearray(encoded(picture, "WEBP", lossless=True))
+    data[data.index(b"VP8L") + 12] &= ~0x10
+    return bytes(data)

@@ -89,6 +89,7 @@ EXEMPT = {
     "jpeg half an end marker": LAST_LINES,
     "jpg no_eoi": LAST_LINES,
     "svg": "text without a size has 16 pixels in Chromium, and 12 in librsvg",
+    "webp lossless, denying its opacity": "its header is believed (docs/decisions/0058)",
     **{f"webp orientation {number}": UPRIGHT for number in range(2, 9)},
 }
 """Pictures that Safelight shows in another way, with the reason."""
