@@ -12,6 +12,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 from safelight.formats import HEADER_BYTES
 from safelight.imaging.animation import joined
 from safelight.imaging.decoders import PILLOW_ERRORS
+from safelight.imaging.structure import is_a_cut_media_file
 
 _SEQUENCE_BRAND = b"avis"
 # More threads would take memory that is not predicted.
@@ -19,7 +20,10 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def count_frames(path: Path, still: pyvips.Image) -> int:
-    """Return the number of frames; 1 if they cannot be read, or differ in size from the still."""
+    """Return the number of frames; 1 if they cannot be read, or differ in size from the still.
+
+    If the file is cut, the number is 2: enough to make an animation fail.
+    """
     with path.open("rb") as file:
         head = file.read(HEADER_BYTES)
     if _SEQUENCE_BRAND not in head[8 : int.from_bytes(head[:4], "big")]:
@@ -27,7 +31,7 @@ def count_frames(path: Path, still: pyvips.Image) -> int:
     try:
         picture = _opened(path)
     except PILLOW_ERRORS:
-        return 1
+        return 2 if is_a_cut_media_file(path) else 1
     return int(picture.n_frames) if picture.size == (still.width, still.height) else 1
 
 

@@ -29,6 +29,11 @@ def is_cut_short(path: Path, format: str) -> bool:
     return _answer(_WALKS.get(format), path, otherwise=False, if_it_fails=True)
 
 
+def is_a_cut_media_file(path: Path) -> bool:
+    """Return the same for an ISO media file, whatever is coded in it."""
+    return _answer(isomedia.is_cut_short, path, otherwise=False, if_it_fails=True)
+
+
 def is_of_an_unread_kind(path: Path, format: str) -> bool:
     """Return whether a file is complete, but its pixels are coded in an unsupported way."""
     return _answer(_UNREAD_KINDS.get(format), path, otherwise=False, if_it_fails=False)

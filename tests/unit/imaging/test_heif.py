@@ -147,6 +147,17 @@ def test_an_animated_avif_keeps_its_frames_on_request(file, tmp_path):
     assert made["first"].convert("RGB").getpixel((20, 10)) == pytest.approx(pictures.RED, abs=8)
 
 
+@pytest.mark.parametrize("missing", [2, 20])
+def test_an_animated_avif_that_is_cut_is_truncated_if_its_frames_are_used(file, shown, missing):
+    data = pictures.animated("AVIF", 3, quality=95)[:-missing]
+    assert shown(data)[10, 20] == pytest.approx(pictures.RED, abs=8)
+    source = file(data)
+    wish = plan(probe(source, LIMITS), [Preset(name="a", wish=Wish(format="webp", animated=True))])
+    with pytest.raises(Rejection) as caught:
+        render(wish, source, source.parent, LIMITS)
+    assert caught.value.reason is Reason.TRUNCATED
+
+
 def test_further_pictures_of_an_avif_are_no_frames(file):
     data = pictures.encoded(COLOURS, "AVIF").replace(b"avifmif1miaf", b"avifmif1avis")
     assert probe(file(data), LIMITS).frames == 1
