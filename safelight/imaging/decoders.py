@@ -18,7 +18,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 
 from safelight.imaging import bmp
 from safelight.imaging.full_range import with_full_range_grey
-from safelight.imaging.structure import names_limited_range
+from safelight.imaging.structure import names_limited_range, with_a_named_matrix
 
 _DEEP = ";16"
 _BMP_MODES = MappingProxyType({"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"})
@@ -45,7 +45,7 @@ def decode_heic(path: Path) -> pyvips.Image:
 
     The rotation of the container counts, the EXIF orientation does not (ISO/IEC 23008-12, 6.5.10).
     """
-    data = path.read_bytes()
+    data = with_a_named_matrix(path) or path.read_bytes()
     try:
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
         picture = file[file.primary_index]

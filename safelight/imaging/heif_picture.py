@@ -6,7 +6,11 @@ import pyvips
 
 from safelight.imaging.avif_animation import count_frames, decode_frames
 from safelight.imaging.full_range import in_full_range, with_full_range_grey
-from safelight.imaging.structure import names_too_many_items, storage_of_an_avif
+from safelight.imaging.structure import (
+    names_too_many_items,
+    storage_of_an_avif,
+    with_a_named_matrix,
+)
 
 _COLOURS = 3
 
@@ -24,12 +28,15 @@ def open_heif(path: Path, *, fail_on: str, frames: int = 1) -> pyvips.Image:
 
 
 def _still(path: Path, *, fail_on: str) -> pyvips.Image:
-    image = pyvips.Image.heifload(
-        str(path),
-        access="sequential",
-        fail_on=fail_on,
-        unlimited=not names_too_many_items(path),  # docs/decisions/0060
-    )
+    options = {
+        "access": "sequential",
+        "fail_on": fail_on,
+        "unlimited": not names_too_many_items(path),  # docs/decisions/0060
+    }
+    if copy := with_a_named_matrix(path):
+        image = pyvips.Image.heifload_buffer(copy, **options)
+    else:
+        image = pyvips.Image.heifload(str(path), **options)
     storage = storage_of_an_avif(path)
     if storage.limited_grey:
         image = with_full_range_grey(image)

@@ -21,6 +21,10 @@ _MAX_ITEMS = 10_000
 """More items than any picture has. They are counted in all boxes; 64 MiB could hold millions."""
 _FULL_RANGE = 0x80
 """A flag in the last byte of a `colr` box of type `nclx`."""
+_UNSPECIFIED = b"\0\2\0\2\0\2"
+"""Primaries, transfer and matrix that a file does not name."""
+_USUAL_MATRIX = b"\0\6"
+"""The number that decoders assume (BT.601)."""
 _IN_IDAT = 1
 """The construction method of items whose bytes are in the `idat` box."""
 _LONG_INDICES = 1
@@ -61,6 +65,17 @@ def primary_coding(data: Data) -> Coding | None:
 def names_limited_range(data: Data) -> bool | None:
     """Return whether black is 16 of 255, by the numbers of the primary picture; None without."""
     return Items(data).names_limited_range()
+
+
+def with_a_named_matrix(data: Data) -> bytes | None:
+    """Return a copy that names the usual matrix; None if the file's numbers need none.
+
+    libheif ignores the full range beside numbers that are all unspecified (ITU-T H.273).
+    """
+    for at, end in Items(data).numbers_of_colours():
+        if bytes(data[at + 4 : min(at + 11, end)]) == _UNSPECIFIED + bytes((_FULL_RANGE,)):
+            return b"".join((data[: at + 8], _USUAL_MATRIX, data[at + 10 :]))
+    return None
 
 
 def names_too_many_items(data: Data) -> bool:
@@ -117,7 +132,7 @@ class Items:
         They are in its own `colr` box (ISO/IEC 23008-12, 6.5.5) or its first tile's. Other pictures
         in the file, such as gain maps and pictures derived with them, have different ones.
         """
-        for at, end in self._numbers_of_colours():
+        for at, end in self.numbers_of_colours():
             if at + 8 <= end:
                 primaries, transfer = struct.unpack_from(">HH", self.data, at + 4)
                 return primaries, transfer
@@ -125,12 +140,13 @@ class Items:
 
     def names_limited_range(self) -> bool | None:
         """Return whether black is 16 of 255, by the primary picture's numbers; None without."""
-        for at, end in self._numbers_of_colours():
+        for at, end in self.numbers_of_colours():
             if at + 11 <= end:
                 return not self.data[at + 10] & _FULL_RANGE
         return None
 
-    def _numbers_of_colours(self) -> Iterator[tuple[int, int]]:
+    def numbers_of_colours(self) -> Iterator[tuple[int, int]]:
+        """Yield the start and end of each `nclx` box of the primary picture and its first tile."""
         for item in (self.primary, self.coded(self.primary)):
             for kind, at, end in self.properties(item):
                 if kind == b"colr" and self.data[at : at + 4] == b"nclx":

@@ -142,6 +142,11 @@ def names_limited_range(path: Path) -> bool:
     return bool(_answer(isomedia.names_limited_range, path, otherwise=None, if_it_fails=None))
 
 
+def with_a_named_matrix(path: Path) -> bytes | None:
+    """Return a copy of an AVIF or HEIC whose full range libheif obeys; None if it needs none."""
+    return _answer(isomedia.with_a_named_matrix, path, otherwise=None, if_it_fails=None)
+
+
 def names_too_many_items(path: Path) -> bool:
     """Return whether an AVIF or HEIC names more items than any picture has."""
     ask = isomedia.names_too_many_items

@@ -79,6 +79,18 @@ def test_grey_of_a_heic_has_the_range_that_its_numbers_say(shown, full_range, ex
     assert ends(shown(into.getvalue())) == pytest.approx(expected, abs=1)
 
 
+@pytest.mark.parametrize(("full_range", "expected"), [(0, (16, 235)), (0x80, (30, 218))])
+@pytest.mark.parametrize("format", ["AVIF", "HEIC"])
+def test_the_range_beside_unspecified_numbers_is_obeyed(shown, format, full_range, expected):
+    """The pixels are of the limited range; the file counts before them, as in browsers."""
+    options = {"range": "limited"} if format == "AVIF" else {"full_range_flag": 0}
+    data = pictures.encoded(black_and_white().convert("RGB"), format, quality=95, **options)
+    numbers = data.index(b"colrnclx") + 8
+    unspecified = struct.pack(">HHHB", 2, 2, 2, full_range)
+    pixels = shown(data[:numbers] + unspecified + data[numbers + 7 :])
+    assert ends(pixels) == pytest.approx(expected, abs=1)
+
+
 def test_limited_alpha_of_an_avif_is_expanded(shown):
     picture = COLOURS.copy()
     picture.putalpha(black_and_white())
