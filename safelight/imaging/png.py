@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from types import MappingProxyType
 
 from safelight.imaging.isomedia import Coding, Data
@@ -19,6 +19,8 @@ Chunk = tuple[bytes, int, int]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 1_000_000
 """More chunks than any real picture has: 64 MB of them hold 64 bytes each."""
+_MAX_CHUNKS_BEFORE_PIXELS = 1_000
+"""The same for the chunks before the pixels."""
 _CHECK_BYTES = 4
 _PIXELS = frozenset({b"IDAT", b"IEND"})
 _SIZES = MappingProxyType({b"cICP": 4, b"sRGB": 1, b"cHRM": 32, b"gAMA": 4})
@@ -86,8 +88,9 @@ def checksum_error(data: Data | memoryview, chunk: Chunk) -> int:
 
 
 def before_pixels(data: Data) -> Iterator[Chunk]:
-    """Yield the chunks before the pixels."""
-    return takewhile(lambda chunk: chunk[0] not in _PIXELS, chunks(data))
+    """Yield the chunks before the pixels, or the first thousand of them."""
+    first = islice(chunks(data), _MAX_CHUNKS_BEFORE_PIXELS)
+    return takewhile(lambda chunk: chunk[0] not in _PIXELS, first)
 
 
 def _measured(found: Mapping[bytes, bytes]) -> Space:
