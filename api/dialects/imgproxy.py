@@ -115,6 +115,8 @@ class Imgproxy:
         """Read a verified URL."""
         refuse_query(signed)
         words, source, extension = _split_path(_with_both_slashes(_with_colons(signed.target)))
+        if "?" in source:
+            raise InvalidOption("source", "a query or a version of a source is not supported")
         draft = ImgproxyDraft(watermark=self.watermark)
         for word in words:
             name, *texts = map(unquote, word.split(":"))
@@ -209,6 +211,8 @@ def _options(draft: ImgproxyDraft) -> Options:
         focal=_mirrored_point(draft.focal, draft.flip),
         operations=tuple(_operations(draft)),
     )
+    if draft.fit == "force" and (draft.width is None) != (draft.height is None):
+        raise InvalidOption("resizing_type", "force needs a width and a height")
     if draft.qualities and draft.format is None:
         raise InvalidOption("format_quality", "needs a format in the URL")
     return options.scaled(draft.dpr)
@@ -228,8 +232,9 @@ def _operations(draft: ImgproxyDraft) -> Iterator[Operation]:
         yield operation("pad", *draft.pads, behind)
     if draft.fill:
         yield operation("flatten", draft.fill)
-    if draft.marked:
-        yield draft.marked
+    marked = draft.mark and draft.mark.operation(draft.watermark or "", draft.dpr)
+    if marked:
+        yield marked
 
 
 def _zoomed(side: int | None, zoom: float) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from api.dialects.draft import Draft
-from api.dialects.imgproxy_places import GRAVITY, place, watermark_place
+from api.dialects.imgproxy_places import GRAVITY, Mark, place, watermark_place
 from api.dialects.rows import Reader, Rows, accepted, checks, no_effect, refused, sets
 from api.dialects.values import (
     FORMAT_WORDS,
@@ -20,10 +20,10 @@ from api.dialects.values import (
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import LOOKED_FOR
-from safelight.wish.operations import Operation, operation
+from safelight.wish.operations import operation
 from safelight.wish.options import Crop, Trim
 
-_FITS = {"fit": "inside", "fill": "crop", "fill-down": "cover", "force": "fill", "auto": "auto"}
+_FITS = {"fit": "inside", "fill": "crop", "fill-down": "cover", "force": "force", "auto": "auto"}
 _OWN_FORMULA = "imgproxy Pro does not publish its formula."
 _YES, _NO = ("1", "t", "true"), ("0", "f", "false", "")
 
@@ -34,7 +34,7 @@ class ImgproxyDraft(Draft):
 
     watermark: str | None = None
     """`bucket/key` of the picture that `wm` overlays."""
-    marked: Operation | None = None
+    mark: Mark | None = None
     zoom: float = 1
     dpr: float = 1
     extend: str | None = None
@@ -183,11 +183,10 @@ def _watermark(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
     if not 0 <= shown <= 1:
         raise InvalidOption(option, f"opacity must be from 0 to 1; found {opacity[:20]}")
     x, y = watermark_place(option, position or "ce", across, down)
-    per_cent = round(100 * number(option, scale or "0"), 4)
-    mark = operation(
-        "watermark", draft.watermark, x, y, round(100 - 100 * shown, 4), per_cent, per_cent
-    )
-    draft.marked = mark if shown else None
+    draft.mark = Mark(
+        x=x, y=y, transparency=round(100 - 100 * shown, 4),
+        per_cent=round(100 * number(option, scale or "0"), 4),
+    )  # fmt: skip
 
 
 def _format_quality(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
@@ -222,7 +221,11 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
         "w": accepted("pixels", "0 keeps proportions.", sets("width", _side), "width"),
         "h": accepted("pixels", "0 keeps proportions.", sets("height", _side), "height"),
         "z": accepted("factor", "Multiplies the URL's size.", sets("zoom", _factor), "zoom"),
-        "dpr": accepted("factor", "Multiplies sizes and paddings.", sets("dpr", number)),
+        "dpr": accepted("factor", "Multiplies sizes, paddings and offsets of `wm`.",
+                        sets("dpr", number),
+                        differs="For a source that is too small for it, imgproxy lowers the "
+                        "factor, so that `fill` keeps the shape of its box.",
+                        differs_for=lambda texts: texts != ["1"]),
         "el": accepted("0|1", "Whether to enlarge.", sets("enlarge", _flag), "enlarge"),
         "ex": accepted("0|1[:gravity]", "Fills up to the size.", _extends("box"), "extend"),
         "exar": accepted("0|1[:gravity]", "Fills up to the aspect ratio.", _extends("ratio"),

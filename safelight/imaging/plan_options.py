@@ -165,6 +165,9 @@ def _geometry(options: Options, source: Size) -> _Geometry:
     match fit:
         case "fill":
             geometry = _Geometry(stretched=box if enlarge else smaller)
+        case "force":
+            scale = min(1.0, source[0] / box[0], source[1] / box[1])
+            geometry = _Geometry(stretched=scaled_by(box, scale))
         case "outside":
             scale = max(box[0] / source[0], box[1] / source[1])
             geometry = _Geometry(stretched=_limited(scaled_by(source, min(scale, most))))
@@ -183,7 +186,7 @@ def _geometry(options: Options, source: Size) -> _Geometry:
 def _fit(fit: str, box: Size, source: Size) -> str:
     if fit != "auto":
         return fit
-    return "cover" if (box[0] > box[1]) == (source[0] > source[1]) else "inside"
+    return "crop" if (box[0] < box[1]) == (source[0] < source[1]) else "inside"
 
 
 def _box(options: Options, source: Size) -> Size:

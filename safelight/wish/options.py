@@ -29,8 +29,10 @@ FITS: Mapping[str, str] = MappingProxyType(
         "crop": "like `cover`, but a side that is too short keeps its length",
         "contain": "fits into the box and pads to it with the background",
         "fill": "stretches to the size of the box, ignoring the shape",
+        "force": "like `fill`, but a box that is larger than the picture shrinks and keeps its "
+        "shape",
         "outside": "resizes to the smallest size that covers the box",
-        "auto": "`cover` if picture and box are both portrait or both landscape, else `inside`",
+        "auto": "`crop` if picture and box are both portrait or neither is, else `inside`",
     }
 )
 _PLACED = ("cover", "crop", "contain", "auto")
@@ -160,6 +162,8 @@ class Options:
         """Return the wish without settings that have no effect: its normal form."""
         boxed, whole = self.box is not None, None in (self.width, self.height)
         fit = self.fit if boxed and not whole else "inside"
+        if fit == "force" and self.enlarge:
+            fit = "fill"
         places = boxed and fit in _PLACED
         focal = _rounded(self.focal) if self.focal and places and fit != "contain" else None
         return replace(
