@@ -26,7 +26,8 @@ from safelight.aws.session import connect
 from safelight.aws.settings import AwsSettings
 from safelight.errors import Unreadable
 from safelight.queued import ingest_of, read_queued
-from worker.events import is_event, parsed, source_keys
+from worker.envelopes import parsed
+from worker.events import is_event, source_keys
 
 HIDDEN_SECONDS = 300
 """How long a received letter is hidden from other receivers. It is returned at the end."""

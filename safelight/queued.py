@@ -4,8 +4,7 @@ They name an image or a key, never a state. So a forged message causes only work
 to repeat.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
@@ -77,13 +76,13 @@ _ANY: TypeAdapter[Demand | Ingest] = TypeAdapter(
 )
 
 
-def is_ours(document: Mapping[str, Any]) -> bool:
-    """Return whether a message's body was written by Safelight, in any version."""
-    return str(document.get("type")).startswith(OURS)
+def is_ours(document: object) -> bool:
+    """Return whether a message's parsed body was written by Safelight, in any version."""
+    return isinstance(document, dict) and str(document.get("type")).startswith(OURS)
 
 
-def read_queued(document: Mapping[str, Any]) -> Demand | Ingest:
-    """Read a message's body. Raises `Unreadable`."""
+def read_queued(document: object) -> Demand | Ingest:
+    """Read a message's parsed body. Raises `Unreadable`."""
     try:
         return _ANY.validate_python(document)
     except ValidationError as error:

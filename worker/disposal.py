@@ -17,6 +17,8 @@ from worker.verdict import NOT_BURIED, Abandon, DeadLetter, Done, Retry, Verdict
 
 log = structlog.get_logger()
 
+LONGEST_DETAIL = 500
+"""The longest detail of a dead letter, in characters."""
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.2
 """The pause before the second try. It doubles with every further try."""
@@ -95,6 +97,7 @@ class Disposal:
             "reason": cause,
             "stage": facts.get("stage", "read"),
             "exceptionType": facts.get("exception_type", ""),
+            "detail": _as_attribute(facts.get("detail", "")),
             "imageId": facts.get("image_id", ""),
             "receiveCount": str(message.receive_count),
             "version": __version__,
@@ -124,3 +127,8 @@ class Disposal:
             log.warning("delete_or_release_retrying", detail=detail, attempt=attempt + 1)
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
         raise Unavailable("sqs", f"the queue refused it {TRIES} times: {detail}")
+
+
+def _as_attribute(text: str) -> str:
+    """Return a text that SQS accepts as an attribute: no control characters, not too long."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:LONGEST_DETAIL])

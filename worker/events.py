@@ -1,10 +1,10 @@
 """Reads the events of S3 from a message's body, in any of the envelopes they come in.
 
+Envelopes are opened first, by `worker/envelopes.py`, and a body may hold several documents then.
 Each form of body is one row of the table at the end: how to recognise it, and how to read one of
 its events. Every event is then checked and turned into an upload by the same code.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from safelight.errors import Unreadable, WrongQueue
 from safelight.image_ids import ImageIds
 from safelight.queued import is_ours
 from safelight.record import Record
+from worker.envelopes import SUBSCRIPTIONS, opened, parsed
 
 _CREATED = ("ObjectCreated:", "Object Created")
 _REMOVED = ("ObjectRemoved:", "LifecycleExpiration:", "Object Deleted")
@@ -99,9 +100,10 @@ def read_events(body: str, *, bucket: str, ids: ImageIds) -> Events:
 
     Raises `WrongQueue` if it is a message of ours, `Unreadable` if it is no event at all.
     """
-    document = _unwrapped(parsed(body))
-    if is_ours(document):
-        raise WrongQueue(f"{document['type']} is not a message for the role uploads")
+    document = parsed(body)
+    for one in opened(document).documents:
+        if is_ours(one):
+            raise WrongQueue(f"{one['type']} is not a message for the role uploads")
     raw_events, faults = _split(document)
     uploads = []
     for raw in raw_events:
@@ -122,7 +124,7 @@ def source_keys(body: str, *, bucket: str) -> tuple[tuple[str, ...], tuple[Unrea
 
     Raises `Unreadable` if the message is no event at all.
     """
-    raw_events, faults = _split(_unwrapped(parsed(body)))
+    raw_events, faults = _split(parsed(body))
     found: dict[str, None] = {}
     for raw in raw_events:
         try:
@@ -135,53 +137,56 @@ def source_keys(body: str, *, bucket: str) -> tuple[tuple[str, ...], tuple[Unrea
     return tuple(found), tuple(faults)
 
 
-def first_key(document: Mapping[str, Any]) -> str | None:
+def first_key(document: object) -> str | None:
     """Return the key of the first of a body's events that can be read, decoded; None without one.
 
     Raises `Unreadable` if the body is no event at all.
     """
-    raw_events, _ = _split(_unwrapped(document))
+    raw_events, _ = _split(document)
     return raw_events[0].key if raw_events else None
 
 
-def is_event(document: Mapping[str, Any]) -> bool:
-    """Return whether a body looks like one of S3's events. Only its envelope is examined."""
-    return any(form.singles(_unwrapped(document)) is not None for form in _FORMS)
+def is_event(document: object) -> bool:
+    """Return whether a body looks like S3's events. Only its envelopes are examined."""
+    return any(_form_of(one) for one in opened(document).documents)
 
 
-def parsed(body: str) -> Mapping[str, Any]:
-    """Parse a message's body as a JSON object, or raise `Unreadable`."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable("the body is not JSON") from error
-    if not isinstance(document, dict):
-        raise Unreadable("the body is not a JSON object")
-    return document
+def _form_of(document: Mapping[str, Any]) -> "_Form | None":
+    return next((form for form in _FORMS if form.singles(document) is not None), None)
 
 
-def _unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Remove the envelope of SNS. With raw delivery there is none."""
-    if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
-        return parsed(document["Message"])
-    return document
+def _split(document: object) -> tuple[list[_RawEvent], list[Unreadable]]:
+    """Return the events of a body, and the faults of its parts.
 
-
-def _split(document: Mapping[str, Any]) -> tuple[list[_RawEvent], list[Unreadable]]:
-    form, singles = next(
-        ((form, found) for form in _FORMS if (found := form.singles(document)) is not None),
-        (None, ()),
-    )
-    if form is None:
-        raise Unreadable("the body is no event of S3, SNS or EventBridge")
+    Raises `Unreadable` if no part of it is an event.
+    """
+    inside = opened(document)
     events: list[_RawEvent] = []
-    faults: list[Unreadable] = []
-    for single in singles:
-        try:
-            events.append(form.read(single))
-        except (KeyError, TypeError, AttributeError) as error:
-            faults.append(Unreadable(f"an event lacks {error}"))
+    faults: list[Unreadable] = list(inside.faults)
+    known = False
+    for one in inside.documents:
+        form = _form_of(one)
+        if form is None:
+            faults.append(Unreadable(_why_no_event(one)))
+            continue
+        known = True
+        for single in form.singles(one) or ():
+            try:
+                events.append(form.read(single))
+            except (KeyError, TypeError, AttributeError) as error:
+                faults.append(Unreadable(f"an event lacks {error}"))
+            except Unreadable as fault:
+                faults.append(fault)
+    if not known:
+        raise faults[0]
     return events, faults
+
+
+def _why_no_event(document: Mapping[str, Any]) -> str:
+    kind = document.get("Type")
+    if kind in SUBSCRIPTIONS:
+        return f"SNS sent {kind}: confirm the subscription in SNS, or remove it"
+    return "the body is no event of S3, SNS or EventBridge"
 
 
 def _read_upload(raw: _RawEvent, bucket: str, ids: ImageIds) -> Upload | None:
@@ -267,7 +272,7 @@ def _read_s3_record(record: Mapping[str, Any]) -> _RawEvent:
     """Read an event in S3's own form. Keys are form-encoded, once: `+` is a space."""
     version = str(record["eventVersion"])
     if not version.startswith("2."):
-        raise KeyError(f"a known eventVersion: {version}")
+        raise Unreadable(f"an event of S3 has version {version[:20]!r}, and only 2.x is known")
     source = record["s3"]["object"]
     return _RawEvent(
         name=record["eventName"],

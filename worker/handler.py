@@ -52,7 +52,7 @@ class Handler:
         lease.ended = True
         verdict = self._decide(lease, work)
         context.run(self._log, lease, work, verdict)
-        facts = context.run(get_contextvars)
+        facts = {**context.run(get_contextvars), "detail": _detail_of(work)}
         try:
             await self._disposal.carry_out(verdict, lease.message, facts=facts)
         except SafelightError as error:  # the message comes back when its lease runs out
@@ -137,3 +137,9 @@ class Handler:
             error=str(error) if error else None,
             exc_info=error if error and not known else None,
         )
+
+
+def _detail_of(work: asyncio.Task[Progress]) -> str:
+    """Return why a message failed, for its dead letter. Other errors may quote anything."""
+    error = None if work.cancelled() else work.exception()
+    return str(error) if isinstance(error, SafelightError) else ""

@@ -7,7 +7,8 @@ counts as one. A body that cannot be read belongs to `UNKNOWN`.
 from safelight import keys
 from safelight.errors import Unreadable
 from safelight.queued import Demand, Ingest, is_ours, read_queued
-from worker.events import first_key, parsed
+from worker.envelopes import parsed
+from worker.events import first_key
 
 UNKNOWN = ""
 """The user of a body that cannot be read."""

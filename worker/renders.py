@@ -8,7 +8,8 @@ from safelight.aws.queue import Message
 from safelight.errors import WrongQueue
 from safelight.queued import Demand, Ingest, read_queued
 from worker.demands import Demands
-from worker.events import is_event, parsed
+from worker.envelopes import parsed
+from worker.events import is_event
 from worker.ingest import Ingests
 from worker.verdict import Progress
 

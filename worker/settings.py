@@ -25,7 +25,8 @@ class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
     dead_letter_queue_url: str | None = Field(
         default=None,
         description="The dead-letter queue. If it is set, its depth is measured, and a message "
-        "whose last attempt fails is sent there with the reason.",
+        "whose last attempt fails is sent there with the reason. Otherwise SQS moves it there, "
+        "without a reason.",
     )
     max_receives: int = Field(
         default=10,

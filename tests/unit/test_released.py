@@ -18,7 +18,8 @@ from safelight.record import SINCE, Record, Variant
 from tests.support.fakes import ID_SECRET
 from tests.support.schemas import breaches
 from tools import released
-from worker.events import parsed, read_events, source_keys
+from worker.envelopes import parsed
+from worker.events import read_events, source_keys
 
 ROOT = Path(__file__).parents[2]
 UPGRADING = (ROOT / "docs" / "operate" / "upgrading.md").read_text()

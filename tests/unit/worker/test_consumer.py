@@ -193,6 +193,8 @@ async def test_an_unreadable_message_is_a_dead_letter_after_one_try_and_says_why
     assert work.begun == ["forged"]
     (letter,) = letters.letters
     assert (letter.body, letter.attributes["reason"]) == ("forged", "wrong_queue")
+    assert letter.attributes["detail"] == "an event"
+    assert letter.attributes["receiveCount"] == "1"
 
 
 async def test_an_unreadable_message_reaches_the_dead_letter_queue_also_by_its_policy() -> None:

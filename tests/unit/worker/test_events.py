@@ -12,6 +12,7 @@ from safelight.errors import Unreadable, WrongQueue
 from safelight.presets import Preset
 from safelight.queued import Demand, Ingest
 from tests.support.fakes import IDS
+from worker.envelopes import DEEPEST
 from worker.events import Upload, read_events, source_keys
 
 BUCKET = "uploads-bucket"
@@ -78,10 +79,30 @@ def read(body: str) -> tuple[Upload, ...]:
     return events.uploads
 
 
+def a_list(*bodies: str) -> str:
+    """A body as an EventBridge pipe sends it."""
+    return f"[{', '.join(bodies)}]"
+
+
+def sqs_body(message: str) -> str:
+    """A message as a pipe that reads a queue passes it on."""
+    return json.dumps({"messageId": "1", "eventSource": "aws:sqs", "body": message})
+
+
 @pytest.mark.parametrize(
     "body",
-    [s3_body(), sns_body(s3_body()), eventbridge_body(), sns_body(eventbridge_body())],
-    ids=["s3", "s3 through sns", "eventbridge", "eventbridge through sns"],
+    [
+        pytest.param(s3_body(), id="s3"),
+        pytest.param(sns_body(s3_body()), id="s3 through sns"),
+        pytest.param(eventbridge_body(), id="eventbridge"),
+        pytest.param(sns_body(eventbridge_body()), id="eventbridge through sns"),
+        pytest.param(sns_body(sns_body(s3_body())), id="through two topics"),
+        pytest.param(a_list(eventbridge_body()), id="a pipe"),
+        pytest.param(a_list(s3_body()), id="a pipe of s3's events"),
+        pytest.param(a_list(sqs_body(s3_body())), id="a pipe from a queue"),
+        pytest.param(a_list(sqs_body(sns_body(s3_body()))), id="a pipe from a queue of a topic"),
+        pytest.param(sns_body(a_list(eventbridge_body())), id="a pipe through sns"),
+    ],
 )
 def test_every_envelope_tells_the_same_upload(body: str) -> None:
     (upload,) = read(body)
@@ -109,6 +130,61 @@ def test_a_greeting_or_an_empty_list_tells_of_no_upload(body: dict) -> None:
 def test_a_body_that_is_no_event_is_unreadable(body: str) -> None:
     with pytest.raises(Unreadable):
         read_events(body, bucket=BUCKET, ids=IDS)
+
+
+def test_a_list_tells_of_all_its_uploads_in_order() -> None:
+    other = KEY[:-1] + "C"
+    third = KEY[:-1] + "D"
+    body = a_list(
+        eventbridge_body(),
+        a_list(s3_body(s3_record(key=quote_plus(other, safe="/")))),
+        eventbridge_body(third),
+    )
+    assert [upload.key for upload in read(body)] == [KEY, other, third]
+
+
+@pytest.mark.parametrize("bad", ["1", "{}", "[]", sns_body("no JSON"), '{"Records": [{}]}'])
+def test_a_bad_part_of_a_list_does_not_hide_the_good_one_beside_it(bad: str) -> None:
+    events = read_events(a_list(bad, eventbridge_body()), bucket=BUCKET, ids=IDS)
+    assert [upload.key for upload in events.uploads] == [KEY]
+    assert len(events.faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ('{"Type": "SubscriptionConfirmation", "Token": "t"}', "SNS sent SubscriptionConfirmation"),
+        ('{"Type": "UnsubscribeConfirmation"}', "SNS sent UnsubscribeConfirmation"),
+        ('{"Type": ["Notification"]}', "no event of S3"),
+        ('[{"Type": "SubscriptionConfirmation"}]', "SNS sent SubscriptionConfirmation"),
+        ("[1]", "not a JSON object"),
+        (sns_body("no JSON"), "not JSON"),
+    ],
+)
+def test_a_body_without_an_event_is_unreadable_with_its_reason(body: str, why: str) -> None:
+    with pytest.raises(Unreadable, match=why):
+        read_events(body, bucket=BUCKET, ids=IDS)
+
+
+def test_an_event_of_a_later_version_is_a_fault_that_names_the_version() -> None:
+    events = read_events(s3_body(s3_record(eventVersion="3.0")), bucket=BUCKET, ids=IDS)
+    (fault,) = events.faults
+    assert str(fault) == "an event of S3 has version '3.0', and only 2.x is known"
+
+
+def test_envelopes_without_end_are_unreadable() -> None:
+    body = s3_body()
+    for _ in range(DEEPEST):
+        body = a_list(body)
+    assert len(read(body)) == 1
+    with pytest.raises(Unreadable, match="more than 8 envelopes"):
+        read_events(a_list(body), bucket=BUCKET, ids=IDS)
+
+
+def test_a_message_of_ours_in_an_envelope_is_of_the_wrong_queue() -> None:
+    for body in (a_list(Ingest(key=KEY).to_json(), s3_body()), sns_body(Ingest(key=KEY).to_json())):
+        with pytest.raises(WrongQueue):
+            read_events(body, bucket=BUCKET, ids=IDS)
 
 
 def test_a_bad_record_does_not_hide_the_good_one_beside_it() -> None:
@@ -229,7 +305,9 @@ def test_any_key_is_read_back_exactly(name: str) -> None:
     )
 )
 def test_no_json_makes_the_reader_fail_otherwise(document: object) -> None:
-    for body in (document, {"Records": [document]}, {"source": "aws.s3", "detail": document}):
+    for body in (
+        document, [document], {"Records": [document]}, {"source": "aws.s3", "detail": document},
+    ):  # fmt: skip
         try:
             read_events(json.dumps(body), bucket=BUCKET, ids=IDS)
         except Unreadable:

@@ -23,6 +23,7 @@ from worker.owners import UNKNOWN, user_of
             "key:alice",
             id="the first of two users",
         ),
+        pytest.param(f"[{eventbridge_body()}]", "key:alice", id="EventBridge's pipe"),
         pytest.param(s3_body(s3_record(key="uploads/a/b")), "(adopted)", id="adopted"),
         pytest.param(Ingest(key=f"uploads/oidc%3A1/{IMAGE}").to_json(), "oidc:1", id="ingest"),
         pytest.param(
