@@ -5,6 +5,8 @@ Their tables come from the declarations in the code. `make docs` writes them; a 
 they are current.
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -24,6 +26,7 @@ from safelight.imaging.settings import RenderSettings
 from safelight.metrics import FaceMetrics, ProcessMetrics
 from safelight.settings import Settings, variable
 from tools.dialect_tables import dialects_page
+from tools.moving_pages import TABLES, moving_page
 from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
 
@@ -175,11 +178,12 @@ NAMES = frozenset(
 '''
 
 
-PAGES = {
+PAGES: Mapping[str, Callable[[], str]] = {
     "../safelight/setting_names.py": setting_names,
     "operate/settings.md": settings_page,
     "operate/metrics.md": metrics_page,
     "guide/dialects.md": dialects_page,
+    **{f"guide/moving/{name}.md": partial(moving_page, name) for name in TABLES},
 }
 
 

@@ -128,7 +128,7 @@ class AwsHandler:
             source, edits = _source(asked), _edits_of(asked)
         changed = _edits_in(words)
         try:
-            options = read_edits({**edits, **changed})
+            options, differs = read_edits({**edits, **changed})
         except InvalidOption as error:
             from_path = asked is None and error.option.partition(".")[0] not in changed
             raise (named_by_filter(error) if from_path else error) from error
@@ -138,6 +138,7 @@ class AwsHandler:
             options=options,
             expires=expires,
             max_age_seconds=_max_age(asked or {}),
+            differs=differs,
         )
 
 

@@ -30,6 +30,7 @@ _TURNED = {0: "north-west", 90: "north-east", 180: "south-east", 270: "south-wes
 """Degrees clockwise -> the corner where the upper left corner of the picture is then."""
 _BLUR = 1.0
 """Sigma in pixels for `blur: true`. sharp itself uses a box of 3 x 3 pixels, about as wide."""
+_GREYS = "By the weights of BT.601; sharp weighs linear light."
 _SHARPEN = 0.5
 """Sigma in pixels for `sharpen: true`."""
 
@@ -53,8 +54,11 @@ class EditsDraft(Draft):
     """Factor by which both sides of the box are multiplied, or those of the picture."""
 
 
-def read_edits(edits: Mapping[str, Any]) -> Options:
-    """Read edits into a wish, or raise an `InvalidOption` that names the edit."""
+def read_edits(edits: Mapping[str, Any]) -> tuple[Options, tuple[tuple[str, str], ...]]:
+    """Read edits into a wish, and list those with which the picture differs from sharp's.
+
+    Raises an `InvalidOption` that names the edit.
+    """
     draft = EditsDraft()
     first = {name for name in _CUTS if name in edits and _is_made_first(name, edits)}
     for name in sorted(edits, key=lambda name: name != "resize"):
@@ -77,7 +81,8 @@ def read_edits(edits: Mapping[str, Any]) -> Options:
         filled = operation("extend", *sides, draft.fill or "000000", draft.gravity)
         draft.operations.insert(0, filled)
         draft.fit = "inside"
-    return draft.options(fit="crop" if draft.fit == "cover" and not draft.enlarge else draft.fit)
+    fit = "crop" if draft.fit == "cover" and not draft.enlarge else draft.fit
+    return draft.options(fit=fit), tuple(draft.differs.items())
 
 
 def _is_made_first(cut: str, edits: Mapping[str, Any]) -> bool:
@@ -257,12 +262,24 @@ def _encoded(draft: EditsDraft, option: str, values: list[Any]) -> None:
 
 
 _BOX = "{left, top, width, height}"
+
+
+def _is_on(values: list[Any]) -> bool:
+    return values[0] is not False
+
+
+def _is_odd_angle(values: list[Any]) -> bool:
+    return values[0] not in (None, "") and number(values[0]) % 90 != 0
+
+
 EDITS: Rows[EditsDraft] = Rows(
     "edit",
     {
         "resize": accepted("{width, height, fit, position, background, withoutEnlargement, ratio}",
                            "Always first. The default fit is `cover`, as AWS documents.", _resize),
-        "rotate": accepted("degrees or null", "Clockwise; 90, 180, 270 before resizing.", _rotate),
+        "rotate": accepted("degrees or null", "Clockwise; 90, 180, 270 before resizing.", _rotate,
+                           differs="By any other angle sharp rotates before it resizes.",
+                           differs_for=_is_odd_angle),
         "flip": accepted("true|false", "Swaps top and bottom.", _mirrors("v")),
         "flop": accepted("true|false", "Swaps left and right.", _mirrors("h")),
         "crop": accepted(_BOX, "Cuts out of the resized picture.", adds(_extract)),
@@ -274,12 +291,19 @@ EDITS: Rows[EditsDraft] = Rows(
                          sets("trim", _trim)),
         "flatten": accepted("true, colour or {background}", "Flattens onto the colour.",
                             adds(_flatten)),
-        "blur": accepted("true or sigma", "Gaussian blur.", adds(_sized(_BLUR))),
+        "blur": accepted("true or sigma", "Gaussian blur.", adds(_sized(_BLUR)),
+                         differs="`true` is a Gaussian; sharp takes the mean of 3 x 3 pixels.",
+                         differs_for=lambda values: values[0] is True),
         "sharpen": accepted("true, sigma or {sigma}", "Sharpens lightness only.",
-                            adds(_sized(_SHARPEN))),
-        "grayscale": accepted("true|false", "Shades of grey.", adds(_grayscale)),
-        "greyscale": accepted("true|false", "Same as `grayscale`.", adds(_grayscale)),
-        "modulate": accepted("{saturation}", "Brightness and hue are refused.", adds(_modulate)),
+                            adds(_sized(_SHARPEN)),
+                            differs="Flat areas are sharpened less than by sharp.",
+                            differs_for=_is_on),
+        "grayscale": accepted("true|false", "Shades of grey.", adds(_grayscale),
+                              differs=_GREYS, differs_for=_is_on),
+        "greyscale": accepted("true|false", "Same as `grayscale`.", adds(_grayscale),
+                              differs=_GREYS, differs_for=_is_on),
+        "modulate": accepted("{saturation}", "Brightness and hue are refused.", adds(_modulate),
+                             differs="In RGB; sharp changes the chroma of LCh."),
         "roundCrop": accepted("true or {rx, ry}", "Rounds the corners.", adds(_round)),
         "overlayWith": accepted("{bucket, key, alpha, wRatio, hRatio, options}",
                                 "Overlays a watermark.", adds(_overlay)),

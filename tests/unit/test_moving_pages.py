@@ -1,23 +1,24 @@
-"""The pages for those who move from another system: settings, commands and URLs are tried."""
+"""The pages for those who move from another system: settings, commands and URLs are tried.
+
+`make docs` writes their lists of differences; test_docs.py holds these.
+"""
 
 import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from api.dialects.dialect import Dialect
-from api.dialects.imagor_filters import IMAGOR_FILTERS
-from api.dialects.rows import Rows
 from api.dialects.table import DIALECTS, DialectSettings
 from ops.__main__ import app
 from ops.exit_codes import ExitCode
 from safelight.setting_names import NAMES
 from safelight.wish.canonical import canonical
 from safelight.wish.errors import InvalidOption
+from tools.moving_pages import TABLES
 
 FOLDER = Path(__file__).parents[2] / "docs" / "guide" / "moving"
 PAGES = {path.stem: path.read_text() for path in FOLDER.glob("*.md") if path.stem != "README"}
@@ -61,6 +62,7 @@ def signed(dialect: Dialect, wanted: str) -> str:
 
 def test_there_is_a_page_for_each_system_and_the_first_page_has_them_all() -> None:
     assert {SYSTEMS.get(page, page) for page in PAGES} == set(DIALECTS) - {"own"}
+    assert set(PAGES) == set(TABLES)
     assert set(re.findall(r"\]\((\w+)\.md\)", (FOLDER / "README.md").read_text())) == set(PAGES)
 
 
@@ -86,19 +88,6 @@ def test_a_url_that_is_refused_names_the_option_of_its_row(
         with pytest.raises(InvalidOption) as refused:
             dialect.read(dialect.unsigned(wanted))
         assert refused.value.option == option, wanted
-
-
-def table_of(page: str) -> Rows[Any]:
-    """The options of the page's system."""
-    table = IMAGOR_FILTERS if page == "imagor" else DIALECTS[page].ROWS
-    assert table is not None
-    return table
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_what_differs_is_what_the_table_says(page: str) -> None:
-    listed = dict(re.findall(r"^- `([\w-]+)`: (.+)$", section(page, "What differs"), re.MULTILINE))
-    assert listed == {name: row.differs for name, row in table_of(page).rows.items() if row.differs}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -210,6 +210,15 @@ def test_what_is_not_understood_is_refused_by_its_name(name, wanted, option):
         ("thumbor", "300x200/filters:sharpen(2,1.0,true):quality(40)/a.jpg", ["sharpen"]),
         ("imgproxy", "w:300/brightness:51/sa:0.5/plain/a.jpg", ["br", "sa"]),
         ("imgproxy", "w:300/plain/a.jpg", []),
+        ("imgproxy", "w:300/dpr:1/plain/a.jpg", []),
+        ("imgproxy", "w:300/dpr:2/plain/a.jpg", ["dpr"]),
+        ("imgix", "a.jpg?fit=crop&crop=top", []),
+        ("imgix", "a.jpg?fit=crop&crop=edges,top", ["crop"]),
+        ("imgix", "a.jpg?or=0&cs=srgb&trim=color", []),
+        ("imgix", "a.jpg?or=90&cs=strip&trim=auto", ["orient", "cs", "trim"]),
+        ("aws", edits(blur=2, rotate=90, grayscale=False), []),
+        ("aws", edits(blur=True, rotate=45, sharpen=1), ["blur", "rotate", "sharpen"]),
+        ("aws", "a.jpg?grayscale=true&width=10", ["grayscale"]),
     ],
 )
 def test_a_url_says_which_options_differ_from_the_other_systems_as_its_table_does(
