@@ -16,7 +16,10 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 ACCEPTANCE = "tests/acceptance/"
-SHARED_SYSTEM = {f"{ACCEPTANCE}test_{name}.py" for name in ("main_job", "forged_events", "cost")}
+SHARED_SYSTEM = {
+    f"{ACCEPTANCE}test_{name}.py"
+    for name in ("main_job", "forged_events", "cost", "upload_clients")
+}
 """Modules whose tests use the `system` of tests/acceptance/conftest.py."""
 
 
