@@ -101,7 +101,7 @@ def picture_of_a_tiff(path: Path) -> tiff.Page | None:
 
 
 def tidy_copy_of_a_tiff(path: Path) -> bytes | None:
-    """Return a copy without the oddities of its header; None if it has none, or is large."""
+    """Return a copy without any oddities of its header; None if it needs none, or is large."""
     return _answer(tiff.tidy_copy, path, otherwise=None, if_it_fails=None)
 
 

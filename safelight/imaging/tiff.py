@@ -11,7 +11,6 @@ from safelight.imaging.tiff_directory import (
     BITS,
     CHUNKS,
     DNG_VERSION,
-    EXTRA_SAMPLES,
     JPEG,
     SAMPLES,
     SHORT,
@@ -75,15 +74,13 @@ def picture(data: Data) -> Page | None:
 
 
 def tidy_copy(data: Data) -> bytes | None:
-    """Return a TIFF of the picture alone, without the oddities of its header.
+    """Return a TIFF of the picture alone, without any oddities of its header.
 
-    Every warning about the copy is about pixels. Returns None if there is no oddity, if the decoder
-    reports lost pixels as errors, or if the copy would be large.
+    Every warning about the copy is about pixels. Returns None if the decoder reports lost pixels as
+    errors, or if the copy would be large.
     """
     _, directory = _picture(data)
     if directory is None or directory.is_tiled or directory.compression not in _WARNS_ABOUT_PIXELS:
-        return None
-    if not _has_an_odd_directory(data):
         return None
     starts, lengths = directory.numbers(STRIPS), directory.numbers(CHUNKS[STRIPS])
     if len(starts) == 1 and not any(lengths):
@@ -158,24 +155,6 @@ def _has_room_for_its_rows(data: Data, directory: Directory) -> bool:
         start >= _HEADER_BYTES and start + size <= ends.get(start, 0)
         for start, size in zip(starts, sizes, strict=True)
     )
-
-
-def _has_an_odd_directory(data: Data) -> bool:
-    """Return whether a directory has oddities that libtiff warns about, but that cost no pixel."""
-    following = 0
-    for directory in directories(data):
-        following = directory.following
-        lengths = [directory.number(tag, 0) for tag in CHUNKS.values()]
-        colours = directory.number(SAMPLES, 1) - directory.count(EXTRA_SAMPLES)
-        if (
-            not directory.ascending
-            or any(map(directory.is_of_an_odd_form, directory.entries))
-            or not any(lengths)
-            or colours > directory.colours
-            or directory.leaves_its_subsampling_to_the_jpeg
-        ):
-            return True
-    return following != 0  # the directories form a circle
 
 
 def _sampling(jpeg: bytes) -> tuple[int, int]:

@@ -14,18 +14,26 @@ from safelight.imaging.isomedia import Data
 
 _SUBFILE, _OLD_SUBFILE, BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
 _WIDTH, _HEIGHT, STRIPS, _ROWS_OF_A_STRIP = 256, 257, 273, 278
-SAMPLES, _PLANES, _PAGE_NUMBER, _SOFTWARE, _DATE_TIME = 277, 284, 297, 305, 306
+SAMPLES, _PLANES, _FILL_ORDER, _ORIENTATION = 277, 284, 266, 274
+_PREDICTOR, _PALETTE, _JPEG_TABLES, _YCC_POSITION = 317, 320, 347, 531
+_FAX_OPTIONS, _INKS = (292, 293), (332, 334)
+_METADATA = frozenset({700, 33_432, 33_723, 34_377, 34_675})
+"""XMP, copyright, IPTC, Photoshop's blocks, and the profile."""
 _TILE_WIDTH, EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 338, 339
 _YCC_WEIGHTS, YCC_SUBSAMPLING, _REFERENCES, DNG_VERSION = 529, 530, 532, 50_706
 CHUNKS = MappingProxyType({STRIPS: 279, 324: 325})
 """Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
-_TEXT, SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
+SHORT, _LONG, _RATIONAL = 3, 4, 5
 _SIZES = MappingProxyType({1: "B", SHORT: "H", _LONG: "I", 16: "Q"})
 _BYTES = MappingProxyType({SHORT: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
     16: 8, 17: 8, 18: 8})  # fmt: skip
 """Type -> bytes of one value, if it has more than one."""
-_PLACES = frozenset({STRIPS, 279, 330, 34_665, 34_853, 40_965})
-"""Tags whose values are places in the file: strips, and directories of other kinds."""
+_PICTURE_TAGS = frozenset({_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, BITS, _COMPRESSION,
+    _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, SAMPLES, _ROWS_OF_A_STRIP, _PLANES, *_FAX_OPTIONS,
+    _PREDICTOR, _PALETTE, *_INKS, EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES, _YCC_WEIGHTS,
+    YCC_SUBSAMPLING, _YCC_POSITION, _REFERENCES, *_METADATA})  # fmt: skip
+"""Tags that pixels, colours, orientation and rights need."""
+_ORIENTATIONS = range(1, 9)
 _EVEN = 2
 """Values and directories begin at multiples of it."""
 _REDUCED, _OLD_REDUCED = 1, 2
@@ -46,10 +54,6 @@ JPEG = 7
 _MAX_CHUNKS = 200_000
 _MAX_TAGS = 65_535
 """The most tags in one directory, and in all directories that are read. BigTIFF allows 2^64."""
-_KINDS = MappingProxyType(
-    {_PAGE_NUMBER: (SHORT, 2), _SOFTWARE: (_TEXT, None), _DATE_TIME: (_TEXT, 20)}
-)
-"""Tags that programs often write wrongly -> their type, and their count if it is fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +67,6 @@ class Directory:
     place: int
     entries: Mapping[int, int]
     """Tag -> place of its first entry."""
-    ascending: bool
-    """Whether the tags are in the order that the specification demands."""
     following: int
     """The place of the next directory; 0 if this is the last one."""
 
@@ -79,10 +81,6 @@ class Directory:
             return default
         return self._values(tag, _SIZES[kind], count, most)
 
-    def count(self, tag: int) -> int:
-        """Return how many values a tag announces."""
-        return self._entry(tag)[1]
-
     def ratios(self, tag: int, default: tuple[float, ...]) -> tuple[float, ...]:
         """Return as many fractions as the default has."""
         kind, count, _ = self._entry(tag)
@@ -92,29 +90,27 @@ class Directory:
         pairs = zip(values[::2], values[1::2], strict=True)
         return tuple(above / below if below else 0.0 for above, below in pairs)
 
-    def is_of_an_odd_form(self, tag: int) -> bool:
-        """Return whether a tag has a wrong type or count, or is text that does not end."""
-        kind, count, _ = self._entry(tag)
-        wanted, length = _KINDS.get(tag, (kind, None))
-        if kind != wanted or length not in (None, count):
-            return True
-        if kind != _TEXT or not count:
-            return False
-        return self.data[self._place(tag, count) + count - 1] != 0
-
     def tidy_values(self, most: int) -> dict[int, tuple[int, bytes]] | None:
-        """Return tag -> type and value, without odd tags and places; None if they are long."""
+        """Return tag -> type and value of the tags that a picture needs.
+
+        Impossible orientations and metadata outside the file are left out. Returns None if values
+        are long, or pixels need one outside the file.
+        """
         values: dict[int, tuple[int, bytes]] = {}
-        for tag in self.entries.keys() - _PLACES:
-            if self.is_of_an_odd_form(tag):
-                continue
+        for tag in self.entries.keys() & _PICTURE_TAGS:
             kind, count, _ = self._entry(tag)
             size = count * _BYTES.get(kind, 1)
             most -= size
             if most < 0:
                 return None
             place = self._place(tag, size)
-            values[tag] = (kind, self.data[place : place + size])
+            value = self.data[place : place + size]
+            if len(value) == size:
+                values[tag] = (kind, value)
+            elif tag not in _METADATA:
+                return None
+        if self.number(_ORIENTATION, 1) not in _ORIENTATIONS:
+            del values[_ORIENTATION]
         extra = self.numbers(EXTRA_SAMPLES)
         unnamed = self.number(SAMPLES, 1) - self.colours - len(extra)
         if unnamed > 0:
@@ -288,11 +284,9 @@ def _directory(data: Data, at: int, count: int, order: str, offset: str, counter
     if end > len(data):
         raise IndexError("the directory runs beyond the file")
     entries: dict[int, int] = {}
-    last, ascending = -1, True
     for entry in islice(range(start, end, size), _MAX_TAGS):
         (tag,) = struct.unpack_from(f"{order}H", data, entry)
         entries.setdefault(tag, entry)
-        ascending, last = ascending and tag > last, tag
     (following,) = struct.unpack_from(order + offset, data, end)
     return Directory(
         data=data,
@@ -300,6 +294,5 @@ def _directory(data: Data, at: int, count: int, order: str, offset: str, counter
         offset=offset,
         place=at,
         entries=entries,
-        ascending=ascending,
         following=following,
     )

@@ -96,6 +96,18 @@ def with_tag(tag: int, kind: int, *values: int) -> dict[int, Tag | None]:
     return {tag: (kind, values)}
 
 
+def with_entry(data: bytes, tag: int, kind: int, count: int, value: bytes = bytes(4)) -> bytes:
+    """Add an entry to the only directory of a TIFF, whatever its type and its value."""
+    (place,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, place)
+    usual = [data[at : at + 12] for at in range(place + 2, place + 2 + 12 * entries, 12)]
+    further = struct.pack("<HHI", tag, kind, count) + value
+    ordered = sorted([*usual, further], key=lambda entry: struct.unpack_from("<H", entry))
+    data += bytes(len(data) % 2)
+    directory = struct.pack("<H", len(ordered)) + b"".join(ordered) + bytes(4)
+    return data[:4] + struct.pack("<I", len(data)) + data[8:] + directory
+
+
 def with_bands(pixels: np.ndarray, *bands: int) -> np.ndarray:
     """Add bands of one value each."""
     planes = [np.full((*pixels.shape[:2], 1), band, pixels.dtype) for band in bands]

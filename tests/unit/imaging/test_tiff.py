@@ -126,6 +126,42 @@ def test_fax_with_an_odd_header_excuses_no_damage(refused):
     assert refused(bytes(whole)) is Reason.CORRUPT
 
 
+FAR = struct.pack("<I", 2**31)
+ODD_ENTRIES = {
+    "private, type 0": (65_000, 0, 1),
+    "private, unknown type": (65_000, 99, 1),
+    "private, no value": (65_000, LONG, 0),
+    "private, outside the file": (65_000, BYTE, 1000, FAR),
+    "private, too many values": (65_000, LONG, 2**30, b"\x08\0\0\0"),
+    "program outside the file": (305, 2, 1000, FAR),
+    "profile outside the file": (34_675, 7, 1000, FAR),
+    "EXIF of another type": (34_665, SHORT, 2),
+    "further directories of another type": (330, SHORT, 1),
+    "half-tones without a value": (321, SHORT, 1),
+    "impossible unit": (296, SHORT, 1, b"\x09\0\0\0"),
+    "impossible orientation": (274, SHORT, 1, b"\x09\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("coding", ["jpeg", "packbits", "group4"])
+@pytest.mark.parametrize("name", ODD_ENTRIES)
+def test_tags_that_no_pixel_needs_are_forgiven(shown, coding, name):
+    picture = Image.fromarray(PIXELS).convert("1" if coding == "group4" else "RGB")
+    whole = pictures.encoded(picture, "TIFF", compression=coding)
+    odd = tiffs.with_entry(whole, *ODD_ENTRIES[name])
+    assert shown(odd).tobytes() == shown(whole).tobytes()
+
+
+@pytest.mark.parametrize("coding", ["jpeg", "group4"])
+def test_a_damaged_strip_is_corrupt_whatever_tags_are_forgiven(refused, coding):
+    picture = Image.fromarray(PIXELS).convert("1" if coding == "group4" else "RGB")
+    whole = bytearray(pictures.encoded(picture, "TIFF", compression=coding))
+    middle = len(whole) // 2
+    whole[middle : middle + 60] = bytes(byte ^ 0x5A for byte in whole[middle : middle + 60])
+    odd = tiffs.with_entry(bytes(whole), *ODD_ENTRIES["private, type 0"])
+    assert refused(odd) is Reason.CORRUPT
+
+
 def test_an_odd_header_excuses_no_damage(refused):
     """The data is packed by deflate, whose checks find the damage."""
     whole = pictures.encoded(pictures.noise(300, 200), "TIFF", compression="tiff_adobe_deflate")
