@@ -9,6 +9,8 @@ from safelight.keys import is_object_name, read_image_id
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
+_ONE_SLASH = re.compile(r"/?(https?|s3|gs|abs|local|file|swift):/(?!/)", re.IGNORECASE)
+"""A scheme behind which a proxy merged two slashes; otherwise it would become a folder's name."""
 _ENDPOINT = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?"
 )
@@ -61,6 +63,8 @@ def source_of(text: str, *, option: str = "source") -> SourceName:
     Nothing is fetched by HTTP: an address names a bucket and a key, and an alias must have that
     bucket. Raises an `InvalidOption`.
     """
+    if merged := _ONE_SLASH.match(text):
+        raise InvalidOption(option, f"has one slash after {merged[1]}: where two belong")
     text = text if "://" not in text else text.lstrip("/")
     scheme, separator, rest = text.partition("://")
     if not separator:

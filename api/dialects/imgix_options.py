@@ -15,7 +15,7 @@ from api.dialects.values import colour, moment, number, one_of, whole
 from safelight.formats import WRITABLE_WORDS
 from safelight.wish.arguments import TRANSPARENT
 from safelight.wish.errors import InvalidOption
-from safelight.wish.operations import Operation, operation
+from safelight.wish.operations import MAX_SIDE, Operation, operation
 from safelight.wish.options import Crop
 
 _FORMATS = {**WRITABLE_WORDS, "pjpg": "jpeg"}
@@ -24,6 +24,8 @@ _TURNS = {"0": 0, "1": 0, "3": 180, "6": 90, "8": 270, "90": 90, "180": 180, "27
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{4}|[0-9a-fA-F]{8})")
 """A colour with its alpha first."""
 _RATIO = re.compile(r"(\d{1,4}(?:\.\d{1,4})?):(\d{1,4}(?:\.\d{1,4})?)")
+_MOST_PAD = 1000
+"""The widest pad, in pixels."""
 _NOT_PUBLISHED = "imgix does not publish its formula."
 
 
@@ -79,9 +81,13 @@ def _scaled(
     return read
 
 
-def _between(least: float, most: float) -> Callable[[str, str], float]:
+def _between(
+    least: float, most: float, convert: Callable[[str, str], float] = number
+) -> Callable[[str, str], float]:
+    """Make a reader of a number that has bounds."""
+
     def read(option: str, text: str) -> float:
-        value = number(option, text)
+        value = convert(option, text)
         if not least <= value <= most:
             raise InvalidOption(option, f"must be from {least:g} to {most:g}; found {text[:20]}")
         return value
@@ -110,7 +116,7 @@ def _pivot(option: str, text: str) -> bool:
 
 
 def _pad(draft: ImgixDraft, option: str, texts: list[str]) -> None:
-    draft.pads[option] = whole(option, *texts)
+    draft.pads[option] = round(_between(0, _MOST_PAD, whole)(option, *texts))
 
 
 def _download(draft: ImgixDraft, _: str, texts: list[str]) -> None:
@@ -197,8 +203,8 @@ OPTIONS: Rows[ImgixDraft] = Rows(
         "mask": accepted("ellipse|corners", "Rounds the picture.",
                          sets("mask", one_of("ellipse", "corners"))),
         "corner-radius": accepted("pixels", "With `mask=corners`.",
-                                  sets("radius", whole)),
-        "q": accepted("1..100", "Quality.", sets("quality", whole)),
+                                  sets("radius", _between(0, MAX_SIDE, whole))),
+        "q": accepted("1..100", "Quality.", sets("quality", _between(1, 100, whole))),
         "lossless": accepted("true|false", "For `fm=png`, which always is.",
                              sets("lossless", _flag)),
         "fm": accepted("|".join(_FORMATS), "Without it the client's Accept header decides.",

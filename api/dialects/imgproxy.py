@@ -229,7 +229,10 @@ def _operations(draft: ImgproxyDraft) -> Iterator[Operation]:
         gravity = draft.extend_gravity
         yield operation("extend", wide or 0, high or 0, behind, gravity, draft.extend)
     if any(draft.pads):
-        yield operation("pad", *draft.pads, behind)
+        try:
+            yield operation("pad", *draft.pads, behind)
+        except InvalidOption as error:
+            raise InvalidOption("padding", error.message) from error
     if draft.fill:
         yield operation("flatten", draft.fill)
     marked = draft.mark and draft.mark.operation(draft.watermark or "", draft.dpr)

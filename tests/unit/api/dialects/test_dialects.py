@@ -315,6 +315,7 @@ def test_the_address_of_a_bucket_is_that_bucket(name, wanted, host):
         "https://photos.s3.amazonaws.com/../a.jpg",
         "https://photos.s3.amazonaws.com/%252e%252e/a.jpg",
         "ftp://photos.s3.amazonaws.com/a.jpg",
+        "local:///a.jpg",
         "gs://photos/a.jpg",
     ],
 )
