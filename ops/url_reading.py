@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from api.dialects.dialect import Dialect
 from api.dialects.errors import BadSignature, UrlError
+from api.dialects.image_url import SourceName
 from api.dialects.signatures import Signed, verify
 from api.dialects.table import Dialects, check_spelling
+from safelight.keys import is_image_id
 from safelight.wish.errors import InvalidOption
 
 
@@ -20,6 +22,8 @@ class Reading:
     refused: str | None = None
     """The option that is refused."""
     why: str = ""
+    place: str = ""
+    """Where its source is: `s3://BUCKET`, the first folder, `image ids`, or `no folder`."""
     differs: tuple[tuple[str, str], ...] = ()
     """Options with which the picture differs from the other system's, each with how."""
 
@@ -41,7 +45,21 @@ def reading_of(url: str, dialects: Dialects) -> Reading:
         )
     except UrlError:
         return Reading()
-    return Reading(dialect=dialect.NAME, signature=signature, differs=image_url.differs)
+    return Reading(
+        dialect=dialect.NAME,
+        signature=signature,
+        place=_place_of(image_url.source),
+        differs=image_url.differs,
+    )
+
+
+def _place_of(source: SourceName) -> str:
+    if source.bucket:
+        return f"s3://{source.bucket}"
+    folder, slash, _ = source.key.partition("/")
+    if slash:
+        return f"{folder}/"
+    return "image ids" if is_image_id(source.key) else "no folder"
 
 
 def _signed(dialect: Dialect, path: str, query: str) -> tuple[Signed, str]:

@@ -5,10 +5,11 @@ Reads a log as a stream. What grows with it is a set of hashes, one for each dif
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.text import Text
 
@@ -22,6 +23,10 @@ from safelight.settings import InvalidSettings
 _REMEMBERED = 65_536
 """URLs whose reading is kept, because a few URLs have most of the requests."""
 _NUMBERS = ("requests", "URLs")
+_SHOWN_PLACES = 20
+"""The most places of sources that a table shows; JSON has all."""
+
+Name = TypeVar("Name", str, tuple[str, str])
 
 
 @dataclass(slots=True)
@@ -72,6 +77,8 @@ class UrlReport:
     lines_without_url: int = 0
     refusals: Options = field(default_factory=dict)
     differences: Options = field(default_factory=dict)
+    places: dict[str, Tally] = field(default_factory=dict)
+    """Where the sources of URLs that are understood are."""
     _seen: set[int] = field(default_factory=set)
 
     def add(self, urls: Iterable[str | None]) -> None:
@@ -91,6 +98,8 @@ class UrlReport:
         if reading.refused is not None:
             key = (reading.dialect or "", reading.refused)
             self.refusals.setdefault(key, Tally()).add(url, new=new, why=reading.why)
+        elif reading.place:
+            self.places.setdefault(reading.place, Tally()).add(url, new=new)
         for option, how in reading.differs:
             key = (reading.dialect or "", option)
             self.differences.setdefault(key, Tally()).add(url, new=new, why=how)
@@ -135,6 +144,9 @@ class UrlReport:
             "linesWithoutUrl": self.lines_without_url,
             "refusals": _listed(self.refusals),
             "differences": _listed(self.differences),
+            "sources": [
+                {"place": place, **tally.counts()} for place, tally in _most_first(self.places)
+            ],
         }
 
 
@@ -173,14 +185,14 @@ def _dialects(settings: DialectSettings, name: str | None) -> Dialects:
     return replace(settings.dialects, known=(DIALECTS[name].from_settings(settings),), root=name)
 
 
-def _by_count(options: Options) -> list[tuple[tuple[str, str], Tally]]:
-    return sorted(options.items(), key=lambda each: (-each[1].requests, each[0]))
+def _most_first(tallies: Mapping[Name, Tally]) -> list[tuple[Name, Tally]]:
+    return sorted(tallies.items(), key=lambda each: -each[1].requests)
 
 
 def _listed(options: Options) -> list[dict[str, object]]:
     return [
         {"dialect": dialect, "option": option, "why": tally.why, **tally.counts()}
-        for (dialect, option), tally in _by_count(options)
+        for (dialect, option), tally in _most_first(options)
     ]
 
 
@@ -206,10 +218,16 @@ def _print(counted: UrlReport) -> None:
     ):
         if options:
             table = make_table(title, *_NUMBERS, "why", "example", numbers=_NUMBERS)
-            for (dialect, option), tally in _by_count(options):
+            for (dialect, option), tally in _most_first(options):
                 named = Text(f"{dialect}: {option}")
                 table.add_row(named, *_numbers(tally), Text(tally.why), Text(tally.example or ""))
             print_table(table)
+
+    if counted.places:
+        table = make_table("sources in", *_NUMBERS, "example", numbers=_NUMBERS)
+        for place, tally in _most_first(counted.places)[:_SHOWN_PLACES]:
+            table.add_row(Text(place), *_numbers(tally), Text(tally.example or ""))
+        print_table(table)
 
 
 def _numbers(tally: Tally) -> tuple[str, str]:

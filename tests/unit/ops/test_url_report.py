@@ -136,6 +136,10 @@ def test_a_log_is_counted_by_requests_and_by_urls(tmp_path: Path) -> None:
             "example": signed(REFUSED),
         }
     ]
+    assert [(each["place"], each["requests"]) for each in told["sources"]] == [
+        ("s3://photos", 7),
+        ("no folder", 1),
+    ]
     assert told["differences"] == [
         {
             "dialect": "imgproxy",
