@@ -77,7 +77,10 @@ def source_of(text: str, *, option: str = "source") -> SourceName:
     if not name.key or name.bucket == "":
         raise InvalidOption(option, f"expected a key, or s3://bucket/key; found {text[:80]!r}")
     if not is_object_name(name.key):
-        message = "must have no control characters, and no . or .. between slashes"
+        message = (
+            "must have no control characters, and no . or .. between slashes; found "
+            f"{name.key[:80]!r}"
+        )
         raise InvalidOption(option, message)
     image_id = None if name.bucket else read_image_id(name.key)
     return replace(name, key=image_id or name.key)

@@ -104,13 +104,14 @@ class ImgixSettings(OneDialect):
 
 def _decoded(words: dict[str, str]) -> dict[str, str]:
     """Decode the values of names that end in 64."""
-    try:
-        plain = {
-            name.removesuffix("64"): read_base64(text).decode() if name.endswith("64") else text
-            for name, text in words.items()
-        }
-    except ValueError as error:
-        raise InvalidOption("query", "expected base64 where a name ends in 64") from error
+    plain: dict[str, str] = {}
+    for name, text in words.items():
+        try:
+            value = read_base64(text).decode() if name.endswith("64") else text
+        except ValueError as error:
+            raise InvalidOption(name[:40], f"expected base64; found {text[:40]!r}") from error
+        plain[name.removesuffix("64")] = value
     if len(plain) != len(words):
-        raise InvalidOption("query", "repeats a name")
+        twice = next(name for name in words if name.endswith("64") and name[:-2] in words)
+        raise InvalidOption("query", f"repeats a name; found {twice[:40]!r}")
     return plain

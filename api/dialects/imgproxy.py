@@ -199,7 +199,7 @@ def _split_path(target: str) -> tuple[list[str], str, str]:
         return words, read_base64(encoded).decode(), extension
     except ValueError as error:
         message = "expected plain/KEY, or a key as URL-safe base64; an option may lack its colon;"
-        raise InvalidOption("source", f"{message} found {encoded[:60]!r}") from error
+        raise InvalidOption("source", f"{message} found {'/'.join(parts[at:])[:60]!r}") from error
 
 
 def _options(draft: ImgproxyDraft) -> Options:

@@ -96,7 +96,8 @@ class Own:
             raise InvalidOption("path", "must not escape characters that need no escape")
         words, slash, source = unquote(signed.target).partition("/")
         if not slash or not words:
-            raise InvalidOption("options", f"expected OPTIONS/SOURCE; {NOTHING} for no options")
+            message = f"expected OPTIONS/SOURCE; {NOTHING} for no options; found {words[:40]!r}"
+            raise InvalidOption("options", message)
         words, expires = _without_expiry(words)
         options = read_options(words)
         stem, _, extension = source.rpartition(".")

@@ -54,6 +54,12 @@ class Rows(Generic[DraftT]):
             raise InvalidOption(name, f"is refused: {row.meaning}")
         try:
             row.reader(draft, next(iter(row.also), name), arguments)
+        except InvalidOption as error:
+            if error.option.partition(".")[0] in (key, *row.also):
+                raise
+            # It names a part of the wish, which the author of the URL has not written.
+            message = f"{error.message}, in {name} {_shown(arguments)}"
+            raise InvalidOption(error.option, message) from error
         except (ValueError, TypeError, LookupError) as error:
             expected = row.form or "no arguments"
             message = f"expected {expected}; found {_shown(arguments)}"

@@ -66,7 +66,7 @@ _IMAGORS = "stretch, padding, b64: and color: are imagor's; SAFELIGHT_THUMBOR_SY
 def decoded(path: str) -> str:
     """Decode the escapes of a path, and those of slashes to `ESCAPED_SLASH`."""
     if "%00" in path:
-        raise InvalidOption("path", "must have no control characters")
+        raise InvalidOption("path", "must have no control characters; found %00")
     return unquote(re.sub("%2f", ESCAPED_SLASH, path, flags=re.IGNORECASE))
 
 

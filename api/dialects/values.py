@@ -12,6 +12,9 @@ FORMAT_WORDS = "|".join(WRITABLE_WORDS)
 """The form of an option that names a format."""
 
 
+_MOST_PAIRS = 40
+
+
 def plain_text(_: str, given: str) -> str:
     """Take a text as it is."""
     return given
@@ -75,14 +78,17 @@ def query_words(query: str) -> dict[str, str]:
     """Read the name=value pairs of a query. Raises an `InvalidOption`."""
     try:
         pairs = parse_qsl(
-            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=40
+            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=_MOST_PAIRS
         )
     except ValueError as error:
-        raise InvalidOption("query", "expected name=value pairs, at most 40") from error
-    words = dict(pairs)
-    if len(words) != len(pairs):
-        raise InvalidOption("query", "repeats a name")
-    return words
+        wrong = next((pair for pair in query.split("&") if "=" not in pair), query)
+        message = f"expected name=value pairs, at most {_MOST_PAIRS}; found {wrong[:80]!r}"
+        raise InvalidOption("query", message) from error
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidOption("query", f"repeats a name; found {twice[:40]!r}")
+    return dict(pairs)
 
 
 def _digits(text: str) -> int:

@@ -70,7 +70,8 @@ def read_options(text: str) -> Options:
                 fields[field] = found
         else:
             known = ", ".join([*WORDS, "dpr", *KINDS])
-            raise InvalidOption(name[:40] or "options", f"is none of {known}")
+            message = f"is none of {known}; found {word[:40]!r}"
+            raise InvalidOption(name[:40] or "options", message)
     options = Options(operations=tuple(operations), **fields)
     return options.scaled(ratio).normal()
 

@@ -175,6 +175,7 @@ class Options:
             focal=focal,
             enlarge=self.enlarge and boxed,
             operations=tuple(each for each in self.operations if each.changes_something),
+            quality=None if lossless(self.format) else self.quality,
         )
 
 

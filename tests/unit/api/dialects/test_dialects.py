@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from api.dialects.aws_handler_paths import FILTERS as PATH_FILTERS
 from api.dialects.errors import URL_ERRORS, BadSignature, Expired, UnknownPath
@@ -17,6 +18,8 @@ from api.dialects.imagor_filters import IMAGOR_FILTERS
 from api.dialects.own import Own
 from api.dialects.table import DIALECTS, Dialects, DialectSettings, read
 from api.dialects.thumbor import Thumbor
+from safelight.imaging.plan_options import plan_options
+from safelight.imaging.probe import Probe
 from safelight.wish.canonical import canonical
 from safelight.wish.errors import InvalidOption
 from tests.unit.api.dialects.urls import (
@@ -536,3 +539,20 @@ def test_a_key_is_named_and_may_be_a_tenants():
     assert (request.key_id, request.user_id) == ("alices", "key:alice")
     path, _ = url_of(dialect("thumbor"), "a.jpg")
     assert read(path, "", known, now=NOW).key_id == "thumbor-1"
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270])
+@pytest.mark.parametrize(
+    "box", [(10, 4, 31, 20), (0, 0, 53, 37), (52, 36, 53, 37), (3, 30, 50, 31)]
+)
+def test_a_crop_that_the_handler_makes_before_a_turn_keeps_the_same_pixels(angle, box):
+    picture = Image.new("RGB", (53, 37))
+    picture.putdata([(4 * x, 6 * y, 0) for y in range(37) for x in range(53)])
+    left, top, right, bottom = box
+    wish = asked("aws", f"{left}x{top}:{right}x{bottom}/filters:rotate({angle})/a.jpg").options
+    turned = picture.rotate(-wish.turn, expand=True)
+    seen = Probe(format="png", width=53, height=37, size_bytes=1)
+    made = plan_options(seen, wish.in_format("png")).decodes[0].edits
+    crop = made and made.crop
+    kept = turned.crop((crop[0], crop[1], crop[0] + crop[2], crop[1] + crop[3])) if crop else turned
+    assert kept.tobytes() == picture.crop(box).rotate(-angle, expand=True).tobytes()
