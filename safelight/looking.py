@@ -5,6 +5,7 @@ the network in a child, or Amazon Rekognition.
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -54,6 +55,8 @@ class Detector(Protocol):
     """The longest side of the copy, in pixels."""
     least: int
     """The shortest side, in pixels, of a copy that it can look at."""
+    most_bytes: int | None
+    """The size of the copy that is not exceeded, by a lower quality; None for any size."""
 
     async def detect(self, copy: RenderedVariant) -> Faces:
         """Return the faces of the copy, in shares of its width and height."""
@@ -66,6 +69,7 @@ class LocalDetector:
     side = 640
     """The network finds faces of 10 to 300 pixels. A larger copy would take longer."""
     least = 16
+    most_bytes: int | None = None
 
     def __init__(self, looker: Looker) -> None:
         self._looker = looker
@@ -79,8 +83,10 @@ class RemoteDetector:
     """Sends the copy to a service."""
 
     side = 1280
-    """Rekognition needs faces of 40 pixels in 1920. So many pixels stay far below its 5 MB."""
+    """Rekognition needs faces of 40 pixels."""
     least = 80
+    most_bytes: int | None = 700_000
+    """Less than a MiB in base64: aiohttp warns that a longer body could block the event loop."""
 
     def __init__(self, service: FaceService) -> None:
         self._service = service
@@ -126,7 +132,9 @@ class FaceFinder:
     async def _find(self, source: Path, probe: Probe, directory: Path) -> Faces:
         side = self._detector.side
         wish = Wish(format="jpeg", box=(side, side), quality=_QUALITY)
-        plan = plan_of(probe, probe, recipe_of(probe, wish, name=_NAME), None)
+        recipe = recipe_of(probe, wish, name=_NAME)
+        recipe = replace(recipe, max_bytes=self._detector.most_bytes)
+        plan = plan_of(probe, probe, recipe, None)
         async with self._admission.admit(plan.predicted_bytes):
             (copy,) = (await self._renderer.render(plan, source, directory)).variants
         if min(copy.width, copy.height) < self._detector.least:

@@ -28,6 +28,7 @@ from ops.chart import Panel, time_series
 from ops.cloudformation import Template
 from ops.folders import Unusable
 from ops.tables import counted, make_table
+from safelight.face_settings import REKOGNITION
 
 MILLION = 1_000_000
 
@@ -139,7 +140,9 @@ def plan(arrivals: Arrivals, task: Task, *, parameters: dict[str, str]) -> Plan:
     simulation = simulate(arrivals, task, scaling, tasks_at_start=at_start)
     never_on_spot = on_demand_tasks(template)
     on_demand = min(never_on_spot, simulation.average_tasks)
-    prices, use, size = Prices.load(), PictureUse(), task_size(template)
+    prices, size = Prices.load(), task_size(template)
+    looked_at = template.parameters["Faces"] == REKOGNITION
+    use = PictureUse(rekognition_images=1 if looked_at else 0)
     renders = renders_of(template)
     costs = [
         cost_of(

@@ -40,6 +40,7 @@ class Requests(_Table):
     dynamodb_read_unit: PositiveFloat
     sqs: PositiveFloat
     sns_publish: PositiveFloat
+    rekognition_image: PositiveFloat
 
 
 class Gigabytes(_Table):
@@ -76,6 +77,8 @@ class PictureUse:
     sqs_requests: float = 3
     """A send by S3, a receive and a delete; under load ten messages share the last two."""
     sns_publishes: float = 1
+    rekognition_images: float = 0
+    """One if Rekognition looks for faces."""
     log_bytes: float = 1000
     """The worker's log line for the message and the API's for the request."""
 
@@ -134,6 +137,8 @@ def cost_of(
         "SQS": (use.sqs_requests + idle / pictures) * million.sqs,
         "SNS": use.sns_publishes * million.sns_publish,
     }
+    if use.rekognition_images:
+        requests["Rekognition"] = use.rekognition_images * million.rekognition_image
     return Cost(
         prices=prices,
         pictures_per_month=pictures,

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.settings import ApiSettings
 from ops.doctor.findings import Finding, report
-from ops.doctor.permissions import POLICIES, look_at_permissions
+from ops.doctor.permissions import POLICIES, RENDERING, look_at_permissions
 from ops.doctor.places import DoctorSettings, Places
 from ops.doctor.setup import look_at_setup
 from safelight.aws.failures import FOREIGN
@@ -25,8 +25,6 @@ _SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "delivery": ApiSettings,
 }
-RENDERING = frozenset({"worker", "delivery"})
-"""The roles that have render children."""
 MOST_SKEW_SECONDS = 60
 """The largest accepted clock skew. AWS refuses signatures that are five minutes off."""
 
@@ -102,6 +100,7 @@ async def _look_at_aws(role: str | None, settings: DoctorSettings, aws: Aws) -> 
         dynamodb=await aws.client("dynamodb"),
         sqs=await aws.client("sqs"),
         sns=await aws.client("sns"),
+        rekognition=await aws.client("rekognition"),
     )
     return [
         replace(who, detail=f"{answer['Arn']} at {places.sqs.meta.endpoint_url}"),

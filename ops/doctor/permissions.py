@@ -14,12 +14,14 @@ from botocore.exceptions import ClientError
 
 from ops.cloudformation import Template
 from ops.doctor.findings import Finding
-from ops.doctor.places import Places
+from ops.doctor.places import ANY, Places
 from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.records import NOBODY
 
 POLICIES = {"worker": "UploadsWorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
 """Policy in data.yaml by program; a worker in the role `renders` has `RENDERS_POLICY`."""
+RENDERING = frozenset({"worker", "delivery"})
+"""The roles that have render children."""
 RENDERS_POLICY = "RendersWorkerPolicy"
 DENIED = frozenset(
     {
@@ -37,6 +39,7 @@ HARMLESS = frozenset(
         "BadDigest",
         "ConditionalCheckFailedException",
         "InvalidDigest",
+        "InvalidImageFormatException",
         "InvalidMessageContents",
         "InvalidParameter",
         "InvalidParameterException",
@@ -122,6 +125,8 @@ def _hide(queue: str) -> Probe:
 
 
 UPLOADS, ASSETS = ("uploads_bucket", "uploads/"), ("assets_bucket", "images/")
+FACES = Permission("rekognition:DetectFaces", ANY)
+"""What every program that looks for faces needs, from the policies of workers.yaml and web.yaml."""
 PROBES: Mapping[Permission, Probe] = {
     Permission("s3:GetObject", "UploadsBucket/uploads/*"): _get(*UPLOADS),
     Permission("s3:GetObject", "AssetsBucket/images/*"): _get(*ASSETS),
@@ -156,6 +161,7 @@ PROBES: Mapping[Permission, Probe] = {
     Permission("sns:Publish", "Topic"): lambda at: at.sns.publish(
         TopicArn=at.settings.topic_arn, Message="x" * _TOO_LONG
     ),
+    FACES: lambda at: at.rekognition.detect_faces(Image={"Bytes": b"no picture"}),
 }
 
 
@@ -178,6 +184,7 @@ def permissions_of(policy: str) -> list[Permission]:
 async def look_at_permissions(role: str, places: Places) -> list[Finding]:
     """Probe every permission that a role needs."""
     permissions = permissions_of(policy_of(role, places.settings.worker_role))
+    permissions += [FACES] if role in RENDERING else []
     looked = [one for one in permissions if places.named(one.resource)]
     return list(await asyncio.gather(*(_look(one, places) for one in looked)))
 

@@ -7,7 +7,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from safelight.aws.settings import AwsSettings
+from safelight.face_settings import REKOGNITION
 
+ANY = "*"
+"""The resource of a permission to look for faces: a picture that is sent along is none."""
 QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
 """The queues in data.yaml."""
 
@@ -27,6 +30,9 @@ class DoctorSettings(AwsSettings):
     max_receives: int = Field(
         default=10, ge=1, le=1000, description="The maxReceiveCount that a worker expects."
     )
+    faces: Literal["off", "local", "rekognition"] = Field(
+        default="off", description="How faces are found, as in api and worker."
+    )
     cors_origins: str = Field(default="", description="Web origins whose pages may call the api.")
 
 
@@ -42,6 +48,7 @@ class Places:
     dynamodb: Any
     sqs: Any
     sns: Any
+    rekognition: Any
 
     def queue_url(self, name: str) -> str | None:
         """Return the URL of a queue in data.yaml, None if no setting names it."""
@@ -65,6 +72,7 @@ class Places:
             **{queue: f"{start}:sqs:{where}:{_last(self.queue_url(queue))}" for queue in QUEUES},
             "Table": f"{start}:dynamodb:{where}:table/{settings.table}",
             "Topic": settings.topic_arn or "",
+            ANY: ANY,
         }
         return arns[name] + slash + rest
 
@@ -73,6 +81,8 @@ class Places:
         name = resource.partition("/")[0]
         if name in QUEUES:
             return self.queue_url(name) is not None
+        if name == ANY:
+            return self.settings.faces == REKOGNITION
         return name != "Topic" or self.settings.topic_arn is not None
 
 

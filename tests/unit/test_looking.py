@@ -43,7 +43,7 @@ class Pool:
             sha256="",
             seconds=0.0,
         )
-        self.size = recipe.size
+        self.size, self.most_bytes = recipe.size, recipe.max_bytes
         return Rendering(variants=(variant,), failures={}, appearance=None, seconds=0.0)
 
     async def find_faces(self, copy: Path) -> tuple[Face, ...]:
@@ -81,6 +81,7 @@ async def test_a_service_gets_the_bytes_of_a_copy_and_never_the_source(tmp_path)
     pool, service = Pool(), Service()
     assert await remote(pool, service).find(tmp_path / "source", SOURCE, tmp_path) == FACES
     assert (pool.size, service.seen) == ((1280, 640), [b"a copy"])
+    assert pool.most_bytes == 700_000
 
 
 async def test_a_picture_too_narrow_for_the_service_is_not_sent(tmp_path):

@@ -45,9 +45,9 @@ WHOLE = {
         "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
         "CloudFrontPrefixListId": "pl-1", "OriginSecret": "b" * 32,
         "PreviousOriginSecret": "a" * 32, "AccessLogsBucket": "logs",
-        "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl",
+        "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl", "Faces": "rekognition",
     },
-    "workers": WATCHED | {"WorkerMinTasks": 0},
+    "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition"},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
     "data": {
         "UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d",
@@ -551,6 +551,43 @@ def test_programs_hold_one_policy_of_the_data_stack_each_and_nobody_holds_two():
         "WorkerRole": [_imported("UploadsWorkerPolicyArn")],
         "RendersRole": [_imported("RendersWorkerPolicyArn")],
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "faces", "roles"),
+    [
+        ("workers", "off", None),
+        ("workers", "rekognition", ["<WorkerRole>", "<RendersRole>"]),
+        ("web", "off", None),
+        ("web", "rekognition", ["<DeliveryRole>"]),
+    ],
+)
+def test_tasks_may_have_faces_looked_for_only_if_the_parameter_says_so(name, faces, roles):
+    stack = Resolved(name, Faces=faces)
+    held = list(stack.of_type("AWS::IAM::Policy").values())
+    if roles is None:
+        assert held == []
+        return
+    (policy,) = held
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert policy["Roles"] == roles
+    assert (statement["Action"], statement["Resource"]) == ("rekognition:DetectFaces", "*")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("Worker", "rekognition"),
+        ("Renders", "rekognition"),
+        ("Delivery", "rekognition"),
+        ("Api", None),
+    ],
+)
+def test_a_task_that_renders_is_told_how_faces_are_found(kind, told):
+    template = Resolved(TEMPLATE_OF[kind], Faces="rekognition")
+    (container, *_) = template.properties(f"{kind}Task")["ContainerDefinitions"]
+    environment = {one["Name"]: one["Value"] for one in container["Environment"]}
+    assert environment.get("SAFELIGHT_FACES") == told
 
 
 @pytest.mark.parametrize(

@@ -464,6 +464,17 @@ def test_each_part_of_the_cost_is_its_price_times_its_use():
     assert cost.per_month == pytest.approx(cost.per_picture * 1e6 * 365.25 / 12)
 
 
+def test_looking_for_faces_with_rekognition_costs_a_dollar_for_a_thousand_pictures():
+    task = Task(seconds_per_picture=0.46, slots=2)
+    costs = [
+        plan(constant(1_000_000), task, parameters={"Faces": faces}).cost
+        for faces in ("off", "rekognition")
+    ]
+    assert "Rekognition" not in costs[0].parts
+    assert costs[1].parts["Rekognition"] == pytest.approx(0.001)
+    assert costs[1].per_picture - costs[0].per_picture == pytest.approx(0.001)
+
+
 def test_a_million_a_day_costs_no_more_than_the_goal():
     made = plan(constant(1_000_000), Task(seconds_per_picture=0.46, slots=2), parameters={})
     assert made.cost_on_demand.per_picture <= GOAL_DOLLARS

@@ -1,0 +1,67 @@
+"""The permission to look for faces is probed only where Rekognition looks for them."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ops.doctor.permissions import FACES, look_at_permissions
+from ops.doctor.places import DoctorSettings, Places
+
+WHAT = "rekognition:DetectFaces on *"
+
+
+class Client:
+    """A client of AWS whose every call fails with a code."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __getattr__(self, operation: str) -> Any:
+        async def call(**_: object) -> None:
+            raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, operation)
+
+        return call
+
+
+def places(code: str, faces: str = "rekognition") -> Places:
+    other = Client("NoSuchKey")
+    return Places(
+        settings=DoctorSettings(
+            uploads_bucket="uploads", assets_bucket="assets", table="images", faces=faces
+        ),
+        partition="aws",
+        region="eu-central-1",
+        account="1",
+        s3=other,
+        dynamodb=other,
+        sqs=other,
+        sns=other,
+        rekognition=Client(code),
+    )
+
+
+async def found(code: str, *, role: str, **settings: str) -> dict[str, Any]:
+    findings = await look_at_permissions(role, places(code, **settings))
+    return {finding.what: finding for finding in findings}
+
+
+@pytest.mark.parametrize("role", ["worker", "delivery"])
+async def test_a_program_that_renders_may_have_faces_looked_for(role):
+    seen = (await found("InvalidImageFormatException", role=role))[WHAT]
+    assert seen.state == "ok"
+
+
+@pytest.mark.parametrize("role", ["worker", "delivery"])
+async def test_a_missing_permission_to_look_for_faces_is_named(role):
+    seen = (await found("AccessDeniedException", role=role))[WHAT]
+    assert (seen.state, seen.detail) == ("failed", "allow rekognition:DetectFaces on *")
+
+
+@pytest.mark.parametrize("faces", ["off", "local"])
+async def test_the_permission_is_not_probed_where_it_is_not_used(faces):
+    assert WHAT not in await found("AccessDeniedException", role="worker", faces=faces)
+
+
+def test_the_permission_is_that_of_the_templates():
+    assert (FACES.action, FACES.resource) == ("rekognition:DetectFaces", "*")
