@@ -13,8 +13,8 @@ HEADER_BYTES = 1024
 
 _BMP_HEADERS = frozenset({12, *range(16, 68, 4), 42, 46, 108, 124})
 """Lengths of all known bitmap headers, in bytes. OS/2 allows to leave out the last of 64."""
-_NEUTRAL_BRANDS = frozenset({b"mif1", b"msf1", b"miaf"})
-"""Major brands that do not say the coding; the compatible brands do."""
+_NEUTRAL_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"hevc", b"hevx"})
+"""Major brands that do not name a still picture; compatible brands may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

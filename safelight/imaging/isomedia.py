@@ -25,6 +25,8 @@ _UNSPECIFIED = b"\0\2\0\2\0\2"
 """Primaries, transfer and matrix that a file does not name."""
 _USUAL_MATRIX = b"\0\6"
 """The number that decoders assume (BT.601)."""
+_UNREAD_CODINGS = frozenset({b"avc1", b"vvc1", b"evc1", b"lhv1", b"jpeg", b"j2k1", b"unci"})
+"""Types of items in other codings than HEVC and AV1."""
 _IN_IDAT = 1
 """The construction method of items whose bytes are in the `idat` box."""
 _LONG_INDICES = 1
@@ -78,6 +80,14 @@ def with_a_named_matrix(data: Data) -> bytes | None:
     return None
 
 
+def is_unread(data: Data) -> bool:
+    """Return whether a file has frames and no still picture, or one in another coding."""
+    items = Items(data)
+    if not items.primary:
+        return _inside(data, b"moov") != (0, 0)
+    return items.types.get(items.coded(items.primary)) in _UNREAD_CODINGS
+
+
 def names_too_many_items(data: Data) -> bool:
     """Return whether more items have properties than in any picture."""
     return Items(data).are_too_many
@@ -121,7 +131,7 @@ class Items:
 
         See ISO/IEC 23008-12, 6.6.2.3.1.
         """
-        if self._types.get(item) != b"grid":
+        if self.types.get(item) != b"grid":
             return item
         tiles = (to for kind, start, to in self.references if (kind, start) == (b"dimg", item))
         return next(tiles, item)
@@ -193,7 +203,7 @@ class Items:
         return list(_boxes(self.data, *inside.get(b"ipco", (0, 0))))
 
     @cached_property
-    def _types(self) -> Mapping[int, bytes]:
+    def types(self) -> Mapping[int, bytes]:
         """The types of all items (ISO/IEC 14496-12, 8.11.6)."""
         start, end = self._place(b"iinf")
         return _types(self.data, start, end) if start < end else {}

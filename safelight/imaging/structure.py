@@ -206,5 +206,11 @@ _WALKS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
     }
 )
 _UNREAD_KINDS: Mapping[str, Callable[[Data], bool]] = MappingProxyType(
-    {"jpeg": jpeg.is_unread, "tiff": tiff.is_of_an_unread_kind, "bmp": bmp.is_unread}
+    {
+        "jpeg": jpeg.is_unread,
+        "tiff": tiff.is_of_an_unread_kind,
+        "avif": isomedia.is_unread,
+        "heic": isomedia.is_unread,
+        "bmp": bmp.is_unread,
+    }
 )

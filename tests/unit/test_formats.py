@@ -48,6 +48,10 @@ def ftyp(major: bytes, *compatible: bytes, size: int | None = None) -> bytes:
         (ftyp(b"heic", b"mif1", b"heic"), "heic"),
         (ftyp(b"heix", b"mif1", b"avif"), "heic"),
         (ftyp(b"mif1", b"heic"), "heic"),
+        (ftyp(b"mif2", b"mif1", b"heic"), "heic"),
+        (ftyp(b"msf1", b"hevc", b"mif1", b"heic"), "heic"),
+        (ftyp(b"hevc", b"msf1", b"mif1", b"heic"), "heic"),
+        (ftyp(b"hevx", b"msf1", b"mif1", b"heix"), "heic"),
         *((b"BM" + bytes(12) + bytes((size, 0, 0, 0)), "bmp") for size in (12, 16, 40, 42, 64)),
     ],
 )

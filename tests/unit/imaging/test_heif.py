@@ -127,6 +127,34 @@ def test_a_heic_of_many_items_is_shown(shown, monkeypatch, items):
     assert shown(data).mean(axis=(0, 1)) == pytest.approx(COLOUR, abs=1)
 
 
+FRAMES = struct.pack(">I4sI4s", 16, b"moov", 8, b"mvhd")
+
+
+@pytest.mark.parametrize("major", [b"hevc", b"hevx", b"msf1", b"mif2"])
+def test_a_heic_that_names_its_sequence_first_is_its_still_picture(file, shown, major):
+    data = pictures.heic(COLOURS)
+    data = data[:8] + major + data[12:]
+    assert shown(data).mean(axis=(0, 1)) == pytest.approx(MEAN, abs=2)
+    assert probe(file(data), LIMITS).frames == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack(">I", 28) + b"ftypheic\0\0\0\0msf1hevcheic" + FRAMES,
+        struct.pack(">I", 24) + b"ftypmsf1\0\0\0\0msf1hevc" + FRAMES,
+        struct.pack(">I", 28) + b"ftypavis\0\0\0\0msf1avisavif" + FRAMES,
+        pictures.heic(COLOURS).replace(b"hvc1", b"avc1"),
+        pictures.heic(COLOURS).replace(b"hvc1", b"vvc1"),
+    ],
+    ids=["heic", "msf1", "avis", "H.264", "H.266"],
+)
+def test_a_sequence_without_a_still_picture_and_other_codings_are_unsupported(shown, data):
+    with pytest.raises(Rejection) as caught:
+        shown(data)
+    assert caught.value.reason is Reason.UNSUPPORTED
+
+
 def test_a_heic_of_more_items_than_any_picture_has_is_corrupt(shown, file):
     """Without its limits, libheif takes a second for each 2 MB of their properties."""
     assert not names_too_many_items(file(burst(10_000)))
