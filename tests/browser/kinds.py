@@ -76,8 +76,9 @@ def _coloured() -> Mapping[str, bytes]:
 def _stored() -> Mapping[str, bytes]:
     """Make pictures in other depths, ranges and forms of opacity."""
     picture = jpegs.PICTURE
-    opacity = picture.copy()
+    opacity, cutout = picture.copy(), picture.copy()
     opacity.putalpha(Image.linear_gradient("L").resize(picture.size))
+    cutout.putalpha(Image.linear_gradient("L").resize(picture.size).point([0] * 128 + [255] * 128))
     moving = {"save_all": True, "append_images": [picture.rotate(90), picture.rotate(180)]}
     return {
         **{f"jpeg {name}": data for name, data in pictures.odd_headers().items()},
@@ -101,7 +102,7 @@ def _stored() -> Mapping[str, bytes]:
         "avif half transparent, premultiplied": encoded(
             opacity, "AVIF", quality=90, alpha_premultiplied=True
         ),
-        "gif transparent": encoded(opacity.quantize(64), "GIF"),
+        "gif transparent": encoded(cutout, "GIF"),
         "gif animated": encoded(picture, "GIF", **moving),
         "gif of 101 frames": pictures.animated("GIF", 101),
         "svg half transparent": pictures.svg('<rect x="20" width="9" height="9"/>').encode(),

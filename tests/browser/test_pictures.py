@@ -19,7 +19,7 @@ from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
 from safelight.imaging.probe import probe
 from safelight.imaging.render import render
-from safelight.presets import load_presets
+from safelight.presets import Preset, load_presets
 from tests.browser.kinds import kinds
 from tests.support.browser import Browser, Page
 
@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 LIMITS = Limits(accept_svg=True)
-PRESET = next(
+(PRESET,) = (
     preset
     for preset in load_presets(Path(__file__).parents[2] / "presets.toml")
     if preset.name == "large"
@@ -38,13 +38,13 @@ PRESET = next(
 SIDE = 64
 FAR = 4
 """The mean difference that a viewer may see, in levels of 255."""
-DRAWN = """async (path, side) => {
+DRAWN = """async (path, side, background) => {
     const image = new Image()
     image.src = path
     try { await image.decode() } catch { return null }
     const [width, height] = [image.naturalWidth, image.naturalHeight]
     const context = new OffscreenCanvas(width, height).getContext("2d")
-    context.fillStyle = "white"
+    context.fillStyle = background
     context.fillRect(0, 0, width, height)
     context.drawImage(image, 0, 0)
     const { data } = context.getImageData(0, 0, width, height)
@@ -67,7 +67,7 @@ DRAWN = """async (path, side) => {
     }
     return { size: [width, height], means }
 }"""
-"""Draws a picture onto white, and returns its size and the mean colours of its cells."""
+"""Draws a picture onto a background, and returns its size and the mean colours of its cells."""
 
 NOT_SHOWN = ("tiff", "tif", "dng", "heic")
 """Beginnings of the names of pictures that Chromium does not show."""
@@ -103,14 +103,6 @@ class Seen:
     means: np.ndarray
     """The mean red, green and blue of `SIDE` x `SIDE` cells."""
 
-    @classmethod
-    async def at(cls, page: Page, path: str) -> "Seen | None":
-        """Draw what a path answers; None if the browser does not show it."""
-        drawn = await page.call(DRAWN, path, SIDE)
-        if drawn is None:
-            return None
-        return cls(size=tuple(drawn["size"]), means=np.array(drawn["means"]))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -136,42 +128,64 @@ class Pair:
         return f"{self.source.size} and {self.variant.size}, {self.apart:.1f} apart"
 
 
-def variant_of(data: bytes) -> bytes | None:
-    """Render the preset; return None if the picture is rejected."""
+def variant_of(data: bytes, preset: Preset) -> bytes | None:
+    """Render one preset; return None if the picture is rejected."""
     with TemporaryDirectory(prefix="safelight-browser-") as place:
         source = Path(place) / "source"
         source.write_bytes(data)
         try:
-            rendering = render(plan(probe(source, LIMITS), [PRESET]), source, source.parent, LIMITS)
+            rendering = render(plan(probe(source, LIMITS), [preset]), source, source.parent, LIMITS)
         except Rejection:
             return None
         return rendering.variants[0].path.read_bytes()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """A page that draws pictures."""
+
+    page: Page
+    served: dict[str, tuple[bytes, str]]
+    """Path -> body and media type."""
+
+    async def pair(self, name: str, data: bytes, preset: Preset = PRESET) -> Pair:
+        """Draw a source and its variant on the background of the preset."""
+        kind = "image/svg+xml" if name.startswith("svg") else "application/octet-stream"
+        background = preset.wish.background
+        variant = None
+        if made := variant_of(data, preset):
+            variant = await self._seen(made, "image/jpeg", background)
+        return Pair(source=await self._seen(data, kind, background), variant=variant)
+
+    async def _seen(self, data: bytes, kind: str, background: str) -> Seen | None:
+        """Draw a picture; None if the browser does not show it."""
+        path = f"/{len(self.served)}"
+        self.served[path] = (data, kind)
+        drawn = await self.page.call(DRAWN, path, SIDE, background)
+        if drawn is None:
+            return None
+        return Seen(size=tuple(drawn["size"]), means=np.array(drawn["means"]))
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pairs(chromium: Browser) -> AsyncIterator[dict[str, Pair]]:
+async def screen(chromium: Browser) -> AsyncIterator[Screen]:
     restrict()
     accept_svg()
-    files: dict[str, tuple[bytes, str]] = {"/": (b"<title>Pictures</title>", "text/html")}
+    served = {"/": (b"<title>Pictures</title>", "text/html")}
 
     async def answer(request: web.Request) -> web.Response:
-        body, kind = files.get(request.path, (b"", "text/plain"))
+        body, kind = served.get(request.path, (b"", "text/plain"))
         return web.Response(body=body, content_type=kind)
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
-    found = {}
     async with TestServer(app) as server:
-        page = await chromium.page(str(server.make_url("/")))
-        for number, (name, data) in enumerate(kinds().items()):
-            kind = "image/svg+xml" if name.startswith("svg") else "application/octet-stream"
-            files[f"/{number}/source"] = (data, kind)
-            variant = None
-            if made := variant_of(data):
-                files[f"/{number}/variant"] = (made, "image/jpeg")
-                variant = await Seen.at(page, f"/{number}/variant")
-            found[name] = Pair(source=await Seen.at(page, f"/{number}/source"), variant=variant)
-    yield found
+        yield Screen(page=await chromium.page(str(server.make_url("/"))), served=served)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pairs(screen: Screen) -> dict[str, Pair]:
+    return {name: await screen.pair(name, data) for name, data in kinds().items()}
 
 
 async def test_a_jpeg_looks_as_the_browser_shows_its_source(pairs):
@@ -189,3 +203,13 @@ async def test_no_exemption_is_needless(pairs):
     assert [name for name in EXEMPT if pairs[name].is_alike] == []
     shown = [name for name, pair in pairs.items() if name.startswith(NOT_SHOWN) and pair.source]
     assert shown == []
+
+
+@pytest.mark.parametrize(
+    "name", ["png half transparent", "webp half transparent", "gif transparent"]
+)
+async def test_a_transparent_picture_shows_the_background_of_its_preset(screen, pairs, name):
+    wish = PRESET.wish.model_copy(update={"background": "#204060"})
+    pair = await screen.pair(name, kinds()[name], Preset(name="blue", wish=wish))
+    assert pair.is_alike, str(pair)
+    assert np.abs(pair.source.means - pairs[name].source.means).mean() > FAR
