@@ -12,7 +12,7 @@ set -eu
 pip() {
     said=$("$python" -m pip --disable-pip-version-check --no-input "$@" 2>&1) && return
     case $said in
-        *Retrying*"from versions: none"*)
+        *Retrying*"from versions: none"* | *"Max retries exceeded"* | *"Read timed out"*)
             echo "The package index cannot be reached; 'pip config list' shows which one it is." ;;
         *) echo "$said" ;;
     esac >&2

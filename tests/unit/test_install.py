@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -221,6 +222,27 @@ def test_an_install_that_fails_leaves_no_lock(tmp_path: Path) -> None:
     _, said = install.communicate(timeout=30)
     assert install.returncode == 3
     assert "no venv here" in said
+    assert not (tmp_path / "environment.lock").exists()
+
+
+@pytest.mark.starts
+def test_without_a_network_one_line_says_that_the_index_cannot_be_reached(tmp_path: Path) -> None:
+    (tmp_path / "requirements").symlink_to(REQUIREMENTS)
+    settings = "PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=http://127.0.0.1:9/ PIP_RETRIES=1"
+    pip = f"{settings} PIP_TARGET={tmp_path} exec {sys.executable} -m pip --no-cache-dir"
+    make = f"""mkdir -p "$3/bin"
+cat > "$3/bin/python" <<'END'
+#!/bin/sh
+shift 2
+{pip} "$@"
+END
+chmod +x "$3/bin/python\""""
+    install = start_install(tmp_path, make)
+    _, said = install.communicate(timeout=60)
+    assert install.returncode == 1
+    assert said == (
+        "The package index cannot be reached; 'pip config list' shows which one it is.\n"
+    )
     assert not (tmp_path / "environment.lock").exists()
 
 
