@@ -235,6 +235,33 @@ def _waits_for_the_scaler(rule: dict[str, Any], backlog: float) -> bool:
 # Runbooks
 
 
+MEANS = {"page": "wakes on-call", "ticket": "waits for the morning"}
+
+
+def severity_of(name: str) -> str:
+    """Say how severe an alert is, as its runbook does: with its windows, if it has any."""
+    found: dict[str, list[str]] = {}
+    for rule in ALERTS:
+        if rule["alert"] == name:
+            window = rule["labels"].get("window")
+            found.setdefault(rule["labels"]["severity"], []).extend([window] if window else [])
+    return "; ".join(
+        f"**{severity}** ({MEANS[severity]})"
+        + (f" for the windows {' and '.join(windows)}" if windows else "")
+        for severity, windows in sorted(found.items())
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_runbook_begins_with_the_severity_and_a_link_to_the_rule(name: str) -> None:
+    rule = f"`{name}` in [alerts.yml](../../../deploy/prometheus/alerts.yml)"
+    begins = f"# {name}\n\nSeverity: {severity_of(name)}.\nRule: {rule}.\n"
+    assert page_of(name).read_text().startswith(begins)
+    short = ", ".join(re.findall(r"\*\*(\w+)\*\*", severity_of(name)))
+    row = f"| [{name}]({page_of(name).name}) | {short} | "
+    assert row in (RUNBOOKS / "README.md").read_text()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_runbook_says_the_four_things(name: str) -> None:
     text = page_of(name).read_text()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.gallery import rejections
 from safelight.errors import Reason
 from safelight.formats import WRITABLE
 from safelight.presets import load_presets
@@ -62,6 +63,15 @@ def test_the_reference_pages_are_as_the_code_declares(name: str) -> None:
 @pytest.mark.parametrize("reason", list(Reason))
 def test_the_formats_page_explains_every_rejection_reason(reason: Reason) -> None:
     assert f"| `{reason}` | {reason_meanings()[reason]} |" in FORMATS
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_the_formats_page_has_a_text_and_a_way_out_for_the_user(reason: Reason) -> None:
+    say, do = rejections.TEXTS[reason]
+    row = f"| `{reason}` | {reason_meanings()[reason]} | {say} | {do} |"
+    assert row in FORMATS
+    assert rejections.explain("of the future") == rejections.explain(None)
+    assert " ".join(rejections.explain(None)) in " ".join(FORMATS.split())
 
 
 def test_the_formats_page_has_no_other_reason() -> None:
@@ -125,6 +135,15 @@ def test_the_readmes_presets_are_those_of_the_file() -> None:
     declared = tomllib.loads((ROOT / "presets.toml").read_text())
     for name, table in tomllib.loads(shown).items():
         assert declared[name] == table
+
+
+def test_operating_begins_with_watching_scaling_and_upgrading() -> None:
+    page = (ROOT / "docs" / "operate" / "operating.md").read_text()
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE)[:3] == [
+        "Watching it",
+        "Scaling",
+        "Upgrading",
+    ]
 
 
 def test_the_default_presets_are_the_promised_ones() -> None:

@@ -1,7 +1,11 @@
 """Access: signed, expiring and private URLs, keys of tenants, and replaced keys."""
 
+import itertools
 import json
+import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -138,3 +142,26 @@ def test_keys_at_fault_are_told_without_their_secret(text: str, fault: str) -> N
     with pytest.raises(ValueError, match=fault) as caught:
         SigningKeys.read(text)
     assert "short" not in str(caught.value).replace("at least", "")
+
+
+def test_a_key_is_replaced_in_the_documents_three_steps_without_refusing_a_url() -> None:
+    """Tasks change one after the other, so at any moment some have the step before."""
+    page = (Path(__file__).parents[4] / "docs" / "guide" / "delivery.md").read_text()
+    section = page.partition("### Replace a key\n")[2].partition("\n## ")[0]
+    steps = re.findall(r"^(\d)\. .*?`((?:\w+:\.\.\.,?)+)`", section, re.MULTILINE | re.DOTALL)
+    assert [number for number, _ in steps] == ["1", "2", "3"]
+    secrets = {"old": "an-old-secret-of-16", "new": "a-new-secret-of-16"}
+
+    def keys(value: str) -> SigningKeys:
+        return SigningKeys.read(re.sub(r"(\w+):\.\.\.", lambda m: f"{m[1]}:{secrets[m[1]]}", value))
+
+    values = ["old:...", *(value for _, value in steps)]
+    signers = [keys(value).sign("/paid/image").partition("key=")[2][:3] for value in values]
+    assert signers == ["old", "old", "new", "new"]
+    for before, after in itertools.pairwise(values):
+        for signer in (before, after):
+            path, _, query = keys(signer).sign("/paid/image").partition("?")
+            if after == values[-1] and "key=old" in query:
+                continue  # they have expired
+            for task in (before, after):
+                keys(task).check(path, dict(parse_qsl(query)))
