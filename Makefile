@@ -32,7 +32,7 @@ env: ## Write .env for docker-compose.yml, with random keys; never replace one
 	@$(PYTHON) ops/local/dotenv.py
 
 clean: ## Remove what the other targets made
-	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/browser/*/node_modules
 
 ##@ Test
 .PHONY: unit test lint types tests slow faults soak mutate fuzz image-test browser-test compare-thumbor install-test
@@ -70,11 +70,17 @@ fuzz: .venv/.fuzz ## Search for bytes that break probing or rendering, for FUZZ_
 image-test: .venv/.dev .venv/.image .venv-emulator/.ready ## Build the image and complete a picture in it (needs root, buildah, mmdebstrap)
 	$(BIN)/python -m pytest -m '' --timeout 1800 tests/image
 
-browser-test: .venv/.dev .venv-emulator/.ready ## Compare what a browser shows, and does, with Safelight (needs chromium)
+UPPIES := tests/browser/uppy-4 tests/browser/uppy-6
+browser-test: .venv/.dev .venv-emulator/.ready $(UPPIES:=/node_modules/.ready) ## Compare what a browser shows, and does, with Safelight (needs chromium, npm)
 	$(BIN)/python -m pytest -m slow tests/browser
 
 compare-thumbor: .venv/.dev .venv-bench/.ready ## Compare 70 thumbor URLs with the pictures of thumbor itself
 	$(BIN)/python -m pytest -m slow tests/golden/test_thumbor.py
+
+tests/browser/%/node_modules/.ready: tests/browser/%/package-lock.json
+	@echo "Installing $* for tests in a browser (once)"
+	@npm ci --prefix $(<D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 install-test: ## Install every lock into an empty environment, with the oldest pip and the locked one
 	@./requirements/install-test.sh

@@ -23,6 +23,7 @@ OTHER = {
     "chromium": "apt-get install chromium",
     "hadolint": "make .venv/.image",
     "mmdebstrap": "apt-get install mmdebstrap",
+    "npm": "apt-get install npm",
     "thumbor": "make .venv-bench/.ready",
     "unshare": "apt-get install util-linux",
 }

@@ -239,7 +239,7 @@ class FaultProxy:
     def __init__(self, endpoint_url: str, *, seed: int = 0, remembered: int | None = None) -> None:
         self.calls: deque[Call] = deque(maxlen=remembered)
         self._numbers = count(1)
-        self._endpoint_url = endpoint_url
+        self.endpoint_url = endpoint_url
         self._rules: list[Rule] = []
         self._watchers: list[Watcher] = []
         self._draw = random.Random(seed)
@@ -321,7 +321,7 @@ class FaultProxy:
             for name, value in request.headers.items()
             if name.lower() not in _NOT_HANDED_ON
         )
-        url = URL(self._endpoint_url + request.raw_path, encoded=True)
+        url = URL(self.endpoint_url + request.raw_path, encoded=True)
         skipped = ("User-Agent", "Accept-Encoding", "Accept", "Content-Type")
         async with self._http.request(
             request.method,
