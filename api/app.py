@@ -91,8 +91,11 @@ def make_app(
         names=handlers.names,
     )
     for route, handler in served:
-        add = app.router.add_get if route.method == "GET" else app.router.add_post
-        add(pattern_of(route.path, handlers.names), handler)
+        pattern = pattern_of(route.path, handlers.names)
+        if route.method == "GET":
+            app.router.add_get(pattern, handler)  # and HEAD
+        else:
+            app.router.add_route(route.method, pattern, handler)
     return app
 
 

@@ -8,7 +8,9 @@ from typing import Protocol, Self
 from aiohttp import ETag, web
 from pydantic import Field
 
+from api import editing
 from api.auth import USER
+from api.bodies import read_json
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
 from safelight import keys
@@ -48,6 +50,7 @@ class Image(Document):
     completed_at: datetime | None = None
     filename: str | None = None
     tags: tuple[str, ...] = ()
+    tags_version: int = Field(default=0, description="To change the tags as they were read.")
     media_type: str | None = Field(
         default=None,
         description="The declared type while the image is pending, the actual one afterwards.",
@@ -95,6 +98,7 @@ class Image(Document):
             completed_at=None if record.completed_at is None else _moment(record.completed_at),
             filename=record.filename,
             tags=record.tags,
+            tags_version=record.tags_version,
             media_type=record.media_type,
             original_size=record.original_size,
             width=record.width,
@@ -117,7 +121,7 @@ class Image(Document):
         )
 
 
-class Records(Protocol):
+class Records(editing.Records, Protocol):
     """The table of images."""
 
     async def get(self, image_id: str) -> Record | None:
@@ -134,7 +138,7 @@ class Presigner(Protocol):
 
 
 class Images:
-    """`GET /v1/images/{imageId}`."""
+    """`GET` and `PATCH /v1/images/{imageId}`."""
 
     def __init__(
         self,
@@ -146,13 +150,25 @@ class Images:
     ) -> None:
         """Without a `delivery_url`, variants are delivered by presigned URLs."""
         self._records = records
+        self._editing = editing.Editing(records)
         self._presigner = presigner
         self._delivery_url = delivery_url
         self._url_seconds = url_seconds
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one of the user's images."""
-        record = await self._find(request.match_info["imageId"], user_id=request[USER])
+        return await self._answer(request, await self._read(request))
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change the tags or the file name of one of the user's images, and answer with it."""
+        change = await read_json(request, editing.EditRequest, context={})
+        record = await self._editing.edit(change, lambda: self._read(request))
+        return await self._answer(request, record)
+
+    async def _read(self, request: web.Request) -> Record:
+        return await self._find(request.match_info["imageId"], user_id=request[USER])
+
+    async def _answer(self, request: web.Request, record: Record) -> web.Response:
         note(request, image_id=record.image_id, image_status=record.status)
         urls, expires_at = await self._urls(record.variants)
         image = Image.of(record, urls, urls_expire_at=expires_at)

@@ -71,6 +71,9 @@ class ListRequest(BaseModel):
         le=16,
         description="The most bits of the perceptual hash that differ from the image of `like`.",
     )
+    tag: tuple[str, ...] = Field(
+        default=(), max_length=5, description="A tag, in exact case; all of up to five."
+    )
     sort: Literal["-uploadedAt", "uploadedAt"] = Field(
         default="-uploadedAt", description="By the time of the upload; with `-`, the newest first."
     )
@@ -101,6 +104,7 @@ class ListRequest(BaseModel):
             width=Range(least=self.min_width, most=self.max_width),
             height=Range(least=self.min_height, most=self.max_height),
             filename=self.filename,
+            tags=tuple(dict.fromkeys(self.tag)),
             newest_first=self.sort == "-uploadedAt",
         )
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.delivery.responses import Waiting
+from api.editing import EditRequest
 from api.images import Image
 from api.listing import ImageList
 from api.operations import Answer, Operation, Schema
@@ -230,7 +231,9 @@ def _described(headers: Iterable[str]) -> Schema:
 
 def _schemas() -> Schema:
     """Describe every model: requests as they are parsed, answers as they are serialized."""
-    _, requests = models_json_schema([(UploadRequest, "validation")], ref_template=_REF)
+    _, requests = models_json_schema(
+        [(UploadRequest, "validation"), (EditRequest, "validation")], ref_template=_REF
+    )
     answers = (
         UploadIssued,
         Image,

@@ -59,6 +59,11 @@ class Problem(Enum):
         "No such image",
         "No image of yours has this id. An upload that never arrived is forgotten after 30 days.",
     )
+    CHANGED_MEANWHILE = (
+        409,
+        "The image was changed meanwhile",
+        "Read the image again, and decide whether your change still applies.",
+    )
     METHOD_NOT_ALLOWED = 405, "Method not allowed", "Use one that the Allow header names."
     BODY_TIMEOUT = 408, "The body did not arrive in time", "Send the body without pauses."
     IMAGE_ERASED = 410, "The image was erased", "It does not come back. Upload a new image."

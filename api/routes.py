@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from api import operations, problems
 from api.dialects.table import DIALECTS
+from api.editing import EditRequest
 from api.health import Health
 from api.images import Image, Images
 from api.listing import ImageList, Listing, ListRequest
@@ -53,7 +54,7 @@ class Route:
     """Return the method that answers, or None if this process does not serve the route."""
     operation: Operation | None
     """The description for OpenAPI; None for a grammar of URLs that OpenAPI cannot describe."""
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "PATCH", "POST"] = "GET"
     """GET includes HEAD."""
     public: bool = False
     """Whether no credentials are needed. Delivery checks the signatures of its URLs itself."""
@@ -156,6 +157,29 @@ ROUTES: tuple[Route, ...] = (
                 ),
             },
             problems=(*operations.PROTECTED, Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED),
+        ),
+    ),
+    Route(
+        method="PATCH",
+        path="/v1/images/{imageId}",
+        handler=lambda handlers: handlers.images.change if handlers.images else None,
+        operation=Operation(
+            summary="Change the tags and the file name of an image",
+            request=EditRequest,
+            answers={
+                200: Answer(
+                    description="The image as it is now.",
+                    model=Image,
+                    headers=operations.IMAGE_HEADERS,
+                )
+            },
+            problems=(
+                *operations.PROTECTED,
+                *operations.BODY,
+                Problem.UNKNOWN_IMAGE,
+                Problem.IMAGE_ERASED,
+                Problem.CHANGED_MEANWHILE,
+            ),
         ),
     ),
     Route(

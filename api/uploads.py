@@ -25,6 +25,7 @@ from api.metrics import ApiMetrics
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
 from api.quotas import Quotas
+from api.words import Filename, Tags
 from safelight import keys, users
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.image_ids import ImageIds
@@ -36,8 +37,6 @@ PENDING_SECONDS = 30 * A_DAY
 """How long the record of a pending upload is kept after its URL has ended. A message may wait in
 the queue, then as a dead letter, then in the queue again; the record must be kept longer."""
 
-# C0, DEL and C1.
-_NO_CONTROLS = Matches(r"^[^\x00-\x1f\x7f-\x9f]*$", "must have no control characters")
 _SHA256 = Matches(r"^[0-9a-fA-F]{64}$", "must be 64 hexadecimal digits")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -52,9 +51,7 @@ class UploadRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
 
-    filename: Annotated[str, Field(min_length=1, max_length=255), _NO_CONTROLS] = Field(
-        description="Stored and shown, never part of a key."
-    )
+    filename: Filename = Field(description="Stored and shown, never part of a key.")
     content_type: str = Field(
         default="",
         validate_default=True,
@@ -69,9 +66,7 @@ class UploadRequest(BaseModel):
         default=None,
         description="The SHA-256 of the content in hex. S3 then refuses any other content.",
     )
-    tags: tuple[Annotated[str, Field(min_length=1, max_length=64), _NO_CONTROLS], ...] = Field(
-        default=(), max_length=10, description="Words of your choice. Duplicates are dropped."
-    )
+    tags: Tags = Field(default=(), description="Words of your choice. Duplicates are dropped.")
     method: Literal["POST", "PUT"] = Field(
         default="POST", description="A form upload (POST), or a plain one (PUT)."
     )

@@ -15,11 +15,12 @@ from safelight.faces import Faces
 
 SCHEMA_VERSION = 2
 """The newest value in `SINCE`. A version writes its own, and reads all others."""
-SINCE: Mapping[str, int] = {"sequence": 2, "faces": 2}
+SINCE: Mapping[str, int] = {"sequence": 2, "faces": 2, "tagsVersion": 1}
 """The schema version that brought each attribute; those of the first one are not listed.
 
 An older version that settles a newer revision leaves attributes that it does not know in the
-record, and they describe the revision before. Its lower schema version says so.
+record, and they describe the revision before. Its lower schema version says so. `tagsVersion` came
+later than 1, but counts edits, not settlements: it is right whichever version settled.
 """
 COMPRESSED = "compressed"
 """The preset whose size is compared with the source, as `savingsPercent`."""
@@ -74,6 +75,8 @@ class Record(StoredModel):
     """Why the image was rejected, in words."""
     filename: str | None = None
     tags: tuple[str, ...] = ()
+    tags_version: int = 0
+    """The number of changes of `tags` since the upload was requested."""
     original_size: int | None = None
     media_type: str | None = None
     """The declared type while pending, the detected type once settled."""

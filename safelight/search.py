@@ -56,6 +56,10 @@ class Range:
             self.most is None or number <= self.most
         )
 
+    def admits(self, number: int | None) -> bool:
+        """Return whether a number is within the range. Without a number only open sides admit."""
+        return not self or (number is not None and number in self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
@@ -72,6 +76,8 @@ class Search:
     height: Range = field(default_factory=Range)
     filename: str = ""
     """The beginning of the file name."""
+    tags: tuple[str, ...] = ()
+    """All of them."""
     newest_first: bool = True
 
     @property
@@ -83,6 +89,20 @@ class Search:
             or self.width
             or self.height
             or self.filename
+            or self.tags
+        )
+
+    def finds(self, summary: Summary) -> bool:
+        """Return whether an image meets every condition."""
+        return (
+            summary.user_id == self.user_id
+            and summary.uploaded_at in self.uploaded
+            and summary.status in self.statuses
+            and (not self.media_types or summary.media_type in self.media_types)
+            and self.width.admits(summary.width)
+            and self.height.admits(summary.height)
+            and (summary.filename or "").startswith(self.filename)
+            and set(self.tags) <= set(summary.tags)
         )
 
 

@@ -20,6 +20,7 @@ from safelight.imaging.spool import Spool
 from safelight.making import Pipeline, Source, Sources
 from safelight.presets import Preset
 from safelight.record import Record
+from safelight.tags import TagEntry, entries_of
 from worker.events import Upload, read_events
 from worker.observer import Observer
 from worker.settlement import completed, rejected, settled_before, stamped, variant_of
@@ -39,6 +40,10 @@ class Records(Protocol):
 
     async def advance(self, record: Record, *, sequencer: str) -> None:
         """Give a settled revision a later sequencer."""
+        ...
+
+    async def put_tag(self, entry: TagEntry) -> None:
+        """Write a tag entry, unless a newer one is there."""
         ...
 
 
@@ -102,7 +107,8 @@ class Processor:
     async def settle(self, upload: Upload, current: Record | None) -> Progress:
         """Settle an upload, given the current record of its image, and publish the completion.
 
-        An upload that is settled already is only published again.
+        An upload that is settled already is only published again. Tag entries are written before,
+        so an image that a completion names can be found by its tags.
         """
         self._observer.began(upload)
         commit = settled_before(upload, current) or await self._work_out(upload)
@@ -111,6 +117,9 @@ class Processor:
             await self._records.advance(commit.record, sequencer=upload.sequencer)
         if commit is None or commit.result == "superseded":
             return Progress.NONE
+        with self._observer.stage("tags"):
+            for entry in entries_of(commit.record):
+                await self._records.put_tag(entry)
         with self._observer.stage("publish"):
             await self._topic.publish(Completion.of(commit.record))
         self._observer.published(commit.record)

@@ -73,6 +73,8 @@ class PictureUse:
     s3_gets: float = 1
     dynamodb_write_units: float = 6
     """The pending record of 1 KB, the settled one of 3 KB, and for each an index entry of 1 KB."""
+    dynamodb_write_units_of_a_tag: float = 2
+    """The tag's entry in the table and in the index; not in the cost of a picture."""
     dynamodb_read_units: float = 1
     sqs_requests: float = 3
     """A send by S3, a receive and a delete; under load ten messages share the last two."""

@@ -5,20 +5,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from safelight.aws.dependency import Dependency
-from safelight.aws.searching import query_of
+from safelight.aws.items import read_values, written
+from safelight.aws.searching import Searcher
 from safelight.record import Record, Status
-from safelight.search import Found, Position, Search, Summary
+from safelight.search import Found, Position, Search
+from safelight.tags import DROPPED_SECONDS, TagEntry
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 Result = Literal["written", "repeated", "superseded"]
 
-KEPT = ("userId", "uploadedAt", "originalKey", "filename", "tags", "requestHash")
+KEPT = (
+    "userId", "uploadedAt", "originalKey", "filename", "tags", "tagsVersion", "requestHash",
+)  # fmt: skip
 """Facts about the upload that the pending record knows better than the event: a settlement keeps
 them. It replaces or removes all other attributes."""
 COUNTED = "sequence"
@@ -46,9 +49,6 @@ record does not settle this upload already (`Record.settles`)."""
 NOBODY = "0" * 26
 """An image id that belongs to no image."""
 
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
@@ -71,6 +71,7 @@ class Records:
         self._client = client
         self._dependency = dependency
         self._table = table
+        self._searcher = Searcher(client, dependency, table=table)
 
     async def get(self, image_id: str) -> Record | None:
         """Read the current record, strongly consistent; None if there is none."""
@@ -89,16 +90,71 @@ class Records:
 
         The index is eventually consistent: an image shows up about a second after it is written.
         """
-        async with self._dependency.call("Query", self._table):
-            answer = await self._client.query(
-                TableName=self._table, **query_of(search, after=after, most=most)
-            )
-        last = answer.get("LastEvaluatedKey")
-        return Found(
-            summaries=tuple(Summary.model_validate(_values(item)) for item in answer["Items"]),
-            inspected=answer["ScannedCount"],
-            ends_at=Position.model_validate(_values(last)) if last else None,
+        return await self._searcher.find(search, after=after, most=most)
+
+    async def put_tag(self, entry: TagEntry) -> None:
+        """Write a tag entry, unless one of a newer version of the image's tags is there."""
+        await self._write_entry(
+            entry,
+            "SET userId = :owner, uploadedAt = :uploadedAt, #version = :version REMOVE expiresAt",
+            {":owner": entry.owner, ":uploadedAt": entry.uploaded_at},
         )
+
+    async def drop_tag(self, entry: TagEntry, *, now: float) -> None:
+        """Take a tag entry out of the index, unless one of a newer version is there.
+
+        Its version stays for a week, so that a late writer does not put the entry back. `now` is in
+        seconds since 1970.
+        """
+        await self._write_entry(
+            entry,
+            "SET #version = :version, expiresAt = :end REMOVE userId, uploadedAt",
+            {":end": int(now) + DROPPED_SECONDS},
+        )
+
+    async def _write_entry(
+        self, entry: TagEntry, update: str, values: Mapping[str, int | str]
+    ) -> None:
+        async with self._dependency.call("UpdateItem", self._table):
+            with contextlib.suppress(self._client.exceptions.ConditionalCheckFailedException):
+                await self._client.update_item(
+                    TableName=self._table,
+                    Key={"imageId": {"S": entry.key}},
+                    UpdateExpression=update,
+                    ConditionExpression="attribute_not_exists(#version) OR #version <= :version",
+                    ExpressionAttributeNames={"#version": "version"},
+                    ExpressionAttributeValues=written({**values, ":version": entry.version}),
+                )
+
+    async def edit(
+        self, read: Record, *, tags: tuple[str, ...], filename: str | None
+    ) -> Record | None:
+        """Change the tags and the file name of an image whose record was read.
+
+        Returns the new record. Returns None, and changes nothing, if the record has another state
+        or other tags by now, or another user. A file name of None stays as it is.
+        """
+        item: dict[str, Any] = {"tags": list(tags), "tagsVersion": read.tags_version + 1}
+        item |= {"filename": filename} if filename is not None else {}
+        before = {"status": str(read.status), "user": read.user_id, "version": read.tags_version}
+        unnumbered = " OR attribute_not_exists(tagsVersion)" if read.tags_version == 0 else ""
+        async with self._dependency.call("UpdateItem", self._table):
+            try:
+                answer = await self._client.update_item(
+                    TableName=self._table,
+                    Key={"imageId": {"S": read.image_id}},
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in item),
+                    ConditionExpression="#status = :status AND userId = :user"
+                    f" AND (tagsVersion = :version{unnumbered})",
+                    ExpressionAttributeNames={f"#{name}": name for name in (*item, "status")},
+                    ExpressionAttributeValues=written(
+                        {f":{name}": value for name, value in (item | before).items()}
+                    ),
+                    ReturnValues="ALL_NEW",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return None
+        return _read(answer["Attributes"])
 
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         """Write a record unless its image has one; return the current one.
@@ -110,7 +166,7 @@ class Records:
             try:
                 await self._client.put_item(
                     TableName=self._table,
-                    Item=_written(record.to_item()),
+                    Item=written(record.to_item()),
                     ConditionExpression=_ABSENT_OR_FORGOTTEN,
                     ExpressionAttributeNames={"#status": "status"},
                     ExpressionAttributeValues={
@@ -186,20 +242,12 @@ def _settlement(record: Record) -> dict[str, Any]:
         "ConditionExpression": _NEWER,
         "ExpressionAttributeNames": {f"#{name}": name for name in (*item, *leftovers, COUNTED)},
         "ExpressionAttributeValues": {
-            **{f":{name}": value for name, value in _written(item).items()},
+            **{f":{name}": value for name, value in written(item).items()},
             ":erased": {"S": str(Status.ERASED)},
             ":one": {"N": "1"},
         },
     }
 
 
-def _written(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(value) for name, value in item.items()}
-
-
-def _values(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _deserialize(value) for name, value in item.items()}
-
-
 def _read(item: Mapping[str, Any]) -> Record:
-    return Record.from_item(_values(item))
+    return Record.from_item(read_values(item))

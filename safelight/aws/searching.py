@@ -1,61 +1,147 @@
-"""Writes a search as a DynamoDB query of the index by user."""
+"""Searches the index by owner: queries of DynamoDB, by time or by tag."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import And, Attr, ConditionBase, ConditionExpressionBuilder, Key
-from boto3.dynamodb.types import TypeSerializer
 
-from safelight.search import Position, Range, Search
+from safelight.aws.dependency import Dependency
+from safelight.aws.items import read_values, written
+from safelight.search import Found, Position, Range, Search, Summary
+from safelight.tags import image_of, key_of, owner_of
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
 
 OWNER_INDEX = "owner-index"
 _OPEN = Range(least=0, most=2**53)
+_SHOWN = tuple(field.alias or name for name, field in Summary.model_fields.items())
+_MOST_IN_A_BATCH = 100
+"""The most items that DynamoDB reads in one BatchGetItem."""
 
-_serialize = TypeSerializer().serialize
+
+class Searcher:
+    """Finds images of one user in the table."""
+
+    def __init__(self, client: "DynamoDBClient", dependency: Dependency, *, table: str) -> None:
+        self._client = client
+        self._dependency = dependency
+        self._table = table
+
+    async def find(self, search: Search, *, after: Position | None, most: int) -> Found:
+        """Read up to `most` images in order, and return those that the search finds."""
+        if search.tags:
+            return await self._find_tagged(search, after=after, most=min(most, _MOST_IN_A_BATCH))
+        items, inspected, ends_at = await self._query(query_of(search, after=after, most=most))
+        summaries = tuple(map(Summary.model_validate, items))
+        return Found(summaries=summaries, inspected=inspected, ends_at=ends_at)
+
+    async def _find_tagged(self, search: Search, *, after: Position | None, most: int) -> Found:
+        """Read entries of the first tag, then the records, which decide."""
+        query = entries_query_of(search, after=after, most=most)
+        items, inspected, ends_at = await self._query(query)
+        image_ids = [image_of(item["imageId"]) for item in items]
+        read = await self._summaries(image_ids)
+        there = (read[image_id] for image_id in image_ids if image_id in read)
+        summaries = tuple(filter(search.finds, there))
+        return Found(summaries=summaries, inspected=inspected, ends_at=ends_at)
+
+    async def _query(
+        self, query: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], int, Position | None]:
+        """Return the items of a Query, how many were read, and where it ended."""
+        async with self._dependency.call("Query", self._table):
+            answer = await self._client.query(TableName=self._table, **query)
+        last = answer.get("LastEvaluatedKey")
+        ends_at = None
+        if last:
+            values = read_values(last)
+            values["imageId"] = image_of(values["imageId"])
+            ends_at = Position.model_validate(values)
+        return list(map(read_values, answer["Items"])), answer["ScannedCount"], ends_at
+
+    async def _summaries(self, image_ids: Sequence[str]) -> Mapping[str, Summary]:
+        """Read up to 100 records, eventually consistent; return what a search shows of them."""
+        keys: list[Any] = [{"imageId": {"S": image_id}} for image_id in image_ids]
+        names = {f"#{number}": name for number, name in enumerate(_SHOWN)}
+        found: dict[str, Summary] = {}
+        while keys:
+            async with self._dependency.call("BatchGetItem", self._table):
+                answer = await self._client.batch_get_item(
+                    RequestItems={
+                        self._table: {
+                            "Keys": keys,
+                            "ProjectionExpression": ", ".join(names),
+                            "ExpressionAttributeNames": names,
+                        }
+                    }
+                )
+            for item in answer["Responses"].get(self._table, ()):
+                summary = Summary.model_validate(read_values(item))
+                found[summary.image_id] = summary
+            left = answer["UnprocessedKeys"]
+            keys = list(left[self._table]["Keys"]) if left else []
+        return found
 
 
 def query_of(search: Search, *, after: Position | None, most: int) -> dict[str, Any]:
     """Return the arguments of a Query that reads up to `most` images behind a position."""
+    image_id = after.image_id if after else ""
+    return _query(search, search.user_id, image_id, after, most) | _expressions(
+        _key_of(search, search.user_id), _filter_of(search)
+    )
+
+
+def entries_query_of(search: Search, *, after: Position | None, most: int) -> dict[str, Any]:
+    """Return the arguments of a Query that reads up to `most` entries of the first tag."""
+    tag = search.tags[0]
+    owner = owner_of(search.user_id, tag)
+    key = key_of(after.image_id, tag) if after else ""
+    return _query(search, owner, key, after, most) | _expressions(_key_of(search, owner), None)
+
+
+def _query(
+    search: Search, owner: str, key: str, after: Position | None, most: int
+) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "IndexName": OWNER_INDEX,
         "ScanIndexForward": not search.newest_first,
         "Limit": most,
-        **_expressions(search),
     }
     if after is not None:
-        start = {
-            "userId": search.user_id,
-            "uploadedAt": after.uploaded_at,
-            "imageId": after.image_id,
-        }
-        arguments["ExclusiveStartKey"] = {key: _serialize(value) for key, value in start.items()}
+        start = {"userId": owner, "uploadedAt": after.uploaded_at, "imageId": key}
+        arguments["ExclusiveStartKey"] = written(start)
     return arguments
 
 
-def _expressions(search: Search) -> dict[str, Any]:
+def _expressions(key: ConditionBase, filtered: ConditionBase | None) -> dict[str, Any]:
     builder = ConditionExpressionBuilder()
-    found = builder.build_expression(_key_of(search), is_key_condition=True)
-    kept = builder.build_expression(_filter_of(search))
-    values: Mapping[str, Any] = {
-        **found.attribute_value_placeholders,
-        **kept.attribute_value_placeholders,
-    }
-    return {
+    found = builder.build_expression(key, is_key_condition=True)
+    kept = builder.build_expression(filtered) if filtered else None
+    parts = [part for part in (found, kept) if part]
+    arguments = {
         "KeyConditionExpression": found.condition_expression,
-        "FilterExpression": kept.condition_expression,
         "ExpressionAttributeNames": {
-            **found.attribute_name_placeholders,
-            **kept.attribute_name_placeholders,
+            placeholder: name
+            for part in parts
+            for placeholder, name in part.attribute_name_placeholders.items()
         },
-        "ExpressionAttributeValues": {name: _serialize(value) for name, value in values.items()},
+        "ExpressionAttributeValues": written(
+            {
+                placeholder: value
+                for part in parts
+                for placeholder, value in part.attribute_value_placeholders.items()
+            }
+        ),
     }
+    return arguments | ({"FilterExpression": kept.condition_expression} if kept else {})
 
 
-def _key_of(search: Search) -> ConditionBase:
+def _key_of(search: Search, owner: str) -> ConditionBase:
     uploaded = search.uploaded
     least = _OPEN.least if uploaded.least is None else uploaded.least
     most = _OPEN.most if uploaded.most is None else uploaded.most
-    return Key("userId").eq(search.user_id) & Key("uploadedAt").between(least, most)
+    return Key("userId").eq(owner) & Key("uploadedAt").between(least, most)
 
 
 def _filter_of(search: Search) -> ConditionBase:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from safelight import keys
 from safelight.record import Record, Status
 from safelight.search import LISTED, Position, Range, Search, Summary
+from safelight.tags import entries_of, entry_of
 from tests.contract.conftest import Place
-from tests.contract.test_records import AwsTable, FakeTable, Table
+from tests.contract.test_records import AwsTable, FakeTable, Table, completed, pending
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -65,6 +66,7 @@ def expected(records: Sequence[Record], search: Search) -> list[Summary]:
             for side, sides in ((record.width, search.width), (record.height, search.height))
             for bound, is_least in ((sides.least, True), (sides.most, False))
         )
+        and all(tag in record.tags for tag in search.tags)
         and (not search.filename or (record.filename or "").startswith(search.filename))
     ]
     found.sort(key=lambda one: one.uploaded_at, reverse=search.newest_first)
@@ -99,6 +101,7 @@ SEARCHES: dict[str, st.SearchStrategy[Any]] = {
     "width": ranges(1, 100, 4000),
     "height": ranges(50, 51),
     "filename": st.sampled_from(("", "IMG_1", "IMG_10", "img", "Zoe", "Zoë")),
+    "tags": st.sampled_from(((), (), ("sea",), ("holiday", "sea"), ("Sea",))),
     "newest_first": st.booleans(),
 }
 
@@ -109,6 +112,8 @@ async def test_every_search_finds_what_reading_all_records_finds(table: Table) -
     records = [an_image(user, seed) for _ in range(40)] + [an_image(other, seed) for _ in range(3)]
     for record in records:
         await table.store(record)
+        for entry in entries_of(record):
+            await table.edge.put_tag(entry)
 
     searches: list[tuple[Search, int]] = []
 
@@ -143,3 +148,79 @@ async def test_an_image_that_goes_between_two_pages_ends_no_list(table: Table) -
     await table.remove(ids[2])
     second = await table.api.find(search, after=first.ends_at, most=3)
     assert [one.image_id for one in chain(first, second)] == ids
+
+
+async def tagged(table: Table, user: str, tag: str) -> list[str]:
+    search = Search(user_id=user, tags=(tag,))
+    return [one.image_id for one in await all_pages(table, search, most=100)]
+
+
+async def test_an_entry_only_suggests_and_the_record_decides(table: Table) -> None:
+    user = f"key:{uuid.uuid4()}"
+    record = an_image(user, random.Random(7)).model_copy(  # noqa: S311 - test data
+        update={"tags": ("sea",), "status": Status.COMPLETED, "uploaded_at": FIRST}
+    )
+    gone = record.model_copy(update={"image_id": keys.new_image_id()})
+    await table.store(record)
+    for one in (record, gone):
+        for tag in ("sea", "lake"):
+            await table.edge.put_tag(entry_of(one, tag, version=0))
+    assert await tagged(table, user, "lake") == []
+    assert await tagged(table, user, "sea") == [record.image_id]
+    assert await all_pages(table, Search(user_id=user), most=100) == expected(
+        [record], Search(user_id=user)
+    )
+
+
+@pytest.mark.parametrize(
+    ("writes", "listed"),
+    [
+        ([("put", 0)], True),
+        ([("put", 0), ("drop", 1)], False),
+        ([("drop", 1), ("put", 0)], False),  # a worker that is late
+        ([("put", 0), ("drop", 1), ("put", 2)], True),
+        ([("put", 2), ("drop", 1)], True),  # an editor that is late
+        ([("put", 1), ("put", 0), ("drop", 1)], False),
+    ],
+)
+async def test_of_the_writers_of_an_entry_the_newest_version_counts(
+    table: Table, writes: list[tuple[str, int]], listed: bool
+) -> None:
+    user = f"key:{uuid.uuid4()}"
+    record = an_image(user, random.Random(7)).model_copy(  # noqa: S311 - test data
+        update={"tags": ("sea",), "status": Status.COMPLETED}
+    )
+    await table.store(record)
+    for what, version in writes:
+        entry = entry_of(record, "sea", version=version)
+        if what == "put":
+            await table.api.put_tag(entry)
+        else:
+            await table.api.drop_tag(entry, now=1_800_000_000)
+    assert await tagged(table, user, "sea") == ([record.image_id] if listed else [])
+
+
+async def test_an_edit_counts_and_applies_only_to_what_was_read(table: Table) -> None:
+    record = an_image("key:alice", random.Random(7)).model_copy(  # noqa: S311 - test data
+        update={"tags": ("sea",), "status": Status.COMPLETED, "filename": None}
+    )
+    await table.store(record)
+    edited = await table.api.edit(record, tags=("sea", "sun"), filename=None)
+    assert edited == record.model_copy(update={"tags": ("sea", "sun"), "tags_version": 1})
+    assert await table.api.edit(record, tags=(), filename="a.jpg") is None
+    named = await table.api.edit(edited, tags=(), filename="a.jpg")
+    assert (named.tags, named.tags_version, named.filename) == ((), 2, "a.jpg")
+    for other in ({"status": Status.PENDING}, {"user_id": "key:bob"}, {"tags_version": 1}):
+        assert (
+            await table.api.edit(named.model_copy(update=other), tags=("x",), filename="") is None
+        )
+    assert await table.edge.get(record.image_id) == named
+
+
+async def test_a_settlement_keeps_tags_that_were_edited_meanwhile(table: Table) -> None:
+    announced = pending()
+    await table.api.create(announced)
+    await table.api.edit(announced, tags=("edited",), filename="new.jpg")
+    commit = await table.edge.commit(completed(announced.image_id))
+    assert (commit.record.tags, commit.record.tags_version) == (("edited",), 1)
+    assert commit.record.filename == "new.jpg"

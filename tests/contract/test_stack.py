@@ -127,7 +127,10 @@ RENDERS_ITS_OWN = {
     "sqs send dead", "sqs depth dead", "sns publish",
 }  # fmt: skip
 MAY = {
-    "api": {"s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put", "dynamodb query"},
+    "api": {
+        "s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put", "dynamodb update",
+        "dynamodb query",
+    },
     "delivery": {
         "s3 get upload", "s3 list uploads", "s3 get asset", "s3 put asset", "s3 list assets",
         "dynamodb get", "sqs send renders",

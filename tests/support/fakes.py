@@ -27,7 +27,8 @@ from safelight.files import open_result
 from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
 from safelight.record import Record, Status
-from safelight.search import Found, Position, Range, Search, Summary
+from safelight.search import Found, Position, Search, Summary
+from safelight.tags import TagEntry, entry_of
 
 ID_SECRET = "the-secret-of-ids-in-the-tests-only"
 IDS = ImageIds(ID_SECRET)
@@ -208,7 +209,15 @@ def _ends_in(seconds: int) -> int:
     return int(time.time()) + seconds
 
 
-KEPT = ("user_id", "uploaded_at", "original_key", "filename", "tags", "request_hash")
+KEPT = (
+    "user_id",
+    "uploaded_at",
+    "original_key",
+    "filename",
+    "tags",
+    "tags_version",
+    "request_hash",
+)
 """Fields that a settlement keeps from the stored record."""
 
 
@@ -218,6 +227,8 @@ class FakeRecords(Fake):
     def __init__(self, *records: Record) -> None:
         super().__init__()
         self.records: dict[str, Record] = {record.image_id: record for record in records}
+        self.entries: dict[str, tuple[int, bool]] = {}
+        """Tag entries by key: their version, and whether the index lists them."""
 
     async def get(self, image_id: str) -> Record | None:
         self._called("get")
@@ -232,7 +243,9 @@ class FakeRecords(Fake):
             (
                 Summary.model_validate(record.to_item())
                 for record in self.records.values()
-                if record.user_id == search.user_id and record.uploaded_at in search.uploaded
+                if record.user_id == search.user_id
+                and record.uploaded_at in search.uploaded
+                and (not search.tags or self._has_entry(record, search.tags[0]))
             ),
             key=_place,
             reverse=search.newest_first,
@@ -244,12 +257,41 @@ class FakeRecords(Fake):
                 for one in behind
                 if (_place(one) < start if search.newest_first else _place(one) > start)
             ]
-        read = behind[:most]
+        read = behind[: min(most, 100) if search.tags else most]
         return Found(
-            summaries=tuple(one for one in read if _is_found(one, search)),
+            summaries=tuple(filter(search.finds, read)),
             inspected=len(read),
-            ends_at=read[-1].position if len(read) == most else None,
+            ends_at=read[-1].position if read and len(read) < len(behind) else None,
         )
+
+    def _has_entry(self, record: Record, tag: str) -> bool:
+        _, listed = self.entries.get(entry_of(record, tag, version=0).key, (0, False))
+        return listed
+
+    async def put_tag(self, entry: TagEntry) -> None:
+        self._called("put_tag")
+        self._write_entry(entry, listed=True)
+
+    async def drop_tag(self, entry: TagEntry, *, now: float) -> None:
+        self._called("drop_tag")
+        self._write_entry(entry, listed=False)
+
+    def _write_entry(self, entry: TagEntry, *, listed: bool) -> None:
+        version, _ = self.entries.get(entry.key, (0, False))
+        if version <= entry.version:
+            self.entries[entry.key] = (entry.version, listed)
+
+    async def edit(
+        self, read: Record, *, tags: tuple[str, ...], filename: str | None
+    ) -> Record | None:
+        self._called("edit")
+        stored = self.records.get(read.image_id)
+        if stored is None or _edited_state(stored) != _edited_state(read):
+            return None
+        changes: dict[str, object] = {"tags": tags, "tags_version": read.tags_version + 1}
+        changes |= {"filename": filename} if filename is not None else {}
+        self.records[read.image_id] = stored.model_copy(update=changes)
+        return self.records[read.image_id]
 
     async def create(self, record: Record, *, forgotten_before: int = 0) -> Record:
         self._called("create")
@@ -290,22 +332,12 @@ class FakeRecords(Fake):
             self.records[record.image_id] = stored.model_copy(update={"sequencer": later})
 
 
+def _edited_state(record: Record) -> tuple[str, str, int]:
+    return record.status, record.user_id, record.tags_version
+
+
 def _place(summary: Summary) -> tuple[int, str]:
     return summary.uploaded_at, summary.image_id
-
-
-def _is_found(summary: Summary, search: Search) -> bool:
-    return (
-        summary.status in search.statuses
-        and (not search.media_types or summary.media_type in search.media_types)
-        and _is_within(summary.width, search.width)
-        and _is_within(summary.height, search.height)
-        and (summary.filename or "").startswith(search.filename)
-    )
-
-
-def _is_within(number: int | None, sides: Range) -> bool:
-    return not sides or (number is not None and number in sides)
 
 
 @dataclass(slots=True)

@@ -824,7 +824,9 @@ API = {
     "s3:PutObject": "${UploadsBucket.Arn}/uploads/*",
     "s3:GetObject": "${AssetsBucket.Arn}/images/*",
     "dynamodb:GetItem": "Table.Arn",
+    "dynamodb:BatchGetItem": "Table.Arn",
     "dynamodb:PutItem": "Table.Arn",
+    "dynamodb:UpdateItem": "Table.Arn",
     "dynamodb:Query": "${Table.Arn}/index/owner-index",
 }
 DELIVERY = {

@@ -18,6 +18,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from safelight import keys
 from safelight.record import Record, Status
+from safelight.tags import is_entry
 from tests.support.faults.injector import Source
 
 READ_AT_ONCE = 8
@@ -162,6 +163,7 @@ async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:
         Record.from_item({name: _deserialize(value) for name, value in item.items()})
         async for page in pages
         for item in page["Items"]
+        if not is_entry(item["imageId"]["S"])
     ]
     return {record.image_id: record for record in records}
 

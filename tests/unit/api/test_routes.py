@@ -19,7 +19,12 @@ from api.routes import ROUTES, Route
 from tests.support.fakes import FakePresigner, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, api_settings
 
-UPLOADS = {("POST", "/v1/uploads"), ("GET", "/v1/images"), ("GET", "/v1/images/{imageId}")}
+UPLOADS = {
+    ("POST", "/v1/uploads"),
+    ("GET", "/v1/images"),
+    ("GET", "/v1/images/{imageId}"),
+    ("PATCH", "/v1/images/{imageId}"),
+}
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
 PREFIXES = tuple(dialect.PREFIX for dialect in DIALECTS.values())
 EXAMPLES = {"preset": "small", "alias": "avatars", "path": "a/b.jpg", "freeform": "a/b.jpg"}

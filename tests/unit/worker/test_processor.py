@@ -10,6 +10,7 @@ from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unre
 from safelight.faces import Face
 from safelight.imaging.render import Rendering
 from safelight.record import Record, Status
+from safelight.tags import entries_of
 from tests.support.fakes import APPEARANCE, IDS, FakeFaces
 from tests.unit.worker.house import BUCKET, IMAGE, KEY, PRESETS, House
 from worker.verdict import Progress
@@ -46,6 +47,22 @@ async def test_an_upload_becomes_assets_a_record_and_a_completion(house: House) 
     (completion,) = house.topic.published
     assert completion.data.image_id == IMAGE
     assert house.outcomes("completed") == 1
+
+
+async def test_a_settled_image_is_found_by_its_tags_before_its_completion(house: House) -> None:
+    house.records.records[IMAGE] = pending().model_copy(update={"tags": ("a", "b")})
+    event = house.upload()
+    house.records.fail_next["put_tag"] = [Unavailable("dynamodb", "503")]
+    with pytest.raises(Unavailable):
+        await house.process(event)
+    assert house.record.status is Status.COMPLETED
+    assert house.topic.published == []
+    await house.process(event)
+    assert {key for key, (_, listed) in house.records.entries.items() if listed} == {
+        entry.key for entry in entries_of(house.record)
+    }
+    assert len(house.records.entries) == 2
+    assert len(house.topic.published) == 1
 
 
 async def test_nothing_of_a_picture_is_left_in_the_spool(house: House) -> None:
