@@ -86,9 +86,16 @@ def test_attributes_that_an_older_version_left_in_a_record_of_its_own_are_not_re
     """It settled a newer revision, and knows nothing about these attributes of the older one."""
     item = record(status=Status.COMPLETED, sequence=7).to_item()
     assert Record.from_item(item).sequence == 7
-    for name, since in SINCE.items():
+    of_a_revision = {name: since for name, since in SINCE.items() if since > 1}
+    assert of_a_revision
+    for name, since in of_a_revision.items():
         old = Record.from_item(item | {name: "of another revision", "schemaVersion": since - 1})
         assert name not in old.to_item()
+
+
+def test_the_number_of_edits_is_read_whichever_version_settled():
+    item = record(status=Status.COMPLETED).to_item() | {"tagsVersion": 3, "schemaVersion": 1}
+    assert Record.from_item(item).tags_version == 3
 
 
 def test_attributes_of_a_later_version_are_ignored():
