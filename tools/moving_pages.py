@@ -11,6 +11,7 @@ from api.dialects.imagor_filters import IMAGOR_FILTERS
 from api.dialects.imgix_options import OPTIONS as IMGIX_OPTIONS
 from api.dialects.imgproxy_options import OPTIONS as IMGPROXY_OPTIONS
 from api.dialects.rows import Rows
+from api.dialects.thumbor import SMART_DIFFERS
 from api.dialects.thumbor_filters import FILTERS as THUMBOR_FILTERS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "guide" / "moving"
@@ -24,6 +25,8 @@ TABLES: Mapping[str, tuple[Rows[Any], ...]] = MappingProxyType(
     }
 )
 """Page -> the options of that system."""
+_PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType({"thumbor": {"smart": SMART_DIFFERS}})
+"""Page -> parts of the path that differ, beside the options."""
 _HEADING, _NEXT = "\n## What differs\n", "\n## "
 
 
@@ -31,11 +34,10 @@ def moving_page(name: str) -> str:
     """Return a page with the current list of the options that differ."""
     before, _, rest = (FOLDER / f"{name}.md").read_text().partition(_HEADING)
     after = rest.partition(_NEXT)[2]
-    listed = dict.fromkeys(
-        f"- `{option}`: {row.differs}\n"
-        for table in TABLES[name]
-        for option, row in table.rows.items()
-        if row.differs
+    rows = {option: row.differs for table in TABLES[name] for option, row in table.rows.items()}
+    listed = {**_PARTS.get(name, {}), **{option: how for option, how in rows.items() if how}}
+    text = (
+        "".join(f"- `{option}`: {how}\n" for option, how in listed.items())
+        or "No option that is understood.\n"
     )
-    text = "".join(listed) or "No option that is understood.\n"
     return f"{before}{_HEADING}\n{text}{_NEXT}{after}"

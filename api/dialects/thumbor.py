@@ -26,9 +26,11 @@ from api.dialects.thumbor_path import System, call_of, decoded, filters_in, part
 from api.dialects.values import number, whole
 from safelight.face_settings import FaceSettings
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES
+from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES, LOOKED_FOR
 from safelight.wish.options import Crop, Point, Trim
 
+SMART_DIFFERS = "What to keep is found by another method than thumbor's detectors."
+"""How a picture with the part `smart` differs from thumbor's. imagor's method is our own."""
 _ACROSS = {"left": 0.0, "right": 1.0}
 _DOWN = {"top": 0.0, "bottom": 1.0}
 
@@ -176,6 +178,8 @@ def read_path(
         filters.read(draft, *call_of(each))
     draft.focal = _focal(draft.focals)
     draft.gravity = _gravity(parts, draft.focal, smart)
+    if system == "thumbor" and draft.gravity in LOOKED_FOR:
+        draft.differs["smart"] = SMART_DIFFERS
     draft.flip = f"{'h' if parts['flop'] else ''}{'v' if parts['flip'] else ''}"
     least = 1 if system == "imagor" else 0
     options = draft.options(trim=_trim(parts, draft, least), crop=_crop(parts))

@@ -528,6 +528,12 @@ def test_our_own_url_takes_escapes_that_clients_add():
     assert read(escaped, "", Dialects(known=(of,)), now=NOW).options.width == 300
 
 
+def test_thumbors_smart_differs_and_imagors_does_not():
+    assert dict(asked("thumbor", "300x200/smart/a.jpg").differs).keys() == {"smart"}
+    assert asked("thumbor", "300x200/smart/filters:focal(1x1:9x9)/a.jpg").differs == ()
+    assert asked("imagor", "300x200/smart/a.jpg").differs == ()
+
+
 def test_a_key_is_named_and_may_be_a_tenants():
     of = Own(keys=(f"web:{KEY}", f"alices:{KEY[::-1]}:key:alice"))
     known = Dialects(known=(of, dialect("thumbor")))
