@@ -8,6 +8,7 @@ ends the run. What was found is saved in build/fuzz/findings/, the corpus in bui
 """
 
 import contextlib
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -47,7 +48,7 @@ def main() -> None:
     for folder in (findings, corpus):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in seeds().items():
-        (corpus / name.replace(" ", "-").replace(":", "")).write_bytes(data)
+        (corpus / re.sub(r"\W+", "-", name)).write_bytes(data)
     restrict()
     accept_svg()
     with tempfile.TemporaryDirectory(prefix="safelight-fuzz-") as place:
