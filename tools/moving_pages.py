@@ -34,8 +34,9 @@ def moving_page(name: str) -> str:
     """Return a page with the current list of the options that differ."""
     before, _, rest = (FOLDER / f"{name}.md").read_text().partition(_HEADING)
     after = rest.partition(_NEXT)[2]
-    rows = {option: row.differs for table in TABLES[name] for option, row in table.rows.items()}
-    listed = {**_PARTS.get(name, {}), **{option: how for option, how in rows.items() if how}}
+    rows = (each for table in TABLES[name] for each in table.rows.items())
+    differ = {option: row.differs for option, row in rows if row.differs}
+    listed = {**_PARTS.get(name, {}), **differ}
     text = (
         "".join(f"- `{option}`: {how}\n" for option, how in listed.items())
         or "No option that is understood.\n"

@@ -108,3 +108,10 @@ def test_the_command_of_the_page_reports_on_the_urls_of_the_page(
         Path("access.log").write_text("\n".join(urls))
         answer = CliRunner().invoke(app, shlex.split(command))
         assert answer.exit_code == code, answer.output
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_that_differs_is_on_the_page(page: str) -> None:
+    listed = set(re.findall(r"^- `([\w-]+)`: ", section(page, "What differs"), re.MULTILINE))
+    differ = {name for table in TABLES[page] for name, row in table.rows.items() if row.differs}
+    assert differ <= listed
