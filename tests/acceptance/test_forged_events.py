@@ -143,6 +143,25 @@ async def test_an_event_that_delivery_forges_changes_no_record_and_freezes_no_im
             await asyncio.sleep(0.05)
 
 
+async def test_a_message_that_is_no_event_is_a_dead_letter_at_once_with_its_reason(
+    system: LocalSystem,
+) -> None:
+    root, letters_url = system.emulator.root, system.stack.dead_letter_queue_url
+    question = '{"Type": "SubscriptionConfirmation", "Token": "t"}'
+    assert await send(system, root, system.stack.uploads_queue_url, question) == "sent"
+    async with asyncio.timeout(30), system.account.client("sqs") as sqs:
+        while not (
+            answer := await sqs.receive_message(QueueUrl=letters_url, MessageAttributeNames=["All"])
+        ).get("Messages"):
+            continue
+        (letter,) = answer["Messages"]
+        await sqs.delete_message(QueueUrl=letters_url, ReceiptHandle=letter["ReceiptHandle"])
+    told = {name: one["StringValue"] for name, one in letter["MessageAttributes"].items()}
+    assert letter["Body"] == question
+    assert (told["reason"], told["receiveCount"]) == ("unreadable", "1")
+    assert told["detail"].startswith("SNS sent SubscriptionConfirmation: confirm")
+
+
 async def test_an_upload_whose_event_became_a_dead_letter_completes_when_it_is_sent_back(
     system: LocalSystem, alice: Person
 ) -> None:
