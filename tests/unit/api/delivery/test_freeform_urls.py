@@ -288,3 +288,38 @@ async def test_a_wish_that_cannot_be_carried_out_is_not_tried_for_every_viewer(
     first, again = [await gallery.ask(path) for _ in range(2)]
     assert (first[0].status, again[0].status) == (400, 400)
     assert gallery.renderer.calls["render"] == 1
+
+
+NAMED = {
+    "own": "box=20x20/{}",
+    "thumbor": "20x20/{}",
+    "imagor": "20x20/{}",
+    "imgproxy": "w:20/plain/{}",
+    "aws": "20x20/{}",
+    "imgix": "{}?w=20",
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+async def test_a_picture_is_found_under_its_name_in_every_dialect(open_: Any, name: str) -> None:
+    """Decomposed accents, brackets, empty parts, a folder named like an option, and ids."""
+    of = dialect(name)
+    gallery: Gallery = await open_(*PRESETS, dialects=Dialects(known=(of,)), aliases=ALIASES)
+    gallery.hang()
+    names = {
+        "cafe\u0301.jpg": "avatars/caf%C3%A9.jpg",
+        "caf\u00e8.jpg": "avatars/cafe%CC%80.jpg",
+        "a[1]|b.jpg": "avatars/a%5B1%5D%7Cb.jpg",
+        "b[1]|b.jpg": "avatars/b[1]|b.jpg",
+        "a//b.jpg": "avatars/a//b.jpg",
+        "/c.jpg": "avatars//c.jpg",
+        "at 9.41\u202fAM.png": "avatars/at%209.41%E2%80%AFAM.png",
+        "smart/a.jpg": "avatars/smart/a.jpg",
+    }
+    for key in names:
+        gallery.elsewhere.upload(f"public/{key}", SOURCE)
+    for source in (*names.values(), IMAGE_ID, IMAGE_ID.lower()):
+        path, query = url_of(of, NAMED[name].format(source))
+        answer, body = await gallery.ask(f"{path}?{query}" if query else path)
+        assert answer.status == 200, (source, body)
+    assert len(gallery.objects.assets) == len(names) + 1
