@@ -254,6 +254,25 @@ async def test_the_version_that_stands_is_told(store, key):
     assert await store.reader.current_version(key) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "another"),
+    [
+        ("a//b.jpg", "a/b.jpg"),
+        ("/b.jpg", "b.jpg"),
+        ("a[1]|b.jpg", "a%5B1%5D%7Cb.jpg"),
+        ("caf\u00e9.jpg", "cafe\u0301.jpg"),
+        ("at 9.41\u202fAM.png", "at 9.41 AM.png"),
+    ],
+)
+async def test_a_name_is_no_other_name_that_looks_like_it(store, key, target, name, another):
+    folder = key.rpartition("/")[0]
+    await store.upload(f"{folder}/{name}", b"picture")
+    assert await store.reader.current_version(f"{folder}/{another}") is None
+    current = await store.reader.current_version(f"{folder}/{name}")
+    await fetch(store, f"{folder}/{name}", target, etag=current.etag)
+    assert target.read_bytes() == b"picture"
+
+
 async def test_an_asset_over_the_limit_is_not_read(store, tmp_path):
     key, _ = await put(store, tmp_path, b"picture")
     with pytest.raises(Rejection):
