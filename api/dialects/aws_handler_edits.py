@@ -15,7 +15,7 @@ from api.dialects.values import FORMAT_WORDS, format_called
 from safelight.formats import WRITABLE
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, GRAVITIES
-from safelight.wish.operations import Operation, operation
+from safelight.wish.operations import FACE, Operation, operation
 from safelight.wish.options import Crop, Options, Trim
 
 _FITS = ("cover", "contain", "fill", "inside", "outside")
@@ -225,6 +225,16 @@ def _modulate(option: str, value: Any) -> Operation | None:
     return operation("saturation", number(given["saturation"])) if given else None
 
 
+def _smart_crop(option: str, value: Any) -> Operation | None:
+    """Cut out a face. Rekognition lists faces in no documented order, so only one is supported."""
+    if value is False:
+        return None
+    given = {} if value is True else object_of(option, value, ("faceIndex", "padding"))
+    if number(given.get("faceIndex", 0)):
+        raise InvalidOption(option, "is supported for faceIndex 0 only: the largest face")
+    return operation(FACE, round(number(given.get("padding", 0))))
+
+
 def _round(option: str, value: Any) -> Operation | None:
     """Round the corners, by default as far as possible: a square becomes a circle."""
     if value is False:
@@ -317,7 +327,11 @@ EDITS: Rows[EditsDraft] = Rows(
         },
         "stripExif": accepted("true|false", "No effect: metadata is always removed.", checks(flag)),
         "stripIcc": accepted("true|false", "No effect: colours are always sRGB.", checks(flag)),
-        "smartCrop": refused("faces are not detected; use position attention."),
+        "smartCrop": accepted("true or {faceIndex, padding}",
+                              "Cuts the largest face out of the resized picture, if it has one. "
+                              "Of `faceIndex` only 0 is supported.", adds(_smart_crop),
+                              differs="It is the largest face; AWS takes the first in the list of "
+                              "Rekognition.", differs_for=_is_on),
         "contentModeration": refused("pictures are never sent to other services."),
         "animated": refused("only the first frame is read."),
         "normalize": refused("not supported."),

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from safelight.faces import Faces, framed, kept, within_part
 from safelight.formats import BY_NAME
+from safelight.imaging.face_cut import cut_out
 from safelight.imaging.geometry import Box, Size, bounded, extended, placed, scaled_by
 from safelight.imaging.plan import Plan, plan_of, recipe_of
 from safelight.imaging.probe import Probe
@@ -54,6 +55,8 @@ def plan_options(
     if geometry.stretched:
         recipe = replace(recipe, scaled=geometry.stretched, size=geometry.stretched, offset=(0, 0))
     done = tuple(each for each in (*geometry.filled, *options.operations) if each.changes_something)
+    measured = options.trim is None or trimmed is not None
+    done = cut_out(done, seen.faces or () if measured else (), recipe, options.flip)
     recipe = replace(
         recipe,
         fingerprint=fingerprint(options),
@@ -63,7 +66,7 @@ def plan_options(
         max_bytes=options.max_bytes,
         sizes=_sizes(recipe.size, done, limit=BY_NAME[options.format].max_side),
     )
-    if options.trim is None or trimmed is not None:
+    if measured:
         return plan_of(probe, seen, recipe, edits)
     if options.box is not None:
         recipe = replace(recipe, sizes=tuple(map(_with_room, recipe.sizes)))

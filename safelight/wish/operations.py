@@ -16,6 +16,8 @@ MAX_SIDE = 8192
 """The longest side that may be requested, in pixels."""
 MAX_OPERATIONS = 12
 """The most operations of one wish."""
+FACE = "face"
+"""The operation whose rectangle is known only when the faces are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _side("height", least=1, default=None),
             ),
             meaning="Cuts out a rectangle. Parts of it outside the picture are ignored.",
+        ),
+        FACE: Kind(
+            arguments=(_side("room"),),
+            meaning="Cuts out the largest face with this room around it, in pixels; keeps a "
+            "picture without a face whole. Comes before operations that change the size.",
         ),
         "extend": Kind(
             arguments=(

@@ -14,7 +14,7 @@ from safelight.formats import BY_NAME, WRITABLE_NAMES
 from safelight.wish.arguments import number_text
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import FACES, GRAVITIES, LOOKED_FOR
-from safelight.wish.operations import MAX_OPERATIONS, MAX_SIDE, Operation
+from safelight.wish.operations import FACE, MAX_OPERATIONS, MAX_SIDE, Operation
 
 MAX_PIXELS = 40_000_000
 """The most pixels of a result, before padding and rotation."""
@@ -131,7 +131,8 @@ class Options:
     @property
     def needs_faces(self) -> bool:
         """Whether the faces of the picture must be known."""
-        return FACES in (self.gravity, self.crop and self.crop.gravity)
+        framing = FACES in (self.gravity, self.crop and self.crop.gravity)
+        return framing or any(each.name == FACE for each in self.operations)
 
     @property
     def watermarks(self) -> tuple[str, ...]:
@@ -179,7 +180,7 @@ class Options:
         )
 
 
-_IN_PIXELS = {"pad": range(4), "extend": range(2), "round": range(2)}
+_IN_PIXELS = {"pad": range(4), "extend": range(2), "round": range(2), FACE: range(1)}
 """Operation -> positions of its arguments that are multiplied by the pixel ratio."""
 
 

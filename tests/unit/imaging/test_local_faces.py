@@ -154,3 +154,18 @@ async def test_faces_turn_and_flip_with_the_picture(pool, turn, tmp_path):
     upright = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT).rotate(turn)
     again = await looked_at(pool, saved(upright, tmp_path))
     assert len(again.faces) == 1
+
+
+async def test_the_face_is_cut_out_of_the_resized_picture(pool, tmp_path):
+    source = saved(Image.open(PORTRAIT), tmp_path)
+    probe = await looked_at(pool, source)
+    planned = plan_options(probe, read_options("box=400x400,flip=h,face=20,format=png"))
+    (made,) = (await pool.render(planned, source, tmp_path)).variants
+    (cut,) = planned.recipes[0].operations
+    left, top, width, height = cut.arguments
+    assert (made.width, made.height) == (width, height)
+    half = Image.open(source).resize((400, 400)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert difference(Image.open(made.path), half.crop((left, top, left + width, top + height))) < 5
+    for across, down in EYES_AND_MOUTH:
+        assert left < 400 - across / 2 < left + width
+        assert top < down / 2 < top + height

@@ -10,7 +10,7 @@ from PIL import Image
 from safelight.errors import UnusableWatermark
 from safelight.imaging.operations import FUNCTIONS, _shares, operated
 from safelight.imaging.watermark import positions, watermark_at
-from safelight.wish.operations import KINDS, operation
+from safelight.wish.operations import FACE, KINDS, operation
 from tests.support import pictures
 from tests.support.pictures import BLUE, GREEN, RED, YELLOW
 
@@ -41,7 +41,8 @@ def at(image, across, down):
 
 
 def test_every_operation_of_the_table_is_carried_out():
-    assert {*FUNCTIONS, "watermark"} == set(KINDS)
+    """A face is cut out by `extract`, once it is planned where it is."""
+    assert {*FUNCTIONS, "watermark", FACE} == set(KINDS)
 
 
 @pytest.mark.parametrize("colour", [(90, 120, 150), (90, 120, 150, 128)])

@@ -568,7 +568,9 @@ REFUSED = [
     ("imgproxy", "exp:soon/plain/a.jpg", "expires"),
     ("imgproxy", "fq:webp:50/plain/a.jpg", "format_quality"),
     ("imgproxy", "ex:1/plain/a.jpg", "extend"),
-    ("aws", edits(smartCrop=True), "smartCrop"),
+    ("aws", edits(smartCrop={"faceIndex": 1}), "smartCrop"),
+    ("aws", edits(smartCrop={"faceIndex": 0, "room": 1}), "smartCrop.room"),
+    ("aws", edits(smartCrop={"padding": -1}), "face"),
     ("aws", edits(nope=1), "nope"),
     ("aws", edits(resize={"width": "wide"}), "resize"),
     ("aws", edits(resize={"kernel": "nearest"}), "resize.kernel"),
@@ -702,6 +704,16 @@ REFUSED_AS_IMAGORS = [
 
 
 FRAMING = [
+    ("own", "box=300x200,face=20/a.jpg", "box=300x200,face=20"),
+    ("own", "dpr=2,box=300x200,face=20/a.jpg", "box=600x400,face=40"),
+    ("aws", edits(smartCrop=True), "face"),
+    ("aws", edits(smartCrop={"faceIndex": 0, "padding": 20}), "face=20"),
+    (
+        "aws",
+        edits(resize={"width": 600}, smartCrop={"padding": 20}, grayscale=True),
+        "box=600x,enlarge=yes,face=20,grayscale",
+    ),
+    ("aws", "300x0/filters:smart_crop(0,20)/a.jpg", "box=300x,enlarge=yes,face=20"),
     ("own", "box=300x200,fit=cover,gravity=faces/a.jpg", "box=300x200,fit=cover,gravity=faces"),
     ("own", "crop=90x90:faces/a.jpg", "crop=90x90:faces"),
     (
