@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from pydantic import Field
 
-from api.dialects.aws_handler_edits import EDITS, SWITCHES, read_edits
+from api.dialects.aws_handler_edits import EDITS, SWITCHES
+from api.dialects.aws_handler_order import read_edits
 from api.dialects.aws_handler_paths import named_by_filter, read_path
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath

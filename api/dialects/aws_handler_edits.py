@@ -1,7 +1,4 @@
-"""sharp's edits, as AWS's image handler takes them in JSON and in queries.
-
-Edits are carried out after resizing, in their order: an object of JSON has an order.
-"""
+"""sharp's edits, as AWS's image handler takes them in JSON and in queries: one row for each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ from safelight.formats import WRITABLE
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, GRAVITIES
 from safelight.wish.operations import FACE, Operation, operation
-from safelight.wish.options import Crop, Options, Trim
+from safelight.wish.options import Trim
 
 _FITS = ("cover", "contain", "fill", "inside", "outside")
 _PLACES = {"top": "north", "bottom": "south", "left": "west", "right": "east", "center": "centre"}
@@ -25,9 +22,6 @@ SWITCHES = ("flip", "flop", "grayscale", "greyscale")
 """Edits that are on or off."""
 _NO_OFFSET = ("-0", "-0p")
 """Offsets that sharp counts from the near side, and a wish from the far side."""
-_CUTS = ("crop", "extract")
-_TURNED = {0: "north-west", 90: "north-east", 180: "south-east", 270: "south-west"}
-"""Degrees clockwise -> the corner where the upper left corner of the picture is then."""
 _BLUR = 1.0
 """Sigma in pixels for `blur: true`. sharp itself uses a box of 3 x 3 pixels, about as wide."""
 _GREYS = "By the weights of BT.601; sharp weighs linear light."
@@ -52,61 +46,6 @@ class EditsDraft(Draft):
     """Colour that `contain` fills up with, as rrggbb."""
     ratio: float | None = None
     """Factor by which both sides of the box are multiplied, or those of the picture."""
-
-
-def read_edits(edits: Mapping[str, Any]) -> tuple[Options, tuple[tuple[str, str], ...]]:
-    """Read edits into a wish, and list those with which the picture differs from sharp's.
-
-    Raises an `InvalidOption` that names the edit.
-    """
-    draft = EditsDraft()
-    first = {name for name in _CUTS if name in edits and _is_made_first(name, edits)}
-    for name in sorted(edits, key=lambda name: name != "resize"):
-        if name not in first:
-            EDITS.read(draft, name, [edits[name]])
-    for name in first:
-        _crop_first(draft, name, edits)
-    if draft.ratio is not None and draft.width and draft.height:
-        draft.width, draft.height = (
-            round(side * draft.ratio) for side in (draft.width, draft.height)
-        )
-    elif draft.ratio is not None:
-        if draft.crop:
-            raise InvalidOption("resize.ratio", "needs a size, because a crop is made first")
-        draft.width = draft.height = None
-        draft.operations.insert(0, operation("scale", draft.ratio))
-    if draft.fit == "contain":
-        # sharp fills up with black or the given colour; a wish's own background is white.
-        sides = (draft.width or 0, draft.height or 0)
-        filled = operation("extend", *sides, draft.fill or "000000", draft.gravity)
-        draft.operations.insert(0, filled)
-        draft.fit = "inside"
-    fit = "crop" if draft.fit == "cover" and not draft.enlarge else draft.fit
-    return draft.options(fit=fit), tuple(draft.differs.items())
-
-
-def _is_made_first(cut: str, edits: Mapping[str, Any]) -> bool:
-    """Return whether sharp cuts before it resizes or turns: if that is listed later."""
-    names = list(edits)
-    return not {"resize", "rotate"}.isdisjoint(names[names.index(cut) + 1 :])
-
-
-def _crop_first(draft: EditsDraft, name: str, edits: Mapping[str, Any]) -> None:
-    """Crop the source. A wish turns first, so a crop that is listed before a turn is turned too."""
-    if draft.crop is not None:
-        raise InvalidOption(name, "is a second crop of the source")
-    EDITS.read(draft, name, [edits[name]])
-    left, top, width, height = (int(side) for side in draft.operations.pop().arguments)
-    names = list(edits)
-    turned = "rotate" in names and names.index("rotate") > names.index(name)
-    gravity = _TURNED[draft.turn if turned else 0]
-    swaps = turned and draft.turn in (90, 270)
-    draft.crop = Crop(
-        width=height if swaps else width,
-        height=width if swaps else height,
-        gravity=gravity,
-        offset=(top, left) if swaps else (left, top),
-    )
 
 
 def _fit(option: str, value: Any) -> str:
@@ -292,9 +231,9 @@ EDITS: Rows[EditsDraft] = Rows(
                            differs_for=_is_odd_angle),
         "flip": accepted("true|false", "Swaps top and bottom.", _mirrors("v")),
         "flop": accepted("true|false", "Swaps left and right.", _mirrors("h")),
-        "crop": accepted(_BOX, "Cuts out of the resized picture.", adds(_extract)),
+        "crop": accepted(_BOX, "Cuts out of the picture, resized or not yet.", adds(_extract)),
         "extract": accepted(f"{_BOX} or [left, top, right, bottom]",
-                            "Cuts out of the resized picture.", adds(_extract)),
+                            "Cuts out of the picture, resized or not yet.", adds(_extract)),
         "extend": accepted("{top, right, bottom, left, background}", "Adds a border.",
                            adds(_extend)),
         "trim": accepted("true, threshold or {threshold, background}", "Trims before resizing.",

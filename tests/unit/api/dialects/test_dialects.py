@@ -337,6 +337,7 @@ def test_no_other_address_is_a_source(address):
     )
 )  # fmt: skip
 @example(wanted=edits(resize={"width": 1e308}))
+@example(wanted=edits(resize={"width": 9, "height": 9, "ratio": 1e308}))
 @example(wanted=edits(blur=10**400))
 @example(wanted="filters:blur(99999999999999)/x")
 @example(wanted="exp:999999999999999/plain/x")

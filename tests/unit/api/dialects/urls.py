@@ -615,6 +615,7 @@ REFUSED = [
     ("aws", "filters:proportion(5)/a.jpg", "proportion"),
     ("aws", "1x1:5x5/filters:proportion(0.5)/a.jpg", "proportion"),
     ("aws", "filters:watermark(logos)/a.jpg", "watermark"),
+    ("aws", "filters:smart_crop(1)/a.jpg", "smart_crop"),
     ("aws", "filters:format(gif)/a.jpg", "format"),
     ("aws", "filters:format(gif)/a.jpg?toFormat=tiff", "toFormat"),
     ("aws", "a.jpg?nope=1", "nope"),
