@@ -172,7 +172,7 @@ def test_a_process_that_only_delivers_needs_no_authentication(
 
 def test_a_tenants_signing_key_names_a_user_id(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "a-secret-of-alice"
-    for user_id in ("key:alice", "oidc:auth0|12:3", "anonymous", "(adopted)"):
+    for user_id in ("key:alice", "key:shop/4711", "oidc:auth0|12:3", "anonymous", "(adopted)"):
         load(monkeypatch, SAFELIGHT_SIGNING_KEYS=f"web:{secret}:{user_id}")
     with pytest.raises(InvalidSettings) as caught:
         load(monkeypatch, SAFELIGHT_SIGNING_KEYS=f"web:{secret}:alice")
