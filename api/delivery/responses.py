@@ -14,6 +14,7 @@ from api.delivery.query import Query
 from api.delivery.signing import Grant
 from api.problems import Document, Problem, Refusal
 from safelight.aws.objects import Asset
+from safelight.formats import WRITABLE_WORDS
 from safelight.keys import read_asset_key
 from safelight.presets import Policy
 from safelight.record import Status
@@ -160,7 +161,8 @@ def disposition_of(key: str, query: Query) -> str:
 
 def _with_extension(file: str, extension: str) -> str:
     """Add the extension of the format that is sent, unless the name has it."""
-    same = (".jpg", ".jpeg") if extension == "jpg" else (f".{extension}",)
+    sent = WRITABLE_WORDS.get(extension)
+    same = tuple(f".{word}" for word, format in WRITABLE_WORDS.items() if format == sent)
     return file if not extension or file.lower().endswith(same) else f"{file}.{extension}"
 
 

@@ -133,6 +133,7 @@ MAY_NAME_FORMATS = {
     "safelight/imaging/structure.py": "readers of the inner structure of sources",
     "safelight/imaging/mend.py": "repairs of sources, by their structure",
     "safelight/imaging/child.py": "the first render of a child, which proves that it works",
+    "safelight/looking.py": "the copy that Rekognition is sent",
     "api/dialects": "words of other grammars",
 }
 WORDS = "|".join({word for format in WRITABLE for word in (format.name, format.extension)})
