@@ -342,6 +342,7 @@ def test_the_keys_of_a_letter_are_those_that_its_events_created_each_once() -> N
     found, faults = source_keys(body, bucket=BUCKET)
     assert (found, len(faults)) == ((KEY, "uploads/x y.jpg"), 1)
     assert source_keys(s3_body(removed), bucket=BUCKET) == ((), ())
+    assert source_keys(a_list(eventbridge_body(), s3_body()), bucket=BUCKET) == ((KEY,), ())
     for foreign in (s3_record(key="elsewhere/x"), s3_record(key="\x1b[2J" * 99)):
         found, (fault,) = source_keys(s3_body(foreign), bucket=BUCKET)
         assert not found
