@@ -7,7 +7,7 @@ from typing import Final
 import pyvips
 from PIL import Image
 
-from tests.support import bitmaps, gifs, heifs, jpegs, pictures, pngs, tiffs
+from tests.support import apngs, bitmaps, gifs, heifs, jpegs, kinds, pictures, pngs, tiffs
 from tests.support.pictures import SAMPLES, encoded
 from tests.support.tiffs import LONG, SHORT, page, tiff, with_tag
 
@@ -95,7 +95,18 @@ def _pngs() -> dict[str, bytes]:
     wide, opacity = pngs.P3 | pngs.STANDARD, PICTURE.copy()
     opacity.putalpha(Image.linear_gradient("L").resize(PICTURE.size))
     profile = {"icc_profile": pictures.srgb_profile()}
+    square = opacity.crop((20, 20, 60, 50))
+    frames = [
+        apngs.Frame(picture=opacity, disposal=apngs.KEEP),
+        apngs.Frame(picture=square, left=30, top=20, disposal=apngs.PREVIOUS, blending=1),
+        apngs.Frame(picture=square, left=5, disposal=apngs.BACKGROUND, blending=1),
+        apngs.Frame(picture=square, top=9),
+    ]
     return {
+        "png animated, disposed and blended": apngs.apng(*frames),
+        "png animated, default picture apart": apngs.apng(*frames[1:], default=opacity),
+        "png animated, 16 bits": apngs.repeated(pictures.deep_png()),
+        "png animated, interlaced": apngs.repeated(pictures.interlaced_png()),
         "png cicp, display p3": pngs.png_of(PICTURE, pngs.coding(12, 13)),
         "png cicp, pq": pngs.png_of(PICTURE, pngs.coding(9, 16)),
         "png cicp, hlg, alpha": pngs.png_of(opacity, pngs.coding(9, 18)),
@@ -145,6 +156,10 @@ def _heifs() -> dict[str, bytes]:
         "avif pq": pictures.hdr("AVIF", 16, *levels),
         "avif hlg": pictures.hdr("AVIF", 18, *levels),
         "avif display p3": pictures.numbered_avif(PICTURE, 12, 13),
+        "heic of a sequence": kinds.heic_sequence(b"hevc"),
+        "heic, full range beside unspecified numbers": heifs.of_unspecified_numbers(
+            encoded(PICTURE, "HEIC"), full=True
+        ),
         "heic pq": pictures.hdr("HEIC", 16, *levels),
         "heic of 300 pictures": heifs.burst(300),
         "heic of 256 tiles": (DATA / "cases" / "h_257items.heic").read_bytes(),

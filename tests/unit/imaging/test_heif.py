@@ -19,7 +19,7 @@ from safelight.imaging.render import render
 from safelight.imaging.structure import names_too_many_items
 from safelight.presets import Preset, load_presets
 from safelight.wish.wish import Wish
-from tests.support import pictures
+from tests.support import heifs, pictures
 from tests.support.heifs import COLOUR, FULL_ALPHA, LIMITED_ALPHA, burst, saved
 from tests.support.tiffs import MEAN, PIXELS
 
@@ -79,15 +79,13 @@ def test_grey_of_a_heic_has_the_range_that_its_numbers_say(shown, full_range, ex
     assert ends(shown(into.getvalue())) == pytest.approx(expected, abs=1)
 
 
-@pytest.mark.parametrize(("full_range", "expected"), [(0, (16, 235)), (0x80, (30, 218))])
+@pytest.mark.parametrize(("full", "expected"), [(False, (16, 235)), (True, (30, 218))])
 @pytest.mark.parametrize("format", ["AVIF", "HEIC"])
-def test_the_range_beside_unspecified_numbers_is_obeyed(shown, format, full_range, expected):
+def test_the_range_beside_unspecified_numbers_is_obeyed(shown, format, full, expected):
     """The pixels are of the limited range; the file counts before them, as in browsers."""
     options = {"range": "limited"} if format == "AVIF" else {"full_range_flag": 0}
     data = pictures.encoded(black_and_white().convert("RGB"), format, quality=95, **options)
-    numbers = data.index(b"colrnclx") + 8
-    unspecified = struct.pack(">HHHB", 2, 2, 2, full_range)
-    pixels = shown(data[:numbers] + unspecified + data[numbers + 7 :])
+    pixels = shown(heifs.of_unspecified_numbers(data, full=full))
     assert ends(pixels) == pytest.approx(expected, abs=1)
 
 
