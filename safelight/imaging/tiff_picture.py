@@ -1,6 +1,7 @@
 """Opens the picture in a TIFF: the right page, and of its bands only colours and opacity."""
 
 from pathlib import Path
+from types import MappingProxyType
 
 import pyvips
 
@@ -12,6 +13,10 @@ STORED_BANDS = "stored-bands"
 _FROM_YCC = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 """Rows that make red, green and blue from Y, Cb and Cr (JFIF 1.02; TIFF 6.0, section 21)."""
 _NEUTRAL = (0, -128, -128)
+_COLOUR_BANDS = MappingProxyType(
+    {"b-w": 1, "grey16": 1, "srgb": 3, "rgb16": 3, "scrgb": 3, "cmyk": 4}
+)
+"""What the decoder takes the colours for -> the bands that these have."""
 
 
 def open_tiff(path: Path, *, accept_damaged: bool) -> pyvips.Image:
@@ -41,6 +46,8 @@ def _with_its_meaning(image: pyvips.Image, page: Page) -> pyvips.Image:
     stored = image.bands
     colours = stored - page.further_bands
     shown = image.extract_band(0, n=colours)
+    if colours != _COLOUR_BANDS.get(shown.interpretation, colours):
+        raise pyvips.Error("the decoder does not take the bands for the colours that a tag names")
     if page.is_ycc:
         shown = _rgb(shown)
     if page.alpha is not None:
