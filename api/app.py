@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
-from api import images, listing, openapi, uploads
+from api import images, listing, openapi, originals, uploads
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
@@ -45,7 +46,7 @@ class Records(uploads.Records, images.Records, listing.Records, Checked, Protoco
     """What the API needs from the table of images."""
 
 
-class Presigner(uploads.Presigner, images.Presigner, Protocol):
+class Presigner(uploads.Presigner, images.Presigner, originals.Presigner, Protocol):
     """What the API needs from the presigner."""
 
 
@@ -67,16 +68,18 @@ def make_app(
     of images have a URL of delivery for each preset.
     """
     metrics = ApiMetrics(registry)
-    handlers = Handlers(
-        health=Health(records),
-        metrics=serve_metrics(registry),
-        uploads=_uploads(settings, records, presigner, authentication, metrics)
-        if presigner
-        else None,
-        images=_images(settings, records, presigner) if presigner else None,
-        listing=_listing(settings, records, presets) if presigner else None,
-        delivery=delivery,
-    )
+    handlers = Handlers(health=Health(records), metrics=serve_metrics(registry), delivery=delivery)
+    if presigner is not None:
+        image = _images(settings, records, presigner)
+        handlers = replace(
+            handlers,
+            uploads=_uploads(settings, records, presigner, authentication, metrics),
+            images=image,
+            listing=_listing(settings, records, presets),
+            originals=originals.Originals(presigner, find=image.read)
+            if settings.originals
+            else None,
+        )
     served = served_by(handlers)
     routes = [route for route, _ in served]
     hide_software()

@@ -157,15 +157,16 @@ class Images:
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one of the user's images."""
-        return await self._answer(request, await self._read(request))
+        return await self._answer(request, await self.read(request))
 
     async def change(self, request: web.Request) -> web.Response:
         """Change the tags or the file name of one of the user's images, and answer with it."""
         change = await read_json(request, editing.EditRequest, context={})
-        record = await self._editing.edit(change, lambda: self._read(request))
+        record = await self._editing.edit(change, lambda: self.read(request))
         return await self._answer(request, record)
 
-    async def _read(self, request: web.Request) -> Record:
+    async def read(self, request: web.Request) -> Record:
+        """Return the record of a request's image. Raises a `Refusal` unless it is the user's."""
         return await self._find(request.match_info["imageId"], user_id=request[USER])
 
     async def _answer(self, request: web.Request, record: Record) -> web.Response:

@@ -59,6 +59,11 @@ class Problem(Enum):
         "No such image",
         "No image of yours has this id. An upload that never arrived is forgotten after 30 days.",
     )
+    NOT_ARRIVED = (
+        404,
+        "The original is not there yet",
+        "Ask again once the image is completed or rejected.",
+    )
     CHANGED_MEANWHILE = (
         409,
         "The image was changed meanwhile",

@@ -18,6 +18,7 @@ from api.health import Health
 from api.images import Image, Images
 from api.listing import ImageList, Listing, ListRequest
 from api.operations import Answer, Operation
+from api.originals import Originals
 from api.problems import Problem, ProblemExplanation
 from api.uploads import UploadIssued, UploadRequest, Uploads
 
@@ -34,6 +35,7 @@ class Handlers:
     uploads: Uploads | None = None
     images: Images | None = None
     listing: Listing | None = None
+    originals: Originals | None = None
     delivery: "Delivery | None" = None
 
     @property
@@ -179,6 +181,25 @@ ROUTES: tuple[Route, ...] = (
                 Problem.UNKNOWN_IMAGE,
                 Problem.IMAGE_ERASED,
                 Problem.CHANGED_MEANWHILE,
+            ),
+        ),
+    ),
+    Route(
+        path="/v1/images/{imageId}/original",
+        handler=lambda handlers: handlers.originals.get if handlers.originals else None,
+        operation=Operation(
+            summary="Download the source of an image, where that is enabled",
+            answers={
+                303: Answer(
+                    description="The source, at a URL that is valid for five minutes.",
+                    headers=("Location", "Cache-Control"),
+                )
+            },
+            problems=(
+                *operations.PROTECTED,
+                Problem.UNKNOWN_IMAGE,
+                Problem.NOT_ARRIVED,
+                Problem.IMAGE_ERASED,
             ),
         ),
     ),

@@ -155,6 +155,11 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         description="The base URL of variants, such as a CloudFront distribution's; by default "
         "their URLs are presigned.",
     )
+    originals: bool = Field(
+        default=False,
+        description="Whether owners may download the sources of their images. The API's role then "
+        "needs s3:GetObject on uploads/*.",
+    )
     cors_origins: CommaSeparated = Field(
         default=(),
         description="The exact web origins whose pages may call the API, with commas between them, "

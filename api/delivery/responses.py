@@ -1,17 +1,16 @@
 """Writes pictures as HTTP responses: cache lifetime, 304, HEAD and ranges (RFC 9110 and 9111)."""
 
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from aiohttp import ETag, hdrs, web
 
 from api.delivery.found import How
 from api.delivery.query import Query
 from api.delivery.signing import Grant
+from api.dispositions import disposition
 from api.problems import Document, Problem, Refusal
 from safelight.aws.objects import Asset
 from safelight.formats import WRITABLE_WORDS
@@ -23,8 +22,6 @@ FOR_EVER_SECONDS = 31_536_000
 """Seconds for which a response that never changes may be cached: a year."""
 STAND_IN_SECONDS = 30
 """The most seconds for which a stand-in may be cached."""
-_UNSAFE = re.compile(r"""[^ -~]|["\\%/;]""")
-"""Characters of a file name that clients take for something else, or that are not ASCII."""
 CACHE_TAG = "x-amz-meta-cache-tag"
 """The header with cache tags. S3 gives the metadata of assets the same name."""
 
@@ -148,15 +145,11 @@ def tags_of(key: str) -> dict[str, str]:
 
 def disposition_of(key: str, query: Query) -> str:
     """Return Content-Disposition. The uploader's own file name could identify the uploader."""
-    kind = "attachment" if query.download else "inline"
     name = read_asset_key(key)
     file = f"{name.image_id}-{name.preset}.{name.extension}" if name else "picture"
     if query.file_name is not None:
         file = _with_extension(query.file_name, name.extension if name else "")
-    plain = _UNSAFE.sub("_", file)
-    # RFC 6266, 5 and appendix D: old clients read `filename`. Nothing in either can end the header.
-    also = f"; filename*=UTF-8''{quote(file, safe='')}" if plain != file else ""
-    return f'{kind}; filename="{plain}"{also}'
+    return disposition("attachment" if query.download else "inline", file)
 
 
 def _with_extension(file: str, extension: str) -> str:

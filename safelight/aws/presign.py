@@ -149,6 +149,19 @@ class Presigner:
         )
         return PresignedGet(url=url, expires_at=expires_at)
 
+    async def get_source(
+        self, *, key: str, content_disposition: str, expires_seconds: int
+    ) -> PresignedGet:
+        """Allow a GET of a source's latest version, answered with this Content-Disposition."""
+        params = {
+            "Bucket": self._uploads_bucket,
+            "Key": key,
+            "ResponseContentDisposition": content_disposition,
+            "ResponseCacheControl": "private, no-store",
+        }
+        url, expires_at = await self._url("get_object", params, expires_seconds)
+        return PresignedGet(url=url, expires_at=expires_at)
+
     async def _url(
         self, operation: str, params: dict[str, Any], expires_seconds: int
     ) -> tuple[str, int]:

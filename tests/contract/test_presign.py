@@ -226,3 +226,17 @@ async def test_an_asset_can_be_read_by_its_url(presigner, place, http):
     signed = await presigner.get_asset(key=key, expires_seconds=900)
     async with http.get(signed.url) as answer:
         assert (answer.status, await answer.read()) == (200, b"asset")
+
+
+@over_http
+async def test_a_source_is_downloaded_by_its_url_under_a_name(place, http):
+    key = source_key(user_id="key:alice", image_id=str(uuid4()))
+    bucket = place.settings.uploads_bucket
+    await place.clients["s3"].put_object(Bucket=bucket, Key=key, Body=b"source")
+    presigner = await place.as_owner.presigner()  # the API's role has no right to, by default
+    signed = await presigner.get_source(
+        key=key, content_disposition='attachment; filename="a.jpg"', expires_seconds=300
+    )
+    async with http.get(signed.url) as answer:
+        assert (answer.status, await answer.read()) == (200, b"source")
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="a.jpg"'

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 from safelight.aws.objects import PART_BYTES, Asset, Fetched, ObjectVersion
 from safelight.aws.presign import PresignedGet, PresignedPost, PresignedPut
@@ -199,6 +200,14 @@ class FakePresigner(Fake):
     async def get_asset(self, *, key: str, expires_seconds: int) -> PresignedGet:
         self._called("get_asset")
         url = self._url(key, expires_seconds)
+        return PresignedGet(url=url, expires_at=_ends_in(expires_seconds))
+
+    async def get_source(
+        self, *, key: str, content_disposition: str, expires_seconds: int
+    ) -> PresignedGet:
+        self._called("get_source")
+        url = self._url(key, expires_seconds)
+        url += "&response-content-disposition=" + quote(content_disposition, safe="")
         return PresignedGet(url=url, expires_at=_ends_in(expires_seconds))
 
     def _url(self, key: str, expires_seconds: int) -> str:

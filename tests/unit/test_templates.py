@@ -46,6 +46,7 @@ WHOLE = {
         "CloudFrontPrefixListId": "pl-1", "OriginSecret": "b" * 32,
         "PreviousOriginSecret": "a" * 32, "AccessLogsBucket": "logs",
         "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl", "Faces": "rekognition",
+        "Originals": "true",
     },
     "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition"},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
@@ -551,6 +552,32 @@ def test_programs_hold_one_policy_of_the_data_stack_each_and_nobody_holds_two():
         "WorkerRole": [_imported("UploadsWorkerPolicyArn")],
         "RendersRole": [_imported("RendersWorkerPolicyArn")],
     }
+
+
+@pytest.mark.parametrize(("originals", "allowed"), [("false", False), ("true", True)])
+def test_the_api_reads_sources_only_if_the_parameter_says_so(originals, allowed):
+    stack = Resolved("web", Originals=originals)
+    held = stack.of_type("AWS::IAM::Policy")
+    assert ("OriginalsPolicy" in held) is allowed
+    if allowed:
+        (statement,) = held["OriginalsPolicy"]["PolicyDocument"]["Statement"]
+        assert held["OriginalsPolicy"]["Roles"] == ["<ApiRole>"]
+        assert statement["Action"] == "s3:GetObject"
+        assert "/uploads/*" in str(statement["Resource"])
+
+
+def test_the_api_has_the_keys_that_sign_the_urls_of_thumbnails():
+    for keys in ("", "arn:aws:secretsmanager:::secret:s"):
+        (container,) = [
+            one
+            for task in Resolved("web", SigningKeysSecretArn=keys)
+            .of_type("AWS::ECS::TaskDefinition")
+            .values()
+            for one in task["ContainerDefinitions"]
+            if {"Name": "SAFELIGHT_API_ROLES", "Value": "uploads"} in one.get("Environment", ())
+        ]
+        signing = [one for one in container["Secrets"] if one["Name"] == "SAFELIGHT_SIGNING_KEYS"]
+        assert [one["ValueFrom"] for one in signing] == ([keys] if keys else [])
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ UPLOADS = {
     ("GET", "/v1/images"),
     ("GET", "/v1/images/{imageId}"),
     ("PATCH", "/v1/images/{imageId}"),
+    ("GET", "/v1/images/{imageId}/original"),
 }
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
 PREFIXES = tuple(dialect.PREFIX for dialect in DIALECTS.values())
@@ -48,7 +49,7 @@ class Pictures:
 
 def application(*, uploads: bool = True, delivery: bool = True) -> web.Application:
     return make_app(
-        settings=api_settings(),
+        settings=api_settings(originals=True),
         records=FakeRecords(),
         presigner=FakePresigner() if uploads else None,
         authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),

@@ -1,0 +1,72 @@
+"""Downloads of originals: for owners, of settled images, where they are enabled."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from safelight import keys
+from safelight.record import Record, Status
+from tests.unit.api.clients import ALICE, BOB, Api, Start
+
+
+@pytest.fixture
+async def api(start: Start) -> Api:
+    return await start(originals=True)
+
+
+def stored(api: Api, **changes: Any) -> Record:
+    usual = {
+        "image_id": keys.new_image_id(),
+        "user_id": "key:alice",
+        "uploaded_at": 1,
+        "original_key": "uploads/key%3Aalice/x",
+        "status": Status.COMPLETED,
+        "filename": "cat.jpg",
+        "revision": "v1",
+        "version_id": "secret-version",
+    }
+    record = Record(**usual | changes)
+    api.records.records[record.image_id] = record
+    return record
+
+
+async def download(api: Api, record: Record, *, headers: Any = ALICE) -> Any:
+    path = f"/v1/images/{record.image_id}/original"
+    answer, _ = await api.ask("GET", path, headers=headers, allow_redirects=False)
+    return answer
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.REJECTED])
+async def test_an_owner_is_sent_to_the_source_as_a_download(api: Api, status: Status) -> None:
+    record = stored(api, status=status, filename='a"b\u00fc\r\nX: y.jpg')
+    answer = await download(api, record)
+    assert (answer.status, answer.headers["Cache-Control"]) == (303, "no-store")
+    url = urlsplit(answer.headers["Location"])
+    assert url.path == f"/{record.original_key}"
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    assert query["X-Amz-Expires"] == "300"
+    assert query["response-content-disposition"] == (
+        "attachment; filename=\"a_b___X: y.jpg\"; filename*=UTF-8''a%22b%C3%BC%0D%0AX%3A%20y.jpg"
+    )
+    assert record.version_id not in answer.headers["Location"]
+
+
+async def test_an_image_without_a_file_name_is_saved_under_its_id(api: Api) -> None:
+    record = stored(api, filename=None)
+    assert f"{record.image_id}%22" in (await download(api, record)).headers["Location"]
+
+
+async def test_others_and_erased_and_pending_images_have_no_original(api: Api) -> None:
+    assert (await download(api, stored(api), headers=BOB)).status == 404
+    assert (await download(api, stored(api, status=Status.ERASED))).status == 410
+    pending = await download(api, stored(api, status=Status.PENDING))
+    assert (pending.status, (await pending.json())["type"]) == (404, "/problems/not_arrived")
+    assert api.presigner.calls["get_source"] == 0
+
+
+async def test_without_the_setting_there_are_no_originals(start: Start) -> None:
+    api = await start()
+    assert (await download(api, stored(api))).status == 404
+    _, document = await api.ask("GET", "/openapi.json")
+    assert "/v1/images/{imageId}/original" not in document["paths"]
