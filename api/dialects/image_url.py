@@ -99,7 +99,8 @@ def _at_address(scheme: str, rest: str, option: str) -> SourceName:
         )
         raise InvalidOption(option, f"{scheme[:20]}://{host[:60]} {message}")
     if "?" in path or "#" in path:
-        raise InvalidOption(option, "an address of S3 with a query or a fragment is not supported")
+        message = f"has a query or a fragment, which is not supported; found {path[:80]!r}"
+        raise InvalidOption(option, message)
     path = unquote(path)
     bucket, key = (at["bucket"], path) if at["bucket"] else path.partition("/")[::2]
     return SourceName(bucket=bucket, key=key, by_address=True)

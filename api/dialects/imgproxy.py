@@ -116,7 +116,8 @@ class Imgproxy:
         refuse_query(signed)
         words, source, extension = _split_path(_with_both_slashes(_with_colons(signed.target)))
         if "?" in source:
-            raise InvalidOption("source", "a query or a version of a source is not supported")
+            message = f"has a query or a version, which is not supported; found {source[:80]!r}"
+            raise InvalidOption("source", message)
         draft = ImgproxyDraft(watermark=self.watermark)
         for word in words:
             name, *texts = map(unquote, word.split(":"))
