@@ -288,10 +288,12 @@ def test_a_band_without_a_meaning_beside_inks_or_a_palette_is_not_opacity(shown)
     assert np.array_equal(np.asarray(palette), np.stack([GREY, 255 - GREY, GREY], axis=2))
 
 
-def test_colours_of_another_kind_than_the_tag_names_are_damage(refused):
-    """A palette has one band. A JPEG with this tag is decoded as RGB."""
-    tags = with_tag(COMPRESSION, SHORT, 7) | with_tag(PHOTOMETRIC, SHORT, 3)
-    assert refused(coded("JPEG", tags)) is Reason.CORRUPT
+@pytest.mark.parametrize("compression", [1, 7])
+def test_colours_of_another_kind_than_the_tag_names_are_damage(refused, compression):
+    """A palette has one band, but without its colours three bands are decoded as RGB."""
+    tags = with_tag(COMPRESSION, SHORT, compression) | with_tag(PHOTOMETRIC, SHORT, 3)
+    jpeg = coded("JPEG", tags, subsampling=0)
+    assert refused(jpeg if compression == 7 else tiff(page(PIXELS, tags))) is Reason.CORRUPT
 
 
 def test_opacity_may_follow_a_band_without_a_meaning(shown, file):
