@@ -1,7 +1,7 @@
 """The application: its middlewares and the routes of `api/routes.py`. It opens no connection."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,13 +15,14 @@ from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
 from api.health import Checked, Health
-from api.metrics import ApiMetrics
+from api.metrics import ApiMetrics, WatchMetrics
 from api.middlewares import authenticated, observed, with_problems
 from api.operations import DOCUMENT
 from api.quotas import Quotas
 from api.routes import Handlers, Route, pattern_of, served_by
 from api.settings import ApiSettings
 from api.thumbnails import Thumbnails
+from api.watching import Sleep, Watches, until_set
 from safelight.metrics import serve_metrics
 from safelight.presets import Preset
 from safelight.serving import hide_software, loopback_names_only
@@ -61,6 +62,7 @@ def make_app(
     presets: Sequence[Preset] = (),
     spans: Spans = OFF,
     now: Callable[[], float] = time.monotonic,
+    sleep: Sleep = until_set,
 ) -> web.Application:
     """Build the application from its collaborators.
 
@@ -68,9 +70,11 @@ def make_app(
     of images have a URL of delivery for each preset.
     """
     metrics = ApiMetrics(registry)
+    watches: Watches | None = None
     handlers = Handlers(health=Health(records), metrics=serve_metrics(registry), delivery=delivery)
     if presigner is not None:
-        image = _images(settings, records, presigner)
+        watches = _watches(settings, registry, now, sleep)
+        image = _images(settings, records, presigner, watches)
         handlers = replace(
             handlers,
             uploads=_uploads(settings, records, presigner, authentication, metrics),
@@ -99,6 +103,8 @@ def make_app(
             app.router.add_get(pattern, handler)  # and HEAD
         else:
             app.router.add_route(route.method, pattern, handler)
+    if watches is not None:
+        app.on_shutdown.append(_ends(watches))
     return app
 
 
@@ -148,12 +154,34 @@ def _uploads(
     )
 
 
-def _images(settings: ApiSettings, records: Records, presigner: Presigner) -> images.Images:
+def _watches(
+    settings: ApiSettings, registry: CollectorRegistry, now: Callable[[], float], sleep: Sleep
+) -> Watches:
+    return Watches(
+        most=settings.watches,
+        most_of_a_user=settings.watches_per_user,
+        metrics=WatchMetrics(registry),
+        clock=now,
+        sleep=sleep,
+    )
+
+
+def _ends(watches: Watches) -> Callable[[web.Application], Awaitable[None]]:
+    async def end(_: web.Application) -> None:
+        watches.stop()
+
+    return end
+
+
+def _images(
+    settings: ApiSettings, records: Records, presigner: Presigner, watches: Watches
+) -> images.Images:
     return images.Images(
         records=records,
         presigner=presigner,
         delivery_url=settings.delivery_url,
         url_seconds=settings.url_seconds,
+        watches=watches,
     )
 
 

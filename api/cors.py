@@ -15,11 +15,12 @@ from api.origins import ANY
 METHODS = "GET, HEAD, PATCH, POST"
 PICTURE_METHODS = "GET, HEAD"
 REQUEST_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key, X-Request-Id, "
-    "X-Safelight-User"
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
+    "X-Api-Key, X-Request-Id, X-Safelight-User"
 )
 EXPOSED_HEADERS = (
-    "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+    "ETag, Idempotent-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
+    "Retry-After, X-Request-Id"
 )
 PREFLIGHT_SECONDS = 600
 """How long a browser may keep the answer to a preflight request."""

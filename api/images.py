@@ -12,7 +12,9 @@ from api import editing
 from api.auth import USER
 from api.bodies import read_json
 from api.middlewares import note
+from api.preferences import wait_of
 from api.problems import Document, Problem, Refusal, json_answer
+from api.watching import NoRoom, Watches, interval, is_gone
 from safelight import keys
 from safelight.aws.presign import PresignedGet
 from safelight.errors import Reason
@@ -147,6 +149,7 @@ class Images:
         presigner: Presigner,
         delivery_url: str | None,
         url_seconds: int,
+        watches: Watches,
     ) -> None:
         """Without a `delivery_url`, variants are delivered by presigned URLs."""
         self._records = records
@@ -154,10 +157,37 @@ class Images:
         self._presigner = presigner
         self._delivery_url = delivery_url
         self._url_seconds = url_seconds
+        self._watches = watches
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer with one of the user's images."""
-        return await self._answer(request, await self.read(request))
+        """Answer with one of the user's images, on request as soon as it is settled."""
+        record = await self.read(request)
+        seconds = wait_of(request)
+        if seconds is None:
+            return await self._answer(request, record)
+        if not record.status.settled:
+            try:
+                with self._watches.place(request[USER], "answer"):
+                    record = await self._wait(request, record, seconds)
+            except NoRoom:  # a preference may be ignored
+                return await self._answer(request, record)
+        answer = await self._answer(request, record)
+        answer.headers["Preference-Applied"] = f"wait={seconds}"
+        return answer
+
+    async def _wait(self, request: web.Request, record: Record, seconds: int) -> Record:
+        """Read a pending image until it is settled, for at most so many seconds."""
+        watches = self._watches
+        started = watches.clock()
+        while (
+            not record.status.settled
+            and (waited := watches.clock() - started) < seconds
+            and not watches.stopping
+            and not is_gone(request)
+        ):
+            await watches.pause(min(interval(waited), seconds - waited))
+            record = await self.read(request)
+        return record
 
     async def change(self, request: web.Request) -> web.Response:
         """Change the tags or the file name of one of the user's images, and answer with it."""

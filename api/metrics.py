@@ -1,5 +1,7 @@
 """The metrics of the API. The values of every label are a fixed set, whatever clients send."""
 
+from typing import Literal, get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.delivery.found import How
@@ -9,6 +11,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 """Methods with a label value of their own; any other is counted as `other`."""
 UNMATCHED = "unmatched"
 """The label value of a request that matches no route."""
+Watched = Literal["answer", "image", "user"]
+"""Whether a request waits for its answer, or streams the events of one image or of a user."""
 
 
 class DeliveryMetrics:
@@ -50,6 +54,33 @@ class DeliveryMetrics:
             ["cause"],
             registry=registry,
         )
+
+
+class WatchMetrics:
+    """The metrics of requests that wait for changes of images."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.under_way = Gauge(
+            "safelight_watches",
+            "Requests that wait for changes: for their answer, or as a stream of events.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in get_args(Watched):
+            self.under_way.labels(kind)
+        self.room = Gauge(
+            "safelight_watches_room",
+            "Requests that may wait for changes at once; beyond this limit the response is 503.",
+            registry=registry,
+        )
+        self.refused = Counter(
+            "safelight_watches_refused_total",
+            "Requests for which there was no room to wait, by limit: process, user.",
+            ["limit"],
+            registry=registry,
+        )
+        for limit in ("process", "user"):
+            self.refused.labels(limit)
 
 
 class ApiMetrics:

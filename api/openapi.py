@@ -25,6 +25,7 @@ _HEADERS: Mapping[str, str] = {
     "Location": "Where to ask for the image.",
     "Idempotent-Replayed": "`true` if the image existed before this request.",
     "Retry-After": "Seconds to wait before asking again.",
+    "Preference-Applied": "`wait=N`: how long the answer would have waited.",
     "ETag": "For If-None-Match. Absent if the answer has URLs that expire.",
     "Cache-Control": "Which caches may keep the answer, and for how long.",
     "Vary": "The request headers that the answer depends on.",

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from api.delivery.responses import Waiting
+from api.preferences import MOST_WAIT_SECONDS
 from api.problems import Problem
 from safelight.formats import BY_SIZE
 
@@ -88,6 +89,13 @@ NAMED_USER = {
         "maxLength": 255,
         "pattern": "^[\\x21-\\x7e]([\\x20-\\x7e]*[\\x21-\\x7e])?$",
     },
+}
+WAIT = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N`: answer a pending image as soon as it is settled, or after N seconds; "
+    f"at most {MOST_WAIT_SECONDS} (RFC 7240).",
+    "schema": {"type": "string", "pattern": "^wait=[0-9]{1,9}$"},
 }
 IMAGE_HEADERS = ("ETag", "Retry-After")
 

@@ -148,14 +148,16 @@ ROUTES: tuple[Route, ...] = (
         handler=lambda handlers: handlers.images.get if handlers.images else None,
         operation=Operation(
             summary="Get the status of an image and the URLs of its variants",
-            parameters=(operations.NAMED_USER,),
+            parameters=(operations.NAMED_USER, operations.WAIT),
             answers={
                 200: Answer(
-                    description="The image.", model=Image, headers=operations.IMAGE_HEADERS
+                    description="The image.",
+                    model=Image,
+                    headers=(*operations.IMAGE_HEADERS, "Preference-Applied"),
                 ),
                 304: Answer(
                     description="The image with this ETag is current.",
-                    headers=operations.IMAGE_HEADERS,
+                    headers=(*operations.IMAGE_HEADERS, "Preference-Applied"),
                 ),
             },
             problems=(*operations.PROTECTED, Problem.UNKNOWN_IMAGE, Problem.IMAGE_ERASED),

@@ -150,6 +150,18 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         description="Upload URLs a minute for the user of a token, in one process. An API key has "
         "no limit unless its definition sets one.",
     )
+    watches: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Requests that may wait for changes of images at once, in one process: streams "
+        "of events, and answers with `Prefer: wait`.",
+    )
+    watches_per_user: int = Field(
+        default=20,
+        ge=1,
+        description="Requests of one user that may wait for changes at once, in one process.",
+    )
     delivery_url: str | None = Field(
         default=None,
         description="The base URL of variants, such as a CloudFront distribution's; by default "

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.dialects.table import DialectSettings
-from api.metrics import ApiMetrics, DeliveryMetrics
+from api.metrics import ApiMetrics, DeliveryMetrics, WatchMetrics
 from api.settings import ApiSettings
 from ops import KEY_VARIABLE
 from ops.doctor.places import DoctorSettings
@@ -152,7 +152,7 @@ message ([why](../decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## The API
 
-{metrics_table(ApiMetrics(registry), DeliveryMetrics(registry))}
+{metrics_table(ApiMetrics(registry), WatchMetrics(registry), DeliveryMetrics(registry))}
 
 ## The worker
 

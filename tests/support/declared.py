@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from api.metrics import ApiMetrics, DeliveryMetrics
+from api.metrics import ApiMetrics, DeliveryMetrics, WatchMetrics
 from safelight.errors import Reason
 from safelight.metrics import FaceMetrics, ProcessMetrics
 from worker.metrics import WorkerMetrics
@@ -47,6 +47,7 @@ def declared() -> dict[str, Series]:
         FaceMetrics(registry),
         ApiMetrics(registry),
         DeliveryMetrics(registry),
+        WatchMetrics(registry),
         WorkerMetrics(registry),
     )
     found = {name: Series(labels) for name, labels in OF_PROMETHEUS.items()}

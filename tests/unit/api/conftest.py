@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
+from api.watching import Sleep, until_set
 from safelight.presets import Preset
 from tests.support.fakes import FakePresigner, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, Api, Start, api_settings
@@ -23,7 +24,8 @@ async def start() -> AsyncIterator[Start]:
 
     async def start(
         *, authentication: Authentication | None = None, anonymous: bool = False,
-        now: Callable[[], float] = time.monotonic, presets: Sequence[Preset] = (), **changes: Any,
+        now: Callable[[], float] = time.monotonic, sleep: Sleep = until_set,
+        presets: Sequence[Preset] = (), **changes: Any,
     ) -> Api:  # fmt: skip
         records, presigner, registry = FakeRecords(), FakePresigner(), CollectorRegistry()
         keys = {"api_keys": None} if anonymous else {}
@@ -36,6 +38,7 @@ async def start() -> AsyncIterator[Start]:
             registry=registry,
             presets=presets,
             now=now,
+            sleep=sleep,
         )
         server = TestServer(app)
         await server.start_server(**RUNNER_OPTIONS)
