@@ -88,6 +88,7 @@ EXEMPT = {
     "jpeg no end marker": LAST_LINES,
     "jpeg half an end marker": LAST_LINES,
     "jpg no_eoi": LAST_LINES,
+    "png animated, default picture apart": "a still has the default picture (docs/decisions/0055)",
     "svg": "text without a size has 16 pixels in Chromium, and 12 in librsvg",
     "webp lossless, denying its opacity": "its header is believed (docs/decisions/0058)",
     **{f"webp orientation {number}": UPRIGHT for number in range(2, 9)},
