@@ -16,6 +16,7 @@ from _pytest.tmpdir import TempPathFactory
 
 from ops.local.account import REGION
 from ops.local.emulator import Emulator
+from tests.support.commands import commands_of
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "deploy" / "ecs" / "README.md").read_text()
@@ -82,8 +83,10 @@ async def walk(desk: Path, *more: str) -> str:
 async def test_the_ecs_guide_word_for_word_makes_an_installation_that_pages_can_use(
     desk: Path,
 ) -> None:
+    (subscribe,) = commands_of(ROOT / "docs" / "guide" / "completions.md")
     told = await walk(
         desk,
+        subscribe,
         "echo ==== the installation",
         "for name in CorsOrigins SigningKeysSecretArn ApiKeysSecretArn DeliveryUrl Image; do",
         '  echo "$name=$(parameter $STACK-web $name)"; done',
