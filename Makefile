@@ -53,7 +53,7 @@ tests: .venv/.dev .venv-emulator/.ready ## Run all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 slow: .venv/.dev .venv-emulator/.ready ## Run the slow tests: costs, doctor, dashboards, traces of a running system; any URL
-	$(BIN)/python -m pytest -m slow tests/acceptance tests/unit
+	$(BIN)/python -m pytest -m slow tests/acceptance tests/contract tests/unit
 
 faults: .venv/.dev .venv-emulator/.ready ## Injure a running Safelight in every way that docs/operate/faults.md lists
 	SAFELIGHT_TEST_SCHEDULES=2000 $(BIN)/python -m pytest -n 4 --dist worksteal -m '' --timeout 600 --durations 15 tests/faults

@@ -19,7 +19,6 @@ from safelight.errors import Reason, Rejection, Unavailable
 from safelight.faces import Faces
 from safelight.imaging import answers, child
 from safelight.imaging.limits import Limits
-from safelight.imaging.local_faces import find_faces
 from safelight.imaging.plan import Plan
 from safelight.imaging.probe import Probe, probe
 from safelight.imaging.render import Rendering
@@ -119,7 +118,7 @@ class RenderPool:
 
     async def find_faces(self, copy: Path) -> Faces:
         """Return the faces of a small upright JPEG. Raises a `Rejection`."""
-        return await self._run(answers.read_faces, find_faces, copy)
+        return await self._run(answers.read_faces, child.find_faces, copy)
 
     async def canary(self) -> None:
         """Render a tiny picture in a child; raise any failure. Waits for a slot."""

@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from safelight.faces import Face
 from safelight.imaging.admission import Admission
+from safelight.imaging.local_faces import find_faces
 from safelight.imaging.plan import plan
 from safelight.imaging.plan_options import plan_options
 from safelight.imaging.pool import RenderPool
@@ -19,6 +20,7 @@ from safelight.wish.canonical import read_options
 
 pytestmark = [pytest.mark.starts, pytest.mark.asyncio(loop_scope="module")]
 
+SLOW = pytest.mark.slow
 SAMPLES = Path(__file__).parents[3] / "samples"
 PORTRAIT = SAMPLES / "astronaut-800px.jpg"
 SIDE = 800
@@ -67,7 +69,14 @@ async def test_the_face_of_the_portrait_is_found(pool, tmp_path):
     assert overlap(in_pixels(face, SIDE, SIDE), FACE) > 0.7
 
 
-@pytest.mark.parametrize("name", ["cat-451px.jpg", "flower-7mp-1.6mb.jpg", "camera-10mp-5mb.jpg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cat-451px.jpg",
+        pytest.param("flower-7mp-1.6mb.jpg", marks=SLOW),
+        pytest.param("camera-10mp-5mb.jpg", marks=SLOW),
+    ],
+)
 async def test_pictures_without_a_face_have_none(pool, name, tmp_path):
     source = tmp_path / "source"
     source.write_bytes((SAMPLES / name).read_bytes())
@@ -79,7 +88,7 @@ async def test_tiny_and_narrow_pictures_have_no_face(pool, size, tmp_path):
     assert (await looked_at(pool, saved(Image.new("RGB", size), tmp_path))).faces == ()
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK"])
+@pytest.mark.parametrize("mode", ["L", pytest.param("CMYK", marks=SLOW)])
 async def test_a_face_is_found_without_colours_and_in_inks(pool, mode, tmp_path):
     probe = await looked_at(pool, saved(Image.open(PORTRAIT).convert(mode), tmp_path))
     assert len(probe.faces) == 1
@@ -116,7 +125,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return sum(bands) / 3
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("orientation", [1, 6, *(pytest.param(way, marks=SLOW) for way in (3, 8))])
 async def test_a_preset_of_90_pixels_shows_the_face_wherever_it_is(pool, orientation, tmp_path):
     wide = Image.new("RGB", (2400, SIDE), "grey")
     wide.paste(Image.open(PORTRAIT), (1600, 0))
@@ -136,7 +145,7 @@ async def test_a_preset_of_90_pixels_shows_the_face_wherever_it_is(pool, orienta
     assert difference(Image.open(made.path), part) < 5
 
 
-@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("turn", [0, 90, *(pytest.param(turn, marks=SLOW) for turn in (180, 270))])
 async def test_faces_turn_and_flip_with_the_picture(pool, turn, tmp_path):
     source = saved(Image.open(PORTRAIT), tmp_path)
     probe = await looked_at(pool, source)
@@ -169,3 +178,9 @@ async def test_the_face_is_cut_out_of_the_resized_picture(pool, tmp_path):
     for across, down in EYES_AND_MOUTH:
         assert left < 400 - across / 2 < left + width
         assert top < down / 2 < top + height
+
+
+async def test_a_child_has_the_detectors_code_before_it_is_confined(pool):
+    """Where only the packages are on the path, as in an editable install, it could not read it."""
+    loaded = f"{find_faces.__module__!r} in __import__('sys').modules"
+    assert await pool.run(eval, loaded)
