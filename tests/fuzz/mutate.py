@@ -3,9 +3,10 @@
     python -m tests.fuzz.mutate [--pictures 100000] [--slots 2] [--seed 1] [--only NUMBER]
 
 Each ends as rendered or as rejected with a reason. Findings are: another outcome; a child that
-died; one with more resident memory than it may have; a probe or a render that took longer than
-D + 1 s (D is the time limit of a picture, `Limits.max_seconds`). A finding's bytes are saved in
-build/fuzz/mutate/, where report.json has the figures. Exit status 1 if anything was found.
+died; one with more resident memory than it may have, or than was predicted; a probe or a render
+that took longer than D + 1 s (D is the time limit of a picture, `Limits.max_seconds`). A finding's
+bytes are saved in build/fuzz/mutate/, where report.json has the figures. Exit status 1 if anything
+was found.
 """
 
 import argparse
@@ -32,6 +33,10 @@ from tests.fuzz.seeds import seeds
 
 OUT = Path(__file__).parents[2] / "build" / "fuzz" / "mutate"
 GRACE_SECONDS = 1
+MOST_TOO_LOW = 0.1
+"""A prediction may be too low by this part of the memory taken."""
+RETAINED_BYTES = 64 * MIB
+"""Memory that a child keeps from its earlier pictures, and the modules of this program."""
 LIMITS = Limits(accept_svg=True)
 PRESETS = (
     Preset(name="full", wish=Wish(format="webp", effort=0)),
@@ -94,9 +99,9 @@ class Slot:
         self._seconds.clear()
         source = self._directory / "source"
         source.write_bytes(data)
-        found = []
+        found: list[str] = []
         try:
-            outcome = await self._render(source)
+            outcome = await self._render(source, found)
         except Rejection as rejection:
             outcome = str(rejection.reason)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
@@ -110,12 +115,15 @@ class Slot:
             facts = {"file": name, "sample": sample, "mutation": mutation, "outcome": outcome}
             self._figures.findings.append({**facts, "found": found})
 
-    async def _render(self, source: Path) -> str:
+    async def _render(self, source: Path, found: list[str]) -> str:
         with self._timed():
             probe = await self._pool.probe(source)
         made = plan(probe, PRESETS)
         with self._timed():
-            await self._pool.render(made, source, self._directory)
+            rendering = await self._pool.render(made, source, self._directory)
+        taken, predicted = rendering.peak_bytes - RETAINED_BYTES, made.predicted_bytes
+        if predicted < (1 - MOST_TOO_LOW) * taken:
+            found.append(f"took {taken // MIB} MiB, {predicted // MIB} predicted")
         return "rendered"
 
     @contextlib.contextmanager
