@@ -23,6 +23,7 @@ class Draft:
     gravity: str = "centre"
     focal: Point | None = None
     enlarge: bool = False
+    density: float = 1
     flip: str = ""
     operations: list[Operation] = field(default_factory=list)
     background: str = "ffffff"

@@ -216,7 +216,20 @@ def _options(draft: ImgproxyDraft) -> Options:
         raise InvalidOption("resizing_type", "force needs a width and a height")
     if draft.qualities and draft.format is None:
         raise InvalidOption("format_quality", "needs a format in the URL")
-    return options.scaled(draft.dpr)
+    return _dense(options, draft.dpr)
+
+
+def _dense(options: Options, dpr: float) -> Options:
+    """Apply `dpr`. imgproxy lowers it for a source that would have to be enlarged."""
+    if options.enlarge and not options.box and dpr != 1:
+        raise InvalidOption("dpr", "needs a width or a height with enlarge")
+    try:
+        scaled = options.scaled(dpr)
+    except InvalidOption as error:
+        raise InvalidOption(
+            "padding" if error.option == "pad" else error.option, error.message
+        ) from error
+    return replace(options, density=round(dpr, 4)) if dpr > 1 else scaled
 
 
 def _operations(draft: ImgproxyDraft) -> Iterator[Operation]:
@@ -236,9 +249,8 @@ def _operations(draft: ImgproxyDraft) -> Iterator[Operation]:
             raise InvalidOption("padding", error.message) from error
     if draft.fill:
         yield operation("flatten", draft.fill)
-    marked = draft.mark and draft.mark.operation(draft.watermark or "", draft.dpr)
-    if marked:
-        yield marked
+    if draft.marked:
+        yield draft.marked
 
 
 def _zoomed(side: int | None, zoom: float) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from api.dialects.draft import Draft
-from api.dialects.imgproxy_places import GRAVITY, Mark, place, watermark_place
+from api.dialects.imgproxy_places import GRAVITY, place, watermark_place
 from api.dialects.rows import Reader, Rows, accepted, checks, no_effect, refused, sets
 from api.dialects.values import (
     FORMAT_WORDS,
@@ -20,7 +20,7 @@ from api.dialects.values import (
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import LOOKED_FOR
-from safelight.wish.operations import operation
+from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Trim
 
 _FITS = {"fit": "inside", "fill": "crop", "fill-down": "cover", "force": "force", "auto": "auto"}
@@ -34,7 +34,7 @@ class ImgproxyDraft(Draft):
 
     watermark: str | None = None
     """`bucket/key` of the picture that `wm` overlays."""
-    mark: Mark | None = None
+    marked: Operation | None = None
     zoom: float = 1
     dpr: float = 1
     extend: str | None = None
@@ -183,10 +183,11 @@ def _watermark(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
     if not 0 <= shown <= 1:
         raise InvalidOption(option, f"opacity must be from 0 to 1; found {opacity[:20]}")
     x, y = watermark_place(option, position or "ce", across, down)
-    draft.mark = Mark(
-        x=x, y=y, transparency=round(100 - 100 * shown, 4),
-        per_cent=round(100 * number(option, scale or "0"), 4),
-    )  # fmt: skip
+    per_cent = round(100 * number(option, scale or "0"), 4)
+    mark = operation(
+        "watermark", draft.watermark, x, y, round(100 - 100 * shown, 4), per_cent, per_cent
+    )
+    draft.marked = mark if shown else None
 
 
 def _format_quality(draft: ImgproxyDraft, option: str, texts: list[str]) -> None:
@@ -223,9 +224,8 @@ OPTIONS: Rows[ImgproxyDraft] = Rows(
         "z": accepted("factor", "Multiplies the URL's size.", sets("zoom", _factor), "zoom"),
         "dpr": accepted("factor", "Multiplies sizes, paddings and offsets of `wm`.",
                         sets("dpr", number),
-                        differs="For a source that is too small for it, imgproxy lowers the "
-                        "factor, so that `fill` keeps the shape of its box.",
-                        differs_for=lambda texts: texts != ["1"]),
+                        differs="Below 1, `fill` of a source smaller than its box differs in size.",
+                        differs_for=lambda texts: number("dpr", texts[0]) < 1),
         "el": accepted("0|1", "Whether to enlarge.", sets("enlarge", _flag), "enlarge"),
         "ex": accepted("0|1[:gravity]", "Fills up to the size.", _extends("box"), "extend"),
         "exar": accepted("0|1[:gravity]", "Fills up to the aspect ratio.", _extends("ratio"),

@@ -1,11 +1,8 @@
 """Read where imgproxy's URLs place things: gravities, focal points and offsets."""
 
-from dataclasses import dataclass
-
 from api.dialects.values import number
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES, LOOKED_FOR
-from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Point
 
 GRAVITY = {
@@ -33,52 +30,12 @@ def place(option: str, texts: list[str]) -> tuple[str, Point | None, Point]:
     return GRAVITY[kind], None, (across, down)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """A watermark's place along one side."""
-
-    word: str = ""
-    """`centre` or `repeat`; empty for an offset from an edge."""
-    far: bool = False
-    """Whether the offset is from the right or bottom edge."""
-    offset: float = 0
-    """Pixels, or a share of the side if below 1."""
-
-    def text(self, dpr: float) -> str:
-        """Write it as our own operation takes it, with pixels of a screen of this density."""
-        if self.word:
-            return self.word
-        sign = "-" if self.far else ""
-        if 0 < self.offset < 1:
-            return f"{sign}{round(100 * self.offset)}p"
-        return f"{sign}{round(self.offset * dpr)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """The watermark of one URL."""
-
-    x: Edge
-    y: Edge
-    transparency: float
-    """Per cent."""
-    per_cent: float
-    """Its size, in per cent of the picture; 0 keeps its own."""
-
-    def operation(self, key: str, dpr: float) -> Operation | None:
-        """Return the operation that overlays it, with its offsets in device pixels."""
-        if self.transparency == 100:
-            return None
-        x, y = self.x.text(dpr), self.y.text(dpr)
-        return operation("watermark", key, x, y, self.transparency, self.per_cent, self.per_cent)
-
-
-def watermark_place(option: str, position: str, across: str, down: str) -> tuple[Edge, Edge]:
-    """Read a watermark's position and offsets."""
+def watermark_place(option: str, position: str, across: str, down: str) -> tuple[str, str]:
+    """Read a watermark's position and offsets, as our own operation takes them."""
     if position == "re":
         if number(option, across or "0") or number(option, down or "0"):
             raise InvalidOption(option, "a space between repeated pictures is not supported")
-        return Edge(word="repeat"), Edge(word="repeat")
+        return "repeat", "repeat"
     gravity, focal, _ = place(option, [position])
     if focal or gravity in LOOKED_FOR:
         raise InvalidOption(option, f"position must be one of {', '.join(GRAVITY)} or re")
@@ -86,15 +43,16 @@ def watermark_place(option: str, position: str, across: str, down: str) -> tuple
     return _edge(option, at[0], across), _edge(option, at[1], down)
 
 
-def _edge(option: str, share: float, offset: str) -> Edge:
+def _edge(option: str, share: float, offset: str) -> str:
     """Place a watermark along one side: from the near edge, in the middle, or from the far edge."""
     value = number(option, offset or "0")
     if share == 0.5:
         if value:
             raise InvalidOption(option, "an offset from the middle is not supported")
-        return Edge(word="centre")
+        return "centre"
     if value < 0:
         raise InvalidOption(option, "an offset beyond the edge is not supported")
     if 0 < value < 1 and round(100 * value, 6) % 1:
         raise InvalidOption(option, "an offset below 1 must be whole per cent of the side")
-    return Edge(far=share == 1, offset=value)
+    sign = "-" if share else ""
+    return f"{sign}{round(100 * value)}p" if 0 < value < 1 else f"{sign}{round(value)}"

@@ -40,8 +40,8 @@ class Own:
     Options are words separated by commas, or `_` for none. Colons separate a word's arguments.
     The signature is base64url without padding of HMAC-SHA256(secret, `/{options}/{source}`), with
     escapes decoded. Among the options, `expires=SECONDS` ends the URL at that time, in seconds
-    since 1970; it is not part of the canonical string. `dpr=2` doubles sizes and pads. After an
-    image id, an extension sets the format.
+    since 1970; it is not part of the canonical string. `dpr=2` doubles sizes, pads and offsets.
+    After an image id, an extension sets the format.
 
     The steps run in this order: rotate upright, trim, turn, crop, resize, flip, the operations as
     listed, encode. With `SAFELIGHT_OPTIONS_KEYS` set, `safelight sign` makes a URL:

@@ -45,10 +45,12 @@ def plan_options(
     trim are planned as if nothing were cut off, and must be planned again after measuring. Raises
     an `InvalidOption` if the result would be too large.
     """
-    if options.format is None:
-        raise ValueError("the options must name a format before they are planned")
+    asked = options
     seen, edits = _edited(probe, options, trimmed)
     source = (seen.width, seen.height)
+    options = _dense(options, source)
+    if options.format is None:
+        raise ValueError("the options must name a format before they are planned")
     geometry = _geometry(options, source)
     focal = _focal(options, probe, edits)
     recipe = recipe_of(seen, _wish(options, geometry, focal), name=NAME)
@@ -59,7 +61,7 @@ def plan_options(
     done = cut_out(done, seen.faces or () if measured else (), recipe, options.flip)
     recipe = replace(
         recipe,
-        fingerprint=fingerprint(options),
+        fingerprint=fingerprint(asked),
         flip=options.flip,
         operations=done,
         pictures=tuple((key, pictures[key]) for key in options.watermarks),
@@ -73,7 +75,7 @@ def plan_options(
     planned = plan_of(probe, seen, recipe, edits)
     # Measuring the border reads every pixel.
     decodes = tuple(replace(each, shrink=1, keeps_pixels=True) for each in planned.decodes)
-    return replace(planned, decodes=decodes, untrimmed=options)
+    return replace(planned, decodes=decodes, untrimmed=asked)
 
 
 def _with_room(size: Size) -> Size:
@@ -184,6 +186,17 @@ def _geometry(options: Options, source: Size) -> _Geometry:
         case _:
             geometry = _Geometry(box=box, enlarge=enlarge)
     return geometry
+
+
+def _dense(options: Options, source: Size) -> Options:
+    """Multiply the density in, as far as the box can grow before the picture would be enlarged."""
+    if options.density == 1 or options.box is None:
+        return options
+    box = _box(options, source)
+    shrinks = (source[0] / box[0], source[1] / box[1])
+    whole = _fit(options.fit, box, source) in ("inside", "contain")
+    room = max(shrinks) if whole else min(shrinks)
+    return options.at_density(min(options.density, max(room, 1.0)))
 
 
 def _fit(fit: str, box: Size, source: Size) -> str:

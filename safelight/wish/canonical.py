@@ -95,6 +95,7 @@ def _before(wish: Options) -> list[tuple[str, str]]:
         ("gravity", wish.gravity if wish.gravity != "centre" else ""),
         ("focal", _point_text(wish.focal) if wish.focal else ""),
         ("enlarge", _yes(wish.enlarge)),
+        ("density", number_text(wish.density) if wish.density != 1 else ""),
         ("flip", wish.flip),
     ]
 
@@ -179,6 +180,10 @@ def _read_focal(_: str, texts: Texts) -> Fields:
     return {"focal": _point(texts)}
 
 
+def _read_density(name: str, texts: Texts) -> Fields:
+    return {name: _number(name, texts)}
+
+
 def _read_trim(_: str, texts: Texts) -> Fields:
     tolerance, *place = texts
     (like,) = place or ["top-left"]
@@ -228,6 +233,7 @@ WORDS: Mapping[str, Callable[[str, Texts], Fields]] = MappingProxyType(
         "gravity": _read_word,
         "focal": _read_focal,
         "enlarge": _read_yes,
+        "density": _read_density,
         "flip": _read_word,
         "background": _read_background,
         "format": _read_word,
@@ -251,6 +257,8 @@ FORMS: Mapping[str, str] = MappingProxyType(
         "gravity": "a gravity of presets",
         "focal": "X:Y, shares from 0 to 1, or pixels of the source above that",
         "enlarge": "yes or no",
+        "density": "a number from 1 to 8; like `dpr`, but only as far as the picture has pixels "
+        "for it",
         "flip": "h, v or hv",
         "background": "rrggbb",
         "format": f"one of {', '.join(WRITABLE_NAMES)}",

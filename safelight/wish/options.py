@@ -14,12 +14,14 @@ from safelight.formats import BY_NAME, WRITABLE_NAMES
 from safelight.wish.arguments import number_text
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import FACES, GRAVITIES, LOOKED_FOR
-from safelight.wish.operations import FACE, MAX_OPERATIONS, MAX_SIDE, Operation
+from safelight.wish.operations import FACE, MAX_OPERATIONS, MAX_SIDE, Operation, operation
 
 MAX_PIXELS = 40_000_000
 """The most pixels of a result, before padding and rotation."""
 MAX_BYTES = 64 * 1024**2
 """The largest permitted `max_bytes`, in bytes."""
+MAX_DENSITY = 8
+"""The largest density of a screen, in device pixels for each pixel of the wish."""
 MAX_OFFSET = 65_535
 """The largest coordinate or offset, in pixels."""
 FITS: Mapping[str, str] = MappingProxyType(
@@ -104,6 +106,9 @@ class Options:
     """The point that fitting keeps nearest to the middle, in shares of the cropped picture; values
     above 1 are pixels of the source."""
     enlarge: bool = False
+    density: float = 1
+    """Sizes, pads and offsets are multiplied by this, or by less: as far as the picture has pixels
+    for it without being enlarged."""
     flip: str = ""
     """`h` swaps left and right, `v` swaps top and bottom, `hv` both."""
     operations: tuple[Operation, ...] = ()
@@ -118,10 +123,15 @@ class Options:
     keep_copyright: bool = False
 
     def __post_init__(self) -> None:
-        """Check all bounds."""
+        """Check all bounds, also of what the density makes of them."""
         _check_size(self)
         _check_region(self)
         _check_output(self)
+        if not 1 <= self.density <= MAX_DENSITY:
+            found = number_text(self.density)
+            raise InvalidOption("density", f"must be from 1 to {MAX_DENSITY}; found {found}")
+        if self.density != 1:
+            self.at_density(self.density)
 
     @property
     def box(self) -> tuple[int | None, int | None] | None:
@@ -147,11 +157,15 @@ class Options:
         return replace(self, format=name)
 
     def scaled(self, ratio: float) -> "Options":
-        """Return the same wish for a denser screen: box, padding and radii times the ratio."""
+        """Return the same wish for a denser screen: box, pads, radii and offsets times the ratio.
+
+        Raises an `InvalidOption` for a ratio or a product that is out of bounds.
+        """
         if ratio == 1:
             return self
-        if not 0 < ratio <= 8:
-            raise InvalidOption("dpr", f"must be a number above 0 and up to 8; found {ratio:g}")
+        if not 0 < ratio <= MAX_DENSITY:
+            expected = f"must be a number above 0 and up to {MAX_DENSITY}"
+            raise InvalidOption("dpr", f"{expected}; found {ratio:g}")
         return replace(
             self,
             width=_times(self.width, ratio),
@@ -159,8 +173,14 @@ class Options:
             operations=tuple(_scaled(each, ratio) for each in self.operations),
         )
 
+    def at_density(self, ratio: float) -> "Options":
+        """Return the wish with this ratio in place of its density."""
+        return replace(self, density=1).scaled(ratio)
+
     def normal(self) -> "Options":
         """Return the wish without settings that have no effect: its normal form."""
+        if self.density != 1 and (self.enlarge or self.box is None):
+            return self.at_density(self.density if self.box else 1).normal()
         boxed, whole = self.box is not None, None in (self.width, self.height)
         fit = self.fit if boxed and not whole else "inside"
         if fit == "force" and self.enlarge:
@@ -171,6 +191,7 @@ class Options:
             self,
             crop=self.crop and self.crop.normal(),
             fit=fit,
+            density=round(self.density, 4),
             swap=self.swap and boxed and not whole and self.width != self.height,
             gravity=self.gravity if places and not focal else "centre",
             focal=focal,
@@ -180,7 +201,10 @@ class Options:
         )
 
 
-_IN_PIXELS = {"pad": range(4), "extend": range(2), "round": range(2), FACE: range(1)}
+_IN_PIXELS = {
+    "pad": range(4), "extend": range(2), "round": range(2), "watermark": range(1, 3),
+    FACE: range(1),
+}  # fmt: skip
 """Operation -> positions of its arguments that are multiplied by the pixel ratio."""
 
 
@@ -190,12 +214,22 @@ def _rounded(point: Point) -> Point:
 
 
 def _scaled(asked: Operation, ratio: float) -> Operation:
-    places = _IN_PIXELS.get(asked.name, range(0))
-    arguments = tuple(
-        round(float(value) * ratio) if place in places else value
+    if asked.name not in _IN_PIXELS:
+        return asked
+    places = _IN_PIXELS[asked.name]
+    arguments = (
+        _pixels(value, ratio) if place in places else value
         for place, value in enumerate(asked.arguments)
     )
-    return Operation(asked.name, arguments)
+    return operation(asked.name, *arguments)
+
+
+def _pixels(value: float | str, ratio: float) -> float | str:
+    """Multiply pixels; a place of a watermark that is a word or in per cent stays."""
+    if not isinstance(value, str):
+        return round(value * ratio)
+    sign, digits = ("-", value[1:]) if value.startswith("-") else ("", value)
+    return f"{sign}{round(int(digits) * ratio)}" if digits.isdigit() else value
 
 
 def _times(side: int | None, ratio: float) -> int | None:

@@ -1,5 +1,7 @@
 """A wish has one form, one string and one key, whatever grammar it came in."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,7 @@ def operations(draw):
 @st.composite
 def wishes(draw):
     fit = draw(st.sampled_from([*FITS]))
-    return Options(
+    wish = Options(
         trim=draw(
             st.none()
             | st.builds(
@@ -85,6 +87,10 @@ def wishes(draw):
         max_bytes=draw(st.none() | st.integers(1, 10**7)),
         keep_copyright=draw(st.booleans()),
     )
+    try:
+        return replace(wish, density=draw(st.sampled_from([1, 1.5, 2])))
+    except InvalidOption:  # it would be too large
+        return wish
 
 
 @given(wishes())
