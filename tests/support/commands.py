@@ -17,7 +17,7 @@ def pages() -> list[Path]:
 
 
 def commands_of(page: Path) -> list[str]:
-    """List the commands of a page: indented lines, blocks of shell, and what a console is told."""
+    """List the commands of a page: indented lines, blocks of shell, and the lines of a console."""
     text = page.read_text()
     blocks = list(_blocks(text))
     return [*_INDENTED.findall(_BLOCK.sub("", text)), *blocks]
