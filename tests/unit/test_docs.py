@@ -10,6 +10,7 @@ from examples.gallery import rejections
 from safelight.errors import Reason
 from safelight.formats import WRITABLE
 from safelight.presets import load_presets
+from tests.support.english import files_of_code
 from tools.reference import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +136,12 @@ def test_the_readmes_presets_are_those_of_the_file() -> None:
     declared = tomllib.loads((ROOT / "presets.toml").read_text())
     for name, table in tomllib.loads(shown).items():
         assert declared[name] == table
+
+
+@pytest.mark.parametrize("path", files_of_code(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_page_that_a_program_names_exists(path: Path) -> None:
+    named = re.findall(r"\b(?:docs|deploy)/[\w./-]+\.(?:md|yaml|yml)\b", path.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_operating_begins_with_watching_scaling_and_upgrading() -> None:
