@@ -3,6 +3,7 @@
 Few examples run in the normal set; `make slow` runs many.
 """
 
+import ast
 import asyncio
 import base64
 import contextlib
@@ -102,6 +103,8 @@ def test_a_url_that_is_refused_names_its_word(name: str, examples: int) -> None:
         _, _, value = refusal.message.rpartition("found ")
         names = names_of(name, refusal.option) | {refusal.option.rpartition(".")[2]}
         words = [*names, value.strip("'"), *re.findall(r"\w{2,}", value)]
+        with contextlib.suppress(ValueError, SyntaxError):
+            words.append(str(ast.literal_eval(value)))  # with control characters as they were sent
         assert any(word.lower() in text.lower() for word in words for text in texts), str(refusal)
 
     each_url(name, examples, holds)
