@@ -182,6 +182,7 @@ def _images(
         delivery_url=settings.delivery_url,
         url_seconds=settings.url_seconds,
         watches=watches,
+        admins=settings.admins,
     )
 
 
@@ -192,4 +193,5 @@ def _listing(settings: ApiSettings, records: Records, presets: Sequence[Preset])
             presets=presets, signing=settings.signing, delivery_url=settings.delivery_url
         ),
         url_seconds=settings.url_seconds,
+        admins=settings.admins,
     )

@@ -1,6 +1,6 @@
 """Answers requests for an image: its status, its properties and the URLs of its variants."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Protocol, Self
@@ -150,14 +150,19 @@ class Images:
         delivery_url: str | None,
         url_seconds: int,
         watches: Watches,
+        admins: Collection[str] = (),
     ) -> None:
-        """Without a `delivery_url`, variants are delivered by presigned URLs."""
+        """Without a `delivery_url`, variants are delivered by presigned URLs.
+
+        `admins` are the ids of users who may read and change the images of all users.
+        """
         self._records = records
         self._editing = editing.Editing(records)
         self._presigner = presigner
         self._delivery_url = delivery_url
         self._url_seconds = url_seconds
         self._watches = watches
+        self._admins = frozenset(admins)
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one of the user's images, on request as soon as it is settled."""
@@ -196,8 +201,14 @@ class Images:
         return await self._answer(request, record)
 
     async def read(self, request: web.Request) -> Record:
-        """Return the record of a request's image. Raises a `Refusal` unless it is the user's."""
-        return await self._find(request.match_info["imageId"], user_id=request[USER])
+        """Return the record of a request's image.
+
+        Raises a `Refusal` unless the image is the user's, or the user is an admin.
+        """
+        record = await self._find(request.match_info["imageId"], user_id=request[USER])
+        if record.user_id != request[USER]:
+            note(request, owner_id=record.user_id)
+        return record
 
     async def _answer(self, request: web.Request, record: Record) -> web.Response:
         note(request, image_id=record.image_id, image_status=record.status)
@@ -210,9 +221,9 @@ class Images:
         return answer if expires_at else _revalidated(request, answer)
 
     async def _find(self, image_id: str, *, user_id: str) -> Record:
-        """Return a user's image. An image of another user is refused as if it did not exist."""
+        """Return an image that a user may read. Others are refused as if they did not exist."""
         record = await self._records.get(image_id) if keys.is_image_id(image_id) else None
-        if record is None or record.user_id != user_id:
+        if record is None or (record.user_id != user_id and user_id not in self._admins):
             raise Refusal(Problem.UNKNOWN_IMAGE, "You have no image of this id.")
         if record.status is Status.ERASED:
             raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")

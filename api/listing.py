@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Protocol
 
@@ -12,10 +12,11 @@ from pydantic.alias_generators import to_camel
 
 from api.auth import USER
 from api.cursors import read_cursor, write_cursor
-from api.problems import Document, json_answer
+from api.middlewares import note
+from api.problems import Document, Problem, Refusal, json_answer
 from api.queries import read_query, refused
 from api.thumbnails import Thumbnails
-from safelight import keys
+from safelight import keys, users
 from safelight.record import Record, Status
 from safelight.search import LISTED, Found, Position, Range, Search, Summary
 
@@ -35,6 +36,12 @@ def _image_id(text: str) -> str:
     return found
 
 
+def _user_id(text: str) -> str:
+    if not users.is_user_id(text):
+        raise ValueError(f"must be one user id: {users.FORM}")
+    return text
+
+
 Pixels = Annotated[int | None, Field(default=None, ge=1, le=10**9)]
 
 
@@ -43,6 +50,9 @@ class ListRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
+    user: Annotated[str, AfterValidator(_user_id)] | None = Field(
+        default=None, description="The user whose images to list, for admins. By default your own."
+    )
     status: tuple[Status, ...] = Field(
         default=(), description="Any of them. By default all but erased images."
     )
@@ -63,7 +73,8 @@ class ListRequest(BaseModel):
         default="", max_length=255, description="The beginning of the file name, in exact case."
     )
     like: Annotated[str, AfterValidator(_image_id)] | None = Field(
-        default=None, description="The id of an image of yours: only pictures that look like it."
+        default=None,
+        description="The id of an image of the same user: only pictures that look like it.",
     )
     distance: int = Field(
         default=8,
@@ -109,8 +120,8 @@ class ListRequest(BaseModel):
         )
 
     def list_of(self, user_id: str) -> str:
-        """Describe the list that a cursor belongs to."""
-        return user_id + self.model_dump_json(exclude={"limit", "cursor"})
+        """Describe the list of a user that a cursor belongs to."""
+        return user_id + self.model_dump_json(exclude={"user", "limit", "cursor"})
 
 
 class ListedImage(Document):
@@ -167,19 +178,22 @@ class Listing:
         records: Records,
         thumbnails: Thumbnails,
         url_seconds: int,
+        admins: Collection[str] = (),
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`admins` are the ids of users who may list the images of all users."""
         self._records = records
         self._thumbnails = thumbnails
         self._pending_seconds = url_seconds + FORGOTTEN_SECONDS
+        self._admins = frozenset(admins)
         self._now = now
         self._clock = clock
 
     async def get(self, request: web.Request) -> web.Response:
-        """Answer with a page of the user's images."""
-        user_id = request[USER]
+        """Answer with a page of the user's images, or of those of a user whom an admin names."""
         asked = read_query(request, ListRequest)
+        user_id = self._owner(request, asked)
         if faults := asked.contradictions:
             raise refused(faults)
         of_list = asked.list_of(user_id)
@@ -194,6 +208,16 @@ class Listing:
         )
         answer.headers["Cache-Control"] = "private, no-cache"
         return answer
+
+    def _owner(self, request: web.Request, asked: ListRequest) -> str:
+        """Return the user whose images are listed. Raises a `Refusal` if the client may not."""
+        client = request[USER]
+        if asked.user is None or asked.user == client:
+            return client
+        if client not in self._admins:
+            raise Refusal(Problem.NOT_AN_ADMIN, "You may list your own images only.")
+        note(request, owner_id=asked.user)
+        return asked.user
 
     async def _page(
         self, asked: ListRequest, user_id: str, after: Position | None
@@ -239,7 +263,7 @@ class Listing:
     async def _hash_of(self, image_id: str, user_id: str) -> int:
         record = await self._records.get(image_id)
         if record is None or record.user_id != user_id or record.perceptual_hash is None:
-            raise refused({"like": "must be a completed image of yours"})
+            raise refused({"like": "must be a completed image of the same user"})
         return int(record.perceptual_hash, 16)
 
     def _listed(self, summary: Summary) -> ListedImage:

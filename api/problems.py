@@ -52,6 +52,11 @@ class Problem(Enum):
         "The credential may not name a user",
         "Leave X-Safelight-User out, or use an API key whose definition ends with `:users`.",
     )
+    NOT_AN_ADMIN = (
+        403,
+        "Only admins may do this",
+        "Leave `user` out to list your own images. An operator sets SAFELIGHT_ADMINS.",
+    )
     URL_EXPIRED = 403, "The URL has expired", "Get a new URL from the service that issued it."
     UNKNOWN_PATH = 404, "There is nothing here", "Compare the path with /openapi.json."
     UNKNOWN_IMAGE = (

@@ -140,7 +140,12 @@ ROUTES: tuple[Route, ...] = (
             summary="List and search your images, page by page",
             query=ListRequest,
             answers={200: Answer(description="One page.", model=ImageList)},
-            problems=(*operations.PROTECTED, Problem.INVALID_REQUEST, Problem.INVALID_CURSOR),
+            problems=(
+                *operations.PROTECTED,
+                Problem.NOT_AN_ADMIN,
+                Problem.INVALID_REQUEST,
+                Problem.INVALID_CURSOR,
+            ),
         ),
     ),
     Route(

@@ -9,6 +9,7 @@ from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
 from api.dialects.table import DialectSettings
 from api.origins import ANY, check_origin
+from safelight import users
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
@@ -125,6 +126,11 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         "the key name their user. `python -m api --new-key NAME` makes one. Its user id is "
         "`key:NAME`.",
     )
+    admins: CommaSeparated = Field(
+        default=(),
+        description="The user ids of admins, with commas between them, such as `key:support`: they "
+        "may list, read and change the images of all users.",
+    )
     host: str = Field(
         default="127.0.0.1",
         description="The address to listen on. An address beyond loopback needs authentication. "
@@ -179,7 +185,12 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
     )
 
     @field_validator(
-        "oidc_audience", "cors_origins", "picture_cors_origins", "api_roles", mode="before"
+        "oidc_audience",
+        "admins",
+        "cors_origins",
+        "picture_cors_origins",
+        "api_roles",
+        mode="before",
     )
     @classmethod
     def _split(cls, text: object) -> object:
@@ -193,6 +204,16 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         if not roles or not set(roles) <= set(ROLES):
             raise ValueError("must be uploads, delivery, or both, separated by commas")
         return roles
+
+    @field_validator("admins")
+    @classmethod
+    def _known_clients(cls, admins: tuple[str, ...]) -> tuple[str, ...]:
+        for admin in admins:
+            if not users.is_user_id(admin) or admin in (users.ANONYMOUS, users.ADOPTED):
+                raise ValueError(
+                    "must be user ids with commas between them: key:NAME, key:NAME/USER or oidc:SUB"
+                )
+        return admins
 
     @field_validator("cors_origins")
     @classmethod

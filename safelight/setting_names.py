@@ -7,6 +7,7 @@ NAMES = frozenset(
     {
         "SAFELIGHT_ACCEPT_DAMAGED",
         "SAFELIGHT_ACCEPT_SVG",
+        "SAFELIGHT_ADMINS",
         "SAFELIGHT_ADMIN_HOST",
         "SAFELIGHT_ADMIN_PORT",
         "SAFELIGHT_ALIASES",

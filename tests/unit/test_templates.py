@@ -566,6 +566,19 @@ def test_the_api_reads_sources_only_if_the_parameter_says_so(originals, allowed)
         assert "/uploads/*" in str(statement["Resource"])
 
 
+@pytest.mark.parametrize("admins", ["", "key:support,oidc:5f7c"])
+def test_the_api_has_the_admins_of_the_parameter(admins):
+    definitions = Resolved("web", Admins=admins).of_type("AWS::ECS::TaskDefinition").values()
+    (named,) = [
+        variable["Value"]
+        for task in definitions
+        for container in task["ContainerDefinitions"]
+        for variable in container.get("Environment", ())
+        if variable["Name"] == "SAFELIGHT_ADMINS"
+    ]
+    assert named == admins
+
+
 def test_the_api_has_the_keys_that_sign_the_urls_of_thumbnails():
     for keys in ("", "arn:aws:secretsmanager:::secret:s"):
         (container,) = [

@@ -13,7 +13,7 @@ from safelight import keys
 from safelight.record import Record, Status
 from safelight.tags import TagEntry, entries_of, entry_of
 from tests.support.fakes import FakeRecords
-from tests.unit.api.clients import ALICE, BOB, Api
+from tests.unit.api.clients import ALICE, BOB, Api, Start
 
 SEEDS = range(50)
 
@@ -219,3 +219,21 @@ async def test_no_schedule_of_editors_workers_and_a_crash_loses_an_entry(seed: i
         listed = {key for key, (_, is_listed) in records.entries.items() if is_listed}
         missing = {entry_of(settled, tag, version=0).key for tag in settled.tags} - listed
         assert not missing, f"replay with seed {seed}: {changes}"
+
+
+async def test_an_admin_reads_and_changes_an_image_as_its_owner_does(start: Start) -> None:
+    api = await start(admins=("key:bob",))
+    image = await stored(api.records)
+    answer, shown = await api.ask("GET", f"/v1/images/{image.image_id}", headers=BOB)
+    assert (answer.status, shown["imageId"]) == (200, image.image_id)
+    answer, changed = await patched(api, image, {"addTags": ["seen"]}, **BOB)
+    assert (answer.status, changed["tags"]) == (200, ["sea", "sun", "seen"])
+    assert await found(api, "seen") == 1
+    assert api.records.records[image.image_id].user_id == "key:alice"
+
+
+async def test_an_owner_of_images_is_no_admin(start: Start) -> None:
+    api = await start(admins=("key:bob",))
+    image = await stored(api.records, user_id="key:bob")
+    assert (await patched(api, image, {"addTags": ["x"]}))[0].status == 404
+    assert (await api.get(image.image_id))[0].status == 404

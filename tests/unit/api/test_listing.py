@@ -92,6 +92,38 @@ async def test_a_user_sees_their_own_images_the_newest_first(api: Api) -> None:
     assert len((await listed(api, headers=BOB))["images"]) == 1
 
 
+async def test_an_admin_lists_the_images_of_another_user(start: Start) -> None:
+    api = await start(admins=("key:bob",))
+    older, newer = stored(api, 2)
+    (own,) = stored(api, user_id="key:bob")
+    assert ids(await listed(api, headers=BOB)) == [own.image_id]
+    for_alice = "?user=key:alice&limit=1"
+    page = await listed(api, for_alice, headers=BOB)
+    assert ids(page) == [newer.image_id]
+    more = f"&cursor={page['next']}"
+    assert ids(await listed(api, for_alice + more, headers=BOB)) == [older.image_id]
+    answer, problem = await api.ask("GET", f"/v1/images?limit=1{more}", headers=BOB)
+    assert (answer.status, problem["type"]) == (422, "/problems/invalid_cursor")
+    alike = f"?user=key:alice&like={older.image_id}"
+    assert ids(await listed(api, alike, headers=BOB)) == [newer.image_id]
+
+
+async def test_others_may_name_no_user_but_themselves(start: Start) -> None:
+    api = await start(admins=("key:bob",))
+    (image,) = stored(api)
+    assert ids(await listed(api, "?user=key:alice")) == [image.image_id]
+    answer, problem = await api.ask("GET", "/v1/images?user=key:bob", headers=ALICE)
+    assert (answer.status, problem["type"]) == (403, "/problems/not_an_admin")
+
+
+@pytest.mark.parametrize("user", ["*", "", "alice"])
+async def test_a_list_is_of_one_user(start: Start, user: str) -> None:
+    api = await start(admins=("key:alice",))
+    slug, faults = await refused(api, f"?user={user}")
+    assert slug == "invalid_request"
+    assert faults["?user"].startswith("must be one user id: key:NAME")
+
+
 async def test_pages_follow_each_other_to_the_end(api: Api) -> None:
     images = stored(api, 5)
     found, query = [], "?limit=2&sort=uploadedAt"
@@ -149,7 +181,7 @@ async def test_pictures_that_look_like_one_are_found(api: Api) -> None:
     assert ids(await listed(api, f"?like={this.image_id.lower()}&distance=3")) == []
     for image_id in (of_bob.image_id, keys.new_image_id()):
         assert (await refused(api, f"?like={image_id}"))[1] == {
-            "?like": "must be a completed image of yours."
+            "?like": "must be a completed image of the same user."
         }
 
 

@@ -74,6 +74,12 @@ def test_every_origin_that_a_browser_sends_can_be_named(
     assert load(monkeypatch, SAFELIGHT_CORS_ORIGINS=origin).cors_origins == (origin,)
 
 
+def test_admins_are_user_ids_and_none_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, SAFELIGHT_ADMINS="").admins == ()
+    admins = load(monkeypatch, SAFELIGHT_ADMINS="key:support, oidc:5f7c").admins
+    assert admins == ("key:support", "oidc:5f7c")
+
+
 def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, SAFELIGHT_DELIVERY_URL="https://cdn.example/pictures/")
     assert settings.delivery_url == "https://cdn.example/pictures"
@@ -99,6 +105,9 @@ def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SAFELIGHT_URL_SECONDS", "5", "60"),
         ("SAFELIGHT_DELIVERY_URL", "cdn.example", "http"),
         ("SAFELIGHT_DELIVERY_URL", "https://cdn.example?x", "without a query"),
+        ("SAFELIGHT_ADMINS", "support", "key:NAME"),
+        ("SAFELIGHT_ADMINS", "key:support,anonymous", "key:NAME"),
+        ("SAFELIGHT_ADMINS", "(adopted)", "key:NAME"),
         ("SAFELIGHT_CORS_ORIGINS", "*", "has a wildcard"),
         ("SAFELIGHT_CORS_ORIGINS", "https://*.a.example", "has a wildcard"),
         ("SAFELIGHT_CORS_ORIGINS", "https://A.example", "https://A.example has upper case"),
