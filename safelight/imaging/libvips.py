@@ -20,7 +20,7 @@ from safelight.imaging.hdr import with_its_coding
 from safelight.imaging.heif_picture import open_heif
 from safelight.imaging.png_picture import open_png
 from safelight.imaging.structure import named_coding, odd_orientation
-from safelight.imaging.tiff_picture import open_tiff
+from safelight.imaging.tiff_picture import check_tiles, open_tiff
 
 GAIN_MAP_LOADERS = ("uhdrload", "jpegload_buffer")
 """Loaders for the gain map in a JPEG, which is itself a JPEG."""
@@ -78,6 +78,8 @@ def open_image(
 
     Raises `pyvips.Error`. libvips decodes only when pixels are read, so damage shows later.
     """
+    if format.loader == "tiffload" and not accept_damaged:
+        check_tiles(path)
     if decode := DECODES.get(format.name):
         image = decode(path)
     else:

@@ -3,6 +3,7 @@
 The data is untrusted; `tiff_directory` bounds how much of it is read.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -15,6 +16,7 @@ from safelight.imaging.tiff_directory import (
     SAMPLES,
     SHORT,
     STRIPS,
+    TILES,
     YCC,
     YCC_SUBSAMPLING,
     Directory,
@@ -25,6 +27,7 @@ _HEADER_BYTES = 8
 _MAX_COPY_BYTES = 4 * 1024 * 1024
 """The most bytes of values, and of strips, in a copy: more than any fax of a page has."""
 _MAX_JPEG_HEADER_BYTES = 256 * 1024
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _UNCOMPRESSED = 1
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 """Markers of the header of a JPEG frame: baseline, extended, progressive."""
@@ -93,6 +96,23 @@ def tidy_copy(data: Data) -> bytes | None:
         sampling = _sampling(strips[0][:_MAX_JPEG_HEADER_BYTES])
         values[YCC_SUBSAMPLING] = (SHORT, directory.packed("H", sampling))
     return directory.file_of(strips, values)
+
+
+def jpegs_of_tiles(data: Data) -> Iterator[tuple[bytes, int]]:
+    """Yield every tile in JPEG as a file of its own, and how many pixels it may have.
+
+    libvips passes over warnings about them.
+    """
+    _, directory = _picture(data)
+    if directory is None or not directory.is_tiled or directory.compression != JPEG:
+        return
+    tables = directory.jpeg_tables
+    places = zip(directory.numbers(TILES), directory.numbers(CHUNKS[TILES]), strict=False)
+    for at, size in places:
+        tile = data[at : at + size]
+        if tile:  # one without data is empty
+            whole = tables.removesuffix(_JPEG_END) + tile.removeprefix(_JPEG_START * bool(tables))
+            yield whole, directory.pixels_of_a_tile
 
 
 def is_cut_short(data: Data) -> bool:

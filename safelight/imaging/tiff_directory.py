@@ -19,9 +19,10 @@ _PREDICTOR, _PALETTE, _JPEG_TABLES, _YCC_POSITION = 317, 320, 347, 531
 _FAX_OPTIONS, _INKS = (292, 293), (332, 334)
 _METADATA = frozenset({700, 33_432, 33_723, 34_377, 34_675})
 """XMP, copyright, IPTC, Photoshop's blocks, and the profile."""
-_TILE_WIDTH, EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 338, 339
+_TILE_WIDTH, _TILE_HEIGHT, EXTRA_SAMPLES, _SAMPLE_FORMAT = 322, 323, 338, 339
 _YCC_WEIGHTS, YCC_SUBSAMPLING, _REFERENCES, DNG_VERSION = 529, 530, 532, 50_706
-CHUNKS = MappingProxyType({STRIPS: 279, 324: 325})
+TILES = 324
+CHUNKS = MappingProxyType({STRIPS: 279, TILES: 325})
 """Tag of the starts of strips or tiles -> tag of their lengths (TIFF 6.0)."""
 SHORT, _LONG, _RATIONAL = 3, 4, 5
 _SIZES = MappingProxyType({1: "B", SHORT: "H", _LONG: "I", 16: "Q"})
@@ -80,6 +81,13 @@ class Directory:
         if kind not in _SIZES or not 0 < count <= _MAX_CHUNKS:
             return default
         return self._values(tag, _SIZES[kind], count, most)
+
+    @property
+    def jpeg_tables(self) -> bytes:
+        """The tables that the JPEGs in all strips or tiles share; empty if each has its own."""
+        _, size, _ = self._entry(_JPEG_TABLES)
+        place = self._place(_JPEG_TABLES, size)
+        return bytes(self.data[place : place + size])
 
     def ratios(self, tag: int, default: tuple[float, ...]) -> tuple[float, ...]:
         """Return as many fractions as the default has."""
@@ -175,6 +183,11 @@ class Directory:
     def is_tiled(self) -> bool:
         """Whether its pixels are in tiles, not in strips."""
         return _TILE_WIDTH in self.entries
+
+    @property
+    def pixels_of_a_tile(self) -> int:
+        """The pixels of each tile, also of those at the edge."""
+        return self.number(_TILE_WIDTH, 0) * self.number(_TILE_HEIGHT, 0)
 
     @property
     def has_planes(self) -> bool:

@@ -1,12 +1,13 @@
 """Opens the picture in a TIFF: the right page, and of its bands only colours and opacity."""
 
+import struct
 from pathlib import Path
 from types import MappingProxyType
 
 import pyvips
 
-from safelight.imaging.structure import picture_of_a_tiff, tidy_copy_of_a_tiff
-from safelight.imaging.tiff import Page
+from safelight.imaging.structure import mapped, picture_of_a_tiff, tidy_copy_of_a_tiff
+from safelight.imaging.tiff import Page, jpegs_of_tiles
 
 STORED_BANDS = "stored-bands"
 """The name of a field: how many bands the decoder holds in memory."""
@@ -17,6 +18,19 @@ _COLOUR_BANDS = MappingProxyType(
     {"b-w": 1, "grey16": 1, "srgb": 3, "rgb16": 3, "scrgb": 3, "cmyk": 4}
 )
 """What the decoder takes the colours for -> the bands that these have."""
+
+
+def check_tiles(path: Path) -> None:
+    """Decode tiles whose damage libvips would pass over; raise `pyvips.Error` if one is damaged."""
+    try:
+        with mapped(path) as data:
+            for tile, pixels in jpegs_of_tiles(data):
+                image = pyvips.Image.jpegload_buffer(tile, access="sequential", fail_on="warning")
+                if image.width * image.height > pixels:
+                    raise pyvips.Error("a tile is larger than its place")
+                image.avg()
+    except (IndexError, OverflowError, struct.error) as error:
+        raise pyvips.Error("a tile is damaged") from error
 
 
 def open_tiff(path: Path, *, accept_damaged: bool) -> pyvips.Image:

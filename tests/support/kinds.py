@@ -112,6 +112,9 @@ SEPARATE_TILES = {
     279: None,
     278: None,
 }
+TILES = by_libvips(tile=True, tile_width=64, tile_height=64, compression="jpeg", Q=95)
+DAMAGED_TILE = TILES[: TILES.index(b"\xff\xda") + 60] + b"\xff\xd9"
+DAMAGED_TILE += TILES[len(DAMAGED_TILE) :]
 FRAME = PLAIN.index(b"\xff\xc0")
 HALF_OF_A_GIF = encoded(NOISE, "GIF")[:3500]
 ANIMATED_PNG = moving("PNG")
@@ -240,7 +243,8 @@ def tiff_samples() -> Mapping[str, Samples]:
         **{kind: samples for kind, samples in of_format("TIFF").items() if "end" not in kind},
         "odd tags": plain(*(tiff(page(PIXELS, tags)) for tags in tiffs.ODD_TAGS.values())),
         "pixels missing at the end": plain(encoded(NOISE, "TIFF")[:9000]),
-        "damaged strips in deflate, JPEG, fax": plain(
+        "damaged strips in deflate, JPEG, fax; tiles in JPEG": plain(
+            DAMAGED_TILE,
             damaged(encoded(NOISE, "TIFF", compression="tiff_adobe_deflate")),
             damaged(encoded(jpegs.PICTURE, "TIFF", compression="jpeg")),
             damaged(encoded(jpegs.PICTURE.convert("1"), "TIFF", compression="group4")),

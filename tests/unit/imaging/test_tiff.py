@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import pyvips
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from safelight.errors import Reason, Rejection
 from safelight.imaging.limits import Limits
@@ -186,6 +187,36 @@ def test_a_tiff_that_lost_pixels_is_corrupt(refused, compression, tile):
     # 127 tells PackBits to copy 128 bytes, which are more than the row has left.
     data[600:1200] = bytes([127 if compression == "packbits" else 0xA5]) * 600
     assert refused(bytes(data)) is Reason.CORRUPT
+
+
+def in_tiles(**options: object) -> bytes:
+    image = pyvips.Image.new_from_array(PIXELS).copy(interpretation="srgb")
+    sizes = {"tile": True, "tile_width": 64, "tile_height": 64}
+    return bytes(image.tiffsave_buffer(compression="jpeg", **sizes, **options))
+
+
+@pytest.mark.parametrize("options", [{}, {"rgbjpeg": True}, {"bigtiff": True}, {"Q": 95}])
+def test_tiles_in_jpeg_are_shown(shown, options):
+    picture = np.asarray(shown(in_tiles(**options)), float)
+    assert picture.reshape(-1, 3).mean(axis=0) == pytest.approx(MEAN, abs=2)
+
+
+@pytest.mark.parametrize("tile", range(6))
+def test_a_damaged_tile_in_jpeg_is_corrupt(refused, tile):
+    """libvips would show a part of it in grey."""
+    whole = bytearray(in_tiles(Q=95))
+    tags = TiffImageFile(io.BytesIO(whole)).tag_v2
+    middle = tags[324][tile] + tags[325][tile] // 2
+    whole[middle : middle + 2] = b"\xff\xd9"  # the end of the tile
+    assert refused(bytes(whole)) is Reason.CORRUPT
+
+
+def test_a_tile_in_jpeg_that_is_larger_than_its_place_is_corrupt(refused):
+    whole = in_tiles()
+    frame = whole.index(b"\xff\xc0") + 5
+    assert whole[frame : frame + 4] == struct.pack(">HH", 64, 64)
+    huge = struct.pack(">HH", 65_000, 65_000)
+    assert refused(whole[:frame] + huge + whole[frame + 4 :]) is Reason.CORRUPT
 
 
 STRIP = 14_400
