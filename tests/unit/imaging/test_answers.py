@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from safelight.errors import Reason, Rejection
+from safelight.faces import Face
 from safelight.imaging import answers
 from safelight.imaging.limits import Limits
 from safelight.imaging.plan import plan
@@ -167,6 +168,8 @@ def test_a_rendering_of_another_plan_is_no_answer(rendered, tmp_path, change):
         {"width": "9"},
         {"orientation": 77},
         {"largest_part": -1},
+        {"faces": []},
+        {"faces": [{"left": 0.1, "top": 0.1, "width": 0.1, "height": 0.1}]},
     ],
     ids=str,
 )
@@ -175,3 +178,29 @@ def test_a_probe_of_no_picture_is_no_answer(file, facts):
     assert answers.read_probe(asdict(known)) == known
     with pytest.raises(answers.Nonsense):
         answers.read_probe(asdict(known) | facts)
+
+
+SEEN = {"left": 0.25, "top": 0.5, "width": 0.25, "height": 0.5}
+
+
+def test_faces_are_read_as_they_were_found():
+    assert answers.read_faces([]) == ()
+    assert answers.read_faces([SEEN]) == (Face(**SEEN),)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        {},
+        [[0.1, 0.1, 0.1, 0.1]],
+        [SEEN | {"left": -0.1}],
+        [SEEN | {"width": 1.5}],
+        [SEEN | {"top": "0.5"}],
+        [SEEN | {"height": float("nan")}],
+        [{name: share for name, share in SEEN.items() if name != "top"}],
+    ],
+)
+def test_faces_of_no_picture_are_no_answer(said):
+    with pytest.raises(answers.Nonsense):
+        answers.read_faces(said)
