@@ -63,6 +63,7 @@ def _usual() -> dict[str, bytes]:
         "tiff jpeg": encoded(face, "TIFF", compression="jpeg"),
         "tiff cmyk": encoded(ink, "TIFF", compression="packbits"),
         "tiff fax": encoded(grey.convert("1"), "TIFF", compression="group4"),
+        "tiff tiles, jpeg": kinds.TILES,
         "tiff tiles, 16 bits": bytes(
             deep.tiffsave_buffer(tile=True, tile_width=64, tile_height=64, compression="deflate")
         ),
