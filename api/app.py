@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
-from api import images, listing, openapi, originals, uploads
+from api import images, listing, openapi, originals, streams, uploads
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
@@ -73,13 +73,23 @@ def make_app(
     watches: Watches | None = None
     handlers = Handlers(health=Health(records), metrics=serve_metrics(registry), delivery=delivery)
     if presigner is not None:
-        watches = _watches(settings, registry, now, sleep)
+        watch_metrics = WatchMetrics(registry)
+        watches = _watches(settings, watch_metrics, now, sleep)
         image = _images(settings, records, presigner, watches)
+        lists = _listing(settings, records, presets)
         handlers = replace(
             handlers,
             uploads=_uploads(settings, records, presigner, authentication, metrics),
             images=image,
-            listing=_listing(settings, records, presets),
+            listing=lists,
+            streams=streams.Streams(
+                records=records,
+                images=image,
+                listing=lists,
+                watches=watches,
+                metrics=watch_metrics,
+                url_seconds=settings.url_seconds,
+            ),
             originals=originals.Originals(presigner, find=image.read)
             if settings.originals
             else None,
@@ -155,12 +165,12 @@ def _uploads(
 
 
 def _watches(
-    settings: ApiSettings, registry: CollectorRegistry, now: Callable[[], float], sleep: Sleep
+    settings: ApiSettings, metrics: WatchMetrics, now: Callable[[], float], sleep: Sleep
 ) -> Watches:
     return Watches(
         most=settings.watches,
         most_of_a_user=settings.watches_per_user,
-        metrics=WatchMetrics(registry),
+        metrics=metrics,
         clock=now,
         sleep=sleep,
     )

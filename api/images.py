@@ -212,13 +212,17 @@ class Images:
 
     async def _answer(self, request: web.Request, record: Record) -> web.Response:
         note(request, image_id=record.image_id, image_status=record.status)
-        urls, expires_at = await self._urls(record.variants)
-        image = Image.of(record, urls, urls_expire_at=expires_at)
+        image = await self.describe(record)
         answer = json_answer(image)
         if record.status is Status.PENDING:
             answer.headers["Retry-After"] = str(POLL_SECONDS)
         # A cached answer whose URLs expire must not be confirmed with 304.
-        return answer if expires_at else _revalidated(request, answer)
+        return answer if image.urls_expire_at else _revalidated(request, answer)
+
+    async def describe(self, record: Record) -> Image:
+        """Return an image as its owner sees it, with new URLs of its variants."""
+        urls, expires_at = await self._urls(record.variants)
+        return Image.of(record, urls, urls_expire_at=expires_at)
 
     async def _find(self, image_id: str, *, user_id: str) -> Record:
         """Return an image that a user may read. Others are refused as if they did not exist."""

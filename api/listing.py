@@ -201,7 +201,7 @@ class Listing:
         images, ends_at = await self._page(asked, user_id, after)
         answer = json_answer(
             ImageList(
-                images=tuple(map(self._listed, images)),
+                images=tuple(map(self.listed, images)),
                 searched_to=_moment(ends_at.uploaded_at) if ends_at else None,
                 next=write_cursor(ends_at, of_list=of_list) if ends_at else None,
             )
@@ -266,7 +266,8 @@ class Listing:
             raise refused({"like": "must be a completed image of the same user"})
         return int(record.perceptual_hash, 16)
 
-    def _listed(self, summary: Summary) -> ListedImage:
+    def listed(self, summary: Summary) -> ListedImage:
+        """Return an image as lists show it."""
         completed = summary.status is Status.COMPLETED
         return ListedImage(
             image_id=summary.image_id,

@@ -14,6 +14,9 @@ UNMATCHED = "unmatched"
 Watched = Literal["answer", "image", "user"]
 """Whether a request waits for its answer, or streams the events of one image or of a user."""
 
+StreamEnd = Literal["done", "failed", "gone", "slow"]
+"""Why a stream of events ended: no more events, an error, or a client that left or did not read."""
+
 
 class DeliveryMetrics:
     """The metrics of delivery, besides those of every request."""
@@ -81,6 +84,14 @@ class WatchMetrics:
         )
         for limit in ("process", "user"):
             self.refused.labels(limit)
+        self.ended = Counter(
+            "safelight_streams_ended_total",
+            "Streams of events that ended: done, failed, gone or slow (the client).",
+            ["end"],
+            registry=registry,
+        )
+        for end in get_args(StreamEnd):
+            self.ended.labels(end)
 
 
 class ApiMetrics:

@@ -97,6 +97,12 @@ WAIT = {
     f"at most {MOST_WAIT_SECONDS} (RFC 7240).",
     "schema": {"type": "string", "pattern": "^wait=[0-9]{1,9}$"},
 }
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the last event that the client has, to continue behind it.",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,100}$"},
+}
 IMAGE_HEADERS = ("ETag", "Retry-After")
 
 _PICTURE_HEADERS = ("ETag", "Cache-Control", "Vary", "Content-Disposition", "Server-Timing")

@@ -182,9 +182,9 @@ class Refusal(Exception):
         self.headers = headers or {}
         self.errors = tuple(errors)
 
-    def answer(self, *, instance: str, request_id: str) -> web.Response:
-        """Return the answer."""
-        document = ProblemDocument(
+    def document(self, *, instance: str, request_id: str) -> ProblemDocument:
+        """Return the problem as a document."""
+        return ProblemDocument(
             type=self.problem.type,
             title=self.problem.title,
             status=self.problem.status,
@@ -193,11 +193,20 @@ class Refusal(Exception):
             request_id=request_id,
             errors=self.errors or None,
         )
+
+    def answer(self, *, instance: str, request_id: str) -> web.Response:
+        """Return the answer."""
+        document = self.document(instance=instance, request_id=request_id)
         return web.Response(
             status=self.problem.status,
-            body=document.model_dump_json(by_alias=True, exclude_none=True).encode(),
+            body=json_text(document).encode(),
             headers={"Content-Type": MEDIA_TYPE, **self.headers},
         )
+
+
+def json_text(document: BaseModel) -> str:
+    """Return a document as JSON in one line. Members without a value are left out."""
+    return document.model_dump_json(by_alias=True, exclude_none=True)
 
 
 def json_answer(
@@ -206,7 +215,7 @@ def json_answer(
     """Answer with a document as JSON. Members without a value are left out."""
     return web.Response(
         status=status,
-        body=document.model_dump_json(by_alias=True, exclude_none=True).encode(),
+        body=json_text(document).encode(),
         headers={"Content-Type": "application/json", **(headers or {})},
     )
 

@@ -14,12 +14,14 @@ from aiohttp.typedefs import Handler
 from api import operations, problems
 from api.dialects.table import DIALECTS
 from api.editing import EditRequest
+from api.event_stream import MEDIA_TYPE as EVENTS
 from api.health import Health
 from api.images import Image, Images
 from api.listing import ImageList, Listing, ListRequest
 from api.operations import Answer, Operation
 from api.originals import Originals
 from api.problems import Problem, ProblemExplanation
+from api.streams import Streams
 from api.uploads import UploadIssued, UploadRequest, Uploads
 
 if TYPE_CHECKING:  # delivery loads the renderer, which a process without that role must not do
@@ -36,6 +38,7 @@ class Handlers:
     images: Images | None = None
     listing: Listing | None = None
     originals: Originals | None = None
+    streams: Streams | None = None
     delivery: "Delivery | None" = None
 
     @property
@@ -208,6 +211,34 @@ ROUTES: tuple[Route, ...] = (
                 Problem.NOT_ARRIVED,
                 Problem.IMAGE_ERASED,
             ),
+        ),
+    ),
+    Route(
+        path="/v1/images/{imageId}/events",
+        handler=lambda handlers: handlers.streams.image if handlers.streams else None,
+        operation=Operation(
+            summary="Stream the states of an image until it is settled (docs/guide/events.md)",
+            parameters=(operations.NAMED_USER, operations.LAST_EVENT_ID),
+            answers={
+                200: Answer(description="Events of one image.", media_type=EVENTS),
+                204: Answer(description="There are no more events: the client has the last one."),
+            },
+            problems=(
+                *operations.PROTECTED,
+                Problem.UNKNOWN_IMAGE,
+                Problem.IMAGE_ERASED,
+                Problem.RATE_LIMITED,
+            ),
+        ),
+    ),
+    Route(
+        path="/v1/events",
+        handler=lambda handlers: handlers.streams.user if handlers.streams else None,
+        operation=Operation(
+            summary="Stream the changes of your recent images (docs/guide/events.md)",
+            parameters=(operations.NAMED_USER, operations.LAST_EVENT_ID),
+            answers={200: Answer(description="Events of all images.", media_type=EVENTS)},
+            problems=(*operations.PROTECTED, Problem.RATE_LIMITED),
         ),
     ),
     Route(

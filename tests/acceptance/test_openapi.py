@@ -40,7 +40,7 @@ SCHEMA = schemathesis.openapi.from_dict(
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404]}},
         }
     ),
-)
+).exclude(path="/v1/events")  # its answer ends after 15 minutes
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,8 @@ UPLOADS = {
     ("GET", "/v1/images"),
     ("GET", "/v1/images/{imageId}"),
     ("PATCH", "/v1/images/{imageId}"),
+    ("GET", "/v1/images/{imageId}/events"),
+    ("GET", "/v1/events"),
     ("GET", "/v1/images/{imageId}/original"),
 }
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
