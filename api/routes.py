@@ -17,7 +17,8 @@ from api.editing import EditRequest
 from api.event_stream import MEDIA_TYPE as EVENTS
 from api.health import Health
 from api.images import Image, Images
-from api.listing import ImageList, Listing, ListRequest
+from api.list_request import ListRequest
+from api.listing import ImageList, Listing
 from api.operations import Answer, Operation
 from api.originals import Originals
 from api.problems import Problem, ProblemExplanation

@@ -1,6 +1,7 @@
 """The operator's program, `safelight`. Each command is a module, imported when it is run."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -122,6 +123,72 @@ def upload(
             param_hint="--api",
         )
     _run(upload(files, api_url=api, key=key, user=user))
+
+
+@app.command("list")
+def list_(
+    user: Annotated[
+        str | None,
+        typer.Option(help="The user whose images to list, such as key:NAME or oidc:SUB."),
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="pending, completed, rejected or erased. By default all but erased."),
+    ] = None,
+    media_type: Annotated[
+        list[str] | None, typer.Option(help="Media type of the source, such as image/heic.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Earliest upload, such as 2026-11-28T00:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Latest upload.")] = None,
+    min_width: Annotated[int | None, typer.Option(help="In pixels of the source.")] = None,
+    max_width: Annotated[int | None, typer.Option(help="As above.")] = None,
+    min_height: Annotated[int | None, typer.Option(help="As above.")] = None,
+    max_height: Annotated[int | None, typer.Option(help="As above.")] = None,
+    filename: Annotated[
+        str | None, typer.Option(help="The beginning of the file name, in exact case.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="A tag, in exact case; all of up to five.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="The id of an image of the user: only similar ones.")
+    ] = None,
+    distance: Annotated[
+        int, typer.Option(help="With --like: the most bits that may differ, 0 to 16.")
+    ] = 8,
+    limit: Annotated[
+        int | None, typer.Option(help="The most images. By default all.", min=1)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on each line.")
+    ] = False,
+) -> None:
+    """List the images of a user, the newest first. All conditions must hold.
+
+    --status, --media-type and --tag may be repeated. Reads the table that SAFELIGHT_TABLE
+    names, with the permissions of OperatorPolicy. SAFELIGHT_UPLOADS_BUCKET and
+    SAFELIGHT_ASSETS_BUCKET must be set too.
+    """
+    from ops.list_images import list_images  # noqa: PLC0415 - --help must be instant
+
+    conditions = {
+        "user": user,
+        "status": tuple(status or ()),
+        "mediaType": tuple(media_type or ()),
+        "since": since,
+        "until": until,
+        "minWidth": min_width,
+        "maxWidth": max_width,
+        "minHeight": min_height,
+        "maxHeight": max_height,
+        "filename": filename,
+        "tag": tuple(tag or ()),
+        "like": like,
+        "distance": distance,
+    }
+    _run(list_images(conditions, limit=limit, as_json=as_json))
 
 
 @app.command()
@@ -357,6 +424,9 @@ def _run(command: Coroutine[Any, Any, int | None]) -> None:
     except (ChildDied, NotWritten, StackFailed, SafelightError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(ExitCode.FAILED) from error
+    except BrokenPipeError:  # the reader, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.DONE) from None
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         print(f"{error.strerror or error}{where}", file=sys.stderr)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
-from safelight.record import Status, StoredModel
+from safelight.record import Record, Status, StoredModel
 
 LISTED = (Status.PENDING, Status.COMPLETED, Status.REJECTED)
 """The states of images that a search finds unless it names others."""
@@ -104,6 +105,31 @@ class Search:
             and (summary.filename or "").startswith(self.filename)
             and set(self.tags) <= set(summary.tags)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """The condition that an image looks like another one. The table cannot check it."""
+
+    image_id: str
+    perceptual_hash: int
+    distance: int
+    """The most bits of the hash that differ."""
+
+    @classmethod
+    def to(cls, record: Record | None, *, user_id: str, distance: int) -> Self:
+        """Return the likeness to an image. Raises a `ValueError` unless it is one of the user's."""
+        if record is None or record.user_id != user_id or record.perceptual_hash is None:
+            raise ValueError("must be a completed image of the same user")
+        perceptual_hash = int(record.perceptual_hash, 16)
+        return cls(image_id=record.image_id, perceptual_hash=perceptual_hash, distance=distance)
+
+    def finds(self, summary: Summary) -> bool:
+        """Return whether an image looks like it, and is another one."""
+        if summary.perceptual_hash is None or summary.image_id == self.image_id:
+            return False
+        differing = self.perceptual_hash ^ int(summary.perceptual_hash, 16)
+        return differing.bit_count() <= self.distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

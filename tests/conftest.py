@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("house")
 ACCEPTANCE = "tests/acceptance/"
 SHARED_SYSTEM = {
     f"{ACCEPTANCE}test_{name}.py"
-    for name in ("main_job", "forged_events", "cost", "upload_clients")
+    for name in ("main_job", "forged_events", "cost", "upload_clients", "operators_images")
 }
 """Modules whose tests use the `system` of tests/acceptance/conftest.py."""
 

@@ -93,6 +93,8 @@ def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
         "s3 delete asset": {"Bucket": assets, "Key": "images/i/r/kept.webp"},
         "s3 list uploads": {"Bucket": uploads},
         "s3 list assets": {"Bucket": assets},
+        "s3 versions uploads": {"Bucket": uploads},
+        "s3 versions assets": {"Bucket": assets},
         "dynamodb get": {"TableName": table, "Key": key},
         "dynamodb put": {"TableName": table, "Item": key},
         "dynamodb update": {"TableName": table, "Key": key},
@@ -113,6 +115,7 @@ OPERATIONS = {
     "get": {"s3": "get_object", "dynamodb": "get_item"},
     "delete": {"s3": "delete_object", "dynamodb": "delete_item"},
     "list": {"s3": "list_objects_v2"},
+    "versions": {"s3": "list_object_versions"},
     "update": {"dynamodb": "update_item"},
     "scan": {"dynamodb": "scan"},
     "query": {"dynamodb": "query"},
@@ -123,8 +126,8 @@ OPERATIONS = {
     "publish": {"sns": "publish"},
 }
 RENDERS_ITS_OWN = {
-    "s3 get upload", "s3 list uploads", "s3 put asset", "dynamodb get", "dynamodb update",
-    "sqs send dead", "sqs depth dead", "sns publish",
+    "s3 get upload", "s3 list uploads", "s3 versions uploads", "s3 put asset", "dynamodb get",
+    "dynamodb update", "sqs send dead", "sqs depth dead", "sns publish",
 }  # fmt: skip
 MAY = {
     "api": {
@@ -132,18 +135,22 @@ MAY = {
         "dynamodb query",
     },
     "delivery": {
-        "s3 get upload", "s3 list uploads", "s3 get asset", "s3 put asset", "s3 list assets",
-        "dynamodb get", "sqs send renders",
+        "s3 get upload", "s3 list uploads", "s3 versions uploads", "s3 get asset", "s3 put asset",
+        "s3 list assets", "dynamodb get", "sqs send renders",
     },
     "uploads": {*RENDERS_ITS_OWN, "sqs receive uploads", "sqs depth uploads"},
     "renders": {*RENDERS_ITS_OWN, "sqs receive renders", "sqs depth renders"},
-    "operator": {"sqs receive dead", "sqs depth dead", "sqs send renders"},
+    "operator": {
+        "sqs receive dead", "sqs depth dead", "sqs send renders", "dynamodb get", "dynamodb query",
+        "s3 list assets", "s3 versions uploads",
+    },
 }  # fmt: skip
 ALL = [
     "s3 put upload", "s3 put elsewhere", "s3 put asset", "s3 put other asset", "s3 get upload",
     "s3 get asset", "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
-    "dynamodb get", "dynamodb put", "dynamodb update", "dynamodb delete", "dynamodb scan",
-    "dynamodb query", "sns publish", *(f"sqs {verb} {queue}" for queue in QUEUES for verb in SQS),
+    "s3 versions uploads", "s3 versions assets", "dynamodb get", "dynamodb put",
+    "dynamodb update", "dynamodb delete", "dynamodb scan", "dynamodb query",
+    "sns publish", *(f"sqs {verb} {queue}" for queue in QUEUES for verb in SQS),
 ]  # fmt: skip
 
 

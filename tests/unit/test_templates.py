@@ -884,6 +884,11 @@ OPERATOR = {
     "sqs:ChangeMessageVisibility": "DeadLetterQueue.Arn",
     "sqs:GetQueueAttributes": "DeadLetterQueue.Arn",
     "sqs:SendMessage": "RendersQueue.Arn",
+    "dynamodb:GetItem": "Table.Arn",
+    "dynamodb:BatchGetItem": "Table.Arn",
+    "dynamodb:Query": "${Table.Arn}/index/owner-index",
+    "s3:ListBucket": "AssetsBucket.Arn",
+    "s3:ListBucketVersions": "UploadsBucket.Arn",
 }
 UPLOADS_WORKER = {
     "sqs:ReceiveMessage": "UploadsQueue.Arn",

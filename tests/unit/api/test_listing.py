@@ -14,7 +14,8 @@ from aiohttp.test_utils import make_mocked_request
 from api.auth import USER
 from api.cursors import read_cursor, write_cursor
 from api.delivery.signing import SigningKeys
-from api.listing import MOST_INSPECTED, MOST_QUERIES, ImageList, Listing, ListRequest
+from api.list_request import ListRequest
+from api.listing import MOST_INSPECTED, MOST_QUERIES, ImageList, Listing
 from api.problems import Problem, Refusal
 from api.thumbnails import Thumbnails
 from safelight import keys

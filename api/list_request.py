@@ -1,0 +1,112 @@
+"""The parameters of a list of images: one model for requests and for the operator's command."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from safelight import keys, users
+from safelight.record import Status
+from safelight.search import LISTED, Range, Search
+
+
+def _image_id(text: str) -> str:
+    found = keys.read_image_id(text)
+    if found is None:
+        raise ValueError("must be an image id")
+    return found
+
+
+def _user_id(text: str) -> str:
+    if not users.is_user_id(text):
+        raise ValueError(f"must be one user id: {users.FORM}")
+    return text
+
+
+Pixels = Annotated[int | None, Field(default=None, ge=1, le=10**9)]
+
+
+class ListRequest(BaseModel):
+    """The parameters of a list. All conditions must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    user: Annotated[str, AfterValidator(_user_id)] | None = Field(
+        default=None, description="The user whose images to list, for admins. By default your own."
+    )
+    status: tuple[Status, ...] = Field(
+        default=(), description="Any of them. By default all but erased images."
+    )
+    media_type: tuple[str, ...] = Field(
+        default=(), max_length=20, description="The media type of the source; any of them."
+    )
+    since: AwareDatetime | None = Field(
+        default=None, description="The earliest time of the upload, included (RFC 3339)."
+    )
+    until: AwareDatetime | None = Field(
+        default=None, description="The latest time of the upload, included."
+    )
+    min_width: Pixels
+    max_width: Pixels
+    min_height: Pixels
+    max_height: Pixels
+    filename: str = Field(
+        default="", max_length=255, description="The beginning of the file name, in exact case."
+    )
+    like: Annotated[str, AfterValidator(_image_id)] | None = Field(
+        default=None,
+        description="The id of an image of the same user: only pictures that look like it.",
+    )
+    distance: int = Field(
+        default=8,
+        ge=0,
+        le=16,
+        description="The most bits of the perceptual hash that differ from the image of `like`.",
+    )
+    tag: tuple[str, ...] = Field(
+        default=(), max_length=5, description="A tag, in exact case; all of up to five."
+    )
+    sort: Literal["-uploadedAt", "uploadedAt"] = Field(
+        default="-uploadedAt", description="By the time of the upload; with `-`, the newest first."
+    )
+    limit: int = Field(default=50, ge=1, le=100, description="The most images of a page.")
+    cursor: str | None = Field(
+        default=None, max_length=200, description="`next` of the page before, for its next page."
+    )
+
+    @property
+    def contradictions(self) -> Mapping[str, str]:
+        """Parameters that leave nothing to find: by name, why."""
+        faults = {}
+        if self.since and self.until and self.until < self.since:
+            faults["until"] = "must not be before since"
+        if (self.max_width or math.inf) < (self.min_width or 0):
+            faults["maxWidth"] = "must not be less than minWidth"
+        if (self.max_height or math.inf) < (self.min_height or 0):
+            faults["maxHeight"] = "must not be less than minHeight"
+        return faults
+
+    def search(self, user_id: str) -> Search:
+        """Return the search among a user's images."""
+        return Search(
+            user_id=user_id,
+            uploaded=Range(least=_milliseconds(self.since), most=_milliseconds(self.until)),
+            statuses=tuple(dict.fromkeys(self.status)) or LISTED,
+            media_types=tuple(dict.fromkeys(self.media_type)),
+            width=Range(least=self.min_width, most=self.max_width),
+            height=Range(least=self.min_height, most=self.max_height),
+            filename=self.filename,
+            tags=tuple(dict.fromkeys(self.tag)),
+            newest_first=self.sort == "-uploadedAt",
+        )
+
+    def list_of(self, user_id: str) -> str:
+        """Describe the list of a user that a cursor belongs to."""
+        return user_id + self.model_dump_json(exclude={"user", "limit", "cursor"})
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
