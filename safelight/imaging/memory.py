@@ -10,7 +10,7 @@ from safelight.imaging.probe import Probe
 from safelight.imaging.recipe import Decode, Recipe
 from safelight.wish.arguments import TRANSPARENT
 
-BASE_BYTES = 48 * 1024**2
+BASE_BYTES = 50 * 1024**2
 """Memory of a child itself and of lines in flight, even for the smallest picture, in bytes."""
 LINES_BYTES = 1280
 LINE_BYTES = 16
