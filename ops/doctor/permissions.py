@@ -17,6 +17,7 @@ from ops.doctor.findings import Finding
 from ops.doctor.places import ANY, Places
 from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.records import NOBODY
+from safelight.aws.searching import OWNER_INDEX
 
 POLICIES = {"worker": "UploadsWorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
 """Policy in data.yaml by program; a worker in the role `renders` has `RENDERS_POLICY`."""
@@ -152,11 +153,21 @@ PROBES: Mapping[Permission, Probe] = {
     Permission("dynamodb:GetItem", "Table"): lambda at: at.dynamodb.get_item(
         TableName=at.settings.table, Key=_nobody()
     ),
+    Permission("dynamodb:BatchGetItem", "Table"): lambda at: at.dynamodb.batch_get_item(
+        RequestItems={at.settings.table: {"Keys": [_nobody()]}}
+    ),
     Permission("dynamodb:PutItem", "Table"): lambda at: at.dynamodb.put_item(
         TableName=at.settings.table, Item=_nobody(), ConditionExpression=_NEVER
     ),
     Permission("dynamodb:UpdateItem", "Table"): lambda at: at.dynamodb.update_item(
         TableName=at.settings.table, Key=_nobody(), ConditionExpression=_NEVER
+    ),
+    Permission("dynamodb:Query", f"Table/index/{OWNER_INDEX}"): lambda at: at.dynamodb.query(
+        TableName=at.settings.table,
+        IndexName=OWNER_INDEX,
+        KeyConditionExpression="userId = :user",
+        ExpressionAttributeValues={":user": {"S": _KEY}},
+        Limit=1,
     ),
     Permission("sns:Publish", "Topic"): lambda at: at.sns.publish(
         TopicArn=at.settings.topic_arn, Message="x" * _TOO_LONG

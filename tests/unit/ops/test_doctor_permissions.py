@@ -1,11 +1,17 @@
-"""The permission to look for faces is probed only where Rekognition looks for them."""
+"""Permissions are probed by calls without effect, that for faces only where it is needed."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.doctor.permissions import FACES, look_at_permissions
+from ops.doctor.permissions import (
+    POLICIES,
+    PROBES,
+    RENDERS_POLICY,
+    look_at_permissions,
+    permissions_of,
+)
 from ops.doctor.places import DoctorSettings, Places
 
 WHAT = "rekognition:DetectFaces on *"
@@ -63,5 +69,6 @@ async def test_the_permission_is_not_probed_where_it_is_not_used(faces):
     assert WHAT not in await found("AccessDeniedException", role="worker", faces=faces)
 
 
-def test_the_permission_is_that_of_the_templates():
-    assert (FACES.action, FACES.resource) == ("rekognition:DetectFaces", "*")
+@pytest.mark.parametrize("policy", sorted({*POLICIES.values(), RENDERS_POLICY}))
+def test_every_permission_of_a_program_has_a_probe(policy):
+    assert set(permissions_of(policy)) <= PROBES.keys()
