@@ -275,6 +275,21 @@ DEPENDENCIES = Dashboard(
             "short",
             rate_by("safelight_http_request_duration_seconds_count", "status"),
         ),
+        Panel(
+            "Requests that wait for changes",
+            "short",
+            {
+                "{{kind}}": "sum by (kind) (safelight_watches)",
+                "room": "sum(safelight_watches_room)",
+            },
+            "Streams of events of one image or of a user, and answers with Prefer: wait.",
+        ),
+        Panel(
+            "Streams that ended, a second",
+            "short",
+            rate_by("safelight_streams_ended_total", "end")
+            | {"refused, {{limit}}": "sum by (limit) (rate(safelight_watches_refused_total[5m]))"},
+        ),
     ),
 )
 
