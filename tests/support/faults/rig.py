@@ -78,22 +78,33 @@ class Rig:
 
     async def alice(self) -> Person:
         """Start an api without the proxy; return the user who owns the uploads, signed in."""
+        child = self._api(self.emulator.endpoint_url)
+        http = await self._opened.enter_async_context(aiohttp.ClientSession())
+        return Person(http, await child.listening(), "sl_alice")
+
+    async def api(self) -> Child:
+        """Start an api behind the proxy, which knows alice's key, and wait until it listens."""
+        child = self._api(self.proxy.url)
+        await child.listening()
+        return child
+
+    def _api(self, endpoint_url: str) -> Child:
+        name = f"api-{next(self._numbers)}"
         child = Child(
-            "api",
+            name,
             [sys.executable, "-m", "api"],
             environment={
-                **self.stack.api.environment(self.emulator.endpoint_url),
+                **self.stack.api.environment(endpoint_url),
                 **LOCAL_SETTINGS,
                 **self.stack.settings(),
                 "SAFELIGHT_PORT": "0",
                 "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
             },
-            log=self._directory / "api.log",
+            log=self._directory / f"{name}.log",
             directory=ROOT,
         )
         self._opened.push_async_callback(child.stop)
-        http = await self._opened.enter_async_context(aiohttp.ClientSession())
-        return Person(http, await child.listening(), "sl_alice")
+        return child
 
     async def safelight(self, *arguments: str) -> str:
         """Run the operator's command with OperatorPolicy; return its output. It must succeed."""
