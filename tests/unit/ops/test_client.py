@@ -118,6 +118,10 @@ async def test_an_address_of_another_service_is_recognised(client, service, pict
     service.answer = web.Response(text=body)
     with pytest.raises(ClientFailed, match="not one of Safelight's API; is the address right"):
         await client.announce(picture)
+    if body != "{}":
+        service.answer = web.Response(text=body)
+        with pytest.raises(ClientFailed, match="not one of Safelight's API"):
+            await client.image("01")
 
 
 async def test_a_failed_connection_is_explained_in_one_plain_line(picture, unused_tcp_port):

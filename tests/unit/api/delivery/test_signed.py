@@ -158,10 +158,10 @@ def test_a_key_is_replaced_in_the_documents_three_steps_without_refusing_a_url()
     values = ["old:...", *(value for _, value in steps)]
     signers = [keys(value).sign("/paid/image").partition("key=")[2][:3] for value in values]
     assert signers == ["old", "old", "new", "new"]
-    for before, after in itertools.pairwise(values):
+    for step, (before, after) in enumerate(itertools.pairwise(values), 1):
         for signer in (before, after):
             path, _, query = keys(signer).sign("/paid/image").partition("?")
-            if after == values[-1] and "key=old" in query:
+            if step == 3 and "key=old" in query:
                 continue  # they have expired
             for task in (before, after):
                 keys(task).check(path, dict(parse_qsl(query)))
