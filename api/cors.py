@@ -64,12 +64,14 @@ def cross_origin(
 
 
 async def _endpoint_below(request: web.Request) -> Endpoint | None:
-    """Return the endpoint of a request; of an OPTIONS request, the one that GET would have."""
+    """Return the endpoint of a request; of a preflight, that of the request it announces."""
     if request.method != "OPTIONS":
         return endpoint_of(request)
-    found = await request.app.router.resolve(request.clone(method="GET"))
+    announced = request.headers.get("Access-Control-Request-Method", "GET")
+    method = announced if announced in METHODS.split(", ") else "GET"
+    found = await request.app.router.resolve(request.clone(method=method))
     resource = found.route.resource
-    return None if resource is None else ("GET", resource.canonical)
+    return None if resource is None else (method, resource.canonical)
 
 
 def _preflight(*, of_picture: bool) -> web.Response:

@@ -100,13 +100,13 @@ class Editing:
                 pointer="#/addTags", detail=f"would make {len(tags)} of {MOST_TAGS} tags."
             )
             raise Refusal(Problem.INVALID_REQUEST, "The image has too many tags.", errors=[fault])
-        if tags == read.tags and change.filename in (None, read.filename):
-            return read
-        version = read.tags_version + 1
+        changes = tags != read.tags or change.filename not in (None, read.filename)
+        version = read.tags_version + changes
         if read.status.settled:  # the worker writes the entries of a pending image
-            for tag in tags:
-                if tag not in read.tags:
-                    await self._records.put_tag(entry_of(read, tag, version=version))
+            for tag in tags:  # all of them: an image that an older version settled has none
+                await self._records.put_tag(entry_of(read, tag, version=version))
+        if not changes:
+            return read
         edited = await self._records.edit(read, tags=tags, filename=change.filename)
         if edited is not None and read.status.settled:
             for tag in read.tags:

@@ -217,7 +217,9 @@ class Images:
         if record.status is Status.PENDING:
             answer.headers["Retry-After"] = str(POLL_SECONDS)
         # A cached answer whose URLs expire must not be confirmed with 304.
-        return answer if image.urls_expire_at else _revalidated(request, answer)
+        if image.urls_expire_at or request.method == "PATCH":
+            return answer
+        return _revalidated(request, answer)
 
     async def describe(self, record: Record) -> Image:
         """Return an image as its owner sees it, with new URLs of its variants."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from api.words import Tag
 from safelight import keys, users
 from safelight.record import Status
 from safelight.search import LISTED, Range, Search
@@ -66,7 +67,7 @@ class ListRequest(BaseModel):
         le=16,
         description="The most bits of the perceptual hash that differ from the image of `like`.",
     )
-    tag: tuple[str, ...] = Field(
+    tag: tuple[Tag, ...] = Field(
         default=(), max_length=5, description="A tag, in exact case; all of up to five."
     )
     sort: Literal["-uploadedAt", "uploadedAt"] = Field(
@@ -81,7 +82,9 @@ class ListRequest(BaseModel):
     def contradictions(self) -> Mapping[str, str]:
         """Parameters that leave nothing to find: by name, why."""
         faults = {}
-        if self.since and self.until and self.until < self.since:
+        if self.until and self.until.timestamp() < 0:
+            faults["until"] = "must not be before 1970"
+        elif self.since and self.until and self.until < self.since:
             faults["until"] = "must not be before since"
         if (self.max_width or math.inf) < (self.min_width or 0):
             faults["maxWidth"] = "must not be less than minWidth"

@@ -118,6 +118,8 @@ class Listing:
             raise refused(faults)
         of_list = asked.list_of(user_id)
         after = read_cursor(asked.cursor, of_list=of_list) if asked.cursor else None
+        if after and after.uploaded_at not in asked.search(user_id).uploaded:
+            raise Refusal(Problem.INVALID_CURSOR, "The cursor is outside the list.")
         images, ends_at = await self._page(asked, user_id, after)
         answer = json_answer(
             ImageList(

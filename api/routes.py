@@ -143,6 +143,7 @@ ROUTES: tuple[Route, ...] = (
         operation=Operation(
             summary="List and search your images, page by page",
             query=ListRequest,
+            parameters=(operations.NAMED_USER,),
             answers={200: Answer(description="One page.", model=ImageList)},
             problems=(
                 *operations.PROTECTED,
@@ -179,6 +180,7 @@ ROUTES: tuple[Route, ...] = (
         operation=Operation(
             summary="Change the tags and the file name of an image",
             request=EditRequest,
+            parameters=(operations.NAMED_USER,),
             answers={
                 200: Answer(
                     description="The image as it is now.",
@@ -200,6 +202,7 @@ ROUTES: tuple[Route, ...] = (
         handler=lambda handlers: handlers.originals.get if handlers.originals else None,
         operation=Operation(
             summary="Download the source of an image, where that is enabled",
+            parameters=(operations.NAMED_USER,),
             answers={
                 303: Answer(
                     description="The source, at a URL that is valid for five minutes.",

@@ -83,14 +83,14 @@ class Search:
 
     @property
     def narrows(self) -> bool:
-        """Whether a condition may leave out many of the images in the range of times."""
+        """Whether a condition may leave out many of the images that a query reads."""
         return bool(
             set(self.statuses) != set(LISTED)
             or self.media_types
             or self.width
             or self.height
             or self.filename
-            or self.tags
+            or len(self.tags) > 1
         )
 
     def finds(self, summary: Summary) -> bool:

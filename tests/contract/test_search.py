@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from safelight import keys
+from safelight.aws.dependency import Dependency
+from safelight.aws.searching import Searcher
 from safelight.record import Record, Status
 from safelight.search import LISTED, Position, Range, Search, Summary
 from safelight.tags import entries_of, entry_of
@@ -224,3 +226,35 @@ async def test_a_settlement_keeps_tags_that_were_edited_meanwhile(table: Table) 
     commit = await table.edge.commit(completed(announced.image_id))
     assert (commit.record.tags, commit.record.tags_version) == (("edited",), 1)
     assert commit.record.filename == "new.jpg"
+
+
+class BusyTable:
+    """A client of DynamoDB that leaves out keys of a batch: so many times, or always."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.batches: list[int] = []
+
+    async def query(self, **_: Any) -> Any:
+        items = [{"imageId": {"S": f"{number}\x1fsea"}} for number in range(3)]
+        return {"Items": items, "ScannedCount": 3}
+
+    async def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 - AWS's name
+        keys_of = RequestItems["images"]["Keys"]
+        self.batches.append(len(keys_of))
+        taken, left = keys_of[:1], keys_of[1:]
+        if len(self.batches) > self.refusals:
+            taken, left = keys_of, []
+        facts = {"userId": {"S": "key:a"}, "uploadedAt": {"N": "1"}, "status": {"S": "completed"}}
+        items = [key | facts | {"tags": {"L": [{"S": "sea"}]}} for key in taken]
+        again = {"images": {"Keys": left}} if left else {}
+        return {"Responses": {"images": items}, "UnprocessedKeys": again}
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 2])
+async def test_records_that_a_batch_left_out_are_read_again(refusals: int) -> None:
+    busy: Any = BusyTable(refusals)
+    searcher = Searcher(busy, Dependency("dynamodb"), table="images")
+    found = await searcher.find(Search(user_id="key:a", tags=("sea",)), after=None, most=50)
+    assert [one.image_id for one in found] == ["0", "1", "2"]
+    assert busy.batches == [3, 2, 1][: refusals + 1]

@@ -78,6 +78,23 @@ async def test_a_change_of_nothing_writes_nothing(api: Api) -> None:
     assert api.records.calls["edit"] == 0
 
 
+async def test_any_change_finds_an_image_again_that_lacks_its_entries(api: Api) -> None:
+    """A version that knew no entries settled it."""
+    for change in ({}, {"addTags": ["new"]}, {"tags": ["sea", "sun"]}):
+        image = await stored(api.records)
+        api.records.entries.clear()
+        await patched(api, image, change)
+        assert await found(api, "sea") == 1
+        api.records.records.clear()
+
+
+async def test_a_change_is_answered_with_the_image_whatever_the_client_knows(api: Api) -> None:
+    image = await stored(api.records)
+    known = (await api.get(image.image_id))[0].headers["ETag"]
+    answer, changed = await patched(api, image, {}, **{"If-None-Match": known})
+    assert (answer.status, changed["imageId"]) == (200, image.image_id)
+
+
 async def test_a_change_of_tags_that_were_read_too_early_is_refused(api: Api) -> None:
     image = await stored(api.records)
     await patched(api, image, {"addTags": ["new"]})

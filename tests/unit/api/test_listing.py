@@ -232,6 +232,10 @@ async def test_a_narrow_search_is_answered_with_an_empty_page_that_goes_on(
             "?since=2024-01-02T00:00:00Z&until=2024-01-01T00:00:00Z",
             {"?until": "must not be before since."},
         ),
+        ("?until=1969-12-31T23:59:59Z", {"?until": "must not be before 1970."}),
+        ("?tag=" + "x" * 65, {"?tag": ""}),
+        ("?tag=a%1Fb", {"?tag": "must have no control characters."}),
+        ("?tag=", {"?tag": "must not be empty."}),
         ("?minWidth=5&maxWidth=4", {"?maxWidth": "must not be less than minWidth."}),
         ("?like=cat", {"?like": "must be an image id."}),
         ("?status=done", {"?status": ""}),
@@ -257,6 +261,18 @@ async def test_a_cursor_of_another_list_is_refused(api: Api) -> None:
     assert (await refused(api, f"?sort=uploadedAt&cursor={cursor}"))[0] == "invalid_cursor"
     answer, _ = await api.ask("GET", f"/v1/images?cursor={cursor}", headers=BOB)
     assert answer.status == 422
+
+
+async def test_a_cursor_outside_the_times_of_its_list_is_refused(api: Api) -> None:
+    """DynamoDB refuses such a start, and the client would get a 500."""
+    query = "since=2023-11-14T22:13:20Z&until=2023-11-14T22:13:30Z&limit=1"
+    stored(api, 2)
+    of_list = "key:alice" + ListRequest.model_validate(
+        dict(part.split("=") for part in query.split("&"))
+    ).model_dump_json(exclude={"limit", "cursor"})
+    position = Position(uploaded_at=5, image_id=keys.new_image_id())
+    forged = write_cursor(position, of_list=of_list)
+    assert (await refused(api, f"?{query}&cursor={forged}"))[0] == "invalid_cursor"
 
 
 @pytest.mark.parametrize("parts", ['[1,true,"ID","H"]', '[1,-1,"ID","H"]', '[2,5,"ID","H"]'])

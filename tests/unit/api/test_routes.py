@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
@@ -49,9 +50,9 @@ class Pictures:
     get_alias = get_asset = get_freeform = get
 
 
-def application(*, uploads: bool = True, delivery: bool = True) -> web.Application:
+def application(*, uploads: bool = True, delivery: bool = True, **changes: Any) -> web.Application:
     return make_app(
-        settings=api_settings(originals=True),
+        settings=api_settings(**{"originals": True} | changes),
         records=FakeRecords(),
         presigner=FakePresigner() if uploads else None,
         authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
@@ -159,3 +160,13 @@ def test_pages_may_read_whatever_delivery_serves_and_nothing_else() -> None:
         elif route.pictures:  # a dialect without keys, or no alias
             assert route.public
             assert route.endpoint not in endpoints(application(delivery=False))
+
+
+async def test_a_preflight_of_an_upload_is_none_of_a_picture_beside_a_dialect_at_the_root() -> None:
+    origin = "https://app.example"
+    announced = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    async with TestClient(TestServer(application(cors_origins=(origin,)))) as client:
+        answer = await client.options("/v1/uploads", headers=announced)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
