@@ -45,6 +45,10 @@ class Reach:
 
     def refusal_of(self, url: ImageUrl) -> str | None:
         """Return why delivery refuses a valid URL; None if it does not, or cannot be known here."""
+        return self.without_alias(url) or self.refused_by_preset(url)
+
+    def without_alias(self, url: ImageUrl) -> str | None:
+        """Return which source or watermark no alias includes, or is not one that its key opens."""
         names = [("source", url.source)]
         for key in url.options.watermarks if url.preset is None else ():
             bucket, _, path = key.partition("/")
@@ -54,7 +58,7 @@ class Reach:
                 return f"{what}: no alias includes {str(name)[:80]!r}, so viewers get an error"
             if url.user_id is not None and not _is_image(name):
                 return f"{what}: the key of a tenant opens only images of that user"
-        return self._refused_by_preset(url)
+        return None
 
     def unchecked(self, url: ImageUrl) -> tuple[str, ...]:
         """List what cannot be known here and may make delivery answer with an error."""
@@ -70,7 +74,8 @@ class Reach:
             return True
         return _below(self.aliases.values(), name)
 
-    def _refused_by_preset(self, url: ImageUrl) -> str | None:
+    def refused_by_preset(self, url: ImageUrl) -> str | None:
+        """Return why a preset refuses a URL that names one, such as that there is none so named."""
         if url.preset is None or self.presets is None:
             return None
         preset = self.presets.get(url.preset)

@@ -7,8 +7,12 @@ from api.dialects.errors import BadSignature, UrlError
 from api.dialects.image_url import SourceName
 from api.dialects.signatures import Signed, verify
 from api.dialects.table import Dialects, check_spelling
+from ops.reach import Reach
 from safelight.keys import is_image_id
 from safelight.wish.errors import InvalidOption
+
+_UNSIGNED = frozenset({"insecure", "unsafe", "_"})
+"""What stands for a signature in the unsigned URLs of other systems."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +28,17 @@ class Reading:
     why: str = ""
     place: str = ""
     """Where its source is: `s3://BUCKET`, the first folder, `image ids`, or `no folder`."""
+    without_alias: bool = False
+    """Whether no alias includes its source or a watermark, as far as this machine knows."""
     differs: tuple[tuple[str, str], ...] = ()
     """Options with which the picture differs from the other system's, each with how."""
 
 
-def reading_of(url: str, dialects: Dialects) -> Reading:
-    """Read a path and query, whether or not its signature holds. Times of expiry are ignored."""
+def reading_of(url: str, dialects: Dialects, reach: Reach) -> Reading:
+    """Read a path and query, whether or not its signature holds. Times of expiry are ignored.
+
+    `reach` knows which pictures and presets delivery has.
+    """
     path, _, query = url.partition("?")
     try:
         check_spelling(path, query)
@@ -45,9 +54,12 @@ def reading_of(url: str, dialects: Dialects) -> Reading:
         )
     except UrlError:
         return Reading()
+    if why := reach.refused_by_preset(image_url):
+        return Reading(dialect=dialect.NAME, signature=signature, refused="preset", why=why)
     return Reading(
         dialect=dialect.NAME,
         signature=signature,
+        without_alias=reach.without_alias(image_url) is not None,
         place=_place_of(image_url.source),
         differs=image_url.differs,
     )
@@ -68,6 +80,8 @@ def _signed(dialect: Dialect, path: str, query: str) -> tuple[Signed, str]:
         signed = dialect.split(path, query)
     except BadSignature:
         return dialect.unsigned(f"{path}?{query}" if query else path), "missing"
+    if signed.given in _UNSIGNED:
+        return signed, "missing"
     if not dialect.keys:
         return signed, "unchecked"
     try:

@@ -14,11 +14,12 @@ from typing import TypeVar
 from rich.text import Text
 
 from api.dialects.table import DIALECTS, Dialects, DialectSettings
+from api.settings import DeliverySettings
 from ops.access_log import open_log, urls_in
 from ops.exit_codes import ExitCode
+from ops.reach import Reach
 from ops.tables import make_table, print_table
 from ops.url_reading import Reading, reading_of
-from safelight.settings import InvalidSettings
 
 _REMEMBERED = 65_536
 """URLs whose reading is kept, because a few URLs have most of the requests."""
@@ -65,6 +66,8 @@ class UrlReport:
     """Reads a URL."""
     checked: bool
     """Whether there are keys to check signatures with."""
+    aliases_known: bool
+    """Whether there are aliases to look for sources in."""
     all: Tally = field(default_factory=Tally)
     understood: Tally = field(default_factory=Tally)
     differing: Tally = field(default_factory=Tally)
@@ -74,6 +77,8 @@ class UrlReport:
     """URLs that no dialect reads."""
     wrong_signature: Tally = field(default_factory=Tally)
     unsigned: Tally = field(default_factory=Tally)
+    without_alias: Tally = field(default_factory=Tally)
+    """URLs that are understood, but no alias includes their source or a watermark."""
     lines_without_url: int = 0
     refusals: Options = field(default_factory=dict)
     differences: Options = field(default_factory=dict)
@@ -120,13 +125,17 @@ class UrlReport:
         yield self.understood
         if reading.differs:
             yield self.differing
+        if reading.without_alias:
+            yield self.without_alias
 
     @property
     def exit_code(self) -> ExitCode:
         """`REFUSED` if Safelight would refuse a URL, as for a single one."""
         unsigned = self.unsigned.requests if self.checked else 0
-        refused = self.refused.requests + self.wrong_signature.requests + unsigned
-        return ExitCode.REFUSED if refused else ExitCode.DONE
+        refused = (self.refused, self.wrong_signature, self.without_alias)
+        if unsigned or any(tally.requests for tally in refused):
+            return ExitCode.REFUSED
+        return ExitCode.DONE
 
     def as_json(self) -> dict[str, object]:
         """Return all counts."""
@@ -141,6 +150,10 @@ class UrlReport:
                 "wrong": self.wrong_signature.counts(),
                 "missing": self.unsigned.counts(),
             },
+            "aliases": {
+                "checked": self.aliases_known,
+                "missing": self.without_alias.counts(),
+            },
             "linesWithoutUrl": self.lines_without_url,
             "refusals": _listed(self.refusals),
             "differences": _listed(self.differences),
@@ -151,15 +164,21 @@ class UrlReport:
 
 
 async def report(path: Path, *, dialect: str | None, as_json: bool) -> ExitCode:
-    """Print a report of the URLs in a file. Returns an exit code."""
+    """Print a report of the URLs in a file. Returns an exit code.
+
+    Raises `InvalidConfiguration`.
+    """
+    settings = DeliverySettings.load()
+    reach = Reach.of(settings)
     try:
-        dialects = _dialects(DialectSettings.load(), dialect)
-    except (InvalidSettings, ValueError) as error:
+        dialects = _dialects(settings, dialect)
+    except ValueError as error:
         print(error, file=sys.stderr)
         return ExitCode.UNUSABLE
     counted = UrlReport(
-        read=lru_cache(_REMEMBERED)(partial(reading_of, dialects=dialects)),
+        read=lru_cache(_REMEMBERED)(partial(reading_of, dialects=dialects, reach=reach)),
         checked=any(each.keys for each in dialects.known),
+        aliases_known=reach.aliases is not None,
     )
     try:
         with open_log(path) as lines:
@@ -199,7 +218,7 @@ def _listed(options: Options) -> list[dict[str, object]]:
 def _print(counted: UrlReport) -> None:
     table = make_table("", *_NUMBERS, "example", numbers=_NUMBERS)
     unchecked = "" if counted.checked else " (not checked: no key)"
-    for name, tally in {
+    rows = {
         "all": counted.all,
         "understood": counted.understood,
         "- differing as documented": counted.differing,
@@ -207,7 +226,10 @@ def _print(counted: UrlReport) -> None:
         "of no dialect": counted.elsewhere,
         f"wrong signature{unchecked}": counted.wrong_signature,
         "without signature": counted.unsigned,
-    }.items():
+    }
+    if counted.aliases_known:
+        rows["without an alias"] = counted.without_alias
+    for name, tally in rows.items():
         table.add_row(name, *_numbers(tally), Text(tally.example or ""))
     print_table(table)
     if counted.lines_without_url:

@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -78,7 +79,7 @@ def test_the_header_of_a_cloudfront_log_names_its_fields() -> None:
     assert list(urls_in(lines)) == ["/a.jpg?w=1", None]
 
 
-def run(*words: str, stdin: str | None = None) -> tuple[int, dict[str, object]]:
+def run(*words: str, stdin: str | None = None) -> tuple[int, dict[str, Any]]:
     answer = CliRunner().invoke(app, ("explain", *words, "--json"), input=stdin)
     return answer.exit_code, json.loads(answer.stdout)
 
@@ -180,6 +181,50 @@ def test_no_key_is_needed_to_know_what_urls_ask_for() -> None:
 def test_the_exit_code_says_whether_a_url_would_be_refused(url: str, code: int) -> None:
     """A URL that has expired was valid when it was logged."""
     assert run("--report", "-", stdin=url)[0] == code
+
+
+@pytest.fixture
+def deployed(keys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delivery has the preset `small` and the alias `photos`."""
+    presets = '[small]\nformat = "jpeg"\naccess = "public"\n'
+    aliases = '[photos]\nbucket = "acme"\nprefix = "public/"\npresets = ["small"]\n'
+    for name, text in (("presets", presets), ("aliases", aliases)):
+        (tmp_path / f"{name}.toml").write_text(text)
+        monkeypatch.setenv(f"SAFELIGHT_{name.upper()}", str(tmp_path / f"{name}.toml"))
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize(
+    ("url", "code", "refused", "unsigned", "without_alias"),
+    [
+        (signed("pr:small/plain/photos/a.jpg"), 0, 0, 0, 0),
+        (signed("pr:sharp/plain/photos/a.jpg"), 3, 1, 0, 0),
+        (signed("w:300/plain/s3://other/a.jpg"), 3, 0, 0, 1),
+        ("/insecure/w:300/plain/photos/a.jpg", 3, 0, 1, 0),
+    ],
+)
+def test_a_report_refuses_what_delivery_would(
+    url: str, code: int, refused: int, unsigned: int, without_alias: int
+) -> None:
+    found, told = run("--report", "-", stdin=url)
+    assert found == code
+    assert without_example(told["refused"]) == counts(refused, refused)
+    assert [each["option"] for each in told["refusals"]] == ["preset"] * refused
+    assert without_example(told["signatures"]["missing"]) == counts(unsigned, unsigned)
+    assert without_example(told["signatures"]["wrong"]) == counts(0, 0)
+    assert told["aliases"]["checked"]
+    assert without_example(told["aliases"]["missing"]) == counts(without_alias, without_alias)
+    answer = CliRunner().invoke(app, ("explain", "--report", "-"), input=url)
+    assert "without an alias" in answer.stdout
+
+
+@pytest.mark.parametrize("name", ["own", "thumbor", "imgproxy"])
+@pytest.mark.parametrize("word", ["insecure", "unsafe", "_"])
+def test_a_word_that_stands_for_a_signature_is_none(name: str, word: str) -> None:
+    wanted = {"own": "box=9x9/a.jpg", "thumbor": "9x9/a.jpg", "imgproxy": "w:9/plain/a.jpg"}
+    _, told = run("--report", "-", "--as", name, stdin=f"/{word}/{wanted[name]}\n")
+    assert without_example(told["signatures"]["missing"]) == counts(1, 1)
+    assert without_example(told["understood"]) == counts(1, 1)
 
 
 @pytest.mark.usefixtures("keys")
