@@ -192,6 +192,23 @@ def list_(
 
 
 @app.command()
+def show(
+    image_id: Annotated[str, typer.Argument(help="An image id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show an image: its record, its assets and versions in the buckets, what viewers get.
+
+    Exits with 1 if there is no record, an asset of the record is missing, or no search finds
+    the image by one of its tags; with 3 if it was rejected or erased, or lacks a variant. Reads
+    the settings of delivery and the names of the table and the buckets; needs the permissions
+    of OperatorPolicy. Asset keys, version ids and signed URLs are secrets.
+    """
+    from ops.show import show  # noqa: PLC0415 - --help must be instant
+
+    _run(show(image_id, as_json=as_json))
+
+
+@app.command()
 def render(
     files: Annotated[
         list[Path],

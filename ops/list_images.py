@@ -17,6 +17,7 @@ from api.listing import ListedImage
 from ops.exit_codes import ExitCode
 from ops.folders import Unusable
 from ops.operator import connected
+from ops.tables import printable
 from safelight.aws.settings import AwsSettings
 from safelight.record import Record
 from safelight.refused_values import why_refused
@@ -128,7 +129,7 @@ def row(summary: Summary) -> str:
     """Write an image as a row that is no wider than the terminal, or 80 characters elsewhere."""
     uploaded = datetime.fromtimestamp(summary.uploaded_at / 1000, UTC)
     pixels = f"{summary.width}x{summary.height}" if summary.width else "-"
-    name = "".join(one if one.isprintable() else "\ufffd" for one in summary.filename or "-")
+    name = printable(summary.filename or "-")
     return _line(
         [summary.image_id, str(summary.status), f"{uploaded:%Y-%m-%d %H:%M}", pixels, name]
     )

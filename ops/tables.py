@@ -20,6 +20,11 @@ def print_table(table: Table) -> None:
     Console().print(table)
 
 
+def printable(text: str) -> str:
+    """Replace characters that would command the terminal or break the line."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
 def counted(number: float, noun: str) -> str:
     """Write a number with its noun, such as `1 picture` or `2,000 pictures`."""
     return f"{number:,.0f} {noun}{'' if round(number) == 1 else 's'}"

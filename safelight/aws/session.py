@@ -17,6 +17,7 @@ from aiobotocore.credentials import (
 from aiobotocore.session import AioSession
 
 from safelight.aws.dependency import Dependency
+from safelight.aws.inventory import Inventory
 from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
 from safelight.aws.queue import Queue
@@ -61,6 +62,15 @@ class Aws:
     async def objects(self) -> Objects:
         """Open the buckets."""
         return Objects(
+            await self._client("s3"),
+            self._dependencies["s3"],
+            uploads_bucket=self._settings.uploads_bucket,
+            assets_bucket=self._settings.assets_bucket,
+        )
+
+    async def inventory(self) -> Inventory:
+        """Open the lists of the buckets."""
+        return Inventory(
             await self._client("s3"),
             self._dependencies["s3"],
             uploads_bucket=self._settings.uploads_bucket,

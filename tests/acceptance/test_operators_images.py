@@ -1,4 +1,4 @@
-"""`safelight list` as operators run it, with the permissions of OperatorPolicy only."""
+"""`safelight list` and `show` as operators run them, with the permissions of OperatorPolicy."""
 
 import asyncio
 import json
@@ -15,22 +15,26 @@ from tests.support.person import Person
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CAT = (Path(__file__).parents[2] / "samples" / "cat-451px.jpg").read_bytes()
+UNKNOWN = "01M7YB1NC8XE9XQ3H3PCRZFKK6"
 SAFELIGHT = Path(sys.executable).with_name("safelight")
+
+
+def environment(system: LocalSystem, who: Principal) -> dict[str, str]:
+    """Return the environment of a command with the permissions of a principal."""
+    return {
+        "PATH": os.environ["PATH"],
+        **who.environment(system.emulator.endpoint_url),
+        **system.stack.settings(),
+    }
 
 
 async def safelight(
     system: LocalSystem, *words: str, who: Principal | None = None, **changes: str
 ) -> tuple[int, str, str]:
     """Run a command; return its exit code, output and errors."""
-    principal = who or system.stack.operator
     command = await asyncio.create_subprocess_exec(
         SAFELIGHT, *words,
-        env={
-            "PATH": os.environ["PATH"],
-            **principal.environment(system.emulator.endpoint_url),
-            **system.stack.settings(),
-            **changes,
-        },
+        env=environment(system, who or system.stack.operator) | changes,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, errors = await command.communicate()
@@ -38,29 +42,74 @@ async def safelight(
     return command.returncode, output.decode(), errors.decode()
 
 
-async def test_an_operator_lists_the_images_of_a_user(system: LocalSystem, alice: Person) -> None:
+async def test_an_operator_finds_and_shows_the_image_of_a_user(
+    system: LocalSystem, alice: Person
+) -> None:
     image_id = await alice.upload(CAT, filename="operators.jpg", tags=["for-operators"])
     await alice.settled(image_id)
     found = "--user", "key:alice", "--tag", "for-operators"
-    code, output, errors = await safelight(system, "list", *found)
-    assert code == 0, errors
-    head, line = output.splitlines()
-    assert head.split()[:2] == ["image", "status"]
-    assert line.split()[:2] == [image_id, "completed"]
-    assert line.endswith("operators.jpg")
     code, output, errors = await safelight(system, "list", *found, "--json")
     assert code == 0, errors
     assert json.loads(output)["imageId"] == image_id
-    code, _, errors = await safelight(system, "list", "--user", "key:bob", "--tag", "no-such-tag")
-    assert (code, errors) == (0, "No image of key:bob meets the conditions.\n")
+    code, output, errors = await safelight(system, "show", image_id, "--json")
+    assert code == 0, errors
+    told = json.loads(output)
+    assert told["record"]["userId"] == "key:alice"
+    assert told["foundByTag"] == {"for-operators": True}
+    assert {asset["origin"] for asset in told["assets"]} == {"variant"}
+    assert len(told["assets"]) == len(told["record"]["variants"])
+    assert [version["current"] for version in told["versions"]] == [True]
+    assert {view["preset"] for view in told["views"]} == set(told["record"]["variants"])
 
 
 @pytest.mark.slow
-async def test_a_list_without_the_permission_says_what_is_needed(system: LocalSystem) -> None:
+async def test_what_is_not_there_is_said(system: LocalSystem) -> None:
+    code, _, errors = await safelight(system, "list", "--user", "key:bob", "--tag", "no-such-tag")
+    assert (code, errors) == (0, "No image of key:bob meets the conditions.\n")
+    code, _, errors = await safelight(system, "show", UNKNOWN)
+    assert (code, errors) == (1, f"There is no record of the image {UNKNOWN}.\n")
+
+
+@pytest.mark.slow
+async def test_a_reader_that_has_enough_ends_the_list(system: LocalSystem, alice: Person) -> None:
+    await alice.ask(CAT)
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = await asyncio.create_subprocess_exec(
+            SAFELIGHT, "list", "--user", "key:alice",
+            env=environment(system, system.stack.operator),
+            stdout=writer, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    _, errors = await command.communicate()
+    assert (command.returncode, errors) == (0, b"")
+
+
+@pytest.mark.slow
+async def test_an_asset_that_was_deleted_is_missing(system: LocalSystem, alice: Person) -> None:
+    image_id = await alice.upload(CAT)
+    await alice.settled(image_id)
+    _, output, _ = await safelight(system, "show", image_id, "--json")
+    key = json.loads(output)["assets"][0]["key"]
+    async with system.account.client("s3") as s3:
+        await s3.delete_object(Bucket=system.stack.assets_bucket, Key=key)
+    code, output, errors = await safelight(system, "show", image_id)
+    assert code == 1
+    assert "missing" in output
+    assert errors == "Wrong: 1 asset of the record not in the bucket.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("list", "--user", "key:bob"), ("show", UNKNOWN)])
+async def test_without_the_permission_a_command_says_what_is_needed(
+    system: LocalSystem, words: tuple[str, ...]
+) -> None:
     foreign = {"SAFELIGHT_TABLE": "a-table-of-another-account"}
     for code, _, errors in (
-        await safelight(system, "list", "--user", "key:bob", who=system.stack.uploads_worker),
-        await safelight(system, "list", "--user", "key:bob", **foreign),
+        await safelight(system, *words, who=system.stack.uploads_worker),
+        await safelight(system, *words, **foreign),
     ):
         assert code == 1
         assert "OperatorPolicy" in errors

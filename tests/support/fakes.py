@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+from safelight.aws.inventory import SourceVersion, StoredAsset
 from safelight.aws.objects import PART_BYTES, Asset, Fetched, ObjectVersion
 from safelight.aws.presign import PresignedGet, PresignedPost, PresignedPut
 from safelight.aws.queue import Depth, Failure, Message
@@ -27,6 +28,7 @@ from safelight.faces import Face, Faces, kept
 from safelight.files import open_result
 from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
+from safelight.keys import assets_prefix
 from safelight.record import Record, Status
 from safelight.search import Found, Position, Search, Summary
 from safelight.tags import TagEntry, entry_of
@@ -155,6 +157,35 @@ class FakeObjects(Fake):
             size_bytes=len(stored.body),
             sha256=stored.sha256,
             body=body,
+        )
+
+
+class FakeInventory(Fake):
+    """The lists of the buckets of `FakeObjects`."""
+
+    def __init__(self, objects: FakeObjects) -> None:
+        super().__init__()
+        self._objects = objects
+
+    async def assets(self, image_id: str) -> tuple[StoredAsset, ...]:
+        self._called("assets")
+        return tuple(
+            StoredAsset(key=key, size_bytes=len(asset.body), modified_at=1_793_588_645.0)
+            for key, asset in sorted(self._objects.assets.items())
+            if key.startswith(assets_prefix(image_id))
+        )
+
+    async def versions(self, key: str) -> tuple[SourceVersion, ...]:
+        self._called("versions")
+        stored = self._objects.sources.get(key, [])
+        return tuple(
+            SourceVersion(
+                version_id=version.version_id,
+                size_bytes=None if version.body is None else len(version.body),
+                modified_at=version.modified_at,
+                latest=version is stored[-1],
+            )
+            for version in reversed(stored)
         )
 
 
