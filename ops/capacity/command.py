@@ -10,8 +10,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops.capacity.arrivals import Arrivals
-from ops.capacity.cost import Cost, PictureUse, Prices, cost_of, fargate_per_month
+from ops.capacity.arrivals import DAY_SECONDS, Arrivals
+from ops.capacity.cost import (
+    HOUR_SECONDS,
+    Cost,
+    PictureUse,
+    Prices,
+    cost_of,
+    fargate_per_month,
+)
 from ops.capacity.policies import (
     TEMPLATE,
     RendersService,
@@ -185,12 +192,12 @@ def report(plan: Plan, *, as_json: bool) -> None:
         return
     console = Console()
     console.print(_fleet_table(plan))
-    console.print(_cost_table(plan.cost_on_demand))
+    console.print(_cost_table(plan.cost_on_demand, month=_month(plan.arrivals.seconds)))
     prices = plan.cost.prices
     console.print(
         f"List prices in {prices.region}, {prices.as_of}; uploads only. "
         f"With Spot as in the template: ${plan.cost.per_picture:.7f} per picture, "
-        f"${plan.cost.per_month:,.0f} per month."
+        f"${plan.cost.per_month:,.0f} {_month(plan.arrivals.seconds)}."
     )
     console.print(
         f"Renders on demand, not in the table: {plan.renders.minimum} to {plan.renders.maximum} "
@@ -228,11 +235,26 @@ def _wait(simulation: Simulation, quantile: float = 0.95) -> str:
     return "past the end" if wait is None else f"{wait:.0f} s"
 
 
+def _span(seconds: float) -> str:
+    """Write a length of time in hours, or in seconds if it is less than one."""
+    whole = seconds >= HOUR_SECONDS
+    return f"{seconds / HOUR_SECONDS:g} h" if whole else f"{seconds:g} s"
+
+
+def _month(seconds: float) -> str:
+    """Name a month that is filled with repetitions of a span. Spans of days need no remark."""
+    if seconds >= DAY_SECONDS:
+        return "per month"
+    return (
+        "per month of such hours" if seconds == HOUR_SECONDS else f"per month of such {seconds:g} s"
+    )
+
+
 def _fleet_table(plan: Plan) -> Table:
     simulation = plan.simulation
     table = make_table("the fleet", "", header=False)
     for name, value in (
-        ("pictures", f"{plan.arrivals.total:,.0f} in {plan.arrivals.seconds / 3600:g} h"),
+        ("pictures", f"{plan.arrivals.total:,.0f} in {_span(plan.arrivals.seconds)}"),
         (
             "deploy with",
             f"AcceptableBacklog={plan.acceptable_backlog:.10g} WorkerSlots={plan.task.slots}",
@@ -249,8 +271,8 @@ def _fleet_table(plan: Plan) -> Table:
     return table
 
 
-def _cost_table(cost: Cost) -> Table:
-    table = make_table("cost, all on demand", "per picture", "per million", "per month")
+def _cost_table(cost: Cost, *, month: str) -> Table:
+    table = make_table("cost, all on demand", "per picture", "per million", month)
     rows = {**cost.parts, "all": cost.per_picture}
     for name, dollars in rows.items():
         table.add_row(

@@ -610,6 +610,23 @@ def test_people_are_told_the_cost_by_its_parts():
     assert "task-seconds, paid / needed │ 259,200 / 230,000" in out
 
 
+def test_the_cost_of_a_burst_is_that_of_a_month_of_such_hours():
+    _, out, _ = run("--shape", "burst")
+    words = " ".join(out.split())
+    assert words.count("per month of such hours") == 2
+    assert "per month at least" in words  # renders, which run all the time
+    _, out, _ = run()
+    assert "month of such" not in out
+
+
+def test_a_short_span_is_told_in_seconds(tmp_path):
+    path = tmp_path / "arrivals.csv"
+    path.write_text("seconds,pictures\n0,100\n60,0\n")
+    _, out, _ = run("--arrivals", str(path))
+    assert "100 in 60 s" in out
+    assert "per month of such 60 s" in " ".join(out.split())
+
+
 def test_the_chart_is_a_picture_of_backlog_and_tasks(tmp_path):
     path = tmp_path / "chart.svg"
     assert run("--shape", "burst", "--per-day", "1000", "--chart", str(path))[0] == 0
