@@ -38,7 +38,7 @@ async def up(*, presets: Path | None, first_port: int | None) -> None:
     async with LocalSystem(
         renders=True, delivers=True, first_port=first_port, **given.settings()
     ) as system:
-        print(describe(system), flush=True)
+        print(describe(system, given), flush=True)
         with suppress(asyncio.CancelledError):  # Ctrl-C is the normal end
             await system.while_up(asyncio.Event().wait())
     print("Stopped.")
@@ -54,10 +54,12 @@ def _check_ports(first: int) -> None:
                 raise Unusable(f"--ports: port {port} cannot be used: {error}") from error
 
 
-def describe(system: LocalSystem) -> str:
+def describe(system: LocalSystem, given: Given) -> str:
     """List the addresses of every part, with commands to paste."""
     worker, renders = (system.worker_urls[one] for one in system.workers)
     sample = SAMPLE.relative_to(ROOT)
+    option = " --key $KEY" if given.authenticates else ""
+    needed = " (set KEY to an API key or a token first)" if given.authenticates else ""
     return f"""
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
@@ -68,15 +70,15 @@ logs          {system.directory}
 
 Paste these lines into another terminal, in the folder of the checkout:
 
-{_exports(of_clients(system))}
+{_exports(of_clients(system, given))}
 
-Upload a picture and follow it:
+Upload a picture and follow it{needed}:
 
-    .venv/bin/safelight upload {sample} --api $API
+    .venv/bin/safelight upload {sample} --api $API{option}
 
 The same with curl: get a form, write it as curl's options, send it with the picture, look:
 
-{_indented(curl_lines(SAMPLE, shown_as=sample))}
+{_indented(curl_lines(SAMPLE, shown_as=sample, authenticates=given.authenticates))}
 
 For `safelight redrive` and `safelight doctor`, also paste:
 
@@ -85,22 +87,22 @@ For `safelight redrive` and `safelight doctor`, also paste:
 Ctrl-C stops everything."""
 
 
-def of_clients(system: LocalSystem) -> dict[str, str]:
+def of_clients(system: LocalSystem, given: Given) -> dict[str, str]:
     """Return the variables of the README's commands, and those of AWS for its owner."""
     aws = system.emulator.root.environment(system.emulator.endpoint_url)
     return {
         "API": system.api_url,
         "DELIVERY": system.delivery_url,
+        **({"SAFELIGHT_PRESETS": str(given.presets)} if given.presets else {}),
         **{name: aws[name] for name in sorted(aws) if not aws[name].startswith(os.devnull)},
     }
 
 
 def of_operators(system: LocalSystem) -> dict[str, str]:
-    """Return the settings of the operator's commands."""
+    """Return the settings of the operator's commands. The secret is that of this system alone."""
     stack = system.stack
-    shared = {name: value for name, value in stack.settings().items() if "SECRET" not in name}
     return {
-        **shared,
+        **stack.settings(),
         "SAFELIGHT_QUEUE_URL": stack.uploads_queue_url,
         "SAFELIGHT_RENDERS_QUEUE_URL": stack.renders_queue_url,
         "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
@@ -108,12 +110,13 @@ def of_operators(system: LocalSystem) -> dict[str, str]:
     }
 
 
-def curl_lines(picture: Path, *, shown_as: Path) -> list[str]:
+def curl_lines(picture: Path, *, shown_as: Path, authenticates: bool) -> list[str]:
     """Write the shell commands that upload a picture by a form and print its image.
 
     The first gets the form as JSON. The second writes it as options of curl. The README has them
     too.
     """
+    key = ' -H "Authorization: Bearer $KEY"' if authenticates else ""
     request = json.dumps(
         {
             "filename": picture.name,
@@ -122,12 +125,12 @@ def curl_lines(picture: Path, *, shown_as: Path) -> list[str]:
         }
     )
     return [
-        "curl -sS $API/v1/uploads -o ticket.json -H 'Content-Type: application/json' \\",
+        f"curl -sS $API/v1/uploads{key} -o ticket.json -H 'Content-Type: application/json' \\",
         f"  -d {shlex.quote(request)}",
         *_AS_OPTIONS.splitlines(),
         f"curl -sS -K form.curl -F file=@{shlex.quote(str(shown_as))} {_STATUS_ONLY}",
         """ID=$(python3 -c 'import json; print(json.load(open("ticket.json"))["imageId"])')""",
-        "curl -sS $API/v1/images/$ID",
+        f"curl -sS $API/v1/images/$ID{key}",
     ]
 
 

@@ -24,6 +24,9 @@ MADE_HERE = frozenset(
 """Settings that differ between the programs of a local system, so that it makes them."""
 
 
+_OF_USERS = (variable("api_keys"), variable("oidc_issuer"))
+
+
 class ProgramSettings(TypedDict, total=False):
     """Arguments of `LocalSystem`."""
 
@@ -41,6 +44,11 @@ class Given:
     """Variables for the API, in both of its roles."""
     worker: Mapping[str, str]
     presets: Path | None
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the API refuses requests without a key or a token."""
+        return any(self.api.get(name) for name in _OF_USERS)
 
     @classmethod
     def of(cls, environment: Mapping[str, str], *, presets: Path | None = None) -> Self:

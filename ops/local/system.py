@@ -180,7 +180,14 @@ class LocalSystem:
 
     async def _start_api(self) -> None:
         self.api = self._start(
-            "api", "api", self.stack.api, {"SAFELIGHT_PORT": self._port(0), **self._api_settings}
+            "api",
+            "api",
+            self.stack.api,
+            {
+                "SAFELIGHT_PORT": self._port(0),
+                "SAFELIGHT_PRESETS": str(self._presets),  # it lists the URLs of each
+                **self._api_settings,
+            },
         )
         self._apis.append(self.api)
         self.api_url = await self.api.listening()

@@ -1,0 +1,91 @@
+"""`safelight up` gives each program what it needs, and prints commands that work as they are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ops.local import system as module
+from ops.local.given import Given
+from ops.local.stack import Stack
+from ops.local.system import LocalSystem
+from ops.up import describe
+from tests.support.fakes import ID_SECRET
+
+EMULATOR = SimpleNamespace(
+    endpoint_url="http://aws",
+    root=SimpleNamespace(environment=lambda _: {"AWS_REGION": "us-east-1"}),
+)
+PRINCIPAL = SimpleNamespace(environment=lambda _: {})
+
+
+class Child:
+    """A program that is not started."""
+
+    def __init__(self, name: str, *_: object, environment: Mapping[str, str], **__: object) -> None:
+        self.name = name
+        self.environment = environment
+
+    async def listening(self) -> str:
+        return f"http://{self.name}"
+
+
+async def started(given: Given, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A system whose programs are only recorded."""
+    monkeypatch.setattr(module, "Child", Child)
+    system: Any = LocalSystem(renders=True, delivers=True, directory=directory, **given.settings())
+    names: dict[str, Any] = dict.fromkeys(Stack.__dataclass_fields__, "x")
+    principals = {name: PRINCIPAL for name in Stack.__dataclass_fields__ if _is_principal(name)}
+    system.stack = Stack(**names | principals | {"id_secret": ID_SECRET})
+    system.emulator = EMULATOR
+    await system._start_children()
+    return system
+
+
+def _is_principal(name: str) -> bool:
+    return name in {"api", "delivery", "uploads_worker", "renders_worker", "operator"}
+
+
+@pytest.fixture
+async def told(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    given = Given.of(request.param)
+    return describe(await started(given, tmp_path, monkeypatch), given)
+
+
+async def test_api_and_delivery_have_the_same_presets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Given.of({}, presets=Path("/mine.toml"))
+    system = await started(given, tmp_path, monkeypatch)
+    for program in (system.api, system.delivery, *system.workers):
+        assert program.environment["SAFELIGHT_PRESETS"] == "/mine.toml", program.name
+
+
+@pytest.mark.parametrize("told", [{"SAFELIGHT_PRESETS": "/mine.toml"}], indirect=True)
+async def test_presets_that_were_given_are_among_the_lines_to_paste(told: str) -> None:
+    assert "    export SAFELIGHT_PRESETS=/mine.toml\n" in told
+
+
+@pytest.mark.parametrize("told", [{}], indirect=True)
+async def test_nothing_that_was_not_set_is_among_the_lines_to_paste(told: str) -> None:
+    assert "SAFELIGHT_PRESETS" not in told
+    assert "$KEY" not in told
+
+
+@pytest.mark.parametrize("told", [{}], indirect=True)
+async def test_the_doctor_of_each_role_has_the_secret_that_it_needs(told: str) -> None:
+    assert f"    export SAFELIGHT_ID_SECRET={ID_SECRET}\n" in told
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"SAFELIGHT_API_KEYS": "a:b"}, {"SAFELIGHT_OIDC_ISSUER": "https://issuer.example"}],
+    indirect=True,
+)
+async def test_every_request_to_an_api_with_authentication_has_a_key(told: str) -> None:
+    requests = [line for line in told.splitlines() if "--api $API" in line or "$API/v1" in line]
+    assert len(requests) == 3
+    for line in requests:
+        assert "--key $KEY" in line or '-H "Authorization: Bearer $KEY"' in line
