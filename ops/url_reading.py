@@ -12,7 +12,7 @@ from safelight.keys import is_image_id
 from safelight.wish.errors import InvalidOption
 
 _UNSIGNED = frozenset({"insecure", "unsafe", "_"})
-"""What stands for a signature in the unsigned URLs of other systems."""
+"""What unsigned URLs of other systems have in the place of a signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from rich.text import Text
 
+from api.dialects.own import Own
 from api.dialects.table import DIALECTS, Dialects, DialectSettings
 from api.settings import DeliverySettings
 from ops.access_log import open_log, urls_in
@@ -20,6 +21,7 @@ from ops.exit_codes import ExitCode
 from ops.reach import Reach
 from ops.tables import make_table, print_table
 from ops.url_reading import Reading, reading_of
+from safelight.settings import variable
 
 _REMEMBERED = 65_536
 """URLs whose reading is kept, because a few URLs have most of the requests."""
@@ -184,13 +186,28 @@ async def report(path: Path, *, dialect: str | None, as_json: bool) -> ExitCode:
         with open_log(path) as lines:
             counted.add(urls_in(lines))
     except (OSError, EOFError) as error:
-        print(f"{path}: cannot be read: {error}", file=sys.stderr)
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        print(f"{path}: cannot be read: {why}", file=sys.stderr)
         return ExitCode.UNUSABLE
     if as_json:
         print(json.dumps(counted.as_json(), indent=2))
     else:
         _print(counted)
+    if not dialects.root and counted.all.urls and counted.elsewhere.urls == counted.all.urls:
+        print(_of_no_prefix(dialects), file=sys.stderr)
+        return ExitCode.REFUSED
     return counted.exit_code
+
+
+def _of_no_prefix(dialects: Dialects) -> str:
+    """Say how to read a log in which no URL has a prefix, as URLs of other systems have none."""
+    others = [name for name in DIALECTS if name != Own.NAME]
+    known = [dialect.NAME for dialect in dialects.known if dialect.NAME in others]
+    options = " or ".join(f"--as {name}" for name in known or others)
+    return (
+        f"No URL begins with {' or '.join(dialects.prefixes)}. For URLs of the old system add "
+        f"{options} or set {variable('root_dialect')}"
+    )
 
 
 def _dialects(settings: DialectSettings, name: str | None) -> Dialects:

@@ -115,7 +115,8 @@ def from_csv(path: Path) -> Arrivals:
                 for line in reader
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidArrivals(f"{path}: cannot be read: {error}") from error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise InvalidArrivals(f"{path}: cannot be read: {why}") from error
     return _spread(path, lines)
 
 

@@ -652,7 +652,7 @@ def test_the_chart_is_a_picture_of_backlog_and_tasks(tmp_path):
         (["--parameter", "WorkerMaxTasks"], "--parameter: must be NAME=VALUE"),
         (["--parameter", "Nonsense=1"], "no parameter Nonsense"),
         (["--parameter", "WorkerMaxTasks=many"], "WorkerMaxTasks"),
-        (["--arrivals", "nowhere.csv"], "nowhere.csv: cannot be read"),
+        (["--arrivals", "nowhere.csv"], "nowhere.csv: cannot be read: No such file or directory"),
         (["--shape", "burst", "--burst-seconds", "86400"], "does not fit"),
         (["--chart", "nowhere/chart.svg"], "nowhere/chart.svg"),
     ],

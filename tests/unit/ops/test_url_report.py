@@ -227,6 +227,33 @@ def test_a_word_that_stands_for_a_signature_is_none(name: str, word: str) -> Non
     assert without_example(told["understood"]) == counts(1, 1)
 
 
+@pytest.mark.parametrize(
+    ("others", "names"),
+    [
+        ({}, ("/imgproxy/", "--as imgproxy")),
+        (
+            {"SAFELIGHT_THUMBOR_KEYS": "correct horse battery"},
+            ("/thumbor/ or /imgproxy/", "--as thumbor or --as imgproxy"),
+        ),
+    ],
+)
+def test_a_log_without_our_prefixes_says_how_to_read_it(
+    monkeypatch: pytest.MonkeyPatch, others: dict[str, str], names: tuple[str, str]
+) -> None:
+    """No other system's URL has a prefix of Safelight."""
+    for name, value in {"SAFELIGHT_IMGPROXY_KEYS": IMGPROXY_KEYS, **others}.items():
+        monkeypatch.setenv(name, value)
+    answer = CliRunner().invoke(app, ("explain", "--report", "-"), input=f"{signed(GOOD)}\n/x\n")
+    assert answer.exit_code == 3
+    prefix, options = names
+    assert answer.stderr == (
+        f"No URL begins with {prefix}. For URLs of the old system add {options} "
+        "or set SAFELIGHT_ROOT_DIALECT\n"
+    )
+    found = CliRunner().invoke(app, ("explain", "--report", "-"), input=f"/imgproxy{signed(GOOD)}")
+    assert (found.exit_code, found.stderr) == (0, "")
+
+
 @pytest.mark.usefixtures("keys")
 def test_a_compressed_log_is_read(tmp_path: Path) -> None:
     log = tmp_path / "access.log.gz"
@@ -254,7 +281,12 @@ def test_a_report_for_people_has_every_count_and_reason() -> None:
         (),
     ],
 )
-def test_a_report_that_cannot_be_made_says_so(words: tuple[str, ...]) -> None:
+def test_a_report_that_cannot_be_made_says_so(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "nowhere.log" in words:
+        monkeypatch.setenv("SAFELIGHT_IMGPROXY_KEYS", IMGPROXY_KEYS)
     answer = CliRunner().invoke(app, ("explain", *words), input="")
     assert answer.exit_code == 2
     assert answer.stderr
+    assert "Errno" not in answer.stderr
