@@ -11,7 +11,7 @@ from pydantic import Field
 from api import editing
 from api.auth import USER
 from api.bodies import read_json
-from api.middlewares import note
+from api.middlewares import WAITED, note
 from api.preferences import wait_of
 from api.problems import Document, Problem, Refusal, json_answer
 from api.watching import NoRoom, Watches, interval, is_gone
@@ -191,6 +191,7 @@ class Images:
             and not is_gone(request)
         ):
             await watches.pause(min(interval(waited), seconds - waited))
+            request[WAITED] = watches.clock() - started
             record = await self.read(request)
         return record
 

@@ -100,7 +100,7 @@ class ApiMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.request_seconds = Histogram(
             "safelight_http_request_duration_seconds",
-            "Time from receiving the request's headers to its response.",
+            "Time from receiving the request's headers to its response, without a preferred wait.",
             ["route", "method", "status"],
             buckets=SECONDS,
             registry=registry,

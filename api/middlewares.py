@@ -29,6 +29,8 @@ CLIENT_GONE = 499
 NOTES = web.RequestKey("notes", dict[str, Any])
 """The fields that the request's log line will have."""
 REQUEST_ID = web.RequestKey("request_id", str)
+WAITED = web.RequestKey("waited", float)
+"""The seconds that the request waited at its client's wish. Metrics leave them out."""
 
 Endpoint = tuple[str, str]
 """A route's method and its path with the parts in braces. HEAD counts as GET."""
@@ -69,7 +71,10 @@ def observed(
             finally:
                 seconds = time.perf_counter() - started
                 metrics.observe(
-                    route=route_of(request), method=request.method, status=status, seconds=seconds
+                    route=route_of(request),
+                    method=request.method,
+                    status=status,
+                    seconds=max(0.0, seconds - request.get(WAITED, 0.0)),
                 )
                 _trace(request, spans, status=status, seconds=seconds)
                 level = _level(status, quiet=endpoint_of(request) in quiet)

@@ -172,22 +172,33 @@ async def test_streams_are_bounded_for_a_process_and_a_user(start: Start) -> Non
         assert answer.headers["Retry-After"] == "10"
 
 
-async def test_a_client_that_leaves_gives_its_place_back(start: Start) -> None:
-    left = asyncio.Event()
+@pytest.mark.parametrize(
+    ("path", "headers", "kind"),
+    [(PATH, {}, "image"), (f"/v1/images/{IMAGE_ID}", {"Prefer": "wait=20"}, "answer")],
+)
+async def test_a_client_that_leaves_gives_its_place_back(
+    start: Start, path: str, headers: dict[str, str], kind: str
+) -> None:
+    waits, left = asyncio.Event(), asyncio.Event()
 
     async def sleep(event: asyncio.Event, seconds: float) -> None:
+        waits.set()
         await left.wait()
         await asyncio.sleep(0)
 
     api = await start(sleep=sleep, now=lambda: 0.0)  # no comment is ever due
+    assert api.client.server.runner.server is not None
+    api.client.server.runner.server.handler_cancellation = False  # only test servers cancel
     stored(api, record())
-    answer = await api.client.get(PATH, headers=ALICE)
-    await answer.content.readuntil(b"pending")
-    answer.close()
+    asking = asyncio.create_task(api.client.get(path, headers=ALICE | headers))
+    await waits.wait()
+    assert api.value("safelight_watches", kind=kind) == 1
+    asking.cancel()
+    await api.client.session.close()
     left.set()
-    while api.value("safelight_watches", kind="image"):
+    while api.value("safelight_watches", kind=kind):
         await asyncio.sleep(0)
-    assert api.value("safelight_streams_ended_total", end="gone") == 1
+    assert api.value("safelight_streams_ended_total", end="gone") == (kind == "image")
 
 
 async def test_a_client_that_stops_reading_is_cut_off() -> None:

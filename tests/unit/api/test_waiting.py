@@ -75,6 +75,16 @@ async def test_a_client_that_waited_in_vain_gets_the_pending_image(api: Api, clo
     assert answer.headers["Retry-After"] == "1"
 
 
+async def test_durations_leave_out_the_wait_that_a_client_prefers(api: Api) -> None:
+    stored(api, record())
+    labels = {"route": "/v1/images/{imageId}", "method": "GET", "status": "200"}
+    name = "safelight_http_request_duration_seconds_sum"
+    await api.get(IMAGE_ID)
+    before = api.value(name, **labels)
+    await api.get(IMAGE_ID, Prefer="wait=20")  # 20 s of a clock that only pauses move
+    assert api.value(name, **labels) == before > 0
+
+
 async def test_no_client_waits_longer_than_a_load_balancer(api: Api, clock: Clock) -> None:
     stored(api, record())
     answer, _ = await api.get(IMAGE_ID, Prefer="wait=3600")
