@@ -75,6 +75,9 @@ async def explain(url: str, *, ask: bool, as_json: bool) -> ExitCode:
         reach, now = Reach.of(settings), datetime.now(UTC)
         found = explained(parts.path, parts.query, settings.dialects, now=now, reach=reach)
         facts = found.facts()
+        unknown = urls.unknown(unquote(parts.path))
+        if unknown and found.dialect is None:
+            facts["refused"] = unknown
     good = "refused" not in facts
     if ask:
         answer = await answer_of(url)
@@ -173,6 +176,11 @@ def _print(facts: Mapping[str, object], *, as_json: bool) -> None:
         return
     table = make_table("fact", "value", header=False)
     for name, fact in facts.items():
-        text = "; ".join(fact) if isinstance(fact, list) else str(fact)
-        table.add_row(name, Text(text))
+        table.add_row(name, Text(_in_words(fact)))
     print_table(table)
+
+
+def _in_words(fact: object) -> str:
+    if isinstance(fact, dict):
+        return "; ".join(f"{name}: {text}" for name, text in fact.items())
+    return "; ".join(fact) if isinstance(fact, list) else str(fact)

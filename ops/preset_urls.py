@@ -1,5 +1,6 @@
 """Signs and explains the URLs of presets, aliases and assets, with the code that delivers them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ NAME = "preset"
 """The word for these URLs in `--as`, beside the names of dialects."""
 UNCHECKED = "whether the picture exists and can be rendered: --ask requests it"
 _KEYS = variable("signing_keys")
+_PRESETS = variable("presets")
+_WORD = re.compile(r"[a-z][a-z0-9_-]*")
+"""What could be the name of a preset; options of free-form URLs have `=` or are `_`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class Named:
 class PresetUrls:
     """The presets, aliases and keys of a deployment."""
 
+    file: str
+    """The name of the file of presets."""
     presets: Mapping[str, Preset]
     aliases: Mapping[str, Alias]
     signing: SigningKeys
@@ -50,12 +56,22 @@ class PresetUrls:
         presets = settings.load_presets(path) if path.exists() else ()
         named = {preset.name: preset for preset in presets}
         aliases = load_aliases(settings.aliases, presets=named) if named else {}
-        return cls(presets=named, aliases=aliases, signing=settings.signing)
+        return cls(file=path.name, presets=named, aliases=aliases, signing=settings.signing)
 
     def has(self, path: str) -> bool:
         """Return whether a path, with or without its first slash, begins like one of these URLs."""
         first = path.lstrip("/").partition("/")[0]
         return first == "images" or first in self.presets or first in self.aliases
+
+    def unknown(self, path: str) -> str | None:
+        """Return that there is no such preset, if a path is like the URL of one: NAME/IMAGE_ID."""
+        first, _, rest = path.lstrip("/").partition("?")[0].partition("/")
+        if not self.presets or not _WORD.fullmatch(first) or self.has(path):
+            return None
+        if read_image_id(rest.partition(".")[0]) is None:
+            return None
+        names = ", ".join(sorted(self.presets))
+        return f"{self.file} ({_PRESETS}) has no preset {first}; it has {names}."
 
     def sign(self, wanted: str, *, expires_at: int | None) -> tuple[str, str]:
         """Sign a path and query with the first key; return the URL and the text that is signed.

@@ -30,6 +30,7 @@ async def sign(
     urls = PresetUrls.of(settings) if dialect in (None, NAME) else None
     if urls and (dialect == NAME or urls.has(wanted)):
         return _sign_preset(urls, wanted, expires_in=expires_in, as_json=as_json)
+    unknown = urls.unknown(wanted) if urls else None
     dialect = dialect or Own.NAME
     try:
         dialects = settings.dialects
@@ -37,8 +38,8 @@ async def sign(
         if expires_in and dialect != Own.NAME:
             raise ValueError("--expires-in is for own URLs; other dialects have their own option")  # noqa: TRY301 - printed like the others
     except ValueError as error:
-        print(error, file=sys.stderr)
-        return ExitCode.UNUSABLE
+        print(unknown or error, file=sys.stderr)
+        return ExitCode.REFUSED if unknown else ExitCode.UNUSABLE
     if expires_in:
         options, _, source = wanted.lstrip("/").partition("/")
         words = [word for word in options.split(",") if word != NOTHING]
@@ -47,7 +48,7 @@ async def sign(
         signed = chosen.unsigned(wanted)
         dialects.read(chosen, signed)
     except URL_ERRORS as error:
-        print(error, file=sys.stderr)
+        print(unknown or error, file=sys.stderr)
         return ExitCode.REFUSED
     message = signed.messages[0]
     signature = chosen.signature(chosen.keys[0], message)

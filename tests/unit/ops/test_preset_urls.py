@@ -95,6 +95,20 @@ def test_a_url_that_would_be_refused_is_not_signed(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("keys", ["", "web:a-secret-of-the-web"])
+@pytest.mark.parametrize("wanted", [f"full/{IMAGE}", f"/full/{IMAGE}.webp?download=1"])
+def test_a_preset_that_there_is_not_is_named_with_those_there_are(
+    run: Run, monkeypatch: pytest.MonkeyPatch, keys: str, wanted: str
+) -> None:
+    if keys:
+        monkeypatch.setenv("SAFELIGHT_OPTIONS_KEYS", keys)
+    said = "presets.toml (SAFELIGHT_PRESETS) has no preset full; it has paid, secret, small."
+    done = run("sign", wanted)
+    assert (done.exit_code, done.stderr) == (3, f"{said}\n")
+    facts = explained(run, f"https://cdn.example.com/{wanted.lstrip('/')}")
+    assert facts["refused"] == said
+
+
 def test_an_unknown_grammar_is_refused_with_all_names(run: Run) -> None:
     done = run("sign", "foo", "--as", "cloudinary")
     assert done.exit_code == 2

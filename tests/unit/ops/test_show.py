@@ -79,7 +79,10 @@ async def shown(
     objects.upload(record.original_key, b"abc")
     objects.upload(record.original_key, None)
     urls = PresetUrls(
-        presets={"small": SMALL, "best": BEST}, aliases={}, signing=SigningKeys.read(signing)
+        file="presets.toml",
+        presets={"small": SMALL, "best": BEST},
+        aliases={},
+        signing=SigningKeys.read(signing),
     )
     return await state_of(record, records, FakeInventory(objects), urls)
 

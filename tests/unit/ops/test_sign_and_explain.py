@@ -163,6 +163,13 @@ def test_a_path_that_a_proxy_changed_is_explained():
     assert "changed" not in json.loads(run("explain", url, "--json").stdout)
 
 
+def test_differences_are_told_in_words():
+    url = run("sign", "w:300/sa:0.5/plain/a.jpg", "--as", "imgproxy").stdout.strip()
+    told = " ".join(run("explain", url).stdout.split())
+    assert "sa: imgproxy Pro" in told
+    assert "{" not in told
+
+
 PRESETS = """
 [small]
 format = "jpeg"
