@@ -6,6 +6,8 @@ from collections.abc import Coroutine, Generator
 from typing import Any
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from api.editing import Editing, EditRequest
 from api.problems import Refusal
@@ -254,3 +256,14 @@ async def test_an_owner_of_images_is_no_admin(start: Start) -> None:
     image = await stored(api.records, user_id="key:bob")
     assert (await patched(api, image, {"addTags": ["x"]}))[0].status == 404
     assert (await api.get(image.image_id))[0].status == 404
+
+
+async def test_a_request_for_an_image_of_another_user_is_logged(start: Start) -> None:
+    api = await start(admins=("key:bob",))
+    image = await stored(api.records)
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        await api.ask("GET", f"/v1/images/{image.image_id}", headers=BOB)
+        await api.ask("GET", "/v1/images?user=key:alice", headers=BOB)
+        await api.get(image.image_id)
+    told = [(line["user_id"], line.get("owner_id")) for line in logs if "user_id" in line]
+    assert told == [("key:bob", "key:alice"), ("key:bob", "key:alice"), ("key:alice", None)]
