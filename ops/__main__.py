@@ -14,6 +14,7 @@ import typer
 from ops import KEY_VARIABLE, exit_codes
 from ops.capacity.arrivals import Shape
 from ops.exit_codes import ExitCode
+from ops.usage import Commands
 from safelight import __version__
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -29,6 +30,7 @@ class Role(StrEnum):
 
 app = typer.Typer(
     name="safelight",
+    cls=Commands,
     help="Run, try and operate Safelight.",
     epilog=f"Exit codes: {exit_codes.listed()}",
     no_args_is_help=True,

@@ -60,6 +60,21 @@ def test_a_command_ends_with_the_code_of_its_kind(
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["capacity", "--per-day", "many"], "'--per-day': must be a number (found 'many')"),
+        (["sign", "x", "--expires-in", "0"], "'--expires-in': must be at least 1 (found '0')"),
+        (["sign", "x", "--expires-in", "1h"], "'--expires-in': must be a whole number"),
+        (["doctor", "renders"], "'role': 'renders' is not one of 'worker', 'api', 'delivery'"),
+    ],
+)
+def test_an_argument_is_refused_in_our_words(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert done.exit_code == ExitCode.UNUSABLE
+    assert said in re.sub(r"[\s│]+", " ", done.output)
+
+
 def test_a_misspelt_setting_stops_a_command_that_reads_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
