@@ -368,7 +368,7 @@ def explain(
     ] = None,
     dialect: Annotated[
         str | None,
-        typer.Option("--as", help="With --report: the dialect of all URLs, also without keys."),
+        typer.Option("--as", help="The dialect to read the URL or the file by, also without keys."),
     ] = None,
     ask: Annotated[
         bool,
@@ -389,9 +389,9 @@ def explain(
         from ops.url_report import report as report_on  # noqa: PLC0415 - as above
 
         _run(report_on(report, dialect=dialect, as_json=as_json))
-    if url is None or report is not None or dialect is not None:
-        raise typer.BadParameter("give a URL, or --report FILE with or without --as DIALECT")
-    _run(explain(url, ask=ask, as_json=as_json))
+    if url is None or report is not None:
+        raise typer.BadParameter("give a URL or --report FILE, with or without --as DIALECT")
+    _run(explain(url, dialect=dialect, ask=ask, as_json=as_json))
 
 
 @app.command()

@@ -1,12 +1,12 @@
 """Reads one URL of another system as Safelight would, whether or not its signature holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.dialects.dialect import Dialect
 from api.dialects.errors import BadSignature, UrlError
 from api.dialects.image_url import SourceName
 from api.dialects.signatures import Signed, verify
-from api.dialects.table import Dialects, check_spelling
+from api.dialects.table import DIALECTS, Dialects, DialectSettings, check_spelling
 from ops.reach import Reach
 from safelight.keys import is_image_id
 from safelight.wish.errors import InvalidOption
@@ -32,6 +32,20 @@ class Reading:
     """Whether no alias includes its source or a watermark, as far as this machine knows."""
     differs: tuple[tuple[str, str], ...] = ()
     """Options with which the picture differs from the other system's, each with how."""
+
+
+def dialects_as(settings: DialectSettings, name: str | None) -> Dialects:
+    """Return the dialects to read with: those with keys, or the named one at the root.
+
+    Raises `ValueError` if there is none.
+    """
+    if name is None:
+        if not settings.dialects.known:
+            raise ValueError("no dialect has keys; name the one of the URLs, as in --as imgproxy")
+        return settings.dialects
+    if name not in DIALECTS:
+        raise ValueError(f"expected one of {', '.join(DIALECTS)}; found {name!r}")
+    return replace(settings.dialects, known=(DIALECTS[name].from_settings(settings),), root=name)
 
 
 def reading_of(url: str, dialects: Dialects, reach: Reach) -> Reading:

@@ -6,7 +6,7 @@ Reads a log as a stream. What grows with it is a set of hashes, one for each dif
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,13 +14,13 @@ from typing import TypeVar
 from rich.text import Text
 
 from api.dialects.own import Own
-from api.dialects.table import DIALECTS, Dialects, DialectSettings
+from api.dialects.table import DIALECTS, Dialects
 from api.settings import DeliverySettings
 from ops.access_log import open_log, urls_in
 from ops.exit_codes import ExitCode
 from ops.reach import Reach
 from ops.tables import make_table, print_table
-from ops.url_reading import Reading, reading_of
+from ops.url_reading import Reading, dialects_as, reading_of
 from safelight.settings import variable
 
 _REMEMBERED = 65_536
@@ -173,7 +173,7 @@ async def report(path: Path, *, dialect: str | None, as_json: bool) -> ExitCode:
     settings = DeliverySettings.load()
     reach = Reach.of(settings)
     try:
-        dialects = _dialects(settings, dialect)
+        dialects = dialects_as(settings, dialect)
     except ValueError as error:
         print(error, file=sys.stderr)
         return ExitCode.UNUSABLE
@@ -208,17 +208,6 @@ def _of_no_prefix(dialects: Dialects) -> str:
         f"No URL begins with {' or '.join(dialects.prefixes)}. For URLs of the old system add "
         f"{options} or set {variable('root_dialect')}"
     )
-
-
-def _dialects(settings: DialectSettings, name: str | None) -> Dialects:
-    """Return the dialects to read with: those with keys, or the named one at the root."""
-    if name is None:
-        if not settings.dialects.known:
-            raise ValueError("no dialect has keys; name the one of the URLs, as in --as imgproxy")
-        return settings.dialects
-    if name not in DIALECTS:
-        raise ValueError(f"expected one of {', '.join(DIALECTS)}; found {name!r}")
-    return replace(settings.dialects, known=(DIALECTS[name].from_settings(settings),), root=name)
 
 
 def _most_first(tallies: Mapping[Name, Tally]) -> list[tuple[Name, Tally]]:

@@ -163,6 +163,29 @@ def test_a_path_that_a_proxy_changed_is_explained():
     assert "changed" not in json.loads(run("explain", url, "--json").stdout)
 
 
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_url_of_another_system_is_explained_without_our_prefix(name):
+    prefix = DIALECTS[name].PREFIX.removesuffix("/")
+    url = run("sign", WANTED[name], "--as", name).stdout.strip().removeprefix(prefix)
+    assert run("explain", url).exit_code == 3
+    answer = run("explain", url, "--as", name, "--json")
+    told = json.loads(answer.stdout)
+    assert answer.exit_code == 0
+    assert told["dialect"] == name
+    assert "holds, by key 1" in told["signature"]
+    assert told["options"].startswith("box=300x")
+
+
+def test_a_url_of_a_named_dialect_is_explained_without_its_keys(monkeypatch):
+    monkeypatch.delenv("SAFELIGHT_IMGPROXY_KEYS")
+    answer = run("explain", "/sig/w:300/plain/a.jpg", "--as", "imgproxy", "--json")
+    told = json.loads(answer.stdout)
+    assert answer.exit_code == 0
+    assert told["signature"] == "not verified: SAFELIGHT_IMGPROXY_KEYS has no key"
+    assert told["options"].startswith("box=300x")
+    assert run("explain", "/sig/nope:1/plain/a.jpg", "--as", "imgproxy").exit_code == 3
+
+
 def test_differences_are_told_in_words():
     url = run("sign", "w:300/sa:0.5/plain/a.jpg", "--as", "imgproxy").stdout.strip()
     told = " ".join(run("explain", url).stdout.split())

@@ -277,7 +277,7 @@ def test_a_report_for_people_has_every_count_and_reason() -> None:
         ("--report", "-", "--as", "cloudinary"),
         ("--report", "nowhere.log"),
         ("/x", "--report", "-"),
-        ("/x", "--as", "imgix"),
+        ("/x", "--as", "cloudinary"),
         (),
     ],
 )
