@@ -11,6 +11,7 @@ from aiohttp import web
 from examples.gallery import pages
 from examples.gallery.issuer import Issuer
 from examples.gallery.pages import Pictures
+from examples.gallery.rejections import explain_refusal
 from examples.gallery.sessions import Sessions
 
 STATIC = Path(__file__).with_name("static")
@@ -80,9 +81,10 @@ class Gallery:
         url = f"{self._api}/v1/uploads"
         async with self._http.post(url, json=wanted, headers=headers) as answer:
             passed_on = {"Retry-After": answer.headers.get("Retry-After", "1")}
-            return web.json_response(
-                await answer.json(content_type=None), status=answer.status, headers=passed_on
-            )
+            body = await answer.json(content_type=None)
+            if not answer.ok:
+                body = {"text": explain_refusal(body)}  # `detail` is for developers
+            return web.json_response(body, status=answer.status, headers=passed_on)
 
     async def _picture(self, request: web.Request) -> web.Response:
         """Show one picture of the user, or answer 202 until its completion has arrived."""

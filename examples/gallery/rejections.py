@@ -4,9 +4,11 @@ docs/guide/formats.md explains each reason. `detail` of the completion is for de
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 ANOTHER = "Please choose another picture."
 AGAIN = "Please save the picture again in another program, and choose the new file."
+LATER = "The picture cannot be uploaded now. Please try again later."
 SMALLER = "Please make the picture smaller, and choose it again."
 TEXTS: Mapping[str, tuple[str, str]] = {
     "empty": ("The file is empty.", "Please choose the picture again."),
@@ -32,3 +34,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 def explain(reason: str | None) -> tuple[str, str]:
     """Return what to say, and what the user can do. Later versions may have more reasons."""
     return TEXTS.get(reason or "", ("The picture cannot be shown.", ANOTHER))
+
+
+def explain_refusal(problem: Mapping[str, Any]) -> str:
+    """Return what to say of a problem that Safelight gave instead of an upload URL."""
+    pointers = {fault["pointer"] for fault in problem.get("errors", ())}
+    if "#/contentType" in pointers:
+        return " ".join(TEXTS["unsupported"])
+    if "#/size" in pointers:
+        return " ".join(TEXTS["too_many_bytes"])
+    return LATER

@@ -163,6 +163,13 @@ async def test_a_rejected_picture_is_explained_in_words_for_users(alice: Visitor
     assert "Please choose a photo" in figure
 
 
+async def test_a_refused_type_is_explained_in_the_same_words(alice: Visitor) -> None:
+    wanted = {"filename": "notes.txt", "contentType": "text/plain", "size": 8}
+    async with alice.http.post(f"{alice.url}/uploads", json=wanted) as answer:
+        assert answer.status == 422
+        assert "This kind of file cannot be shown here." in (await answer.json())["text"]
+
+
 async def test_without_a_login_nothing_is_uploaded_or_shown(gallery: str) -> None:
     async with aiohttp.ClientSession() as http:
         async with http.get(gallery) as answer:

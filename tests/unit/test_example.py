@@ -139,6 +139,23 @@ def test_every_reason_has_a_text_for_users_and_unknown_ones_have_a_general_one()
     assert rejections.explain("a reason of the future") == rejections.explain(None)
 
 
+PROBLEM = {"detail": "The request is not as described.", "title": "The body is invalid"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "reason"), [("#/contentType", "unsupported"), ("#/size", "too_many_bytes")]
+)
+def test_a_file_that_is_refused_before_it_is_sent_has_the_text_of_its_rejection(
+    pointer: str, reason: str
+) -> None:
+    problem = PROBLEM | {"errors": [{"pointer": pointer, "detail": "must be a media type"}]}
+    assert rejections.explain_refusal(problem) == " ".join(rejections.TEXTS[reason])
+
+
+def test_no_other_refusal_shows_a_user_what_is_for_developers() -> None:
+    assert rejections.explain_refusal(PROBLEM) == rejections.LATER
+
+
 def completed(**widths: int) -> dict[str, Any]:
     variants = {preset: {"width": width} for preset, width in widths.items()}
     return {

@@ -45,10 +45,8 @@ async function requestUpload(file, key) {
   };
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
   const answer = await fetch("/uploads", { method: "POST", headers, body: JSON.stringify(wanted) });
-  const body = await answer.json().catch(() => ({ detail: answer.statusText }));
-  if (!answer.ok) {
-    throw new Refused((body.errors ?? []).map((fault) => fault.detail).join(" ") || body.detail);
-  }
+  const body = await answer.json().catch(() => ({ text: answer.statusText }));
+  if (!answer.ok) throw new Refused(body.text);
   return body;
 }
 
