@@ -17,6 +17,7 @@ from safelight.formats import READABLE
 UNKNOWN = "application/octet-stream"
 _MEDIA_TYPES = {format.media_type for format in READABLE}
 _ABOUT_THE_FILE = 422
+_NO_SUCH_ROUTE = 404
 _REASONS = {"#/size": str(Reason.TOO_MANY_BYTES)}
 """Rejection reason by the member of the request that the API refused."""
 _CHUNK_BYTES = 1024 * 1024
@@ -73,6 +74,10 @@ class Client:
         ) as answer:
             if answer.status == _ABOUT_THE_FILE:
                 raise _refused(await answer.json(content_type=None))
+            if answer.status == _NO_SUCH_ROUTE:
+                raise ClientFailed(
+                    f"There is no uploads API at {self._api_url}; is this delivery's address?"
+                )
             form = await _body_of(answer)
         try:
             return Ticket(image_id=form["imageId"], url=form["url"], fields=form["fields"])

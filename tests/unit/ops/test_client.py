@@ -56,6 +56,14 @@ def ticket(url: str) -> dict:
     return {"imageId": "01", "url": f"{url}/bucket", "fields": {"key": "k", "policy": "p"}}
 
 
+async def test_an_address_without_an_uploads_api_is_told_as_that(client, service, url, picture):
+    problem = {"status": 404, "detail": "Compare the path with /openapi.json."}
+    service.answer = web.json_response(problem, status=404)
+    with pytest.raises(ClientFailed) as failed:
+        await client.announce(picture)
+    assert str(failed.value) == (f"There is no uploads API at {url}; is this delivery's address?")
+
+
 async def test_an_announcement_says_what_will_be_uploaded(client, service, url, picture):
     service.answer = web.json_response(ticket(url), status=201)
     assert (await client.announce(picture)).image_id == "01"
