@@ -17,6 +17,7 @@ from ops.exit_codes import ExitCode
 from ops.usage import Commands
 from safelight import __version__
 
+LAST_FIRST_PORT = 65_531
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
@@ -79,6 +80,14 @@ def demo(
     _run(demo(photos.expanduser(), place, presets=presets, overwrite=overwrite))
 
 
+def _first_port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= LAST_FIRST_PORT):
+        raise typer.BadParameter(
+            f"PORTS: must be a whole number up to {LAST_FIRST_PORT} (five ports are used)"
+        )
+    return int(text)
+
+
 @app.command()
 def up(
     presets: Annotated[
@@ -89,8 +98,8 @@ def up(
         typer.Option(
             help="Use five ports from this one on: API, delivery, AWS, two workers. "
             "By default free ones.",
-            min=1,
-            max=65_531,
+            parser=_first_port,
+            metavar="PORT",
         ),
     ] = None,
 ) -> None:

@@ -22,8 +22,15 @@ from rich.progress import (
 from ops import KEY_VARIABLE, report
 from ops.client import Client
 from ops.contact_sheet import is_contact_sheet, write_contact_sheet
-from ops.exit_codes import code_of
-from ops.folders import NotWritten, Unusable, files_below, make_writable, refuse_to_overwrite
+from ops.exit_codes import ExitCode, code_of
+from ops.folders import (
+    NotWritten,
+    Unusable,
+    files_below,
+    make_writable,
+    refuse_to_overwrite,
+    require_presets,
+)
 from ops.journey import Journey, Outcome
 from ops.local.completions import subscribe
 from ops.local.given import Given
@@ -58,7 +65,10 @@ def prepare(out: Path, photos: Path, pictures: Sequence[Path], *, overwrite: boo
     """Make OUT. Raises `Unusable` if it holds other files than those of an earlier demo."""
     if not overwrite and not is_contact_sheet(out / PAGE):
         places = [path.relative_to(photos) for path in pictures]
-        refuse_to_overwrite(out / one for one in [*map(Path, sorted(OWN_FILES)), *places])
+        refuse_to_overwrite(
+            (out / one for one in [*map(Path, sorted(OWN_FILES)), *places]),
+            by="OVERWRITE=yes make demo (or --overwrite)",
+        )
     make_writable(out)
 
 
@@ -66,6 +76,7 @@ async def demo(photos: Path, out: Path | None, *, presets: Path | None, overwrit
     """Run the demo; return the exit code. Raises `Unusable` and `InvalidConfiguration`."""
     pictures = find_pictures(photos, out)
     given = Given.of(os.environ, presets=presets)
+    require_presets(given.presets)
     if out is not None:
         prepare(out, photos, pictures, overwrite=overwrite)
     console = Console()
@@ -178,4 +189,8 @@ def _conclude(outcomes: Sequence[Outcome], out: Path | None, console: Console) -
     for outcome in unsettled:
         line = f"Not settled: {report.one_line(outcome.file)}: {report.why(outcome)}"
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    return code_of(outcome.result for outcome in outcomes)
+    code = code_of(outcome.result for outcome in outcomes)
+    if code is ExitCode.REFUSED:  # make calls it an error
+        rejected = "was rejected" if counts["rejected"] else "lacks a variant"
+        console.print(f"Exit code {code.value}: a picture {rejected}.", highlight=False)
+    return code

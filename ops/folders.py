@@ -38,12 +38,18 @@ def files_below(folder: Path, *, but: Path | None = None) -> list[Path]:
     return files
 
 
-def refuse_to_overwrite(paths: Iterable[Path]) -> None:
-    """Raise `Unusable` if any of these paths exists."""
+def refuse_to_overwrite(paths: Iterable[Path], *, by: str = "--overwrite") -> None:
+    """Raise `Unusable` if any of these paths exists; `by` is what would replace it."""
     existing = [path for path in paths if os.path.lexists(path)]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise Unusable(f"OUT: {existing[0]}{more} exists already; --overwrite replaces it")
+        raise Unusable(f"OUT: {existing[0]}{more} exists already; {by} replaces it")
+
+
+def require_presets(path: Path | None) -> None:
+    """Raise `Unusable` if a file of presets was named and does not exist."""
+    if path is not None and not path.exists():
+        raise Unusable(f"PRESETS: {path} does not exist")
 
 
 def _same(folder: Path, other: Path | None) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ops.client import declared_type
-from ops.folders import Unusable
+from ops.folders import Unusable, require_presets
 from ops.local.emulator import ROOT
 from ops.local.given import Given
 from ops.local.system import PORTS, LocalSystem
@@ -32,6 +32,7 @@ async def up(*, presets: Path | None, first_port: int | None) -> None:
     `InvalidSettings`.
     """
     given = Given.of(os.environ, presets=presets)
+    require_presets(given.presets)
     if first_port is not None:
         _check_ports(first_port)
     print("Starting the embedded AWS, the stack, api, delivery and two workers")

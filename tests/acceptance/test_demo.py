@@ -95,6 +95,7 @@ def report_of(out: Path) -> dict[str, dict]:
 def test_the_demo_completes_pictures_and_says_by_its_exit_code_that_some_were_rejected(run):
     _, out, code, output = run
     assert code == 3, output
+    assert "Exit code 3: a picture was rejected." in output
     found = {name: (one["status"], one["reason"]) for name, one in report_of(out).items()}
     assert found == {
         "cat-451px.jpg": ("completed", None),
@@ -155,7 +156,7 @@ def test_the_demo_leaves_no_process_and_no_file_behind(temporary):
         ("missing", None, "is not a folder"),
         ("file", None, "is not a folder"),
         ("empty", None, "holds a file"),
-        ("pictures", "taken", "exists already; --overwrite replaces it"),
+        ("pictures", "taken", "(or --overwrite) replaces it"),
         ("pictures", "pictures", "another folder than PHOTOS"),
         ("pictures", "file", "cannot write into"),
         ("pictures", "file/below", "cannot write into"),

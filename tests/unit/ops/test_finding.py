@@ -66,6 +66,9 @@ def test_a_picture_in_the_way_of_the_report_is_refused_before_anything_starts(
         find_pictures(tmp_path, tmp_path / "out")
 
 
+BY = "OVERWRITE=yes make demo (or --overwrite) replaces it"
+
+
 @pytest.mark.parametrize("name", ["index.html", "report.json", "a.jpg", "below/b.jpg"])
 def test_files_in_out_that_no_demo_wrote_are_kept_unless_they_may_be_replaced(
     tmp_path: Path, name: str
@@ -73,7 +76,7 @@ def test_files_in_out_that_no_demo_wrote_are_kept_unless_they_may_be_replaced(
     photos = filled(tmp_path / "photos", "a.jpg", "below/b.jpg")
     out = filled(tmp_path / "out", name)
     pictures = find_pictures(photos, out)
-    with pytest.raises(Unusable, match=re.escape(f"out/{name} exists already; --overwrite")):
+    with pytest.raises(Unusable, match=re.escape(f"out/{name} exists already; {BY}")):
         prepare(out, photos, pictures, overwrite=False)
     prepare(out, photos, pictures, overwrite=True)
 

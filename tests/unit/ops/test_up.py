@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.__main__ import app
 from ops.local import system as module
 from ops.local.given import Given
 from ops.local.stack import Stack
@@ -89,3 +91,22 @@ async def test_every_request_to_an_api_with_authentication_has_a_key(told: str) 
     assert len(requests) == 3
     for line in requests:
         assert "--key $KEY" in line or '-H "Authorization: Bearer $KEY"' in line
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_presets_that_do_not_exist_are_refused_before_anything_starts(
+    command: str, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing.toml"
+    result = CliRunner().invoke(app, [command, "--presets", str(missing)])
+    assert result.exit_code == 2
+    assert result.stderr == f"PRESETS: {missing} does not exist\n"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("first", ["808o", "0", "-1", "65532", "80.5", ""])
+def test_a_first_port_that_cannot_be_is_explained(first: str) -> None:
+    result = CliRunner().invoke(app, ["up", "--ports", first], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    wanted = "PORTS: must be a whole number up to 65531 (five ports are used)"
+    assert wanted in " ".join(result.stderr.split())
