@@ -24,7 +24,7 @@ class Reading:
     signature: str = "unchecked"
     """`valid`, `wrong`, `missing`, or `unchecked` if the dialect has no key."""
     refused: str | None = None
-    """The option that is refused."""
+    """The option or the preset that is refused."""
     why: str = ""
     place: str = ""
     """Where its source is: `s3://BUCKET`, the first folder, `image ids`, or `no folder`."""
@@ -69,7 +69,8 @@ def reading_of(url: str, dialects: Dialects, reach: Reach) -> Reading:
     except UrlError:
         return Reading()
     if why := reach.refused_by_preset(image_url):
-        return Reading(dialect=dialect.NAME, signature=signature, refused="preset", why=why)
+        preset = f"preset {(image_url.preset or '')[:40]}"
+        return Reading(dialect=dialect.NAME, signature=signature, refused=preset, why=why)
     return Reading(
         dialect=dialect.NAME,
         signature=signature,

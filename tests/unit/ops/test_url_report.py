@@ -209,13 +209,23 @@ def test_a_report_refuses_what_delivery_would(
     found, told = run("--report", "-", stdin=url)
     assert found == code
     assert without_example(told["refused"]) == counts(refused, refused)
-    assert [each["option"] for each in told["refusals"]] == ["preset"] * refused
+    assert [each["option"] for each in told["refusals"]] == ["preset sharp"] * refused
     assert without_example(told["signatures"]["missing"]) == counts(unsigned, unsigned)
     assert without_example(told["signatures"]["wrong"]) == counts(0, 0)
     assert told["aliases"]["checked"]
     assert without_example(told["aliases"]["missing"]) == counts(without_alias, without_alias)
     answer = CliRunner().invoke(app, ("explain", "--report", "-"), input=url)
     assert "without an alias" in answer.stdout
+
+
+@pytest.mark.usefixtures("deployed")
+def test_each_preset_that_there_is_not_has_a_row() -> None:
+    urls = "".join(f"{signed(f'pr:{name}/plain/photos/a.jpg')}\n" for name in ("sharp", "soft"))
+    _, told = run("--report", "-", stdin=urls)
+    assert {each["option"]: each["why"] for each in told["refusals"]} == {
+        "preset sharp": "preset: there is no 'sharp'",
+        "preset soft": "preset: there is no 'soft'",
+    }
 
 
 @pytest.mark.parametrize("name", ["own", "thumbor", "imgproxy"])
