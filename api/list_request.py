@@ -1,17 +1,20 @@
 """The parameters of a list of images: one model for requests and for the operator's command."""
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from api.words import Tag
 from safelight import keys, users
 from safelight.record import Status
 from safelight.search import LISTED, Range, Search
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _image_id(text: str) -> str:
@@ -27,6 +30,14 @@ def _user_id(text: str) -> str:
     return text
 
 
+def _rfc3339(text: str) -> str:
+    # pydantic reads numbers as seconds since 1970, and dates without a time.
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("must be a time with a time zone, such as 2026-11-29T08:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 Pixels = Annotated[int | None, Field(default=None, ge=1, le=10**9)]
 
 
@@ -44,10 +55,10 @@ class ListRequest(BaseModel):
     media_type: tuple[str, ...] = Field(
         default=(), max_length=20, description="The media type of the source; any of them."
     )
-    since: AwareDatetime | None = Field(
+    since: Moment | None = Field(
         default=None, description="The earliest time of the upload, included (RFC 3339)."
     )
-    until: AwareDatetime | None = Field(
+    until: Moment | None = Field(
         default=None, description="The latest time of the upload, included."
     )
     min_width: Pixels

@@ -227,6 +227,9 @@ async def test_a_narrow_search_is_answered_with_an_empty_page_that_goes_on(
         ("?limit=101&sort=name", {"?limit": "must be at most 100."}),
         ("?limit=5&limit=6", {"?limit": "may be given once."}),
         ("?since=yesterday", {"?since": ""}),
+        ("?since=0.5", {"?since": ""}),
+        ("?since=2024-01-01", {"?since": ""}),
+        ("?since=2024-13-01T00:00:00Z", {"?since": ""}),
         ("?since=2024-01-01T00:00:00", {"?since": ""}),
         (
             "?since=2024-01-02T00:00:00Z&until=2024-01-01T00:00:00Z",
