@@ -50,7 +50,7 @@ types: .venv/.dev ## Check types
 	$(BIN)/mypy
 
 tests: .venv/.dev .venv-emulator/.ready ## Run all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 slow: .venv/.dev .venv-emulator/.ready ## Run the slow tests: costs, doctor, dashboards, traces of a running system; any URL
 	$(BIN)/python -m pytest -m slow tests/acceptance tests/contract tests/unit

@@ -120,7 +120,7 @@ async def test_every_search_finds_what_reading_all_records_finds(table: Table) -
     searches: list[tuple[Search, int]] = []
 
     @settings(
-        max_examples=30, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=15, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     @given(conditions=st.fixed_dictionaries(SEARCHES), most=st.sampled_from((1, 2, 7, 100)))
     def collect(conditions: dict[str, Any], most: int) -> None:
