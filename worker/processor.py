@@ -117,9 +117,10 @@ class Processor:
             await self._records.advance(commit.record, sequencer=upload.sequencer)
         if commit is None or commit.result == "superseded":
             return Progress.NONE
-        with self._observer.stage("tags"):
-            for entry in entries_of(commit.record):
-                await self._records.put_tag(entry)
+        if entries := entries_of(commit.record):
+            with self._observer.stage("commit"):
+                for entry in entries:
+                    await self._records.put_tag(entry)
         with self._observer.stage("publish"):
             await self._topic.publish(Completion.of(commit.record))
         self._observer.published(commit.record)

@@ -43,6 +43,9 @@ API_STEPS = {
     "s3:PutObject": "send the picture",
     "dynamodb:GetItem": "ask for the image",
     "s3:GetObject": "download a variant",
+    "dynamodb:Query": "list the images",
+    "dynamodb:BatchGetItem": "find the image by its tag",
+    "dynamodb:UpdateItem": "change the image",
 }
 
 _numbers = count(1)
@@ -203,13 +206,22 @@ async def first_refused_step(person: Person) -> str | None:
     """Make all requests of a client; return the refused step, if any."""
     step = API_STEPS["dynamodb:PutItem"]
     try:
-        ticket = await person.ask(CAT)
+        ticket = await person.ask(CAT, tags=["sea"])
+        image_id = ticket["imageId"]
         step = API_STEPS["s3:PutObject"]
         assert await person.send(ticket, CAT) in (200, 201, 204)
         step = API_STEPS["dynamodb:GetItem"]
-        told = await person.settled(ticket["imageId"])
+        told = await person.settled(image_id)
         step = API_STEPS["s3:GetObject"]
         await person.download(told["variants"]["small"]["url"])
+        step = API_STEPS["dynamodb:Query"]
+        assert image_id in await person.found()
+        step = API_STEPS["dynamodb:BatchGetItem"]
+        async with asyncio.timeout(10):  # its entry is written just after the record
+            while image_id not in await person.found(tag="sea"):
+                await asyncio.sleep(0.05)
+        step = API_STEPS["dynamodb:UpdateItem"]
+        await person.change(image_id, removeTags=["sea"])
     except AssertionError:
         return step
     return None

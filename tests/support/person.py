@@ -72,6 +72,20 @@ class Person:
                     return image
                 await asyncio.sleep(0.05)
 
+    async def found(self, **query: str) -> list[str]:
+        """Search for images; return the ids of the first page."""
+        url = f"{self._api_url}/v1/images"
+        async with self._http.get(url, params=query, headers=self._headers) as answer:
+            assert answer.status == 200, await answer.text()
+            return [image["imageId"] for image in (await answer.json())["images"]]
+
+    async def change(self, image_id: str, **change: Any) -> dict[str, Any]:
+        """Change an image; return its body."""
+        url = f"{self._api_url}/v1/images/{image_id}"
+        async with self._http.patch(url, json=change, headers=self._headers) as answer:
+            assert answer.status == 200, await answer.text()
+            return dict(await answer.json())
+
     async def download(self, url: str) -> tuple[str, bytes]:
         """Fetch a delivered variant; return its media type and bytes."""
         async with self._http.get(url) as answer:
