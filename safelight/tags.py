@@ -30,7 +30,7 @@ class TagEntry:
     @property
     def key(self) -> str:
         """The entry's `imageId`."""
-        return f"{self.image_id}{_SEPARATOR}{self.tag}"
+        return key_of(self.image_id, self.tag)
 
     @property
     def owner(self) -> str:
