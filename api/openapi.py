@@ -12,6 +12,7 @@ from api.editing import EditRequest
 from api.images import Image
 from api.listing import ImageList
 from api.operations import Answer, Operation, Schema
+from api.originals import Original
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.routes import Route
 from api.uploads import UploadIssued, UploadRequest
@@ -239,6 +240,7 @@ def _schemas() -> Schema:
         UploadIssued,
         Image,
         ImageList,
+        Original,
         Waiting,
         ProblemDocument,
         ProblemExplanation,

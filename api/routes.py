@@ -20,7 +20,7 @@ from api.images import Image, Images
 from api.list_request import ListRequest
 from api.listing import ImageList, Listing
 from api.operations import Answer, Operation
-from api.originals import Originals
+from api.originals import Original, Originals
 from api.problems import Problem, ProblemExplanation
 from api.streams import Streams
 from api.uploads import UploadIssued, UploadRequest, Uploads
@@ -204,10 +204,15 @@ ROUTES: tuple[Route, ...] = (
             summary="Download the source of an image, where that is enabled",
             parameters=(operations.NAMED_USER,),
             answers={
+                200: Answer(
+                    description="The URL, for clients whose Accept names application/json.",
+                    model=Original,
+                    headers=("Cache-Control", "Vary"),
+                ),
                 303: Answer(
                     description="The source, at a URL that is valid for five minutes.",
-                    headers=("Location", "Cache-Control"),
-                )
+                    headers=("Location", "Cache-Control", "Vary"),
+                ),
             },
             problems=(
                 *operations.PROTECTED,

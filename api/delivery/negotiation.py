@@ -52,6 +52,11 @@ def wants_picture(accept: str | None, destination: str | None) -> bool:
     return destination == "image" or (destination is None and named)
 
 
+def names_json(accept: str | None) -> bool:
+    """Return whether the client names JSON; one that accepts everything does not."""
+    return _read(accept).get("application/json", 0.0) > 0
+
+
 def hinted(preset: Preset, headers: Mapping[str, str]) -> Wish:
     """Return the preset's wish, its box scaled in steps by the client hints if it allows them.
 

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from safelight.aws.dependency import Dependency
 
@@ -45,7 +45,7 @@ class PresignedPut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresignedGet:
-    """A URL that gets one object."""
+    """A URL that gets one object, or its headers."""
 
     url: str
     expires_at: int
@@ -150,16 +150,24 @@ class Presigner:
         return PresignedGet(url=url, expires_at=expires_at)
 
     async def get_source(
-        self, *, key: str, content_disposition: str, expires_seconds: int
+        self,
+        *,
+        key: str,
+        content_disposition: str,
+        expires_seconds: int,
+        method: Literal["GET", "HEAD"] = "GET",
     ) -> PresignedGet:
-        """Allow a GET of a source's latest version, answered with this Content-Disposition."""
+        """Allow a GET of a source's latest version, answered with this Content-Disposition.
+
+        S3 refuses other methods than the signed one, so a HEAD needs a URL of its own.
+        """
         params = {
             "Bucket": self._uploads_bucket,
             "Key": key,
             "ResponseContentDisposition": content_disposition,
             "ResponseCacheControl": "private, no-store",
         }
-        url, expires_at = await self._url("get_object", params, expires_seconds)
+        url, expires_at = await self._url(f"{method.lower()}_object", params, expires_seconds)
         return PresignedGet(url=url, expires_at=expires_at)
 
     async def _url(

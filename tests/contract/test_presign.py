@@ -240,3 +240,23 @@ async def test_a_source_is_downloaded_by_its_url_under_a_name(place, http):
     async with http.get(signed.url) as answer:
         assert (answer.status, await answer.read()) == (200, b"source")
         assert answer.headers["Content-Disposition"] == 'attachment; filename="a.jpg"'
+
+
+@over_http
+@pytest.mark.parametrize("signed_for", ["GET", "HEAD"])
+async def test_a_url_of_a_source_allows_one_method(place, http, signed_for):
+    key = source_key(user_id="key:alice", image_id=str(uuid4()))
+    bucket = place.settings.uploads_bucket
+    await place.clients["s3"].put_object(Bucket=bucket, Key=key, Body=b"source")
+    presigner = await place.as_owner.presigner()
+    signed = await presigner.get_source(
+        key=key,
+        content_disposition='attachment; filename="a.jpg"',
+        expires_seconds=300,
+        method=signed_for,
+    )
+    for method in ("GET", "HEAD"):
+        async with http.request(method, signed.url) as answer:
+            assert answer.status == (200 if method == signed_for else 403)
+            if answer.status == 200:
+                assert answer.headers["Content-Length"] == "6"

@@ -234,10 +234,10 @@ class FakePresigner(Fake):
         return PresignedGet(url=url, expires_at=_ends_in(expires_seconds))
 
     async def get_source(
-        self, *, key: str, content_disposition: str, expires_seconds: int
+        self, *, key: str, content_disposition: str, expires_seconds: int, method: str = "GET"
     ) -> PresignedGet:
         self._called("get_source")
-        url = self._url(key, expires_seconds)
+        url = self._url(key, expires_seconds) + f"&method={method}"
         url += "&response-content-disposition=" + quote(content_disposition, safe="")
         return PresignedGet(url=url, expires_at=_ends_in(expires_seconds))
 

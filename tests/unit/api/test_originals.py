@@ -1,5 +1,6 @@
 """Downloads of originals: for owners, of settled images, where they are enabled."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,9 +32,9 @@ def stored(api: Api, **changes: Any) -> Record:
     return record
 
 
-async def download(api: Api, record: Record, *, headers: Any = ALICE) -> Any:
+async def download(api: Api, record: Record, *, headers: Any = ALICE, method: str = "GET") -> Any:
     path = f"/v1/images/{record.image_id}/original"
-    answer, _ = await api.ask("GET", path, headers=headers, allow_redirects=False)
+    answer, _ = await api.ask(method, path, headers=headers, allow_redirects=False)
     return answer
 
 
@@ -50,6 +51,38 @@ async def test_an_owner_is_sent_to_the_source_as_a_download(api: Api, status: St
         "attachment; filename=\"a_b___X: y.jpg\"; filename*=UTF-8''a%22b%C3%BC%0D%0AX%3A%20y.jpg"
     )
     assert record.version_id not in answer.headers["Location"]
+
+
+async def test_a_head_is_sent_to_a_url_that_allows_a_head(api: Api) -> None:
+    """S3 refuses a HEAD with the signature of a GET."""
+    record = stored(api)
+    urls = [
+        urlsplit((await download(api, record, method=method)).headers["Location"])
+        for method in ("GET", "HEAD")
+    ]
+    assert [parse_qs(url.query)["method"] for url in urls] == [["GET"], ["HEAD"]]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_script_that_accepts_json_gets_the_url(api: Api, method: str) -> None:
+    """A page with a token cannot follow the redirect: the bucket lets no page read sources."""
+    record = stored(api)
+    accept = ALICE | {"Accept": "application/json, text/plain;q=0.9, */*;q=0.8"}
+    answer = await download(api, record, headers=accept, method=method)
+    assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+    assert (answer.content_type, answer.headers["Vary"]) == ("application/json", "Accept")
+    if method == "GET":
+        document = await answer.json()
+        assert urlsplit(document["url"]).path == f"/{record.original_key}"
+        assert parse_qs(urlsplit(document["url"]).query)["method"] == ["GET"]
+        ends = datetime.fromisoformat(document["expiresAt"])
+        assert timedelta(seconds=290) < ends - datetime.now(UTC) <= timedelta(seconds=300)
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html, */*;q=0.8", "application/json;q=0"])
+async def test_other_clients_are_redirected(api: Api, accept: str) -> None:
+    answer = await download(api, stored(api), headers=ALICE | {"Accept": accept})
+    assert (answer.status, answer.headers["Vary"]) == (303, "Accept")
 
 
 async def test_an_image_without_a_file_name_is_saved_under_its_id(api: Api) -> None:
