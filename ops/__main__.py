@@ -124,6 +124,9 @@ def upload(
     user: Annotated[
         str | None, typer.Option(help="The user to upload for, if the API key may name users.")
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="A tag for every picture; may be repeated.")
+    ] = None,
 ) -> None:
     """Upload pictures through the API and wait until each is completed or rejected."""
     from ops.upload import upload  # noqa: PLC0415 - --help must be instant
@@ -133,7 +136,7 @@ def upload(
             f"must begin with http:// or https://, as in http://127.0.0.1:8080; found {api!r}",
             param_hint="--api",
         )
-    _run(upload(files, api_url=api, key=key, user=user))
+    _run(upload(files, api_url=api, key=key, user=user, tags=tag or ()))
 
 
 @app.command("list")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from mimetypes import guess_type
@@ -57,9 +57,14 @@ class Client:
         *,
         key: str | None = None,
         user: str | None = None,
+        tags: Sequence[str] = (),
     ) -> None:
-        """Use the API at `api_url`, with an API key if it requires one, and for a user it names."""
+        """Use the API at `api_url`, with an API key if it requires one, and for a user it names.
+
+        Every upload gets the tags.
+        """
         self._http = http
+        self._tags = tuple(tags)
         self._api_url = api_url.rstrip("/")
         self._headers = {
             **({"Authorization": f"Bearer {key}"} if key else {}),
@@ -70,7 +75,7 @@ class Client:
         """Request a presigned form for this file. Raises `Refused` if the API refuses it."""
         url = f"{self._api_url}/v1/uploads"
         async with self._http.post(
-            url, json=_announcement(picture), headers=self._headers
+            url, json=_announcement(picture, self._tags), headers=self._headers
         ) as answer:
             if answer.status == _ABOUT_THE_FILE:
                 raise _refused(await answer.json(content_type=None))
@@ -131,11 +136,12 @@ def declared_type(picture: Path) -> str:
     return guessed if guessed in _MEDIA_TYPES else UNKNOWN
 
 
-def _announcement(picture: Path) -> dict[str, object]:
+def _announcement(picture: Path, tags: Sequence[str]) -> dict[str, object]:
     return {
         "filename": "".join(c if c.isprintable() else "\ufffd" for c in printable_name(picture)),
         "contentType": declared_type(picture),
         "size": picture.stat().st_size,
+        **({"tags": list(tags)} if tags else {}),
     }
 
 

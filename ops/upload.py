@@ -19,14 +19,19 @@ PATIENCE_SECONDS = 120
 
 
 async def upload(
-    files: Sequence[Path], *, api_url: str, key: str | None, user: str | None
+    files: Sequence[Path],
+    *,
+    api_url: str,
+    key: str | None,
+    user: str | None,
+    tags: Sequence[str] = (),
 ) -> ExitCode:
-    """Upload one file after the other; return the exit code."""
+    """Upload one file after the other, each with the tags; return the exit code."""
     if faults := unknown_settings(os.environ):
         raise InvalidSettings(faults)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(timeout=timeout) as http:
-        client = Client(http, api_url, key=key, user=user)
+        client = Client(http, api_url, key=key, user=user, tags=tags)
         return code_of([await _upload_one(client, file) for file in files])
 
 

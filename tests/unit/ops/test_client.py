@@ -85,6 +85,13 @@ async def test_a_client_names_the_user_that_it_acts_for(service, url, picture):
         assert "X-Safelight-User" not in service.headers
 
 
+async def test_every_announcement_of_a_client_has_its_tags(service, url, picture):
+    service.answer = web.json_response(ticket(url), status=201)
+    async with aiohttp.ClientSession() as http:
+        await Client(http, url, tags=("cat", "summer")).announce(picture)
+    assert json.loads(service.body)["tags"] == ["cat", "summer"]
+
+
 async def test_a_form_has_its_fields_in_order_the_file_last_and_an_exact_length(
     client, service, url, picture
 ):
