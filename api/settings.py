@@ -276,7 +276,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
         parts = urlsplit(url or "https://unset")
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise ValueError("must be an http:// or https:// URL without a query")
-        return url.rstrip("/") if url else url
+        return url.rstrip("/") if url else None
 
     @property
     def keys(self) -> ApiKeys:

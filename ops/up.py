@@ -69,6 +69,8 @@ renders       {renders}   (renders: /metrics, /healthz)
 AWS           {system.emulator.endpoint_url}
 logs          {system.directory}
 
+{_of_urls(system)}
+
 Paste these lines into another terminal, in the folder of the checkout:
 
 {_exports(of_clients(system, given))}
@@ -86,6 +88,14 @@ For `safelight redrive` and `safelight doctor`, also paste:
 {_exports(of_operators(system))}
 
 Ctrl-C stops everything."""
+
+
+def _of_urls(system: LocalSystem) -> str:
+    """Say where the URLs in the API's answers lead."""
+    if not system.public_url:
+        return "SAFELIGHT_DELIVERY_URL is empty: URLs of variants are presigned."
+    return f"""URLs of thumbnails and variants begin with {system.public_url}
+(SAFELIGHT_DELIVERY_URL; set it to nothing for presigned URLs of variants)"""
 
 
 def of_clients(system: LocalSystem, given: Given) -> dict[str, str]:

@@ -24,6 +24,7 @@ PRESETS = ROOT / "presets.toml"
 PORTS = 5
 """How many ports a system with a first port uses."""
 STOP_SECONDS = 10
+DELIVERY_URL = "SAFELIGHT_DELIVERY_URL"
 LOCAL_SETTINGS = {"SAFELIGHT_LOG_FORMAT": "json"}
 LOCAL_WORKER_SETTINGS = {
     "SAFELIGHT_ADMIN_PORT": "0",
@@ -45,6 +46,8 @@ class LocalSystem:
     api_url: str
     delivery: Child
     delivery_url: str
+    public_url: str = ""
+    """The beginning of the URLs of thumbnails and variants; empty if variants are presigned."""
 
     def __init__(
         self,
@@ -167,9 +170,7 @@ class LocalSystem:
     async def _start_children(self) -> None:
         try:
             async with asyncio.TaskGroup() as starting:
-                starting.create_task(self._start_api())
-                if self._delivers:
-                    starting.create_task(self._start_delivery())
+                starting.create_task(self._start_web())
                 for number in range(self._wanted_workers):
                     port = self._admin_port(3) if number == 0 else {}
                     starting.create_task(self.start_worker(**port))
@@ -178,7 +179,11 @@ class LocalSystem:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
-    async def _start_api(self) -> None:
+    async def _start_web(self) -> None:
+        """Start delivery first, as the API needs its address for thumbnails and variants."""
+        if self._delivers:
+            await self._start_delivery()
+            self.public_url = self._api_settings.get(DELIVERY_URL, self.delivery_url)
         self.api = self._start(
             "api",
             "api",
@@ -186,6 +191,7 @@ class LocalSystem:
             {
                 "SAFELIGHT_PORT": self._port(0),
                 "SAFELIGHT_PRESETS": str(self._presets),  # it lists the URLs of each
+                **({DELIVERY_URL: self.public_url} if self.public_url else {}),
                 **self._api_settings,
             },
         )

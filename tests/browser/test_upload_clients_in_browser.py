@@ -116,6 +116,7 @@ async def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> A
             "SAFELIGHT_API_KEYS": API_KEYS,
             "SAFELIGHT_CORS_ORIGINS": origin,
             "SAFELIGHT_PUBLIC_S3_ENDPOINT_URL": proxy.url,
+            "SAFELIGHT_DELIVERY_URL": "",  # presigned URLs
         }
         async with (
             LocalSystem(delivers=True, presets=presets, api_settings=api_settings) as system,

@@ -85,6 +85,10 @@ def test_a_delivery_url_needs_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.delivery_url == "https://cdn.example/pictures"
 
 
+def test_an_empty_delivery_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, SAFELIGHT_DELIVERY_URL="").delivery_url is None
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

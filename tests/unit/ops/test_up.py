@@ -20,6 +20,7 @@ EMULATOR = SimpleNamespace(
     endpoint_url="http://aws",
     root=SimpleNamespace(environment=lambda _: {"AWS_REGION": "us-east-1"}),
 )
+URL = "SAFELIGHT_DELIVERY_URL"
 PRINCIPAL = SimpleNamespace(environment=lambda _: {})
 
 
@@ -63,6 +64,25 @@ async def test_api_and_delivery_have_the_same_presets(
     system = await started(given, tmp_path, monkeypatch)
     for program in (system.api, system.delivery, *system.workers):
         assert program.environment["SAFELIGHT_PRESETS"] == "/mine.toml", program.name
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({}, "http://delivery"),
+        ({URL: "https://cdn.example"}, "https://cdn.example"),
+        ({URL: ""}, ""),
+    ],
+)
+async def test_the_api_has_the_address_of_delivery_unless_another_is_given(
+    given: dict[str, str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = await started(Given.of(given), tmp_path, monkeypatch)
+    assert system.api.environment[URL] == system.public_url == address
+    printed = describe(system, Given.of(given))
+    assert URL in printed
+    assert (f"thumbnails and variants begin with {address}\n" in printed) == bool(address)
+    assert ("variants are presigned" in printed) != bool(address)
 
 
 @pytest.mark.parametrize("told", [{"SAFELIGHT_PRESETS": "/mine.toml"}], indirect=True)
