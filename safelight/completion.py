@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from safelight.errors import Reason
-from safelight.record import Record, Status, StoredModel, Variant
+from safelight.record import Record, Status, Variant
+from safelight.stored import StoredModel
 
 MEDIA_TYPE = "application/cloudevents+json"
 Type = Literal["safelight.image.completed", "safelight.image.rejected"]

@@ -6,22 +6,33 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from safelight import keys
+from safelight.erasures import By, Erasure
 from safelight.errors import Reason
 from safelight.faces import Faces
+from safelight.stored import StoredModel
 
 SCHEMA_VERSION = 2
 """The newest value in `SINCE`. A version writes its own, and reads all others."""
-SINCE: Mapping[str, int] = {"sequence": 2, "faces": 2, "tagsVersion": 1}
+SINCE: Mapping[str, int] = {
+    "sequence": 2,
+    "faces": 2,
+    "tagsVersion": 1,
+    "erasedAt": 1,
+    "erasedBy": 1,
+    "erasure": 1,
+}
 """The schema version that brought each attribute; those of the first one are not listed.
 
 An older version that settles a newer revision leaves attributes that it does not know in the
 record, and they describe the revision before. Its lower schema version says so. `tagsVersion` came
-later than 1, but counts edits, not settlements: it is right whichever version settled.
+later than 1, but counts edits, not settlements: it is right whichever version settled. So are the
+attributes of tombstones, which no version settles.
 """
+DERIVED = ("compressedKey", "compressedSize", "savingsPercent", "thumbnails")
+"""Stored attributes that repeat facts from `variants`. They are never read back."""
 COMPRESSED = "compressed"
 """The preset whose size is compared with the source, as `savingsPercent`."""
 
@@ -39,12 +50,6 @@ class Status(StrEnum):
     def settled(self) -> bool:
         """Whether processing of this revision is finished."""
         return self is not Status.PENDING
-
-
-class StoredModel(BaseModel):
-    """A frozen model whose stored attribute names are in camel case."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class Variant(StoredModel):
@@ -110,6 +115,11 @@ class Record(StoredModel):
     render_time_ms: int | None = None
     """Milliseconds of that spent decoding and encoding in the render child."""
     completed_at: int | None = None
+    erased_at: int | None = None
+    """When the record became a tombstone."""
+    erased_by: By | None = None
+    erasure: Erasure | None = None
+    """Internal: the progress of the erasure; `Receipt` is what clients see."""
     expires_at: int | None = None
     request_hash: str | None = None
     """Hash of the request that issued the URL. An Idempotency-Key allows one request only."""
@@ -139,8 +149,7 @@ class Record(StoredModel):
     def to_item(self) -> dict[str, Any]:
         """Return the stored attributes, without those that have no value.
 
-        `compressedKey`, `compressedSize`, `savingsPercent` and `thumbnails` repeat facts from
-        `variants` under names that existing consumers use. They are never read back.
+        `DERIVED` repeats facts from `variants` under names that existing consumers use.
         """
         item = self.model_dump(by_alias=True, exclude_none=True, mode="json")
         if self.faces is not None:
@@ -166,3 +175,9 @@ class Record(StoredModel):
         return cls.model_validate(
             {name: value for name, value in item.items() if SINCE.get(name, 1) <= writer}
         )
+
+
+ATTRIBUTES = frozenset(
+    {*(field.alias for field in Record.model_fields.values() if field.alias), *DERIVED}
+)
+"""Every attribute that a record may have in the table."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from safelight.record import Record, Status, StoredModel
+from safelight.record import Record, Status
+from safelight.stored import StoredModel
 
 LISTED = (Status.PENDING, Status.COMPLETED, Status.REJECTED)
 """The states of images that a search finds unless it names others."""

@@ -14,6 +14,8 @@ import re
 FORM = "key:NAME, key:NAME/USER, oidc:SUB, anonymous or (adopted)"
 ANONYMOUS = "anonymous"
 ADOPTED = "(adopted)"
+ERASED = "(erased)"
+"""What a tombstone has in place of its user and its key. No user can have this id."""
 
 MAX_NAME_LENGTH = 64
 """The longest name of an API key, in characters. With it, `key:NAME/USER` with the longest USER,

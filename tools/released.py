@@ -18,7 +18,8 @@ from safelight.aws.objects import Objects
 from safelight.aws.queue import Message, Queue
 from safelight.aws.records import Records
 from safelight.aws.topic import Topic
-from safelight.completion import Completion
+from safelight.completion import TYPES, Completion
+from safelight.erasures import Erasure, Found
 from safelight.errors import Reason
 from safelight.faces import Face
 from safelight.presets import Policy, Preset
@@ -98,7 +99,15 @@ COMPLETED = _SETTLED.model_copy(
 REJECTED = _SETTLED.model_copy(
     update={"status": Status.REJECTED, "reason": Reason.TRUNCATED, "detail": "it ends early"}
 )
-RECORDS = {"pending": PENDING, "completed": COMPLETED, "rejected": REJECTED}
+ERASED = PENDING.model_copy(
+    update={
+        "status": Status.ERASED,
+        "erased_at": 1_790_000_002_000,
+        "erased_by": "owner",
+        "erasure": Erasure(requested_at=1_790_000_002_000, found=Found(versions=1, objects=2)),
+    }
+)
+RECORDS = {"pending": PENDING, "completed": COMPLETED, "rejected": REJECTED, "erased": ERASED}
 MESSAGES = {
     "s3-event": s3_event(BUCKET, KEY),
     "ingest": Ingest(key=KEY).to_json(),
@@ -127,7 +136,7 @@ async def documents() -> dict[str, Any]:
     for name, record in RECORDS.items():
         await Records(client, Dependency("dynamodb"), table="images").create(record)
         made[f"{name}-record"] = client.sent["Item"]
-        if record.status.settled:
+        if record.status in TYPES:
             topic = Topic(client, Dependency("sns"), topic_arn="topic")
             await topic.publish(Completion.of(record))
             made[f"{name}-completion"] = _sent(client, body="Message")

@@ -22,12 +22,13 @@ LOCAL_PARAMETERS = {
     "DeletionProtection": "false",
     "Target": "emulator",
 }
-QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
+QUEUES = ("UploadsQueue", "RendersQueue", "CleanupQueue", "DeadLetterQueue")
 PRINCIPALS = {
     "api": "Api",
     "delivery": "Delivery",
     "uploads_worker": "UploadsWorker",
     "renders_worker": "RendersWorker",
+    "cleanup": "Cleanup",
     "operator": "Operator",
 }
 """Policy in data.yaml by attribute of `Stack`."""
@@ -47,6 +48,7 @@ class Stack:
     table: str
     uploads_queue_url: str
     renders_queue_url: str
+    cleanup_queue_url: str
     dead_letter_queue_url: str
     topic_arn: str
     api: Principal
@@ -57,6 +59,8 @@ class Stack:
     """Holds UploadsWorkerPolicy and nothing else."""
     renders_worker: Principal
     """Holds RendersWorkerPolicy and nothing else."""
+    cleanup: Principal
+    """Holds CleanupPolicy and nothing else."""
     operator: Principal
     """Holds OperatorPolicy and nothing else."""
     id_secret: str = field(repr=False)
@@ -109,15 +113,16 @@ async def deploy(
         _secret(account, outputs["IdSecretArn"]),
         _principals(account, name, outputs),
     )
-    uploads_queue_url, renders_queue_url, dead_letter_queue_url = queue_urls
+    uploads, renders, cleanup, dead_letters = queue_urls
     return Stack(
         name=name,
         uploads_bucket=outputs["UploadsBucketName"],
         assets_bucket=outputs["AssetsBucketName"],
         table=outputs["TableName"],
-        uploads_queue_url=uploads_queue_url,
-        renders_queue_url=renders_queue_url,
-        dead_letter_queue_url=dead_letter_queue_url,
+        uploads_queue_url=uploads,
+        renders_queue_url=renders,
+        cleanup_queue_url=cleanup,
+        dead_letter_queue_url=dead_letters,
         topic_arn=outputs["TopicArn"],
         id_secret=id_secret,
         **principals,

@@ -33,7 +33,7 @@ _TRANSIENT = (
     "BandwidthLimitExceeded", "KMSThrottling", "KmsThrottled", "LimitExceededException",
     "OverLimit", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
     "RequestThrottled", "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling",
-    "ThrottlingException", "TooManyRequestsException",
+    "ThrottlingException", "TooManyInvalidationsInProgress", "TooManyRequestsException",
     # failures inside AWS
     "InternalError", "InternalErrorException", "InternalFailure", "InternalServerError",
     "ServiceUnavailable", "ServiceUnavailableException",
@@ -58,8 +58,9 @@ _WRONG = (
     "AuthorizationError", "AuthorizationErrorException", "Forbidden", "UnauthorizedAccess",
     # wrong names or region in the settings
     "301", "AWS.SimpleQueueService.NonExistentQueue", "AuthorizationHeaderMalformed",
-    "IllegalLocationConstraintException", "InvalidBucketName", "NoSuchBucket", "NotFound",
-    "NotFoundException", "PermanentRedirect", "QueueDoesNotExist", "ResourceNotFoundException",
+    "IllegalLocationConstraintException", "InvalidBucketName", "NoSuchBucket", "NoSuchDistribution",
+    "NotFound", "NotFoundException", "PermanentRedirect", "QueueDoesNotExist",
+    "ResourceNotFoundException",
     # encryption keys
     "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException",
     "KMSAccessDenied", "KMSAccessDeniedException", "KMSDisabled", "KMSDisabledException",

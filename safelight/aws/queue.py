@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from safelight.aws.dependency import CALL_SECONDS, Dependency
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 10
 """SQS's limit on messages in one request."""
+LONGEST_DELAY_SECONDS = 900
+"""SQS's limit on the delay of a message. The emulators accept more."""
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 LOST = frozenset(
     {
         "AWS.SimpleQueueService.MessageNotInflight",
@@ -122,12 +126,22 @@ class Queue:
             )
         return _failures(receipts, answer.get("Failed", ()))
 
-    async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
-        """Send a message with at most ten attributes; empty ones are left out."""
+    async def send(
+        self,
+        body: str,
+        *,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
+        delay_seconds: int = 0,
+    ) -> None:
+        """Send a message with at most ten attributes; empty ones are left out.
+
+        It stays hidden for the delay, which is at most `LONGEST_DELAY_SECONDS`.
+        """
         async with self._dependency.call("SendMessage", self._queue_url):
             await self._client.send_message(
                 QueueUrl=self._queue_url,
                 MessageBody=body,
+                DelaySeconds=min(LONGEST_DELAY_SECONDS, delay_seconds),
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value}
                     for name, value in attributes.items()

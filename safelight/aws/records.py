@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from safelight.aws.dependency import Dependency
 from safelight.aws.items import read_values, written
 from safelight.aws.searching import Searcher
-from safelight.record import Record, Status
+from safelight.record import ATTRIBUTES, Record, Status
 from safelight.search import Found, Position, Search
 from safelight.tags import DROPPED_SECONDS, TagEntry
 
@@ -26,15 +26,7 @@ KEPT = (
 them. It replaces or removes all other attributes."""
 COUNTED = "sequence"
 """The attribute that each settlement raises by one, whatever the settling worker knows about it."""
-_SETTLED = frozenset(
-    {
-        *(field.alias for field in Record.model_fields.values() if field.alias),
-        "compressedKey",
-        "compressedSize",
-        "savingsPercent",
-        "thumbnails",
-    }
-) - {"imageId", COUNTED, *KEPT}
+_SETTLED = ATTRIBUTES - {"imageId", COUNTED, *KEPT}
 _ABSENT = "attribute_not_exists(imageId)"
 _ABSENT_OR_FORGOTTEN = (
     f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon AND requestHash = :requestHash)"

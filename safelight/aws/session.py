@@ -16,7 +16,10 @@ from aiobotocore.credentials import (
 )
 from aiobotocore.session import AioSession
 
+from safelight.aws.cdn import Cdn
+from safelight.aws.deletions import Deletions
 from safelight.aws.dependency import Dependency
+from safelight.aws.documents import Documents
 from safelight.aws.inventory import Inventory
 from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
@@ -24,6 +27,7 @@ from safelight.aws.queue import Queue
 from safelight.aws.records import Records
 from safelight.aws.rekognition import Rekognition
 from safelight.aws.settings import AwsSettings
+from safelight.aws.tombstones import Tombstones
 from safelight.aws.topic import Topic
 from safelight.errors import Misconfigured
 from safelight.metrics import ProcessMetrics
@@ -53,7 +57,7 @@ class Aws:
         self._opened = opened
         self._dependencies = {
             name: Dependency(name, metrics=metrics)
-            for name in ("s3", "dynamodb", "sqs", "sns", "sts", "rekognition")
+            for name in ("s3", "dynamodb", "sqs", "sns", "sts", "rekognition", "cloudfront")
         }
         self._core: Any = _core_session()
         self._session: Any = aioboto3.Session(botocore_session=self._core)
@@ -106,6 +110,30 @@ class Aws:
         """Open the table."""
         client, dependency = await self._client("dynamodb"), self._dependencies["dynamodb"]
         return Records(client, dependency, table=self._settings.table)
+
+    async def tombstones(self) -> Tombstones:
+        """Open the table, to erase images."""
+        client, dependency = await self._client("dynamodb"), self._dependencies["dynamodb"]
+        return Tombstones(client, dependency, table=self._settings.table)
+
+    async def deletions(self) -> Deletions:
+        """Open the buckets, to delete from them."""
+        return Deletions(
+            await self._client("s3"),
+            self._dependencies["s3"],
+            uploads_bucket=self._settings.uploads_bucket,
+            assets_bucket=self._settings.assets_bucket,
+        )
+
+    async def documents(self) -> Documents:
+        """Open the documents in the uploads bucket."""
+        client, dependency = await self._client("s3"), self._dependencies["s3"]
+        return Documents(client, dependency, uploads_bucket=self._settings.uploads_bucket)
+
+    async def cdn(self, distribution_id: str) -> Cdn:
+        """Open a CloudFront distribution."""
+        client, dependency = await self._client("cloudfront"), self._dependencies["cloudfront"]
+        return Cdn(client, dependency, distribution_id=distribution_id)
 
     async def queue(self, queue_url: str, *, visibility_seconds: int = 60) -> Queue:
         """Open a queue."""

@@ -37,5 +37,6 @@ class AwsSettings(Settings):
         "AWS_ENDPOINT_URL_SNS",
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL_REKOGNITION",
+        "AWS_ENDPOINT_URL_CLOUDFRONT",
     )
     """Standard AWS variables that botocore reads and Safelight supports."""

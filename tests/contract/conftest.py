@@ -58,6 +58,7 @@ class Place:
     """Connected with the worker's policy, where the backend enforces policies."""
     as_api: Aws
     as_delivery: Aws
+    as_cleanup: Aws
     as_owner: Aws
     clients: Mapping[str, Any]
     """The owner's plain clients by service, for the set-up and the checks of a test."""
@@ -82,6 +83,7 @@ async def ministack(emulator: Emulator) -> AsyncIterator[Place]:
             as_worker=await _connect(opened, settings, emulator.endpoint_url, stack.uploads_worker),
             as_api=await _connect(opened, settings, emulator.endpoint_url, stack.api),
             as_delivery=await _connect(opened, settings, emulator.endpoint_url, stack.delivery),
+            as_cleanup=await _connect(opened, settings, emulator.endpoint_url, stack.cleanup),
             as_owner=await _connect(opened, settings, emulator.endpoint_url, emulator.root),
             clients=await _open_clients(opened, emulator.account),
         )
@@ -105,6 +107,7 @@ async def moto() -> AsyncIterator[Place]:
                 as_worker=aws,
                 as_api=aws,
                 as_delivery=aws,
+                as_cleanup=aws,
                 as_owner=aws,
                 clients=await _open_clients(opened, account),
             )
@@ -125,14 +128,14 @@ async def _connect(
             environment.setenv(name, value)
         aws = await opened.enter_async_context(connect(settings))
         await aws.objects(), await aws.records(), await aws.presigner()
-        await aws.queue("any"), await aws.topic("any")
+        await aws.queue("any"), await aws.topic("any"), await aws.cdn("any")
     return aws
 
 
 async def _open_clients(opened: AsyncExitStack, account: Account) -> Mapping[str, Any]:
     return {
         service: await opened.enter_async_context(account.client(service))
-        for service in ("s3", "dynamodb", "sqs", "sns")
+        for service in ("s3", "dynamodb", "sqs", "sns", "cloudfront")
     }
 
 

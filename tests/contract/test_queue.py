@@ -108,6 +108,16 @@ async def test_what_is_written_on_a_message_comes_with_it(box):
     assert message.attributes == {"reason": "unknown", "stage": "render"}
 
 
+@pytest.mark.parametrize("backend", ["ministack", "moto"], indirect=True)
+async def test_a_delayed_message_comes_after_its_delay_and_no_delay_is_longer_than_sqs_allows(box):
+    await box.edge.send("x", delay_seconds=2)
+    await box.edge.send("y", delay_seconds=10_000)
+    assert await receive(box) == ()
+    assert (await box.edge.depth()).delayed == 2
+    (message,) = await receive(box, wait_seconds=10)
+    assert message.body == "x"
+
+
 async def test_a_received_message_is_hidden_from_others(box):
     await box.send("x")
     assert len(await receive(box, wait_seconds=5)) == 1

@@ -21,10 +21,16 @@ POLICIES = {
     "delivery": "DeliveryPolicy",
     "uploads": "UploadsWorkerPolicy",
     "renders": "RendersWorkerPolicy",
+    "cleanup": "CleanupPolicy",
     "operator": "OperatorPolicy",
 }
-"""Permissions by principal. `uploads` and `renders` are the roles of a worker."""
-QUEUES = {"uploads": "UploadsQueue", "renders": "RendersQueue", "dead": "DeadLetterQueue"}
+"""Permissions by principal. `uploads`, `renders` and `cleanup` are the roles of a worker."""
+QUEUES = {
+    "uploads": "UploadsQueue",
+    "renders": "RendersQueue",
+    "cleanup": "CleanupQueue",
+    "dead": "DeadLetterQueue",
+}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -85,6 +91,9 @@ def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
     return {
         "s3 put upload": {"Bucket": uploads, "Key": "uploads/u/i", "Body": b"x"},
         "s3 put elsewhere": {"Bucket": uploads, "Key": "other/u/i", "Body": b"x"},
+        "s3 put ledger": {"Bucket": uploads, "Key": "erasures/i.json", "Body": b"x"},
+        "s3 get ledger": {"Bucket": uploads, "Key": "erasures/kept.json"},
+        "s3 delete ledger": {"Bucket": uploads, "Key": "erasures/kept.json"},
         "s3 put asset": {"Bucket": assets, "Key": "images/i/r/p.webp", "Body": b"x"},
         "s3 put other asset": {"Bucket": assets, "Key": "other/p.webp", "Body": b"x"},
         "s3 get upload": {"Bucket": uploads, "Key": "uploads/u/kept"},
@@ -140,6 +149,12 @@ MAY = {
     },
     "uploads": {*RENDERS_ITS_OWN, "sqs receive uploads", "sqs depth uploads"},
     "renders": {*RENDERS_ITS_OWN, "sqs receive renders", "sqs depth renders"},
+    "cleanup": {
+        "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
+        "s3 versions uploads", "s3 put ledger", "s3 get ledger", "dynamodb get",
+        "dynamodb update", "dynamodb delete", "dynamodb query", "sqs receive cleanup",
+        "sqs depth cleanup", "sqs send cleanup", "sqs send dead", "sqs depth dead", "sns publish",
+    },
     "operator": {
         "sqs receive dead", "sqs depth dead", "sqs send renders", "dynamodb get", "dynamodb query",
         "s3 list assets", "s3 versions uploads",
@@ -147,6 +162,7 @@ MAY = {
 }  # fmt: skip
 ALL = [
     "s3 put upload", "s3 put elsewhere", "s3 put asset", "s3 put other asset", "s3 get upload",
+    "s3 put ledger", "s3 get ledger", "s3 delete ledger",
     "s3 get asset", "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
     "s3 versions uploads", "s3 versions assets", "dynamodb get", "dynamodb put",
     "dynamodb update", "dynamodb delete", "dynamodb scan", "dynamodb query",
@@ -158,6 +174,7 @@ ALL = [
 def kept(made: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return (
         (made["UploadsBucketName"], "uploads/u/kept"),
+        (made["UploadsBucketName"], "erasures/kept.json"),
         (made["AssetsBucketName"], "images/i/r/kept.webp"),
     )
 

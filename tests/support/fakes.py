@@ -20,9 +20,10 @@ from urllib.parse import quote
 from safelight.aws.inventory import SourceVersion, StoredAsset
 from safelight.aws.objects import PART_BYTES, Asset, Fetched, ObjectVersion
 from safelight.aws.presign import PresignedGet, PresignedPost, PresignedPut
-from safelight.aws.queue import Depth, Failure, Message
+from safelight.aws.queue import LONGEST_DELAY_SECONDS, NO_ATTRIBUTES, Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
+from safelight.erasures import By, Erasure
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
 from safelight.faces import Face, Faces, kept
 from safelight.files import open_result
@@ -32,6 +33,7 @@ from safelight.keys import assets_prefix
 from safelight.record import Record, Status
 from safelight.search import Found, Position, Search, Summary
 from safelight.tags import TagEntry, entry_of
+from safelight.users import ERASED
 
 ID_SECRET = "the-secret-of-ids-in-the-tests-only"
 IDS = ImageIds(ID_SECRET)
@@ -187,6 +189,67 @@ class FakeInventory(Fake):
             )
             for version in reversed(stored)
         )
+
+
+class FakeDeletions(Fake):
+    """Deletes from the buckets of `FakeObjects`."""
+
+    def __init__(self, objects: FakeObjects) -> None:
+        super().__init__()
+        self._objects = objects
+
+    async def versions(self, key: str, version_ids: Sequence[str]) -> None:
+        self._called("versions")
+        stored = self._objects.sources[key]
+        stored[:] = [one for one in stored if one.version_id not in version_ids]
+
+    async def assets(self, keys: Sequence[str]) -> None:
+        self._called("assets")
+        for key in keys:
+            self._objects.assets.pop(key, None)
+
+
+class FakeDocuments(Fake):
+    """The documents in the uploads bucket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: dict[str, str] = {}
+
+    async def add(self, key: str, text: str) -> bool:
+        self._called("add")
+        if key in self.texts:
+            return False
+        self.texts[key] = text
+        return True
+
+    async def put(self, key: str, text: str) -> None:
+        self._called("put")
+        self.texts[key] = text
+
+    async def read(self, key: str) -> str | None:
+        self._called("read")
+        return self.texts.get(key)
+
+
+class FakeCdn(Fake):
+    """A distribution. Its invalidations end at once, unless `slow` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.distribution_id = "E2FAKE"
+        self.slow = False
+        self.invalidated: dict[str, str] = {}
+        """What was invalidated, by reference."""
+
+    async def invalidate(self, what: str, *, reference: str) -> str:
+        self._called("invalidate")
+        self.invalidated.setdefault(reference, what)
+        return f"I-{reference}"
+
+    async def has_finished(self, invalidation: str) -> bool:
+        self._called("has_finished")
+        return not self.slow
 
 
 class FakePresigner(Fake):
@@ -372,6 +435,60 @@ class FakeRecords(Fake):
             self.records[record.image_id] = stored.model_copy(update={"sequencer": later})
 
 
+class FakeTombstones(Fake):
+    """The tombstones among the records of `FakeRecords`."""
+
+    def __init__(self, records: FakeRecords) -> None:
+        super().__init__()
+        self._records = records
+
+    async def erase(
+        self, image_id: str, *, before: Status | None, by: By, requested_at: int, at: int
+    ) -> Record | None:
+        self._called("erase")
+        stored = self._records.records.get(image_id)
+        if (stored.status if stored else None) != before:
+            return None
+        tombstone = Record(
+            image_id=image_id,
+            user_id=stored.user_id if stored else ERASED,
+            uploaded_at=stored.uploaded_at if stored else at,
+            original_key=stored.original_key if stored else ERASED,
+            tags=stored.tags if stored else (),
+            tags_version=stored.tags_version if stored else 0,
+            status=Status.ERASED,
+            erased_at=at,
+            erased_by=by,
+            erasure=Erasure(requested_at=requested_at, was_pending=before is Status.PENDING),
+        )
+        return self._store(tombstone)
+
+    async def advance(
+        self, read: Record, erasure: Erasure, *, expires_at: int | None = None
+    ) -> Record | None:
+        self._called("advance")
+        stored = self._records.records.get(read.image_id)
+        before = read.erasure.step if read.erasure else 0
+        if stored is None or stored.erasure is None or stored.erasure.step != before:
+            return None
+        changes: dict[str, object] = {
+            "erasure": erasure.model_copy(update={"step": before + 1}),
+            "expires_at": expires_at,
+        }
+        if expires_at is not None:
+            changes |= {"original_key": ERASED, "tags": (), "tags_version": 0}
+        return self._store(stored.model_copy(update=changes))
+
+    async def delete_tag(self, entry: TagEntry) -> None:
+        self._called("delete_tag")
+        self._records.entries.pop(entry.key, None)
+
+    def _store(self, tombstone: Record) -> Record:
+        written = Record.from_item(tombstone.to_item())
+        self._records.records[tombstone.image_id] = written
+        return written
+
+
 def _edited_state(record: Record) -> tuple[str, str, int]:
     return record.status, record.user_id, record.tags_version
 
@@ -526,19 +643,27 @@ def _lost(receipt: str) -> Failure:
 class FakeDeadLetter:
     body: str
     attributes: Mapping[str, str]
+    delay_seconds: int = 0
 
 
 class FakeDeadLetters(Fake):
-    """A dead-letter queue, which is only sent to."""
+    """A queue that is only sent to, such as the dead-letter queue."""
 
     def __init__(self) -> None:
         super().__init__()
         self.letters: list[FakeDeadLetter] = []
 
-    async def send(self, body: str, *, attributes: Mapping[str, str]) -> None:
+    async def send(
+        self,
+        body: str,
+        *,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
+        delay_seconds: int = 0,
+    ) -> None:
         self._called("send")
         kept = {name: value for name, value in attributes.items() if value}
-        self.letters.append(FakeDeadLetter(body=body, attributes=kept))
+        delay_seconds = min(LONGEST_DELAY_SECONDS, delay_seconds)
+        self.letters.append(FakeDeadLetter(body=body, attributes=kept, delay_seconds=delay_seconds))
 
 
 class FakeFaces(Fake):

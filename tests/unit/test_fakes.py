@@ -4,26 +4,41 @@ import inspect
 
 import pytest
 
+from safelight.aws.cdn import Cdn
+from safelight.aws.deletions import Deletions
+from safelight.aws.documents import Documents
+from safelight.aws.inventory import Inventory
 from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
 from safelight.aws.queue import Queue
 from safelight.aws.records import Records
+from safelight.aws.tombstones import Tombstones
 from safelight.aws.topic import Topic
 from tests.support.fakes import (
+    FakeCdn,
     FakeDeadLetters,
+    FakeDeletions,
+    FakeDocuments,
+    FakeInventory,
     FakeObjects,
     FakePresigner,
     FakeQueue,
     FakeRecords,
+    FakeTombstones,
     FakeTopic,
 )
 
 EDGES = {
+    FakeCdn: Cdn,
     FakeDeadLetters: Queue,
+    FakeDeletions: Deletions,
+    FakeDocuments: Documents,
+    FakeInventory: Inventory,
     FakeObjects: Objects,
     FakePresigner: Presigner,
     FakeQueue: Queue,
     FakeRecords: Records,
+    FakeTombstones: Tombstones,
     FakeTopic: Topic,
 }
 FOR_TESTS = {(FakeObjects, "upload"), (FakeQueue, "send"), (FakeQueue, "wake")}

@@ -71,8 +71,15 @@ def test_this_version_has_saved_what_it_writes():
     assert __version__ in RELEASES
 
 
-@every_release
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize(
+    ("release", "name"),
+    [
+        (release, name)
+        for release in RELEASES
+        for name in RECORDS
+        if (released.DATA / release / f"{name}-record.json").exists()
+    ],
+)
 def test_the_record_of_a_release_is_read_as_it_was(release, name):
     known = saved(release, "schemas")["Record"]["properties"].keys() - {"schemaVersion"}
     read, then = (
@@ -190,9 +197,16 @@ def names_of(model) -> set[str]:
 @every_release
 def test_values_that_a_release_cannot_read_are_listed_for_those_who_roll_back(release):
     for model in (Record, Demand):
-        then = words_of(saved(release, "schemas")[model.__name__])
-        for word in words_of(model.model_json_schema()) - then:
+        then, now = saved(release, "schemas")[model.__name__], model.model_json_schema()
+        for word in words_of(read_by(then, now)) - words_of(then):
             assert f"| `{word}` |" in UPGRADING, f"docs/operate/upgrading.md lacks {word}"
+
+
+def read_by(then, now):
+    """Return the part of a newer schema that an older version reads: it ignores new attributes."""
+    read = {key: now["properties"][key] for key in now["properties"].keys() & then["properties"]}
+    models = {key: now["$defs"][key] for key in now["$defs"].keys() & then["$defs"]}
+    return {"properties": read, "$defs": models}
 
 
 def words_of(schema) -> set[str]:

@@ -77,7 +77,7 @@ COLLECTORS = (
 TEMPLATE_OF = {"Api": "web", "Delivery": "web", "Worker": "workers", "Renders": "workers"}
 """Which template has a task."""
 
-WORK_QUEUES = ("UploadsQueue", "RendersQueue")
+WORK_QUEUES = ("UploadsQueue", "RendersQueue", "CleanupQueue")
 
 QUERY = OWN | OF_ALIASES | PARAMETERS
 """The words of a delivery URL's query."""
@@ -444,7 +444,7 @@ def test_an_upload_is_remembered_longer_than_its_message_may_wait():
     data = Resolved("data")
     uploads, renders, dead = (
         data.properties(name)["MessageRetentionPeriod"]
-        for name in (*WORK_QUEUES, "DeadLetterQueue")
+        for name in ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
     )
     assert uploads + dead + renders < PENDING_SECONDS - A_DAY
 
@@ -817,7 +817,7 @@ def test_every_alarm_for_people_has_a_runbook_that_is_there():
 )
 def test_every_queue_of_work_has_alarms_for_age_depth_and_messages_in_flight(metric):
     alarms = Resolved("observability").of_type("AWS::CloudWatch::Alarm").values()
-    for queue in WORK_QUEUES:
+    for queue in ("UploadsQueue", "RendersQueue"):
         name = f"<import <DataStack>-{queue}Name>"
         assert any(name in (said := json.dumps(one)) and metric in said for one in alarms), queue
 
@@ -909,11 +909,32 @@ RENDERS_WORKER = {
     action: granted.replace("UploadsQueue", "RendersQueue")
     for action, granted in UPLOADS_WORKER.items()
 }
+CLEANUP = {
+    "sqs:ReceiveMessage": "CleanupQueue.Arn",
+    "sqs:DeleteMessage": "CleanupQueue.Arn",
+    "sqs:ChangeMessageVisibility": "CleanupQueue.Arn",
+    "sqs:GetQueueAttributes": "CleanupQueue.Arn DeadLetterQueue.Arn",
+    "sqs:SendMessage": "CleanupQueue.Arn DeadLetterQueue.Arn",
+    "s3:ListBucketVersions": "UploadsBucket.Arn",
+    "s3:ListBucket": "AssetsBucket.Arn UploadsBucket.Arn",
+    "s3:DeleteObject": "${UploadsBucket.Arn}/uploads/* ${AssetsBucket.Arn}/images/*",
+    "s3:DeleteObjectVersion": "${UploadsBucket.Arn}/uploads/*",
+    "s3:GetObject": "${UploadsBucket.Arn}/erasures/*",
+    "s3:PutObject": "${UploadsBucket.Arn}/erasures/*",
+    "dynamodb:GetItem": "Table.Arn",
+    "dynamodb:UpdateItem": "Table.Arn",
+    "dynamodb:DeleteItem": "Table.Arn",
+    "dynamodb:Query": "${Table.Arn}/index/owner-index",
+    "sns:Publish": "Topic",
+    "cloudfront:CreateInvalidation": "DistributionArn",
+    "cloudfront:GetInvalidation": "DistributionArn",
+}
 POLICIES = {
     "ApiPolicy": API,
     "DeliveryPolicy": DELIVERY,
     "UploadsWorkerPolicy": UPLOADS_WORKER,
     "RendersWorkerPolicy": RENDERS_WORKER,
+    "CleanupPolicy": CLEANUP,
     "OperatorPolicy": OPERATOR,
 }
 
@@ -942,6 +963,7 @@ def _shown(resource: Any) -> str:
         *POLICIES,
         "UploadsQueuePolicy",
         "RendersQueuePolicy",
+        "CleanupQueuePolicy",
         "DeadLetterQueuePolicy",
         "TopicPolicy",
         "UploadsBucketPolicy",
@@ -976,7 +998,8 @@ def test_who_may_send_where():
     assert senders == {
         "<UploadsQueue.Arn>": {"UploadsQueuePolicy"},
         "<RendersQueue.Arn>": {"DeliveryPolicy", "OperatorPolicy"},
-        "<DeadLetterQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy"},
+        "<CleanupQueue.Arn>": {"CleanupPolicy"},
+        "<DeadLetterQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy", "CleanupPolicy"},
         "<CompletionsQueue.Arn>": {"CompletionsQueuePolicy"},
     }
 
@@ -995,7 +1018,7 @@ def test_every_principal_of_the_account_is_denied_sending_to_the_uploads_queue()
 
 
 def test_no_queue_policy_but_that_of_uploads_lets_anybody_in():
-    for name in ("RendersQueuePolicy", "DeadLetterQueuePolicy"):
+    for name in ("RendersQueuePolicy", "CleanupQueuePolicy", "DeadLetterQueuePolicy"):
         document = Resolved("data").properties(name)["PolicyDocument"]
         assert [one["Effect"] for one in document["Statement"]] == ["Deny"]
 
