@@ -158,6 +158,7 @@ def _uploads(
         max_upload_bytes=settings.max_upload_bytes,
         accept_svg=settings.accept_svg,
         url_seconds=settings.url_seconds,
+        keep_days=settings.keep_days,
         quotas=Quotas(
             settings.uploads_per_minute, policy="uploads", own=authentication.uploads_per_minute
         ),

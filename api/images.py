@@ -53,6 +53,9 @@ class Image(Document):
     filename: str | None = None
     tags: tuple[str, ...] = ()
     tags_version: int = Field(default=0, description="To change the tags as they were read.")
+    keep_until: datetime | None = Field(
+        default=None, description="When the image may be erased; absent if it is kept for good."
+    )
     media_type: str | None = Field(
         default=None,
         description="The declared type while the image is pending, the actual one afterwards.",
@@ -101,6 +104,7 @@ class Image(Document):
             filename=record.filename,
             tags=record.tags,
             tags_version=record.tags_version,
+            keep_until=None if record.keep_until is None else _moment(record.keep_until),
             media_type=record.media_type,
             original_size=record.original_size,
             width=record.width,

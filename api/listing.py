@@ -40,6 +40,9 @@ class ListedImage(Document):
     width: int | None = Field(default=None, description="The width of the source, in pixels.")
     height: int | None = None
     placeholder: str | None = Field(default=None, description="A ThumbHash in base64.")
+    keep_until: datetime | None = Field(
+        default=None, description="When the image may be erased; absent if it is kept for good."
+    )
     thumbnails: Mapping[str, str] | None = Field(
         default=None, description="URLs by preset. They are the same in every answer of a day."
     )
@@ -58,6 +61,7 @@ class ListedImage(Document):
             width=summary.width,
             height=summary.height,
             placeholder=summary.placeholder,
+            keep_until=None if summary.keep_until is None else _moment(summary.keep_until),
             thumbnails=thumbnails or None,
         )
 

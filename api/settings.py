@@ -13,6 +13,7 @@ from safelight import users
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
+from safelight.retention import RetentionSettings
 from safelight.secret_length import LEAST_SECRET_LENGTH
 from safelight.serving import is_loopback
 from safelight.settings import CommaSeparated
@@ -99,7 +100,7 @@ class DeliverySettings(RenderSettings, DialectSettings):
         return SigningKeys.read(self.signing_keys.get_secret_value() if self.signing_keys else "")
 
 
-class ApiSettings(DeliverySettings, AwsSettings, IdSettings):
+class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     """The settings of `python -m api`."""
 
     api_roles: CommaSeparated = Field(

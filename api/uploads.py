@@ -31,6 +31,7 @@ from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.image_ids import ImageIds
 from safelight.record import Record, Status
 from safelight.refused_values import Matches
+from safelight.retention import MOST_KEEP_DAYS, keep_until
 
 A_DAY = 24 * 3600
 PENDING_SECONDS = 30 * A_DAY
@@ -67,6 +68,12 @@ class UploadRequest(BaseModel):
         description="The SHA-256 of the content in hex. S3 then refuses any other content.",
     )
     tags: Tags = Field(default=(), description="Words of your choice. Duplicates are dropped.")
+    keep_days: Annotated[int, BeforeValidator(_whole)] | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_KEEP_DAYS,
+        description="Days for which the image is kept. By default the operator decides.",
+    )
     method: Literal["POST", "PUT"] = Field(
         default="POST", description="A form upload (POST), or a plain one (PUT)."
     )
@@ -119,6 +126,9 @@ class UploadIssued(Document):
     key: str
     expires_at: datetime = Field(description="When the URL ends; the upload must begin before.")
     status_url: str = Field(description="The path of the image on this API.")
+    keep_until: datetime | None = Field(
+        default=None, description="When the image may be erased; absent if it is kept for good."
+    )
 
     @classmethod
     def of(cls, record: Record, signed: PresignedPost | PresignedPut, *, content_type: str) -> Self:
@@ -134,6 +144,9 @@ class UploadIssued(Document):
             key=record.original_key,
             expires_at=datetime.fromtimestamp(signed.expires_at, UTC),
             status_url=f"/v1/images/{record.image_id}",
+            keep_until=None
+            if record.keep_until is None
+            else datetime.fromtimestamp(record.keep_until / 1000, UTC),
         )
 
 
@@ -180,6 +193,7 @@ class Uploads:
         max_upload_bytes: int,
         accept_svg: bool,
         url_seconds: int,
+        keep_days: int | None,
         quotas: Quotas,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -189,6 +203,7 @@ class Uploads:
         self._presigned = metrics.uploads_presigned
         self._limits = {"max_upload_bytes": max_upload_bytes, "accept_svg": accept_svg}
         self._url_seconds = url_seconds
+        self._keep_days = keep_days
         self._quotas = quotas
         self._now = now
 
@@ -245,15 +260,17 @@ class Uploads:
             else self._ids.of_request(user_id=user_id, idempotency_key=idempotency_key)
         )
         now = self._now()
+        uploaded_at = int(now * 1000)
         return Record(
             image_id=image_id,
             user_id=user_id,
-            uploaded_at=int(now * 1000),
+            uploaded_at=uploaded_at,
             original_key=keys.source_key(user_id=user_id, image_id=image_id),
             filename=requested.filename,
             tags=tuple(dict.fromkeys(requested.tags)),
             original_size=requested.size,
             media_type=requested.content_type,
+            keep_until=keep_until(uploaded_at, requested.keep_days or self._keep_days),
             expires_at=int(now) + self._url_seconds + PENDING_SECONDS,
             request_hash=requested.hash,
         )

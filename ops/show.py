@@ -210,6 +210,7 @@ def _facts(state: ImageState) -> Mapping[str, str]:
         "reason": f"{record.reason}: {record.detail}" if record.reason else None,
         "uploaded (UTC)": _time(record.uploaded_at / 1000),
         "completed (UTC)": _time(record.completed_at / 1000) if record.completed_at else None,
+        "kept until (UTC)": _time(record.keep_until / 1000) if record.keep_until else None,
         "file name": record.filename,
         "tags": ", ".join(f"{tag} (not found)" if tag in lost else tag for tag in record.tags),
         "source": record.original_key,

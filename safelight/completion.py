@@ -43,6 +43,11 @@ class Facts(StoredModel):
     detail: str | None = Field(default=None, description="The reason in words, for people.")
     filename: str | None = None
     tags: tuple[str, ...] | None = None
+    keep_until: int | None = Field(
+        default=None,
+        description="When the image may be erased, in ms since 1970; absent if it is kept for "
+        "good.",
+    )
     original_size: int | None = Field(default=None, description="The size of the source, in bytes.")
     media_type: str | None = Field(
         default=None, description="The detected type of a completed source."

@@ -20,6 +20,7 @@ SINCE: Mapping[str, int] = {
     "sequence": 2,
     "faces": 2,
     "tagsVersion": 1,
+    "keepUntil": 1,
     "erasedAt": 1,
     "erasedBy": 1,
     "erasure": 1,
@@ -27,9 +28,9 @@ SINCE: Mapping[str, int] = {
 """The schema version that brought each attribute; those of the first one are not listed.
 
 An older version that settles a newer revision leaves attributes that it does not know in the
-record, and they describe the revision before. Its lower schema version says so. `tagsVersion` came
-later than 1, but counts edits, not settlements: it is right whichever version settled. So are the
-attributes of tombstones, which no version settles.
+record, and they describe the revision before. Its lower schema version says so. `tagsVersion` and
+`keepUntil` came later than 1, but describe no settlement: they are right whichever version settled.
+So are the attributes of tombstones, which no version settles.
 """
 DERIVED = ("compressedKey", "compressedSize", "savingsPercent", "thumbnails")
 """Stored attributes that repeat facts from `variants`. They are never read back."""
@@ -82,6 +83,8 @@ class Record(StoredModel):
     tags: tuple[str, ...] = ()
     tags_version: int = 0
     """The number of changes of `tags` since the upload was requested."""
+    keep_until: int | None = None
+    """When the image may be erased; None if it is kept for good."""
     original_size: int | None = None
     media_type: str | None = None
     """The declared type while pending, the detected type once settled."""

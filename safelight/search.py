@@ -36,6 +36,7 @@ class Summary(StoredModel):
     height: int | None = None
     placeholder: str | None = None
     perceptual_hash: str | None = None
+    keep_until: int | None = None
 
     @property
     def position(self) -> Position:

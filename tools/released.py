@@ -57,6 +57,7 @@ PENDING = Record(
     tags=("sea", "2026"),
     original_size=2000,
     media_type="image/jpeg",
+    keep_until=1_850_480_000_000,
     expires_at=1_792_592_000,
     request_hash=sha256(b"request").hexdigest(),
 )

@@ -153,6 +153,7 @@ async def build_process(
         observer=observer,
         ids=settings.image_ids,
         uploads_bucket=settings.uploads_bucket,
+        keep_days=settings.keep_days,
     )
     if settings.worker_role == "uploads":
         return processor.process

@@ -70,7 +70,9 @@ class Processor:
         observer: Observer,
         ids: ImageIds,
         uploads_bucket: str,
+        keep_days: int | None = None,
     ) -> None:
+        """`keep_days` is for images without a time of their own; by default they stay for good."""
         self._sources = sources
         self._records = records
         self._topic = topic
@@ -80,6 +82,7 @@ class Processor:
         self._observer = observer
         self._ids = ids
         self._uploads_bucket = uploads_bucket
+        self._keep_days = keep_days
 
     async def process(self, message: Message) -> Progress:
         """Settle every upload of a message, and return the progress of the furthest one.
@@ -150,7 +153,9 @@ class Processor:
         except Superseded:
             return None
         with self._observer.stage("commit"):
-            commit = await self._records.commit(stamped(settlement, started))
+            commit = await self._records.commit(
+                stamped(settlement, started, keep_days=self._keep_days)
+            )
         if commit.record.original_key != upload.key:
             raise Unavailable("dynamodb", f"image id {upload.image_id} was taken meanwhile")
         return commit

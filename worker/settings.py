@@ -7,9 +7,10 @@ from pydantic import Field
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
+from safelight.retention import RetentionSettings
 
 
-class WorkerSettings(RenderSettings, AwsSettings, IdSettings):
+class WorkerSettings(RenderSettings, AwsSettings, IdSettings, RetentionSettings):
     """Settings of `python -m worker`."""
 
     worker_role: Literal["uploads", "renders"] = Field(

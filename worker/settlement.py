@@ -9,6 +9,7 @@ from safelight.imaging.render import RenderedVariant
 from safelight.keys import asset_key
 from safelight.making import Made
 from safelight.record import Record, Status, Variant
+from safelight.retention import keep_until
 from worker.events import Upload
 
 
@@ -74,10 +75,14 @@ def variant_of(upload: Upload, rendered: RenderedVariant) -> Variant:
     )
 
 
-def stamped(settlement: Record, started: float) -> Record:
-    """Add the time of day, and the processing time since `started` on the monotonic clock."""
+def stamped(settlement: Record, started: float, *, keep_days: int | None = None) -> Record:
+    """Add the time of day, and the processing time since `started` on the monotonic clock.
+
+    Of an image whose record has no `keepUntil`, `keep_days` says how long to keep it.
+    """
     return settlement.model_copy(
         update={
+            "keep_until": keep_until(settlement.uploaded_at, keep_days),
             "completed_at": round(1000 * time.time()),
             "processing_time_ms": round(1000 * (time.monotonic() - started)),
         }

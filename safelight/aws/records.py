@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Result = Literal["written", "repeated", "superseded"]
 
 KEPT = (
-    "userId", "uploadedAt", "originalKey", "filename", "tags", "tagsVersion", "requestHash",
+    "userId", "uploadedAt", "originalKey", "filename", "tags", "tagsVersion", "keepUntil",
+    "requestHash",
 )  # fmt: skip
 """Facts about the upload that the pending record knows better than the event: a settlement keeps
 them. It replaces or removes all other attributes."""

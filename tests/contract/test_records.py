@@ -205,6 +205,37 @@ async def test_settling_keeps_what_the_request_said_and_ends_its_expiry(table):
     assert "expiresAt" not in await table.attributes(first.image_id)
 
 
+@pytest.mark.parametrize("settled", [completed, rejected])
+@pytest.mark.parametrize("announced", [True, False])
+async def test_no_settled_record_expires_by_itself(table, settled, announced):
+    """The table would remove the record and leave its source and its assets behind."""
+    image_id = keys.new_image_id()
+    if announced:
+        await table.api.create(pending(image_id=image_id))
+        assert "expiresAt" in await table.attributes(image_id)
+    for number in (1, 2):
+        newer = settled(image_id, f"v{number}", f"1{number}")
+        newer = newer.model_copy(update={"expires_at": 1_700_090_000})
+        commit = await table.edge.commit(newer)
+        assert commit.result == "written"
+        assert "expiresAt" not in await table.attributes(image_id)
+    await table.api.edit(commit.record, tags=("new",), filename="new.jpg")
+    await table.edge.advance(commit.record, sequencer=keys.padded_sequencer("14"))
+    assert "expiresAt" not in await table.attributes(image_id)
+
+
+@pytest.mark.parametrize("announced", [1_800_000_000_000, None])
+async def test_a_settlement_keeps_the_time_of_the_upload_and_adds_one_where_there_is_none(
+    table, announced
+):
+    first = pending(keep_until=announced)
+    await table.api.create(first)
+    for number, default in ((1, 1_900_000_000_000), (2, 2_000_000_000_000)):
+        newer = completed(first.image_id, f"v{number}", f"1{number}", keep_until=default)
+        commit = await table.edge.commit(newer)
+        assert commit.record.keep_until == (announced or 1_900_000_000_000)
+
+
 async def test_the_same_settlement_again_is_repeated_and_changes_nothing(table):
     record = completed(keys.new_image_id())
     await table.edge.commit(record)

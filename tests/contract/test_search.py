@@ -50,6 +50,7 @@ def an_image(user_id: str, random: random.Random) -> Record:
         original_size=random.choice((None, 12345)),
         placeholder="3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
         perceptual_hash=random.choice((None, "00ff00ff00ff00ff")),
+        keep_until=random.choice((None, 1_900_000_000_000)),
         revision="v1",
     )
 

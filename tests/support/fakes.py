@@ -319,6 +319,7 @@ KEPT = (
     "filename",
     "tags",
     "tags_version",
+    "keep_until",
     "request_hash",
 )
 """Fields that a settlement keeps from the stored record."""

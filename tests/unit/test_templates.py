@@ -46,9 +46,10 @@ WHOLE = {
         "CloudFrontPrefixListId": "pl-1", "OriginSecret": "b" * 32,
         "PreviousOriginSecret": "a" * 32, "AccessLogsBucket": "logs",
         "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl", "Faces": "rekognition",
+        "KeepDays": 30,
         "Originals": "true",
     },
-    "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition"},
+    "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition", "KeepDays": 30},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
     "data": {
         "UploadOrigins": "https://app", "DistributionArn": "arn:aws:cloudfront:::d",
@@ -577,6 +578,22 @@ def test_the_api_has_the_admins_of_the_parameter(admins):
         if variable["Name"] == "SAFELIGHT_ADMINS"
     ]
     assert named == admins
+
+
+@pytest.mark.parametrize(("days", "named"), [(0, []), (30, [30])])
+def test_every_program_that_decides_how_long_to_keep_images_has_the_parameter(days, named):
+    programs = {"web": "SAFELIGHT_ADMINS", "workers": "SAFELIGHT_WORKER_ROLE"}
+    for stack, own in programs.items():
+        of_programs = [
+            {one["Name"]: one["Value"] for one in container["Environment"]}
+            for task in Resolved(stack, KeepDays=days).of_type("AWS::ECS::TaskDefinition").values()
+            for container in task["ContainerDefinitions"]
+            if own in {one["Name"] for one in container.get("Environment", ())}
+        ]
+        assert len(of_programs) == {"web": 1, "workers": 2}[stack]
+        for environment in of_programs:
+            found = [environment[name] for name in environment if name == "SAFELIGHT_KEEP_DAYS"]
+            assert found == named
 
 
 def test_the_api_has_the_keys_that_sign_the_urls_of_thumbnails():

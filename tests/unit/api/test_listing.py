@@ -93,6 +93,12 @@ async def test_a_user_sees_their_own_images_the_newest_first(api: Api) -> None:
     assert len((await listed(api, headers=BOB))["images"]) == 1
 
 
+async def test_a_list_says_until_when_images_are_kept(api: Api) -> None:
+    stored(api, keep_until=1_900_000_000_123)
+    (image,) = (await listed(api))["images"]
+    assert image["keepUntil"] == "2030-03-17T17:46:40.123000Z"
+
+
 async def test_an_admin_lists_the_images_of_another_user(start: Start) -> None:
     api = await start(admins=("key:bob",))
     older, newer = stored(api, 2)

@@ -67,6 +67,42 @@ async def test_a_pending_record_is_written_that_expires_in_a_month(api: Api) -> 
     assert record.expires_at == record.uploaded_at // 1000 + 900 + PENDING_SECONDS
 
 
+DAY_MS = 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked", "days"),
+    [(None, None, None), (30, None, 30), (30, 7, 7), (None, 3650, 3650)],
+)
+async def test_an_upload_is_kept_for_its_own_days_or_those_of_the_setting(
+    start: Start, setting: int | None, asked: int | None, days: int | None
+) -> None:
+    api = await start(keep_days=setting)
+    _, told = await api.post(an_upload(**{"keepDays": asked} if asked else {}))
+    record = api.records.records[told["imageId"]]
+    expected = days and record.uploaded_at + days * DAY_MS
+    assert record.keep_until == expected
+    _, image = await api.get(told["imageId"])
+    for answer in (told, image):
+        shown = answer.get("keepUntil")
+        assert (shown and datetime.fromisoformat(shown).timestamp() * 1000) == expected
+
+
+@pytest.mark.parametrize("days", [0, 3651, 1.5, "7", True])
+async def test_days_that_no_image_can_be_kept_are_refused(api: Api, days: Any) -> None:
+    answer, problem = await api.post(an_upload(keepDays=days))
+    assert answer.status == 422
+    assert [fault["pointer"] for fault in problem["errors"]] == ["#/keepDays"]
+
+
+async def test_the_same_key_with_another_retention_is_another_request(api: Api) -> None:
+    header = {"Idempotency-Key": "order-17"}
+    await api.post(an_upload(keepDays=7), **header)
+    assert (await api.post(an_upload(keepDays=7.0), **header))[0].status == 201
+    answer, problem = await api.post(an_upload(keepDays=8), **header)
+    assert (answer.status, problem["type"]) == (422, "/problems/idempotency_key_reused")
+
+
 async def test_two_uploads_of_one_name_are_two_images(api: Api) -> None:
     (_, one), (_, other) = await asyncio.gather(api.post(an_upload()), api.post(an_upload()))
     assert one["imageId"] != other["imageId"]

@@ -92,7 +92,9 @@ class FakeRenderer:
 class House:
     """Both roles among the same fakes."""
 
-    def __init__(self, spool: Path, *, faces: FakeFaces | None = None) -> None:
+    def __init__(
+        self, spool: Path, *, faces: FakeFaces | None = None, keep_days: int | None = None
+    ) -> None:
         registry = CollectorRegistry()
         metrics = WorkerMetrics(registry)
         self.registry = registry
@@ -122,6 +124,7 @@ class House:
             observer=observer,
             ids=IDS,
             uploads_bucket=BUCKET,
+            keep_days=keep_days,
         )
         maker = Maker(pipeline=pipeline, spool=Spool(spool))
         self.renders = Renders(

@@ -65,6 +65,31 @@ async def test_a_settled_image_is_found_by_its_tags_before_its_completion(house:
     assert len(house.topic.published) == 1
 
 
+@pytest.mark.parametrize("outcome", [None, Rejection(Reason.TRUNCATED, "it ends early")])
+async def test_an_image_without_the_api_is_kept_for_the_days_of_the_setting(
+    tmp_path: Path, outcome: Exception | None
+) -> None:
+    house = House(tmp_path, keep_days=30)
+    house.renderer.outcome = outcome
+    await house.process(house.upload())
+    record = house.record
+    assert record.status is (Status.REJECTED if outcome else Status.COMPLETED)
+    assert record.keep_until == record.uploaded_at + 30 * 24 * 3600 * 1000
+
+
+async def test_an_upload_keeps_its_own_time_whatever_the_setting_says(tmp_path: Path) -> None:
+    house = House(tmp_path, keep_days=30)
+    house.records.records[IMAGE] = pending().model_copy(update={"keep_until": 123})
+    await house.process(house.upload())
+    assert house.record.keep_until == 123
+    assert house.topic.published[0].data.keep_until == 123
+
+
+async def test_without_the_setting_an_image_is_kept_for_good(house: House) -> None:
+    await house.process(house.upload())
+    assert house.record.keep_until is None
+
+
 async def test_nothing_of_a_picture_is_left_in_the_spool(house: House) -> None:
     await house.process(house.upload())
     house.renderer.outcome = RuntimeError("a bug")
