@@ -223,6 +223,26 @@ def show(
 
 
 @app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="Where to save the originals and the facts.")],
+    user: Annotated[
+        str, typer.Option(help="The user whose images to export, such as key:NAME or oidc:SUB.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Save all images of a user: the originals, and what is stored about each.
+
+    Writes images.jsonl, originals/ and export.json into OUT. A repeated command fetches only the
+    originals that are missing there. Exits with 1 if an original cannot be fetched. Reads
+    SAFELIGHT_TABLE, SAFELIGHT_UPLOADS_BUCKET and SAFELIGHT_ASSETS_BUCKET; needs the permissions
+    of ExportPolicy.
+    """
+    from ops.export import export  # noqa: PLC0415 - --help must be instant
+
+    _run(export(user, out.expanduser(), as_json=as_json))
+
+
+@app.command()
 def render(
     files: Annotated[
         list[Path],

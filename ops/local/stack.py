@@ -30,6 +30,7 @@ PRINCIPALS = {
     "renders_worker": "RendersWorker",
     "cleanup": "Cleanup",
     "operator": "Operator",
+    "exporter": "Export",
 }
 """Policy in data.yaml by attribute of `Stack`."""
 
@@ -63,6 +64,8 @@ class Stack:
     """Holds CleanupPolicy and nothing else."""
     operator: Principal
     """Holds OperatorPolicy and nothing else."""
+    exporter: Principal
+    """Holds ExportPolicy and nothing else."""
     id_secret: str = field(repr=False)
 
     @property

@@ -99,9 +99,16 @@ class Objects:
         self._assets_bucket = assets_bucket
 
     async def fetch(
-        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int
+        self,
+        *,
+        key: str,
+        version_id: str | None,
+        etag: str | None,
+        to: Path,
+        max_bytes: int,
+        seconds: float = TRANSFER_SECONDS,
     ) -> Fetched:
-        """Write one version of a source to a file.
+        """Write one version of a source to a file, in at most so many seconds.
 
         Without a version id it is the version with the ETag; raises `Superseded` if that was
         replaced. Raises `Rejection` for a source that is gone or has too many bytes.
@@ -112,7 +119,7 @@ class Objects:
         async with self._dependency.call(
             "GetObject",
             f"{self._uploads_bucket}/{key}",
-            seconds=TRANSFER_SECONDS,
+            seconds=seconds,
             meanings=_FETCH_MEANINGS,
         ):
             answer = await self._client.get_object(Bucket=self._uploads_bucket, Key=key, **which)

@@ -1,4 +1,4 @@
-"""`safelight list` and `show` as operators run them, with the permissions of OperatorPolicy."""
+"""`safelight list`, `show` and `export` as operators run them, each with its policy."""
 
 import asyncio
 import json
@@ -60,6 +60,40 @@ async def test_an_operator_finds_and_shows_the_image_of_a_user(
     assert len(told["assets"]) == len(told["record"]["variants"])
     assert [version["current"] for version in told["versions"]] == [True]
     assert {view["preset"] for view in told["views"]} == set(told["record"]["variants"])
+
+
+async def test_an_operator_exports_the_images_of_a_user(
+    system: LocalSystem, alice: Person, tmp_path: Path
+) -> None:
+    image_id = await alice.upload(CAT, filename="../../exported.jpg", tags=["for-export"])
+    await alice.settled(image_id)
+    pending = (await alice.ask(CAT))["imageId"]
+    words = "export", "--user", "key:alice", str(tmp_path / "out")
+    code, output, errors = await safelight(system, *words, "--json", who=system.stack.exporter)
+    assert code == 0, errors
+    assert json.loads(output)["faults"] == {}
+    lines = (tmp_path / "out" / "images.jsonl").read_text().splitlines()
+    images = {image["imageId"]: image for image in map(json.loads, lines)}
+    assert images[image_id]["filename"] == "../../exported.jpg"
+    assert images[image_id]["tags"] == ["for-export"]
+    assert (tmp_path / "out" / images[image_id]["file"]).read_bytes() == CAT
+    assert images[pending]["status"] == "pending"
+    assert "file" not in images[pending]
+    code, output, errors = await safelight(system, *words, who=system.stack.exporter)
+    assert (code, output.endswith(" 0 fetched now.\n")) == (0, True), output + errors
+
+
+@pytest.mark.slow
+async def test_without_its_policy_an_operator_exports_no_picture(
+    system: LocalSystem, alice: Person, tmp_path: Path
+) -> None:
+    await alice.settled(await alice.upload(CAT))
+    out = tmp_path / "out"
+    code, _, errors = await safelight(system, "export", "--user", "key:alice", str(out))
+    assert code == 1
+    assert "ExportPolicy" in errors
+    assert list((out / "originals").iterdir()) == []
+    assert json.loads((out / "export.json").read_text())["complete"] is False
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ POLICIES = {
     "renders": "RendersWorkerPolicy",
     "cleanup": "CleanupPolicy",
     "operator": "OperatorPolicy",
+    "exporter": "ExportPolicy",
 }
 """Permissions by principal. `uploads`, `renders` and `cleanup` are the roles of a worker."""
 QUEUES = {
@@ -158,6 +159,9 @@ MAY = {
     "operator": {
         "sqs receive dead", "sqs depth dead", "sqs send renders", "dynamodb get", "dynamodb query",
         "s3 list assets", "s3 versions uploads",
+    },
+    "exporter": {
+        "s3 get upload", "s3 list uploads", "s3 versions uploads", "dynamodb get", "dynamodb query",
     },
 }  # fmt: skip
 ALL = [

@@ -4,6 +4,8 @@ The policies are the template's own, on a backend that checks every call.
 """
 
 import asyncio
+import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -194,6 +196,45 @@ async def test_delivery_needs_every_permission_of_its_policy(
     else:
         expected = OPERATIONS.get(permission.action, permission.action.partition(":")[2])
         assert set(refusals.operations) == {expected}, statuses
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("permission", [None, *permissions_of("ExportPolicy")], ids=str)
+async def test_an_export_needs_every_permission_of_its_policy(
+    emulator: Emulator, settled: Rig, tmp_path: Path, permission: Permission | None
+) -> None:
+    principal = settled.stack.exporter
+    if permission:
+        principal = await principal_without(emulator.account, permission, stack="delivery")
+    gone = replace(await settled.injector.put(CAT), version_id=None)
+    await settled.injector.notify(gone)
+    await three_images(settled)
+    await settled.injector.remove(gone)
+    refusals = Refusals()
+    async with FaultProxy(emulator.endpoint_url, seed=0) as proxy:
+        door = emulator.account.as_principal(principal)
+        proxy.add(Rule("GetObject", hiding_what_is_gone(door)))
+        proxy.watch(refusals.see)
+        command = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("safelight"),
+            *("export", "--user", "key:alice", "--json", tmp_path / "out"),
+            env={
+                "PATH": os.environ["PATH"],
+                **principal.environment(proxy.url),
+                **settled.stack.settings(),
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await command.communicate()
+    if permission is None:
+        assert refusals.operations == []
+        assert gone.image_id in json.loads(output)["faults"]
+    else:
+        expected = OPERATIONS.get(permission.action, permission.action.partition(":")[2])
+        assert set(refusals.operations) == {expected}
+        assert b"ExportPolicy" in errors
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

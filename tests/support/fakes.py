@@ -97,8 +97,9 @@ class FakeObjects(Fake):
         return version
 
     async def fetch(
-        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int
-    ) -> Fetched:
+        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int,
+        seconds: float = 60,
+    ) -> Fetched:  # fmt: skip
         self._called("fetch")
         version = self._version(key, version_id)
         if version is None or version.body is None:

@@ -907,6 +907,14 @@ OPERATOR = {
     "s3:ListBucket": "AssetsBucket.Arn",
     "s3:ListBucketVersions": "UploadsBucket.Arn",
 }
+EXPORT = {
+    "dynamodb:GetItem": "Table.Arn",
+    "dynamodb:Query": "${Table.Arn}/index/owner-index",
+    "s3:GetObject": "${UploadsBucket.Arn}/uploads/*",
+    "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
+    "s3:ListBucket": "UploadsBucket.Arn",
+    "s3:ListBucketVersions": "UploadsBucket.Arn",
+}
 UPLOADS_WORKER = {
     "sqs:ReceiveMessage": "UploadsQueue.Arn",
     "sqs:DeleteMessage": "UploadsQueue.Arn",
@@ -953,6 +961,7 @@ POLICIES = {
     "RendersWorkerPolicy": RENDERS_WORKER,
     "CleanupPolicy": CLEANUP,
     "OperatorPolicy": OPERATOR,
+    "ExportPolicy": EXPORT,
 }
 
 
