@@ -1,23 +1,16 @@
-"""Changes of tags and file names: what clients see, and what is left after any crash or race."""
+"""Changes of tags and file names, as clients see them. Races are in tests/unit/models."""
 
-import contextlib
-import random
-from collections.abc import Coroutine, Generator
 from typing import Any
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from api.editing import Editing, EditRequest
-from api.problems import Refusal
 from safelight import keys
 from safelight.record import Record, Status
-from safelight.tags import TagEntry, entries_of, entry_of
+from safelight.tags import entries_of
 from tests.support.fakes import FakeRecords
 from tests.unit.api.clients import ALICE, BOB, Api, Start
-
-SEEDS = range(50)
 
 
 def an_image(**changes: Any) -> Record:
@@ -143,101 +136,6 @@ async def test_a_pending_image_has_no_entries_before_it_is_settled(api: Api) -> 
     _, changed = await patched(api, image, {"addTags": ["new"]})
     assert changed["tags"] == ["sea", "sun", "new"]
     assert api.records.entries == {}
-
-
-class Died(Exception):
-    """The process ended before a call."""
-
-
-class Pause:
-    """Awaiting it gives control to the schedule."""
-
-    def __await__(self) -> Generator[None]:
-        yield
-
-
-class Interleaved(FakeRecords):
-    """Pauses before each call, so that a schedule decides who calls next."""
-
-    async def get(self, image_id: str) -> Record | None:
-        await Pause()
-        return await super().get(image_id)
-
-    async def put_tag(self, entry: TagEntry) -> None:
-        await Pause()
-        await super().put_tag(entry)
-
-    async def drop_tag(self, entry: TagEntry, *, now: float) -> None:
-        await Pause()
-        await super().drop_tag(entry, now=now)
-
-    async def edit(
-        self, read: Record, *, tags: tuple[str, ...], filename: str | None
-    ) -> Record | None:
-        await Pause()
-        return await super().edit(read, tags=tags, filename=filename)
-
-
-async def a_worker(records: FakeRecords, image_id: str, committed: Record) -> None:
-    """Write the entries as a worker does after its commit. A redelivery reads the record again."""
-    with contextlib.suppress(Died):
-        for entry in entries_of(committed):
-            await records.put_tag(entry)
-        return
-    current = await records.get(image_id)
-    assert current is not None
-    for entry in entries_of(current):
-        await records.put_tag(entry)
-
-
-async def an_editor(records: FakeRecords, image_id: str, change: EditRequest) -> None:
-    async def find() -> Record:
-        record = await records.get(image_id)
-        assert record is not None
-        return record
-
-    with contextlib.suppress(Died, Refusal):
-        await Editing(records).edit(change, find)
-
-
-def run_interleaved(
-    tasks: list[Coroutine[None, None, None]], schedule: random.Random, *, deaths: int
-) -> None:
-    """Run tasks in a random order of their calls; some of them die before a call."""
-    for task in tasks:
-        task.send(None)  # up to its first call
-    while tasks:
-        task = schedule.choice(tasks)
-        try:
-            if deaths and schedule.random() < 0.1:
-                deaths -= 1
-                task.throw(Died)
-            else:
-                task.send(None)
-        except (StopIteration, Died):
-            tasks.remove(task)
-
-
-def a_change(schedule: random.Random) -> EditRequest:
-    tags = tuple(schedule.sample(("a", "b"), schedule.randrange(1, 3)))
-    return EditRequest.model_validate({schedule.choice(("addTags", "removeTags", "tags")): tags})
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_no_schedule_of_editors_workers_and_a_crash_loses_an_entry(seed: int) -> None:
-    schedule = random.Random(seed)  # noqa: S311 - replayable
-    for _ in range(40):
-        records = Interleaved()
-        image = an_image(tags=("a",))
-        records.records[image.image_id] = image
-        changes = [a_change(schedule) for _ in range(3)]
-        tasks = [a_worker(records, image.image_id, image)]
-        tasks += [an_editor(records, image.image_id, change) for change in changes]
-        run_interleaved(tasks, schedule, deaths=1)
-        settled = records.records[image.image_id]
-        listed = {key for key, (_, is_listed) in records.entries.items() if is_listed}
-        missing = {entry_of(settled, tag, version=0).key for tag in settled.tags} - listed
-        assert not missing, f"replay with seed {seed}: {changes}"
 
 
 async def test_an_admin_reads_and_changes_an_image_as_its_owner_does(start: Start) -> None:
