@@ -32,7 +32,7 @@ env: ## Write .env for docker-compose.yml, with random keys; never replace one
 	@$(PYTHON) ops/local/dotenv.py
 
 clean: ## Remove what the other targets made
-	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/browser/*/node_modules
+	rm -rf $(ENVIRONMENTS) $(ENVIRONMENTS:=.lock) safelight.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/browser/*/node_modules vendor/node_modules
 
 ##@ Test
 .PHONY: unit test lint types tests slow faults soak mutate fuzz image-test browser-test compare-thumbor install-test
@@ -107,7 +107,7 @@ load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD
 	@$(BIN)/python -m bench.load $(LOAD)
 
 ##@ Generate
-.PHONY: format docs dashboards dashboard-picture lock
+.PHONY: format docs dashboards dashboard-picture lock vendor vendor-check
 
 format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -121,6 +121,12 @@ dashboards: .venv/.dev ## Write Grafana's dashboards from their declarations
 
 dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/operate/dashboard.svg from a live Prometheus (Debian's prometheus)
 	$(BIN)/python -m tools.dashboard_picture
+
+vendor: .venv/.dev ## Bundle the libraries of the pages as vendor/package-lock.json names them (needs node, npm)
+	$(BIN)/python -m tools.vendor
+
+vendor-check: .venv/.dev ## Fail if the committed bundles of the pages differ from what `make vendor` writes
+	$(BIN)/python -m tools.vendor --check
 
 lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)
 	./requirements/lock.sh

@@ -1,0 +1,1 @@
+export { thumbHashToApproximateAspectRatio, thumbHashToRGBA } from 'thumbhash';
