@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
-from api import images, listing, openapi, originals, streams, uploads
+from api import images, listing, openapi, originals, session, streams, uploads
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
@@ -18,9 +18,11 @@ from api.health import Checked, Health
 from api.metrics import ApiMetrics, WatchMetrics
 from api.middlewares import authenticated, observed, with_problems
 from api.operations import DOCUMENT
+from api.pages.cross_site import same_site_only
+from api.pages.pages import Pages
 from api.quotas import Quotas
 from api.routes import Handlers, Route, pattern_of, served_by
-from api.settings import ApiSettings
+from api.settings import PAGES, ApiSettings
 from api.thumbnails import Thumbnails
 from api.watching import Sleep, Watches, until_set
 from safelight.metrics import serve_metrics
@@ -66,8 +68,8 @@ def make_app(
 ) -> web.Application:
     """Build the application from its collaborators.
 
-    Without a presigner it does not serve uploads and images; without a delivery no pictures. Lists
-    of images have a URL of delivery for each preset.
+    Without a presigner it does not serve uploads, images and pages; without a delivery no pictures.
+    Lists of images have a URL of delivery for each preset.
     """
     metrics = ApiMetrics(registry)
     watches: Watches | None = None
@@ -94,6 +96,8 @@ def make_app(
             if settings.originals
             else None,
         )
+        if PAGES in settings.api_roles:
+            handlers = _with_pages(settings, handlers, presigner)
     served = served_by(handlers)
     routes = [route for route, _ in served]
     hide_software()
@@ -138,6 +142,7 @@ def _middlewares(
             picture_origins=settings.picture_cors_origins,
         ),
         with_problems(now),
+        *([same_site_only(settings.cors_origins)] if authentication.anonymous else []),
         authenticated(authentication, public=public),
         *([loopback_names_only] if settings.loopback_names_only else []),
     ]
@@ -162,6 +167,15 @@ def _uploads(
         quotas=Quotas(
             settings.uploads_per_minute, policy="uploads", own=authentication.uploads_per_minute
         ),
+    )
+
+
+def _with_pages(settings: ApiSettings, handlers: Handlers, presigner: Presigner) -> Handlers:
+    endpoints = {route.endpoint for route, _ in served_by(handlers)}
+    return replace(
+        handlers,
+        pages=Pages(presigner=presigner, delivery_url=settings.delivery_url),
+        sessions=session.Sessions(settings, endpoints=endpoints),
     )
 
 

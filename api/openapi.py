@@ -15,6 +15,7 @@ from api.operations import Answer, Operation, Schema
 from api.originals import Original
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.routes import Route
+from api.session import Session
 from api.uploads import UploadIssued, UploadRequest
 from safelight import __version__, keys
 from safelight.completion import MEDIA_TYPE as CLOUD_EVENT
@@ -241,6 +242,7 @@ def _schemas() -> Schema:
         Image,
         ImageList,
         Original,
+        Session,
         Waiting,
         ProblemDocument,
         ProblemExplanation,

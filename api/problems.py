@@ -57,6 +57,11 @@ class Problem(Enum):
         "Only admins may do this",
         "Leave `user` out to list your own images. An operator sets SAFELIGHT_ADMINS.",
     )
+    CROSS_SITE = (
+        403,
+        "The request comes from a page of another origin",
+        "Send it from a page of this server. An operator sets SAFELIGHT_CORS_ORIGINS.",
+    )
     URL_EXPIRED = 403, "The URL has expired", "Get a new URL from the service that issued it."
     UNKNOWN_PATH = 404, "There is nothing here", "Compare the path with /openapi.json."
     UNKNOWN_IMAGE = (

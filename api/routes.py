@@ -21,7 +21,9 @@ from api.list_request import ListRequest
 from api.listing import ImageList, Listing
 from api.operations import Answer, Operation
 from api.originals import Original, Originals
+from api.pages.pages import Pages
 from api.problems import Problem, ProblemExplanation
+from api.session import Session, Sessions
 from api.streams import Streams
 from api.uploads import UploadIssued, UploadRequest, Uploads
 
@@ -40,6 +42,8 @@ class Handlers:
     listing: Listing | None = None
     originals: Originals | None = None
     streams: Streams | None = None
+    sessions: Sessions | None = None
+    pages: Pages | None = None
     delivery: "Delivery | None" = None
 
     @property
@@ -59,7 +63,8 @@ class Route:
     handler: Callable[[Handlers], Handler | None]
     """Return the method that answers, or None if this process does not serve the route."""
     operation: Operation | None
-    """The description for OpenAPI; None for a grammar of URLs that OpenAPI cannot describe."""
+    """The description for OpenAPI; None for pages, and for a grammar of URLs that OpenAPI cannot
+    describe."""
     method: Literal["GET", "PATCH", "POST"] = "GET"
     """GET includes HEAD."""
     public: bool = False
@@ -98,6 +103,16 @@ def _freeform(prefix: str, operation: Operation | None = None) -> Route:
     )
 
 
+def _page(path: str, name: str) -> Route:
+    """Make the row of a page. It has no data, so it is public."""
+    return Route(
+        path=path,
+        handler=lambda handlers: handlers.pages.page(name) if handlers.pages else None,
+        operation=None,
+        public=True,
+    )
+
+
 _OWN_FREEFORM = Operation(
     path="/s/{signature}/{options}/{source}",
     summary="Deliver the picture that a signed free-form URL requests (docs/guide/dialects.md)",
@@ -130,6 +145,7 @@ ROUTES: tuple[Route, ...] = (
             problems=(
                 *operations.PROTECTED,
                 *operations.BODY,
+                Problem.CROSS_SITE,
                 Problem.INVALID_IDEMPOTENCY_KEY,
                 Problem.IDEMPOTENCY_KEY_REUSED,
                 Problem.IMAGE_ERASED,
@@ -191,6 +207,7 @@ ROUTES: tuple[Route, ...] = (
             problems=(
                 *operations.PROTECTED,
                 *operations.BODY,
+                Problem.CROSS_SITE,
                 Problem.UNKNOWN_IMAGE,
                 Problem.IMAGE_ERASED,
                 Problem.CHANGED_MEANWHILE,
@@ -249,6 +266,30 @@ ROUTES: tuple[Route, ...] = (
             answers={200: Answer(description="Events of all images.", media_type=EVENTS)},
             problems=(*operations.PROTECTED, Problem.RATE_LIMITED),
         ),
+    ),
+    Route(
+        path="/v1/session",
+        handler=lambda handlers: handlers.sessions.get if handlers.sessions else None,
+        operation=Operation(
+            summary="Get the user, the limits and the features of this server",
+            parameters=(operations.NAMED_USER,),
+            answers={200: Answer(description="The session.", model=Session)},
+            problems=operations.PROTECTED,
+        ),
+    ),
+    Route(
+        path="/ui",
+        handler=lambda handlers: handlers.pages.start if handlers.pages else None,
+        operation=None,
+        public=True,
+    ),
+    _page("/ui/", "pictures"),
+    Route(
+        path="/ui/static/{build}/{path}",
+        handler=lambda handlers: handlers.pages.static if handlers.pages else None,
+        operation=None,
+        public=True,
+        quiet=True,
     ),
     Route(
         path="/{preset}/{image}",

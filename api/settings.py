@@ -22,8 +22,8 @@ S3_MAX_UPLOAD_BYTES = 5 * 1024**3
 """The largest object that S3 takes in one POST or PUT, in bytes."""
 
 
-UPLOADS, DELIVERY = "uploads", "delivery"
-ROLES = (UPLOADS, DELIVERY)
+UPLOADS, DELIVERY, PAGES = "uploads", "delivery", "pages"
+ROLES = (UPLOADS, DELIVERY, PAGES)
 
 
 class DeliverySettings(RenderSettings, DialectSettings):
@@ -106,7 +106,8 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     api_roles: CommaSeparated = Field(
         default=(UPLOADS,),
         description="The roles of this process: `uploads` (upload URLs and images), `delivery` "
-        "(pictures), or both with a comma between them.",
+        "(pictures) and `pages` (the pages for browsers below `/ui/`, which need `uploads`), with "
+        "commas between them.",
     )
     oidc_audience: CommaSeparated = Field(
         default=(),
@@ -203,8 +204,19 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     @classmethod
     def _known_roles(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
         if not roles or not set(roles) <= set(ROLES):
-            raise ValueError("must be uploads, delivery, or both, separated by commas")
+            raise ValueError("must be uploads, delivery, pages, or several, separated by commas")
+        if PAGES in roles and UPLOADS not in roles:
+            raise ValueError("the role pages needs the role uploads in the same process")
         return roles
+
+    @field_validator("oidc_issuer", "api_keys")
+    @classmethod
+    def _no_pages_yet(
+        cls, given: str | SecretStr | None, info: ValidationInfo
+    ) -> str | SecretStr | None:
+        if given is not None and PAGES in info.data.get("api_roles", ()):
+            raise ValueError("is not supported with the role pages, which has no sign-in yet")
+        return given
 
     @field_validator("admins")
     @classmethod

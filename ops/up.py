@@ -37,7 +37,11 @@ async def up(*, presets: Path | None, first_port: int | None) -> None:
         _check_ports(first_port)
     print("Starting the embedded AWS, the stack, api, delivery and two workers")
     async with LocalSystem(
-        renders=True, delivers=True, first_port=first_port, **given.settings()
+        renders=True,
+        delivers=True,
+        pages=not given.authenticates,  # there is no sign-in yet
+        first_port=first_port,
+        **given.settings(),
     ) as system:
         print(describe(system, given), flush=True)
         with suppress(asyncio.CancelledError):  # Ctrl-C is the normal end
@@ -61,7 +65,9 @@ def describe(system: LocalSystem, given: Given) -> str:
     sample = SAMPLE.relative_to(ROOT)
     option = " --key $KEY" if given.authenticates else ""
     needed = " (set KEY to an API key or a token first)" if given.authenticates else ""
+    pages = f"pages         {system.api_url}/ui/   (in a browser: upload pictures)\n"
     return f"""
+{"" if given.authenticates else pages}\
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
 worker        {worker}   (uploads: /metrics, /healthz)

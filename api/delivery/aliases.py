@@ -24,7 +24,7 @@ NAME = r"[a-z][a-z0-9_-]{0,39}"
 NAME_FORM = "a lower-case letter, then up to 39 of a-z, 0-9, _ and -"
 _ROLE = Matches(r"^arn:[^:]+:iam::\d{12}:role/.+$", "must be the ARN of an IAM role")
 RESERVED = frozenset(
-    {"v1", "images", "healthz", "readyz", "metrics", "openapi", "problems", "unsafe"}
+    {"v1", "images", "healthz", "readyz", "metrics", "openapi", "problems", "ui", "unsafe"}
     | {dialect.PREFIX.strip("/") for dialect in DIALECTS.values()}
 )
 """First parts of paths that the API uses or reserves."""

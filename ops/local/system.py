@@ -55,6 +55,7 @@ class LocalSystem:
         workers: int = 1,
         renders: bool = False,
         delivers: bool = False,
+        pages: bool = False,
         presets: Path = PRESETS,
         api_settings: Mapping[str, str] | None = None,
         worker_settings: Mapping[str, str] | None = None,
@@ -63,6 +64,8 @@ class LocalSystem:
         first_port: int | None = None,
     ) -> None:
         """Prepare `workers` workers for uploads, and optionally one for renders, and delivery.
+
+        With `pages` the API serves the pages for browsers.
 
         With a first port, the `PORTS` ports from there on are used: by the API, delivery, the
         embedded AWS, the first worker and the worker of renders. Otherwise free ones.
@@ -74,6 +77,7 @@ class LocalSystem:
         self._wanted_workers = workers
         self._renders = renders
         self._delivers = delivers
+        self._pages = pages
         self._apis: list[Child] = []
         self._delivery_settings = dict(delivery_settings or {})
         self._presets = presets
@@ -192,6 +196,7 @@ class LocalSystem:
                 "SAFELIGHT_PORT": self._port(0),
                 "SAFELIGHT_PRESETS": str(self._presets),  # it lists the URLs of each
                 **({DELIVERY_URL: self.public_url} if self.public_url else {}),
+                **({"SAFELIGHT_API_ROLES": "uploads,pages"} if self._pages else {}),
                 **self._api_settings,
             },
         )

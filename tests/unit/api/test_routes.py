@@ -29,6 +29,12 @@ UPLOADS = {
     ("GET", "/v1/events"),
     ("GET", "/v1/images/{imageId}/original"),
 }
+PAGES = {
+    ("GET", "/v1/session"),
+    ("GET", "/ui"),
+    ("GET", "/ui/"),
+    ("GET", "/ui/static/{build}/{path}"),
+}
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
 PREFIXES = tuple(dialect.PREFIX for dialect in DIALECTS.values())
 EXAMPLES = {"preset": "small", "alias": "avatars", "path": "a/b.jpg", "freeform": "a/b.jpg"}
@@ -50,9 +56,14 @@ class Pictures:
     get_alias = get_asset = get_freeform = get
 
 
-def application(*, uploads: bool = True, delivery: bool = True, **changes: Any) -> web.Application:
+def application(
+    *, uploads: bool = True, delivery: bool = True, pages: bool = True, **changes: Any
+) -> web.Application:
+    roles = ("uploads", "pages") if pages else ("uploads",)
     return make_app(
-        settings=api_settings(**{"originals": True} | changes),
+        settings=api_settings(
+            **{"originals": True, "api_roles": roles, "api_keys": None} | changes
+        ),
         records=FakeRecords(),
         presigner=FakePresigner() if uploads else None,
         authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
@@ -82,32 +93,36 @@ def endpoints(app: web.Application) -> set[tuple[str, str]]:
     return set(found)
 
 
+@pytest.mark.parametrize("pages", [True, False])
 @pytest.mark.parametrize(("uploads", "delivery"), [(True, True), (True, False), (False, True)])
 def test_an_application_has_the_routes_of_its_roles_and_no_others(
-    uploads: bool, delivery: bool
+    uploads: bool, delivery: bool, pages: bool
 ) -> None:
     rows = {
         route.endpoint
         for route in ROUTES
         if (uploads and route.endpoint in UPLOADS)
-        or (delivery and route.endpoint not in UPLOADS and route.path not in SHARED)
+        or (uploads and pages and route.endpoint in PAGES)
+        or (delivery and route.endpoint not in UPLOADS | PAGES and route.path not in SHARED)
         or route.path in SHARED
     }
-    assert endpoints(application(uploads=uploads, delivery=delivery)) == rows
+    assert endpoints(application(uploads=uploads, delivery=delivery, pages=pages)) == rows
 
 
 def test_the_document_describes_the_routes_of_an_application() -> None:
     paths = application(delivery=False)[DOCUMENT]["paths"]
     described = {(method.upper(), path) for path, one in paths.items() for method in one}
-    assert described == endpoints(application(delivery=False))
+    served = endpoints(application(delivery=False))
+    assert described == {row for row in served if not row[1].startswith("/ui")}
 
 
-def test_every_row_is_described_except_the_grammars_of_other_services() -> None:
+def test_every_row_is_described_except_pages_and_the_grammars_of_other_services() -> None:
     with pytest.raises(TypeError, match="operation"):
         Route(path="/new", handler=lambda _: None)
     undescribed = {route.path for route in ROUTES if route.operation is None}
     others = {dialect.PREFIX for name, dialect in DIALECTS.items() if name != "own"}
-    assert undescribed == {f"{prefix}{{freeform}}" for prefix in others | {"/"}}
+    pages = {path for _, path in PAGES if path.startswith("/ui")}
+    assert undescribed == pages | {f"{prefix}{{freeform}}" for prefix in others | {"/"}}
     described = {row.operation.path or row.path for row in ROUTES if row.operation is not None}
     assert application()[DOCUMENT]["paths"].keys() == described
 
@@ -137,7 +152,7 @@ async def test_only_requests_of_quiet_routes_are_logged_at_debug_level(
     client: TestClient[web.Request, web.Application], route: Route
 ) -> None:
     with structlog.testing.capture_logs() as events:
-        async with client.request(route.method, example(route)):
+        async with client.request(route.method, example(route), allow_redirects=False):
             pass
     (event,) = [event for event in events if event["event"] == "request"]
     assert event["route"] == route.path

@@ -1,0 +1,1 @@
+"""The pages that the API serves to browsers, and the rules that protect them."""

@@ -1,0 +1,93 @@
+"""Answers with the pages: HTML without data, and the headers that confine it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from api.pages.static import StaticFiles
+from safelight.aws.presign import PresignedGet, PresignedPost
+
+_CONFINED: Mapping[str, str] = {
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Presigner(Protocol):
+    """Signs for the addresses of the buckets that browsers see."""
+
+    async def post(
+        self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
+        expires_seconds: int,
+    ) -> PresignedPost:  # fmt: skip
+        """Return a presigned form upload."""
+        ...
+
+    async def get_asset(self, *, key: str, expires_seconds: int) -> PresignedGet:
+        """Return a presigned URL that gets one asset."""
+        ...
+
+
+class Pages:
+    """The pages of this process, and their files."""
+
+    def __init__(
+        self, *, presigner: Presigner, delivery_url: str | None, files: StaticFiles | None = None
+    ) -> None:
+        """Without a `delivery_url`, pages show variants from the assets bucket."""
+        self._presigner = presigner
+        self._delivery = origin_of(delivery_url) if delivery_url else None
+        self._files = files or StaticFiles()
+        self.static = self._files.get
+        """Answers with a file that a page loads."""
+
+    def page(self, name: str, *, fetches_pictures: bool = False) -> Handler:
+        """Return the handler of a page; `fetches_pictures` lets its scripts read delivery."""
+        file = self._files.page(name)
+
+        async def get(request: web.Request) -> web.StreamResponse:
+            policy = await self._policy(fetches_pictures=fetches_pictures)
+            headers = {**_CONFINED, "Content-Security-Policy": policy}
+            return file.answer(request, headers)
+
+        return get
+
+    async def start(self, _: web.Request) -> web.StreamResponse:
+        """Redirect from `/ui` to the page of pictures."""
+        return web.Response(status=308, headers={"Location": "/ui/"})
+
+    async def _policy(self, *, fetches_pictures: bool) -> str:
+        """Write the content security policy, with the origins that pages upload to and show."""
+        # Signing calls no service. It alone knows the addresses, such as those of a bucket.
+        posted = await self._presigner.post(
+            key="uploads/policy",
+            content_type="image/png",
+            size_bytes=1,
+            sha256=None,
+            expires_seconds=60,
+        )
+        pictures = self._delivery
+        if pictures is None:
+            asset = await self._presigner.get_asset(key="images/policy", expires_seconds=60)
+            pictures = origin_of(asset.url)
+        connect = f"'self' {origin_of(posted.url)}"
+        if fetches_pictures:
+            connect += f" {pictures}"
+        return (
+            "default-src 'none'; script-src 'self'; style-src 'self'; "
+            f"img-src 'self' blob: {pictures}; connect-src {connect}; form-action 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'; "
+            "require-trusted-types-for 'script'; trusted-types 'none'"
+        )
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of a URL, as content security policies name it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

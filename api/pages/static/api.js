@@ -1,0 +1,47 @@
+// Calls the API of the server that the page comes from.
+
+/** An answer of the API that is a problem (RFC 9457), or no answer at all (status 0). */
+export class Problem extends Error {
+    /**
+     * @param {number} status
+     * @param {{title?: string, detail?: string, type?: string, errors?: {pointer: string, detail: string}[]}} document
+     * @param {number} retryAfter seconds, 0 if the answer names none
+     */
+    constructor(status, document = {}, retryAfter = 0) {
+        super(document.errors?.[0]?.detail ?? document.detail ?? document.title ?? `${status}`);
+        this.status = status;
+        this.document = document;
+        this.retryAfter = retryAfter;
+    }
+
+    /** Whether the same request may succeed later. */
+    get passes() {
+        return this.status === 0 || this.status === 429 || this.status >= 500;
+    }
+}
+
+/**
+ * Send a request, and return its JSON with the answer. Throws a `Problem`, or the `AbortError` of
+ * the signal.
+ * @param {string} path
+ * @param {{method?: string, body?: object, headers?: Record<string, string>, signal?: AbortSignal}} [options]
+ */
+export async function call(path, { method = 'GET', body, headers = {}, signal } = {}) {
+    let answer;
+    try {
+        answer = await fetch(path, {
+            method,
+            signal,
+            headers: body ? { 'Content-Type': 'application/json', ...headers } : headers,
+            body: body ? JSON.stringify(body) : undefined,
+        });
+    } catch (error) {
+        throw error.name === 'AbortError' ? error : new Problem(0);
+    }
+    const isJson = /[/+]json\b/.test(answer.headers.get('Content-Type') ?? '');
+    const json = isJson ? await answer.json().catch(() => ({})) : {};
+    if (!answer.ok) {
+        throw new Problem(answer.status, json, Number(answer.headers.get('Retry-After') ?? 0));
+    }
+    return { json, answer };
+}

@@ -1,0 +1,85 @@
+// The frame of every page: header, landmarks, the status line, and the session that all parts need.
+
+import { call, Problem } from './api.js';
+import { helpShown, KeyHelp, listenToKeys } from './keys.js';
+import { html, render, signal } from './vendor/preact.js';
+import { t } from './words.js';
+
+const PAGES = [['/ui/', 'pictures.title']];
+const SECONDS_BETWEEN_SENTENCES = 1;
+
+const said = signal('');
+let next = '';
+let speaking = 0;
+
+/** Let screen readers say a sentence: at most one a second, and of several the last. */
+export function say(sentence) {
+    next = sentence;
+    if (speaking) {
+        return;
+    }
+    said.value = next;
+    next = '';
+    speaking = setTimeout(() => {
+        speaking = 0;
+        if (next) {
+            say(next);
+        }
+    }, 1000 * SECONDS_BETWEEN_SENTENCES);
+}
+
+function Header({ session, path }) {
+    return html`<header>
+        <a class="skip" href="#content">${t('site.skip')}</a>
+        <a class="brand" href="/ui/">${t('site.name')}</a>
+        <nav aria-label=${t('site.pages')}>
+            ${PAGES.map(
+                ([to, title]) =>
+                    html`<a href=${to} aria-current=${to === path ? 'page' : undefined}>${t(title)}</a>`,
+            )}
+        </nav>
+        <button class="icon" aria-label=${t('keys.help')} title=${t('keys.help')} onClick=${() => (helpShown.value = true)}>
+            <span aria-hidden="true" translate="no">?</span>
+        </button>
+        <p class="who quiet">${session.anonymous ? t('site.anonymous') : html`<span translate="no">${session.userId}</span>`}</p>
+    </header>`;
+}
+
+function Page({ session, path, title, children }) {
+    return html`<${Header} session=${session} path=${path} />
+        <main id="content" tabindex="-1">
+            <h1>${t(title)}</h1>
+            ${children}
+            <p role="status" class="said quiet">${said}</p>
+        </main>
+        <${KeyHelp} />`;
+}
+
+function Failed({ reason }) {
+    return html`<main>
+        <h1>${t('site.name')}</h1>
+        <p role="alert">${t('site.failed', { reason })}</p>
+        <p><button onClick=${() => location.reload()}>${t('site.again')}</button></p>
+    </main>`;
+}
+
+/**
+ * Show a page, once the session is known. `Content` is a component that gets the session.
+ * @param {{path: string, title: string, Content: Function}} page
+ */
+export async function start({ path, title, Content }) {
+    document.title = `${t(title)} · ${t('site.name')}`;
+    listenToKeys();
+    let session;
+    try {
+        session = (await call('/v1/session')).json;
+    } catch (error) {
+        const reason = error instanceof Problem && error.status ? error.message : t('site.unreachable');
+        render(html`<${Failed} reason=${reason} />`, document.body);
+        return;
+    }
+    render(
+        html`<${Page} session=${session} path=${path} title=${title}><${Content} session=${session} /></${Page}>`,
+        document.body,
+    );
+}

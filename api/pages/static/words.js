@@ -1,0 +1,105 @@
+// Every visible text of the pages. `?words=pseudo` marks each of them, so that a test finds texts
+// that are written elsewhere.
+
+const WORDS = {
+    'site.name': 'Safelight',
+    'site.skip': 'Skip to the content',
+    'site.pages': 'Pages',
+    'site.anonymous': 'No sign-in: this server answers only this machine',
+    'site.failed': 'The server does not answer: {reason}',
+    'site.again': 'Try again',
+    'site.unreachable': 'it cannot be reached',
+
+    'pictures.title': 'Pictures',
+
+    'keys.title': 'Keyboard',
+    'keys.on': 'Use these keys',
+    'keys.close': 'Close',
+    'keys.help': 'Show the keys',
+    'keys.choose': 'Choose files',
+    'keys.note': 'Keys do nothing while you type in a field.',
+
+    'upload.title': 'Upload',
+    'upload.drop': 'Drop pictures anywhere on this page, or',
+    'upload.dropHere': 'Drop the pictures to upload them',
+    'upload.choose': 'Choose files',
+    'upload.limits': '{formats} · at most {size} each',
+    'upload.tags': 'Tags for these uploads',
+    'upload.tagsHint': 'Separate tags by commas.',
+    'upload.tooManyTags': 'At most {n} tags are possible.',
+    'upload.tagTooLong': 'A tag has at most {n} characters: {tag}',
+
+    'list.title': 'Uploads',
+    'list.finished': {
+        one: '{finished} of {n} finished',
+        other: '{finished} of {n} finished',
+    },
+    'list.rejected': { one: '{n} rejected', other: '{n} rejected' },
+    'list.failed': { one: '{n} not sent', other: '{n} not sent' },
+    'list.and': '{first}, {second}',
+    'list.again': 'Send failed again',
+    'list.hide': 'Hide finished',
+
+    'row.waiting': 'Waiting',
+    'row.waitingLonger': 'Waiting: too many uploads, continues in {n} s',
+    'row.sending': 'Sending {percent}',
+    'row.sendingName': 'Sending {name}',
+    'row.rendering': 'Rendering',
+    'row.renderingName': 'Rendering {name}',
+    'row.completed': 'Completed',
+    'row.completedSmaller': 'Completed, {percent} smaller',
+    'row.rejected': 'Rejected: {reason}',
+    'row.failed': 'Not sent: {reason}',
+    'row.lost': 'Gone: {reason}',
+    'row.size': '{width} × {height}',
+    'row.cancel': 'Cancel',
+    'row.cancelName': 'Cancel {name}',
+    'row.again': 'Send again',
+    'row.againName': 'Send {name} again',
+    'row.open': 'Open',
+    'row.openName': 'Open {name}',
+
+    'reason.tooLarge': 'larger than {size}',
+    'reason.type': '{type} is not the type of a picture',
+    'reason.network': 'the connection was lost',
+    'reason.storage': 'the storage answered with status {n}',
+
+    'said.added': { one: '{n} picture added', other: '{n} pictures added' },
+    'said.twice': '{name} is in the list already',
+    'said.completed': '{name} completed',
+    'said.rejected': '{name} rejected: {reason}',
+    'said.failed': '{name} not sent: {reason}',
+    'said.cancelled': '{name} cancelled',
+};
+
+const ACCENTED = { a: 'á', e: 'é', i: 'í', o: 'ó', u: 'ú', A: 'Á', E: 'É', I: 'Í', O: 'Ó', U: 'Ú' };
+const pseudo = new URLSearchParams(location.search).get('words') === 'pseudo';
+const plurals = new Intl.PluralRules('en');
+const numbers = new Intl.NumberFormat('en');
+
+/**
+ * Return a text by its key, with values in place of `{name}`. A text with plural forms is chosen by
+ * the value `n`. Numbers are written with separators. Throws an error for an unknown key.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(key, values = {}) {
+    const found = WORDS[key];
+    if (found === undefined) {
+        throw new Error(`words.js has no ${key}`);
+    }
+    const text = typeof found === 'string' ? found : found[plurals.select(Number(values.n))];
+    const filled = (pseudo ? marked(text) : text).replace(/\{([A-Za-zÀ-ÿ]+)\}/g, (_, name) => {
+        const value = values[name];
+        return typeof value === 'number' ? numbers.format(value) : String(value);
+    });
+    return pseudo ? `⟦${filled}⟧` : filled;
+}
+
+/** Accent the letters of a text, but not the names of its values. */
+function marked(text) {
+    return text
+        .split(/(\{\w+\})/)
+        .map((part) => (part.startsWith('{') ? part : part.replace(/[aeiouAEIOU]/g, (one) => ACCENTED[one])))
+        .join('');
+}
