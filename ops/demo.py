@@ -82,7 +82,7 @@ async def demo(photos: Path, out: Path | None, *, presets: Path | None, overwrit
     console = Console()
     console.print("Starting the embedded AWS, the stack, api and workers", highlight=False)
     started = time.perf_counter()
-    async with LocalSystem(renders=True, **given.settings()) as system:
+    async with LocalSystem(renders=True, cleans=True, **given.settings()) as system:
         seconds = time.perf_counter() - started
         what = f"{counted(len(pictures), 'file')} to {system.api_url}"
         console.print(f"Up after {seconds:.1f} s; uploading {what}", highlight=False)

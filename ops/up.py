@@ -27,7 +27,8 @@ SAMPLE = ROOT / "samples" / "cat-451px.jpg"
 async def up(*, presets: Path | None, first_port: int | None) -> None:
     """Start everything, print the addresses, and run until cancelled.
 
-    With a first port, the API, delivery, AWS and both workers listen on five ports from there on.
+    With a first port, the API, delivery, AWS and the two workers that render listen on five ports
+    from there on; the worker of cleanup takes a free one.
     Raises `ChildDied` as soon as any of its processes ends, `Unusable` for a port in use, and
     `InvalidSettings`.
     """
@@ -35,10 +36,11 @@ async def up(*, presets: Path | None, first_port: int | None) -> None:
     require_presets(given.presets)
     if first_port is not None:
         _check_ports(first_port)
-    print("Starting the embedded AWS, the stack, api, delivery and two workers")
+    print("Starting the embedded AWS, the stack, api, delivery and three workers")
     async with LocalSystem(
         renders=True,
         delivers=True,
+        cleans=True,
         pages=not given.authenticates,  # there is no sign-in yet
         first_port=first_port,
         **given.settings(),
@@ -61,7 +63,8 @@ def _check_ports(first: int) -> None:
 
 def describe(system: LocalSystem, given: Given) -> str:
     """List the addresses of every part, with commands to paste."""
-    worker, renders = (system.worker_urls[one] for one in system.workers)
+    workers = (*system.workers, *system.cleanups)
+    worker, renders, cleanup = (system.worker_urls[one] for one in workers)
     sample = SAMPLE.relative_to(ROOT)
     option = " --key $KEY" if given.authenticates else ""
     needed = " (set KEY to an API key or a token first)" if given.authenticates else ""
@@ -72,6 +75,7 @@ api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
 worker        {worker}   (uploads: /metrics, /healthz)
 renders       {renders}   (renders: /metrics, /healthz)
+cleanup       {cleanup}   (cleanup: /metrics, /healthz)
 AWS           {system.emulator.endpoint_url}
 logs          {system.directory}
 
@@ -122,6 +126,7 @@ def of_operators(system: LocalSystem) -> dict[str, str]:
         **stack.settings(),
         "SAFELIGHT_QUEUE_URL": stack.uploads_queue_url,
         "SAFELIGHT_RENDERS_QUEUE_URL": stack.renders_queue_url,
+        "SAFELIGHT_CLEANUP_QUEUE_URL": stack.cleanup_queue_url,
         "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
         "SAFELIGHT_TOPIC_ARN": stack.topic_arn,
     }

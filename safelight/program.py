@@ -1,4 +1,4 @@
-"""The shell around both programs: arguments, exit codes, signals, serving, background tasks.
+"""The shell around all programs: arguments, exit codes, signals, serving, background tasks.
 
 0  the program stopped because it was asked to
 1  it could not start
@@ -53,7 +53,7 @@ class Option:
 class Program(Generic[S, F]):
     """A program: its settings, the files they name, and the coroutine that runs until a signal."""
 
-    service: Literal["api", "worker"]
+    service: Literal["api", "worker", "worker.cleanup"]
     description: str
     settings: type[S]
     read_files: Callable[[S], F]

@@ -27,7 +27,11 @@ from safelight.metrics import FaceMetrics, ProcessMetrics
 from safelight.settings import Settings, variable
 from tools.dialect_tables import dialects_page
 from tools.moving_pages import TABLES, moving_page
+from worker.cleanup.metrics import CleanupMetrics
+from worker.cleanup.settings import CleanupSettings
+from worker.consumer_metrics import ConsumerMetrics
 from worker.metrics import WorkerMetrics
+from worker.queue_settings import QueueSettings
 from worker.settings import WorkerSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -70,10 +74,16 @@ def _as_variable(value: object) -> str:
     return str(value)
 
 
-def metrics_table(*declared: object) -> str:
-    """Make the table of the metrics that these objects declare."""
+def metrics_table(*declared: object, but: object = None) -> str:
+    """Make the table of the metrics that these objects declare, without those of `but`."""
+    left_out = vars(but).keys() if but is not None else ()
     metrics = sorted(
-        (value for owner in declared for value in vars(owner).values() if _is_metric(value)),
+        (
+            value
+            for owner in declared
+            for name, value in vars(owner).items()
+            if _is_metric(value) and name not in left_out
+        ),
         key=lambda metric: metric._name,
     )
     rows = [
@@ -123,7 +133,17 @@ The worker, the API in its role of delivery, and `safelight render`.
 
 ## The worker
 
-{settings_table(WorkerSettings, but=(_Both, RenderSettings))}
+The roles `uploads` and `renders`, `python -m worker`:
+
+{settings_table(WorkerSettings, but=(_Both, RenderSettings, QueueSettings))}
+
+The role `cleanup`, `python -m worker.cleanup`:
+
+{settings_table(CleanupSettings, but=(_Both, QueueSettings))}
+
+All roles:
+
+{settings_table(QueueSettings, but=(_Both,))}
 
 ## Free-form URLs
 
@@ -156,13 +176,23 @@ message ([why](../decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## The worker
 
-{metrics_table(WorkerMetrics(registry))}
+All roles:
+
+{metrics_table(ConsumerMetrics(CollectorRegistry()))}
+
+The roles `uploads` and `renders`:
+
+{metrics_table(WorkerMetrics(CollectorRegistry()), but=ConsumerMetrics(CollectorRegistry()))}
+
+The role `cleanup`:
+
+{metrics_table(CleanupMetrics(CollectorRegistry()), but=ConsumerMetrics(CollectorRegistry()))}
 """
 
 
 def setting_names() -> str:
     """Write safelight/setting_names.py: every setting of every program."""
-    programs = (ApiSettings, WorkerSettings, DoctorSettings, RedriveSettings)
+    programs = (ApiSettings, WorkerSettings, CleanupSettings, DoctorSettings, RedriveSettings)
     names = {variable(name) for settings in programs for name in settings.model_fields}
     rows = "\n".join(f'        "{name}",' for name in sorted({*names, KEY_VARIABLE}))
     return f'''"""The settings of all programs, so that each program refuses misspelt names only.

@@ -1,13 +1,11 @@
 """Builds a worker from its settings and runs it until it has drained. Only this module builds."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from safelight.aws.queue import Message, Queue
 from safelight.aws.session import Aws, connect
 from safelight.face_settings import REKOGNITION
 from safelight.imaging.admission import Admission
@@ -17,29 +15,19 @@ from safelight.looking import finder_of
 from safelight.making import Maker, Pipeline
 from safelight.metrics import FaceMetrics, ProcessMetrics, make_registry
 from safelight.presets import Preset
-from safelight.program import Program, background, on_stop_signal, serve
+from safelight.program import Program
 from safelight.tracing import Spans, tracing
-from worker.admin import Health, make_admin_app
-from worker.breaker import Breaker
-from worker.consumer import Consumer
+from worker.admin import Health
 from worker.demands import Demands
-from worker.disposal import Disposal
-from worker.handler import Handler
 from worker.ingest import Ingests
-from worker.lease import Leases
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
-from worker.queue_depth import watch_depth
 from worker.renders import Renders
+from worker.running import Process, Work, run_until_drained
 from worker.settings import WorkerSettings
-from worker.verdict import Progress
 
 log = structlog.get_logger()
-
-ADMIN_SHUTDOWN_SECONDS = 2
-"""How long a scrape or health check under way may take once the worker has drained."""
-Process = Callable[[Message], Awaitable[Progress]]
 
 
 def main() -> int:
@@ -71,27 +59,23 @@ async def run(settings: WorkerSettings, presets: tuple[Preset, ...]) -> None:
         faces = FaceMetrics(registry)
         process = await build_process(settings, presets, aws, pool, spool, metrics, spans, faces)
         queue = await aws.queue(settings.queue_url, visibility_seconds=settings.visibility_seconds)
-        url = settings.dead_letter_queue_url
-        dead_letters = await aws.queue(url) if url else None
-        consumer = build_consumer(settings, queue, dead_letters, process, pool, metrics)
         health = Health(pool, metrics, max_seconds=settings.max_seconds)
-        admin = serve(
-            make_admin_app(
-                registry=registry,
-                health=health,
-                ready=lambda: consumer.ready,
-                host=settings.admin_host,
-            ),
-            host=settings.admin_host,
-            port=settings.admin_port,
-            shutdown_seconds=ADMIN_SHUTDOWN_SECONDS,
+        work = Work(
+            process=process,
+            slots=settings.slots,
+            capacity=settings.slots + settings.prefetch,
+            rendering=lambda: pool.rendering,
+            well=lambda: health.well,
         )
-        await stack.enter_async_context(admin)
-        on_stop_signal(consumer.drain)
-        depth = watch_depth(queue, dead_letters, metrics)
-        async with background(health.watch(), process_metrics.watch_loop(), depth):
-            await consumer.run()
-    log.info("drained")
+        await run_until_drained(
+            work,
+            settings,
+            aws,
+            queue,
+            registry=registry,
+            metrics=metrics,
+            beside=(health.watch(), process_metrics.watch_loop()),
+        )
 
 
 @asynccontextmanager
@@ -168,43 +152,6 @@ async def build_process(
             uploads_bucket=settings.uploads_bucket,
         ),
     ).process
-
-
-def build_consumer(
-    settings: WorkerSettings,
-    queue: Queue,
-    dead_letters: Queue | None,
-    process: Process,
-    pool: RenderPool,
-    metrics: WorkerMetrics,
-) -> Consumer:
-    """Build the loop that receives and handles messages."""
-    room = asyncio.Event()
-    breaker = Breaker(metrics, room=room)
-    handler = Handler(
-        process=process,
-        slots=settings.slots,
-        breaker=breaker,
-        disposal=Disposal(
-            queue,
-            dead_letters=dead_letters,
-            max_receives=settings.max_receives,
-            metrics=metrics,
-        ),
-        metrics=metrics,
-    )
-    return Consumer(
-        queue=queue,
-        handler=handler,
-        leases=Leases(queue, visibility_seconds=settings.visibility_seconds, metrics=metrics),
-        breaker=breaker,
-        room=room,
-        capacity=settings.slots + settings.prefetch,
-        rendering=lambda: pool.rendering,
-        receive_wait_seconds=settings.receive_wait_seconds,
-        drain_seconds=settings.drain_seconds,
-        metrics=metrics,
-    )
 
 
 if __name__ == "__main__":

@@ -68,16 +68,20 @@ class Health:
 
 
 def make_admin_app(
-    *, registry: CollectorRegistry, health: Health, ready: Callable[[], bool], host: str
+    *,
+    registry: CollectorRegistry,
+    well: Callable[[], bool],
+    ready: Callable[[], bool],
+    host: str,
 ) -> web.Application:
     """Build the application of `/healthz`, `/readyz` and `/metrics`.
 
     On a loopback `host`, only requests to loopback names are answered. On others, any name will do,
-    because scrapers use addresses.
+    because scrapers use addresses. `well` is whether the program can do its work at all.
     """
 
     async def healthz(_: web.Request) -> web.Response:
-        return _answer(health.well, "cannot render")
+        return _answer(well(), "cannot render")
 
     async def readyz(_: web.Request) -> web.Response:
         return _answer(ready(), "not receiving")

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
 from safelight.errors import Misconfigured, Unavailable
-from worker.metrics import WorkerMetrics
+from worker.consumer_metrics import ConsumerMetrics
 from worker.verdict import Progress
 
 FAILURES_TO_OPEN = 5
@@ -39,7 +39,7 @@ class Breaker:
 
     def __init__(
         self,
-        metrics: WorkerMetrics,
+        metrics: ConsumerMetrics,
         *,
         room: asyncio.Event,
         pause_seconds: float = PAUSE_SECONDS,

@@ -18,9 +18,9 @@ from safelight.aws.queue import BATCH_SIZE, Message
 from safelight.errors import Misconfigured, SafelightError
 from safelight.program import background
 from worker.breaker import Breaker
+from worker.consumer_metrics import ConsumerMetrics
 from worker.handler import Handler
 from worker.lease import Lease, Leases
-from worker.metrics import WorkerMetrics
 from worker.owners import UNKNOWN
 from worker.turns import STUCK_SECONDS
 
@@ -60,7 +60,7 @@ class Consumer:
         rendering: Callable[[], bool],
         receive_wait_seconds: int,
         drain_seconds: float,
-        metrics: WorkerMetrics,
+        metrics: ConsumerMetrics,
     ) -> None:
         """`room` is set when there may be room for another message; the breaker sets it too."""
         self._queue = queue

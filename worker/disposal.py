@@ -12,7 +12,7 @@ from safelight.aws.queue import Failure, Message
 from safelight.errors import SafelightError, Unavailable
 from safelight.metrics import timed
 from worker.batch import Batch
-from worker.metrics import WorkerMetrics
+from worker.consumer_metrics import ConsumerMetrics
 from worker.verdict import NOT_BURIED, Abandon, DeadLetter, Done, Retry, Verdict
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class Disposal:
         *,
         dead_letters: DeadLetters | None,
         max_receives: int,
-        metrics: WorkerMetrics,
+        metrics: ConsumerMetrics,
     ) -> None:
         self._deletes: Batch[None] = Batch(lambda items: queue.delete(list(items)))
         self._releases: Batch[int] = Batch(queue.change_visibility)

@@ -11,9 +11,9 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from safelight.aws.queue import Message
 from safelight.errors import Misconfigured, SafelightError, Unavailable
 from worker.breaker import Breaker
+from worker.consumer_metrics import ConsumerMetrics
 from worker.disposal import Disposal
 from worker.lease import Lease
-from worker.metrics import WorkerMetrics
 from worker.turns import Turns
 from worker.verdict import DRAINED, Abandon, Done, Progress, Retry, Verdict, verdict_on
 
@@ -30,7 +30,7 @@ class Handler:
         slots: int,
         breaker: Breaker,
         disposal: Disposal,
-        metrics: WorkerMetrics,
+        metrics: ConsumerMetrics,
     ) -> None:
         self._process = process
         self.turns = Turns(slots)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from safelight.aws.queue import BATCH_SIZE, Failure, Message
-from worker.metrics import WorkerMetrics
+from worker.consumer_metrics import ConsumerMetrics
 from worker.owners import user_of
 
 log = structlog.get_logger()
@@ -103,7 +103,7 @@ class Leases:
         queue: Visibility,
         *,
         visibility_seconds: int,
-        metrics: WorkerMetrics,
+        metrics: ConsumerMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue

@@ -50,7 +50,7 @@ class Records(Protocol):
 class Topic(Protocol):
     """The topic for completions."""
 
-    async def publish(self, completion: Completion) -> None:
+    async def publish(self, event: Completion) -> None:
         """Publish a completion. A repeat has the same id."""
         ...
 

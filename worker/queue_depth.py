@@ -8,7 +8,7 @@ import structlog
 
 from safelight.aws.queue import Depth
 from safelight.errors import SafelightError
-from worker.metrics import WorkerMetrics
+from worker.consumer_metrics import ConsumerMetrics
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ class Measured(Protocol):
 
 
 async def watch_depth(
-    queue: Measured, dead_letters: Measured | None, metrics: WorkerMetrics
+    queue: Measured, dead_letters: Measured | None, metrics: ConsumerMetrics
 ) -> None:
     """Measure until cancelled. After a failure, log it and try again at the next interval."""
     while True:

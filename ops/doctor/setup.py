@@ -20,7 +20,7 @@ from safelight.aws.searching import OWNER_INDEX
 
 Faults = Sequence[str]
 Check = Callable[[Places], Awaitable[Faults]]
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+EVENTS = ("s3:ObjectCreated:*",)
 PREFIX = "uploads/"
 
 

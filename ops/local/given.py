@@ -11,13 +11,14 @@ from typing import Self, TypedDict, get_args
 
 from api.settings import ApiSettings
 from safelight.settings import PREFIX, InvalidSettings, Settings, unknown_settings, variable
+from worker.cleanup.settings import CleanupSettings
 from worker.settings import WorkerSettings
 
 MADE_HERE = frozenset(
     variable(name)
     for name in (
         "uploads_bucket", "assets_bucket", "table", "id_secret", "worker_role", "api_roles",
-        "queue_url", "renders_queue_url", "dead_letter_queue_url", "topic_arn",
+        "queue_url", "renders_queue_url", "cleanup_queue_url", "dead_letter_queue_url", "topic_arn",
         "public_s3_endpoint_url", "host", "port", "admin_host", "admin_port", "spool", "log_format",
     )
 )  # fmt: skip
@@ -34,6 +35,7 @@ class ProgramSettings(TypedDict, total=False):
     api_settings: Mapping[str, str]
     worker_settings: Mapping[str, str]
     delivery_settings: Mapping[str, str]
+    cleanup_settings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Given:
     api: Mapping[str, str]
     """Variables for the API, in both of its roles."""
     worker: Mapping[str, str]
+    cleanup: Mapping[str, str]
     presets: Path | None
 
     @property
@@ -70,13 +73,17 @@ class Given:
         return cls(
             api=_declared(given, ApiSettings),
             worker=_declared(given, WorkerSettings),
+            cleanup=_declared(given, CleanupSettings),
             presets=path.expanduser().absolute() if path else None,
         )
 
     def settings(self) -> ProgramSettings:
         """Return the arguments of `LocalSystem`."""
         made = ProgramSettings(
-            api_settings=self.api, worker_settings=self.worker, delivery_settings=self.api
+            api_settings=self.api,
+            worker_settings=self.worker,
+            delivery_settings=self.api,
+            cleanup_settings=self.cleanup,
         )
         if self.presets is not None:
             made["presets"] = self.presets

@@ -83,6 +83,14 @@ class Stack:
             "SAFELIGHT_TOPIC_ARN": self.topic_arn,
         }
 
+    def cleanup_settings(self) -> dict[str, str]:
+        """Return the settings that only the worker's role `cleanup` needs."""
+        return {
+            "SAFELIGHT_CLEANUP_QUEUE_URL": self.cleanup_queue_url,
+            "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
+            "SAFELIGHT_TOPIC_ARN": self.topic_arn,
+        }
+
     def delivery_settings(self) -> dict[str, str]:
         """Return the settings that only the api's role `delivery` needs."""
         return {

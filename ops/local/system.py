@@ -36,8 +36,7 @@ LOCAL_WORKER_SETTINGS = {
 class LocalSystem:
     """A running Safelight, while its `async with` block lasts. Several do not affect each other.
 
-    `api_settings`, `worker_settings` and `delivery_settings` are environment variables that replace
-    the local defaults.
+    `api_settings` and the like are environment variables that replace the local defaults.
     """
 
     emulator: Emulator
@@ -56,16 +55,19 @@ class LocalSystem:
         renders: bool = False,
         delivers: bool = False,
         pages: bool = False,
+        cleans: bool = False,
         presets: Path = PRESETS,
         api_settings: Mapping[str, str] | None = None,
         worker_settings: Mapping[str, str] | None = None,
         delivery_settings: Mapping[str, str] | None = None,
+        cleanup_settings: Mapping[str, str] | None = None,
         directory: Path | None = None,
         first_port: int | None = None,
     ) -> None:
-        """Prepare `workers` workers for uploads, and optionally one for renders, and delivery.
+        """Prepare `workers` workers for uploads, and optionally others and delivery.
 
-        With `pages` the API serves the pages for browsers.
+        `renders` and `cleans` start a worker in the role of this name. With `pages` the API serves
+        the pages for browsers.
 
         With a first port, the `PORTS` ports from there on are used: by the API, delivery, the
         embedded AWS, the first worker and the worker of renders. Otherwise free ones.
@@ -73,12 +75,15 @@ class LocalSystem:
         unless something failed.
         """
         self.workers: list[Child] = []
+        self.cleanups: list[Child] = []
         self.worker_urls: dict[Child, str] = {}
         self._wanted_workers = workers
         self._renders = renders
         self._delivers = delivers
         self._pages = pages
-        self._apis: list[Child] = []
+        self._cleans = cleans
+        self._cleanup_settings = dict(cleanup_settings or {})
+        self._others: list[Child] = []
         self._delivery_settings = dict(delivery_settings or {})
         self._presets = presets
         self._api_settings = dict(api_settings or {})
@@ -137,6 +142,23 @@ class LocalSystem:
         self.worker_urls[child] = await child.listening()
         return child
 
+    async def start_cleanup(self, **settings: str) -> Child:
+        """Start a worker of the role `cleanup`, the only one that may delete objects."""
+        child = self._start(
+            f"cleanup-{len(self.cleanups) + 1}",
+            "worker.cleanup",
+            self.stack.cleanup,
+            {
+                **self.stack.cleanup_settings(),
+                **LOCAL_WORKER_SETTINGS,
+                **self._cleanup_settings,
+                **settings,
+            },
+        )
+        self.cleanups.append(child)
+        self.worker_urls[child] = await child.listening()
+        return child
+
     async def while_up(self, work: Coroutine[Any, Any, T], *beside: Coroutine[Any, Any, Any]) -> T:
         """Run `work` with other coroutines beside it, and return its result.
 
@@ -167,7 +189,7 @@ class LocalSystem:
 
     async def _watch(self) -> None:
         while True:
-            for child in (self.emulator.child, *self._apis, *self.workers):
+            for child in (self.emulator.child, *self._others, *self.workers, *self.cleanups):
                 child.check()
             await asyncio.sleep(POLL_SECONDS)
 
@@ -180,6 +202,8 @@ class LocalSystem:
                     starting.create_task(self.start_worker(**port))
                 if self._renders:
                     starting.create_task(self.start_worker("renders", **self._admin_port(4)))
+                if self._cleans:
+                    starting.create_task(self.start_cleanup())
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
@@ -200,7 +224,7 @@ class LocalSystem:
                 **self._api_settings,
             },
         )
-        self._apis.append(self.api)
+        self._others.append(self.api)
         self.api_url = await self.api.listening()
 
     async def _start_delivery(self) -> None:
@@ -219,7 +243,7 @@ class LocalSystem:
                 **self._delivery_settings,
             },
         )
-        self._apis.append(self.delivery)
+        self._others.append(self.delivery)
         self.delivery_url = await self.delivery.listening()
 
     def _start(
@@ -245,5 +269,5 @@ class LocalSystem:
             shutil.rmtree(self.directory)
 
     async def _stop_children(self) -> None:
-        children = [*self.workers, *self._apis]
+        children = [*self.workers, *self.cleanups, *self._others]
         await asyncio.gather(*(child.stop(seconds=STOP_SECONDS) for child in children))

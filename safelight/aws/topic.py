@@ -1,10 +1,9 @@
-"""Publishes the completions of settled images through SNS."""
+"""Publishes events through SNS: completions of settled images, and erasures."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from safelight.aws.dependency import Dependency
-from safelight.completion import Completion
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns import SNSClient
@@ -17,6 +16,24 @@ PUBLISH_SECONDS = 5
 """The time limit in seconds. The picture occupies its slot meanwhile, and the next one waits."""
 
 
+class Event(Protocol):
+    """What is published, with what filter policies can use."""
+
+    @property
+    def outcome(self) -> str:
+        """What became of the image."""
+        ...
+
+    @property
+    def user_id(self) -> str:
+        """The owner of the image."""
+        ...
+
+    def to_json(self) -> str:
+        """Return the event as JSON."""
+        ...
+
+
 class Topic:
     """One SNS topic."""
 
@@ -25,8 +42,8 @@ class Topic:
         self._dependency = dependency
         self._topic_arn = topic_arn
 
-    async def publish(self, completion: Completion) -> None:
-        """Publish a completion; filter policies can use its `outcome` and `userId`.
+    async def publish(self, event: Event) -> None:
+        """Publish an event; filter policies can use its `outcome` and `userId`.
 
         A repeat has the same id, so that receivers can drop it. A frozen worker may publish an
         older settlement late; receivers know it by its lower `sequence`.
@@ -34,10 +51,10 @@ class Topic:
         async with self._dependency.call("Publish", self._topic_arn, seconds=PUBLISH_SECONDS):
             await self._client.publish(
                 TopicArn=self._topic_arn,
-                Message=completion.to_json(),
+                Message=event.to_json(),
                 MessageAttributes={
-                    "outcome": _attribute(completion.outcome),
-                    "userId": _attribute(completion.user_id),
+                    "outcome": _attribute(event.outcome),
+                    "userId": _attribute(event.user_id),
                 },
             )
 

@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from api.metrics import ApiMetrics, DeliveryMetrics, WatchMetrics
 from safelight.errors import Reason
 from safelight.metrics import FaceMetrics, ProcessMetrics
+from worker.cleanup.metrics import CleanupMetrics
 from worker.metrics import WorkerMetrics
 from worker.verdict import DEAD_LETTER_CAUSES
 
@@ -49,6 +50,7 @@ def declared() -> dict[str, Series]:
         DeliveryMetrics(registry),
         WatchMetrics(registry),
         WorkerMetrics(registry),
+        CleanupMetrics(CollectorRegistry()),
     )
     found = {name: Series(labels) for name, labels in OF_PROMETHEUS.items()}
     found |= {name: Series(SCRAPED) for name in OF_THE_PROCESS}

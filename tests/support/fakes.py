@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from safelight.aws.inventory import SourceVersion, StoredAsset
@@ -22,7 +23,7 @@ from safelight.aws.objects import PART_BYTES, Asset, Fetched, ObjectVersion
 from safelight.aws.presign import PresignedGet, PresignedPost, PresignedPut
 from safelight.aws.queue import LONGEST_DELAY_SECONDS, NO_ATTRIBUTES, Depth, Failure, Message
 from safelight.aws.records import Commit
-from safelight.completion import Completion
+from safelight.aws.topic import Event
 from safelight.erasures import By, Erasure
 from safelight.errors import Reason, Rejection, Superseded, Unavailable
 from safelight.faces import Face, Faces, kept
@@ -681,12 +682,12 @@ class FakeFaces(Fake):
 
 
 class FakeTopic(Fake):
-    """Keeps the published completions, repeats included."""
+    """Keeps the published events, repeats included."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.published: list[Completion] = []
+        self.published: list[Any] = []
 
-    async def publish(self, completion: Completion) -> None:
+    async def publish(self, event: Event) -> None:
         self._called("publish")
-        self.published.append(completion)
+        self.published.append(event)

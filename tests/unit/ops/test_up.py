@@ -38,7 +38,9 @@ class Child:
 async def started(given: Given, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A system whose programs are only recorded."""
     monkeypatch.setattr(module, "Child", Child)
-    system: Any = LocalSystem(renders=True, delivers=True, directory=directory, **given.settings())
+    system: Any = LocalSystem(
+        renders=True, delivers=True, cleans=True, directory=directory, **given.settings()
+    )
     names: dict[str, Any] = dict.fromkeys(Stack.__dataclass_fields__, "x")
     principals = {name: PRINCIPAL for name in Stack.__dataclass_fields__ if _is_principal(name)}
     system.stack = Stack(**names | principals | {"id_secret": ID_SECRET})
@@ -48,7 +50,7 @@ async def started(given: Given, directory: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def _is_principal(name: str) -> bool:
-    return name in {"api", "delivery", "uploads_worker", "renders_worker", "operator"}
+    return name in {"api", "delivery", "uploads_worker", "renders_worker", "cleanup", "operator"}
 
 
 @pytest.fixture

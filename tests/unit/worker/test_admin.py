@@ -45,7 +45,9 @@ async def test_on_loopback_the_admin_port_answers_loopback_names_only(
 ) -> None:
     registry = CollectorRegistry()
     health = Health(FakeCanary(), WorkerMetrics(registry), max_seconds=20)
-    app = make_admin_app(registry=registry, health=health, ready=lambda: True, host=listens_on)
+    app = make_admin_app(
+        registry=registry, well=lambda: health.well, ready=lambda: True, host=listens_on
+    )
     async with (
         TestClient(TestServer(app)) as client,
         client.get("/metrics", headers={"Host": host}) as answer,

@@ -1,0 +1,335 @@
+"""The role cleanup erases images: every step, repeated, overtaken, refused, and begun again."""
+
+import json
+
+import pytest
+
+from safelight.erasures import Receipt
+from safelight.errors import Misconfigured, Refused, Unavailable, Unreadable, WrongQueue
+from safelight.queued import Ingest
+from safelight.record import Record, Status
+from tests.unit.worker.vault import AT, COMPLETED, IMAGE, KEY, START, Vault
+from worker.verdict import Progress
+
+ERASED = "safelight.image.erased"
+DONE = "safelight.erasure.completed"
+PENDING = Record(image_id=IMAGE, user_id="key:alice", uploaded_at=AT, original_key=KEY)
+
+
+@pytest.fixture
+async def vault() -> Vault:
+    filled = Vault()
+    await filled.fill()
+    return filled
+
+
+async def test_an_image_is_erased_to_the_end_and_only_its_tombstone_stays(vault: Vault) -> None:
+    assert await vault.erase() is Progress.PUBLISHED
+    assert vault.empty
+    assert vault.state == "removed"
+    await vault.run()
+    assert vault.empty
+    assert vault.state == "complete"
+    tombstone = vault.tombstone
+    assert (tombstone.original_key, tombstone.tags, tombstone.filename) == ("(erased)", (), None)
+    assert tombstone.expires_at == START + 20 + 900 + 90 * 24 * 3600
+    assert vault.published(ERASED) == [f"{IMAGE}:erased"]
+    assert len(vault.published(DONE)) == 1
+
+
+async def test_the_receipt_says_what_was_removed_and_when(vault: Vault) -> None:
+    await vault.erase(at=AT - 1000)
+    await vault.run()
+    assert Receipt.of(vault.tombstone).to_document() == {
+        "imageId": IMAGE,
+        "state": "complete",
+        "requestedAt": "2027-01-15T07:59:59.000Z",
+        "requestedBy": "owner",
+        "tombstonedAt": "2027-01-15T08:00:00.000Z",
+        "sources": {
+            "versions": 2, "deleteMarkers": 1, "bytes": 11,
+            "confirmedAt": "2027-01-15T08:15:20.000Z",
+        },
+        "assets": {
+            "objects": 2, "bytes": 14, "lateObjects": 0,
+            "confirmedAt": "2027-01-15T08:15:20.000Z",
+        },
+        "tags": {"entries": 2, "confirmedAt": "2027-01-15T08:15:20.000Z"},
+        "caches": {
+            "distribution": "E2FAKE", "invalidation": f"I-{IMAGE}-1",
+            "confirmedAt": "2027-01-15T08:15:20.000Z",
+        },
+        "completedAt": "2027-01-15T08:15:20.000Z",
+        "notCovered": list(Receipt.of(vault.tombstone).not_covered),
+    }  # fmt: skip
+    event = json.loads(vault.topic.published[-1].to_json())
+    assert event["data"] == Receipt.of(vault.tombstone).to_document()
+    assert vault.topic.published[-1].user_id == "key:alice"
+
+
+async def test_the_ledger_has_the_image_before_anything_is_deleted(vault: Vault) -> None:
+    vault.deletions.fail_next["versions"] = [Unavailable("s3", "slow down")]
+    with pytest.raises(Unavailable):
+        await vault.erase()
+    entry = json.loads(vault.ledger.texts[f"erasures/{IMAGE}.json"])
+    assert entry == {"imageId": IMAGE, "requestedAt": AT}
+    assert vault.tombstone.erasure
+    assert vault.tombstone.erasure.found
+    assert vault.tombstone.erasure.found.versions == 2
+
+
+async def test_sources_are_deleted_before_assets_so_that_nothing_is_rendered_again(
+    vault: Vault,
+) -> None:
+    vault.deletions.fail_next["assets"] = [Unavailable("s3", "slow down")]
+    with pytest.raises(Unavailable):
+        await vault.erase()
+    assert not any(vault.objects.sources.values())
+    assert vault.objects.assets
+
+
+@pytest.mark.parametrize(
+    ("edge", "operation"),
+    [
+        ("ledger", "add"),
+        ("tombstones", "erase"),
+        ("tombstones", "advance"),
+        ("deletions", "versions"),
+        ("deletions", "assets"),
+        ("tombstones", "delete_tag"),
+        ("topic", "publish"),
+        ("queue", "send"),
+    ],
+)
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_a_step_that_failed_is_repeated_with_the_same_receipt(
+    vault: Vault, edge: str, operation: str, after: int
+) -> None:
+    whole = Vault()
+    await whole.fill()
+    await whole.erase()
+    await whole.run()
+    getattr(vault, edge).fail_next[operation] = [None] * after + [Unavailable("aws", "down")]
+    body = None
+    for _ in range(20):  # as SQS does: a message that failed comes back, and so does its successor
+        try:
+            if body is None:
+                await vault.erase()
+            await vault.run()
+            break
+        except Unavailable:
+            body = body or "again"
+            vault.now += 1
+            try:
+                await vault.erase()
+            except Unavailable:
+                continue
+    assert vault.empty
+    assert vault.state == "complete"
+    told, then = (Receipt.of(one.tombstone) for one in (vault, whole))
+    assert (told.sources, told.assets, told.tags) != (None, None, None)
+    for one, other in ((told.sources, then.sources), (told.assets, then.assets)):
+        assert one
+        assert other
+        assert one.model_copy(update={"confirmed_at": other.confirmed_at}) == other
+    assert set(vault.published(ERASED)) == {f"{IMAGE}:erased"}
+    assert len(set(vault.published(DONE))) == 1
+
+
+async def test_doubled_messages_end_with_one_receipt(vault: Vault) -> None:
+    for _ in range(3):
+        await vault.erase()
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert len(set(vault.published(DONE))) == 1
+    assert vault.cdn.invalidated == {f"{IMAGE}-1": f"#img-{IMAGE}"}
+
+
+async def test_caches_are_invalidated_after_the_pause_however_often_a_message_comes(
+    vault: Vault,
+) -> None:
+    for _ in range(3):
+        await vault.erase()
+        assert vault.cdn.invalidated == {}
+    vault.now += 20
+    await vault.erase()
+    assert vault.state == "invalidated"
+    await vault.erase()
+    assert vault.state == "invalidated"
+
+
+async def test_an_asset_that_appears_after_the_deletion_is_deleted_and_caches_are_told_again(
+    vault: Vault,
+) -> None:
+    await vault.erase()
+    await vault.step()
+    assert vault.state == "invalidated"
+    vault.put_asset("late")
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    erasure = vault.tombstone.erasure
+    assert erasure
+    assert (erasure.late_objects, erasure.invalidations) == (1, 2)
+    assert list(vault.cdn.invalidated) == [f"{IMAGE}-1", f"{IMAGE}-2"]
+    assert vault.now == START + 20 + 900 + 20 + 900
+    assert vault.value("erased_late_objects_total") == 1
+
+
+async def test_a_late_upload_after_the_end_is_deleted_by_the_key_in_the_message(
+    vault: Vault,
+) -> None:
+    await vault.erase()
+    await vault.run()
+    vault.objects.upload(KEY, b"late")
+    await vault.erase(by="worker")
+    assert vault.empty
+    assert vault.tombstone.expires_at is None
+    await vault.run()
+    assert vault.state == "complete"
+    assert vault.tombstone.expires_at
+    assert len(set(vault.published(DONE))) == 2
+
+
+async def test_nothing_is_deleted_at_a_key_of_another_image(vault: Vault) -> None:
+    other = KEY[:-1] + "0"
+    vault.objects.upload(other, b"of another image")
+    vault.objects.upload("erasures/x.json", b"no source")
+    for key in (other, "erasures/x.json", "uploads/key%3Abob/photo.jpg"):
+        await vault.erase(key=key)
+    await vault.run()
+    assert len(vault.objects.sources[other]) == 1
+    assert len(vault.objects.sources["erasures/x.json"]) == 1
+
+
+async def test_a_message_of_a_worker_begins_no_erasure(vault: Vault) -> None:
+    assert await vault.erase(by="worker") is Progress.NONE
+    assert vault.tombstone == COMPLETED
+    assert vault.value("erasures_total", outcome="refused") == 1
+    stranger = Vault(None)
+    await stranger.erase(by="worker")
+    assert stranger.records.records == {}
+
+
+@pytest.mark.parametrize(
+    ("keep_until", "state"), [(None, "none"), (AT + 1, "none"), (AT, "removed")]
+)
+async def test_retention_erases_only_what_need_not_be_kept_any_longer(
+    keep_until: int | None, state: str
+) -> None:
+    vault = Vault(COMPLETED.model_copy(update={"keep_until": keep_until}))
+    await vault.erase(by="retention")
+    assert vault.state == state
+
+
+async def test_a_message_of_a_worker_continues_an_erasure_that_only_the_ledger_knows() -> None:
+    vault = Vault(None)
+    await vault.fill()
+    vault.ledger.texts[f"erasures/{IMAGE}.json"] = "{}"
+    await vault.erase(by="worker")
+    await vault.run()
+    assert (vault.state, vault.tombstone.user_id) == ("complete", "(erased)")
+    assert not any(vault.objects.sources.values())
+    assert not vault.objects.assets
+
+
+async def test_a_cancelled_upload_of_which_nothing_was_made_needs_no_invalidation() -> None:
+    vault = Vault(PENDING)
+    vault.objects.upload(KEY, b"uploaded")
+    await vault.erase()
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert vault.cdn.invalidated == {}
+    assert "caches" not in Receipt.of(vault.tombstone).to_document()
+
+
+async def test_a_cancelled_upload_of_which_a_worker_made_assets_is_invalidated() -> None:
+    vault = Vault(PENDING)
+    await vault.erase()
+    vault.put_asset("v1")
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert list(vault.cdn.invalidated) == [f"{IMAGE}-1"]
+
+
+async def test_without_a_distribution_the_receipt_says_so() -> None:
+    vault = Vault(caches=False)
+    await vault.fill()
+    await vault.erase()
+    await vault.run()
+    assert Receipt.of(vault.tombstone).to_document()["caches"] == "none configured"
+
+
+async def test_erasures_that_flush_share_one_invalidation_at_the_next_ten_minutes(
+    vault: Vault,
+) -> None:
+    vault.now += 590
+    await vault.erase(caches="flush")
+    await vault.step()
+    assert vault.now == START + 1200
+    assert vault.cdn.invalidated == {f"flush-{AT + 1_200_000}": "/*"}
+    await vault.run()
+    assert vault.state == "complete"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("cloudfront", "too many"), Misconfigured("cloudfront", "denied"),
+     Refused("cloudfront", "?")],
+)  # fmt: skip
+async def test_an_invalidation_that_is_refused_is_tried_until_it_works(
+    vault: Vault, error: Exception
+) -> None:
+    vault.cdn.fail_next["invalidate"] = [error, error]
+    vault.cdn.fail_next["has_finished"] = [error]
+    await vault.erase()
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert vault.value("erasures_total", outcome="not_invalidated") == 3
+
+
+async def test_an_erasure_is_complete_only_when_its_invalidation_is(vault: Vault) -> None:
+    vault.cdn.slow = True
+    await vault.erase()
+    for _ in range(4):
+        await vault.step()
+    assert vault.state == "invalidated"
+    vault.cdn.slow = False
+    await vault.run()
+    assert vault.state == "complete"
+
+
+async def test_an_object_that_s3_keeps_holds_the_erasure_until_it_can_be_deleted(
+    vault: Vault,
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 2
+    await vault.erase()
+    assert vault.state == "requested"
+    assert vault.published(ERASED) == []
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert vault.value("erasures_total", outcome="not_deleted") == 2
+
+
+async def test_every_object_is_counted_by_its_kind(vault: Vault) -> None:
+    await vault.erase()
+    await vault.run()
+    kinds = ("version", "delete_marker", "asset", "tag")
+    assert [vault.value("erased_objects_total", kind=one) for one in kinds] == [2, 1, 2, 2]
+    assert vault.value("erasure_seconds_count", to="complete") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (Ingest(key=KEY).to_json(), WrongQueue),
+        ('{"Records": [{}]}', WrongQueue),
+        ('{"type": "safelight.unknown"}', Unreadable),
+        ("no JSON", Unreadable),
+    ],
+)
+async def test_what_is_no_message_of_cleanup_is_refused(
+    vault: Vault, body: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await vault.process(body)
+    assert vault.tombstone.status is Status.COMPLETED

@@ -1,0 +1,1 @@
+"""The role `cleanup`: erases images, and deletes objects that no record names."""

@@ -1,0 +1,44 @@
+"""The metrics of the role `cleanup`. Names, labels and buckets are public."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from worker.consumer_metrics import ConsumerMetrics
+
+OUTCOMES = (
+    "removed", "invalidated", "complete", "refused", "not_deleted", "not_invalidated",
+)  # fmt: skip
+"""What may come of a step of an erasure."""
+KINDS = ("version", "delete_marker", "asset", "tag")
+"""The kinds of what is deleted."""
+_SECONDS = (10, 30, 60, 300, 900, 1200, 1800, 3600, 4 * 3600, 24 * 3600)
+
+
+class CleanupMetrics(ConsumerMetrics):
+    """The metrics of a worker in the role `cleanup`, on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.erasures = Counter(
+            "safelight_erasures_total",
+            "Steps of erasures, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.erasure_seconds = Histogram(
+            "safelight_erasure_seconds",
+            "Time from the request of an erasure until its objects are removed, or it is complete.",
+            ["to"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.erased_objects = Counter(
+            "safelight_erased_objects_total", "What was deleted, by kind.", ["kind"],
+            registry=registry,
+        )  # fmt: skip
+        self.late_objects = Counter(
+            "safelight_erased_late_objects_total",
+            "Objects of erased images that appeared after the others were deleted.",
+            registry=registry,
+        )
+        for outcome in OUTCOMES:
+            self.erasures.labels(outcome)
