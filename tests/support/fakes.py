@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from safelight.aws.inventory import SourceVersion, StoredAsset
@@ -299,7 +299,12 @@ class FakePresigner(Fake):
         return PresignedGet(url=url, expires_at=_ends_in(expires_seconds))
 
     async def get_source(
-        self, *, key: str, content_disposition: str, expires_seconds: int, method: str = "GET"
+        self,
+        *,
+        key: str,
+        content_disposition: str,
+        expires_seconds: int,
+        method: Literal["GET", "HEAD"] = "GET",
     ) -> PresignedGet:
         self._called("get_source")
         url = self._url(key, expires_seconds) + f"&method={method}"
