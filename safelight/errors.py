@@ -3,6 +3,7 @@
     SafelightError
     ├── Rejection          no one: the source is at fault; it is settled with its reason
     ├── Superseded         no one has to: a newer revision of the image is settled instead
+    │   └── StaleUpload    no one has to: the upload's token was used, or replaced by a newer one
     ├── Unreadable         no one: the message makes no sense; it becomes a dead letter
     │   └── WrongQueue     no one: the message belongs to another role; it becomes a dead letter
     ├── UnusableWatermark  the client: the picture to lay on top cannot be used
@@ -73,6 +74,10 @@ class Rejection(SafelightError):
 
 class Superseded(SafelightError):
     """The source was replaced. The event of the newer revision settles the image."""
+
+
+class StaleUpload(Superseded):
+    """The version was uploaded with a token that the image does not wait for. It does not count."""
 
 
 class Unreadable(SafelightError):

@@ -5,7 +5,7 @@ with the methods of `Sources` and `Assets` will do, be it S3 or a folder.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -47,9 +47,13 @@ class Sources(Protocol):
     """A store that sources are fetched from."""
 
     async def fetch(
-        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int
-    ) -> Fetched:
-        """Write one version of a source to a file."""
+        self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int,
+        upload_tokens: Collection[str | None] | None,
+    ) -> Fetched:  # fmt: skip
+        """Write one version of a source to a file.
+
+        Raises `StaleUpload` if there are `upload_tokens`, and the source has none of them.
+        """
         ...
 
 
@@ -108,6 +112,8 @@ class Source:
     etag: str | None = None
     sha256: str | None = None
     """The expected digest in hexadecimal, if it is known."""
+    upload_tokens: Collection[str | None] | None = None
+    """The tokens of which an upload must have one. None if every version counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +263,7 @@ class Pipeline:
             etag=source.etag,
             to=to,
             max_bytes=self._max_source_bytes,
+            upload_tokens=source.upload_tokens,
         )
         if source.sha256 is not None and fetched.sha256 != source.sha256:
             raise Superseded(f"{source.key} was replaced")

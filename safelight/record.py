@@ -24,13 +24,16 @@ SINCE: Mapping[str, int] = {
     "erasedAt": 1,
     "erasedBy": 1,
     "erasure": 1,
+    "uploadToken": 1,
+    "settledToken": 1,
 }
 """The schema version that brought each attribute; those of the first one are not listed.
 
 An older version that settles a newer revision leaves attributes that it does not know in the
 record, and they describe the revision before. Its lower schema version says so. `tagsVersion` and
 `keepUntil` came later than 1, but describe no settlement: they are right whichever version settled.
-So are the attributes of tombstones, which no version settles.
+So are the attributes of tombstones, which no version settles. Tokens of uploads came later too: one
+that an older version left open admits one upload more.
 """
 DERIVED = ("compressedKey", "compressedSize", "savingsPercent", "thumbnails")
 """Stored attributes that repeat facts from `variants`. They are never read back."""
@@ -124,6 +127,12 @@ class Record(StoredModel):
     erasure: Erasure | None = None
     """Internal: the progress of the erasure; `Receipt` is what clients see."""
     expires_at: int | None = None
+    upload_token: str | None = None
+    """Internal: the token of the upload that this image waits for; None if it waits for none. An
+    image without any token accepts every upload: its source came without the API, or its URL from
+    a version without tokens."""
+    settled_token: str | None = None
+    """Internal: the token of the upload that was settled last."""
     request_hash: str | None = None
     """Hash of the request that issued the URL. An Idempotency-Key allows one request only."""
     schema_version: int = SCHEMA_VERSION
@@ -141,9 +150,29 @@ class Record(StoredModel):
             return None
         return round(100 * (1 - compressed.size / self.original_size), 1)
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether uploads of this image need the right token to count."""
+        return bool(self.upload_token or self.settled_token)
+
+    @property
+    def accepted_tokens(self) -> frozenset[str | None] | None:
+        """The tokens of uploads that count; None if every upload does.
+
+        While the image is pending, an upload without a token counts too: its form may be of an API
+        without tokens, which runs beside newer ones during an upgrade.
+        """
+        if not self.has_tokens:
+            return None
+        without = {None} if self.status is Status.PENDING else frozenset[None]()
+        return frozenset({self.upload_token} - {None}) | without
+
     def settles(self, *, revision: str, sequencer: str) -> bool:
-        """Return whether this record already settles an upload: its revision or a newer one."""
-        if self.status is Status.ERASED:
+        """Return whether no upload of this revision can be settled any more.
+
+        The record has this revision or a newer one, waits for no upload, or is erased.
+        """
+        if self.status is Status.ERASED or self.accepted_tokens == frozenset():
             return True
         if not self.status.settled or self.sequencer is None:
             return False

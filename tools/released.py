@@ -60,10 +60,13 @@ PENDING = Record(
     keep_until=1_850_480_000_000,
     expires_at=1_792_592_000,
     request_hash=sha256(b"request").hexdigest(),
+    upload_token="01JZ6V8M9Z3N4R5T6W8X9Y0ZAB.5f70bf18a0860070.0f9d3c1b2a4e5d68",  # noqa: S106 - a name
 )
 _SETTLED = PENDING.model_copy(
     update={
         "expires_at": None,
+        "upload_token": None,
+        "settled_token": PENDING.upload_token,
         "revision": "v1",
         "version_id": "v1",
         "sequencer": keys.padded_sequencer("0055AED6DCD90281E5"),

@@ -1,5 +1,8 @@
 """Settles the latest version of a source by its key, for events that were lost or never processed.
 
+An image that waits for an upload may have a later version that does not count. That version is
+deleted, and the ingest is tried again until it is gone.
+
 The message names only a key; the version comes from S3. An ingest does not know the version's place
 in S3's order, so it gives the version the next place. The version's own event corrects that. If
 that event never comes, a late event of an older version still wins, until the key is ingested
@@ -55,7 +58,8 @@ class Ingests:
         The record is read before S3 is asked. In the other order, a version that arrives between
         the two could be settled already, and the older one be taken for the next. S3 is asked again
         at the end, since another ingest may have settled a newer version meanwhile. Raises
-        `Unavailable` if the source is replaced again and again.
+        `Unavailable` if the source is replaced again and again, or if its latest version does not
+        count: that version may hide the one that the image waits for.
         """
         progress = Progress.NONE
         for _ in range(TRIES):
@@ -72,6 +76,8 @@ class Ingests:
                 happened_at=version.modified_at,
             ).following(current)
             progress = max(progress, await self._processor.settle(upload, current))
+            if progress is Progress.NONE and current is not None and current.upload_token:
+                raise Unavailable("s3", f"the latest version of {ingest.key} does not count")
             if await self._sources.current_version(ingest.key) == version:
                 settled = progress is not Progress.NONE
                 self._observer.ingested(ingest, "settled" if settled else "superseded")

@@ -13,7 +13,7 @@ from typing import Protocol
 from safelight.aws.queue import Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
-from safelight.errors import Rejection, Superseded, Unavailable
+from safelight.errors import Reason, Rejection, StaleUpload, Superseded, Unavailable
 from safelight.image_ids import ImageIds
 from safelight.imaging.plan import plan
 from safelight.imaging.spool import Spool
@@ -23,7 +23,14 @@ from safelight.record import Record
 from safelight.tags import TagEntry, entries_of
 from worker.events import Upload, read_events
 from worker.observer import Observer
-from worker.settlement import completed, rejected, settled_before, stamped, variant_of
+from worker.settlement import (
+    completed,
+    for_token,
+    rejected,
+    settled_before,
+    stamped,
+    variant_of,
+)
 from worker.verdict import Progress, most_hopeful
 
 
@@ -111,14 +118,15 @@ class Processor:
         """Settle an upload, given the current record of its image, and publish the completion.
 
         An upload that is settled already is only published again. Tag entries are written before,
-        so an image that a completion names can be found by its tags.
+        so an image that a completion names can be found by its tags. An upload that the image does
+        not wait for changes nothing.
         """
         self._observer.began(upload)
-        commit = settled_before(upload, current) or await self._work_out(upload)
+        commit = settled_before(upload, current) or await self._work_out(upload, current)
         self._observer.settled(upload, commit)
         if commit and commit.result == "repeated" and _is_later(upload, commit.record):
             await self._records.advance(commit.record, sequencer=upload.sequencer)
-        if commit is None or commit.result == "superseded":
+        if commit is None or commit.result in ("superseded", "stale"):
             return Progress.NONE
         if entries := entries_of(commit.record):
             with self._observer.stage("commit"):
@@ -140,44 +148,60 @@ class Processor:
         upload = upload.adopted(self._ids)
         return upload, await self._records.get(upload.image_id)
 
-    async def _work_out(self, upload: Upload) -> Commit | None:
+    async def _work_out(self, upload: Upload, current: Record | None) -> Commit | None:
         """Make the variants, or reject the source, and commit the result.
 
         Returns None if the source was replaced.
         """
         started = time.monotonic()
         try:
-            settlement = await self._make(upload)
+            settlement = await self._make(upload, current)
         except Rejection as rejection:
             settlement = rejected(upload, rejection)
+        except StaleUpload:
+            return Commit.found(current, revision=upload.revision) if current else None
         except Superseded:
             return None
+        settlement = for_token(settlement, current)
+        settlement = stamped(settlement, started, keep_days=self._keep_days)
         with self._observer.stage("commit"):
-            commit = await self._records.commit(
-                stamped(settlement, started, keep_days=self._keep_days)
-            )
+            commit = await self._records.commit(settlement)
         if commit.record.original_key != upload.key:
             raise Unavailable("dynamodb", f"image id {upload.image_id} was taken meanwhile")
         return commit
 
-    async def _make(self, upload: Upload) -> Record:
-        """Render and store the variants of every preset; return the record to commit."""
+    async def _make(self, upload: Upload, current: Record | None) -> Record:
+        """Render and store the variants of every preset; return the record to commit.
+
+        Raises `StaleUpload` if the image does not wait for this upload, or if it is settled and the
+        source is gone: then it is unknown whether it waited.
+        """
         source = Source(
             bucket=self._sources,
             key=upload.key,
             version_id=upload.version_id,
             etag=upload.etag,
+            upload_tokens=current.accepted_tokens if current else None,
         )
-        with self._spool.directory() as directory:
-            made = await self._pipeline.run(
-                source,
-                partial(plan, presets=self._presets),
-                key_of=lambda rendered: variant_of(upload, rendered).key,
-                directory=directory,
-                needs_faces=self._pipeline.finds_faces,
-                observer=self._observer,
-            )
+        try:
+            with self._spool.directory() as directory:
+                made = await self._pipeline.run(
+                    source,
+                    partial(plan, presets=self._presets),
+                    key_of=lambda rendered: variant_of(upload, rendered).key,
+                    directory=directory,
+                    needs_faces=self._pipeline.finds_faces,
+                    observer=self._observer,
+                )
+        except Rejection as rejection:
+            if rejection.reason is Reason.SOURCE_GONE and _is_replaced_by_token(current):
+                raise StaleUpload(rejection.detail) from rejection
+            raise
         return completed(upload, made)
+
+
+def _is_replaced_by_token(current: Record | None) -> bool:
+    return current is not None and current.status.settled and current.has_tokens
 
 
 def _is_later(upload: Upload, record: Record) -> bool:

@@ -3,7 +3,7 @@
 import time
 
 from safelight.aws.records import Commit
-from safelight.errors import Rejection
+from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.render import RenderedVariant
 from safelight.keys import asset_key
@@ -53,6 +53,17 @@ def rejected(upload: Upload, rejection: Rejection) -> Record:
             "original_size": upload.size_bytes,
         }
     )
+
+
+def for_token(settlement: Record, current: Record | None) -> Record:
+    """Return a settlement with the token that the image waits for, which is used up by it.
+
+    The token of a source that is gone is unknown, so the image goes on waiting.
+    """
+    if current is None or current.upload_token is None:
+        return settlement
+    name = "upload_token" if settlement.reason is Reason.SOURCE_GONE else "settled_token"
+    return settlement.model_copy(update={name: current.upload_token})
 
 
 def variant_of(upload: Upload, rendered: RenderedVariant) -> Variant:

@@ -3,14 +3,22 @@
 import hashlib
 import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safelight.aws.dependency import Dependency, Meanings
-from safelight.errors import Archived, Reason, Rejection, SafelightError, Superseded, Unavailable
+from safelight.errors import (
+    Archived,
+    Reason,
+    Rejection,
+    SafelightError,
+    StaleUpload,
+    Superseded,
+    Unavailable,
+)
 from safelight.files import open_result
 from safelight.keys import read_asset_key
 
@@ -25,8 +33,9 @@ TRANSFER_SECONDS = 60
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 """The bytes under an asset key never change (see `safelight.keys`)."""
 
-_TAGS, _SHA256 = "cache-tag", "sha256"
-"""Metadata of an asset: tags to invalidate caches by, and its SHA-256 (S3's ETag is none)."""
+_TAGS, _SHA256, _UPLOAD_TOKEN = "cache-tag", "sha256", "upload-token"
+"""Metadata of an asset: tags to invalidate caches by, and its SHA-256 (S3's ETag is none). Metadata
+of a source: the token of its upload."""
 
 _gone = partial(Rejection, Reason.SOURCE_GONE)
 _FETCH_MEANINGS: Meanings = {
@@ -107,11 +116,13 @@ class Objects:
         to: Path,
         max_bytes: int,
         seconds: float = TRANSFER_SECONDS,
+        upload_tokens: Collection[str | None] | None = None,
     ) -> Fetched:
         """Write one version of a source to a file, in at most so many seconds.
 
         Without a version id it is the version with the ETag; raises `Superseded` if that was
-        replaced. Raises `Rejection` for a source that is gone or has too many bytes.
+        replaced, and `StaleUpload` if there are `upload_tokens` and it has none of them. Raises
+        `Rejection` for a source that is gone or has too many bytes.
         """
         which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         if etag and not version_id:
@@ -125,6 +136,8 @@ class Objects:
             answer = await self._client.get_object(Bucket=self._uploads_bucket, Key=key, **which)
             body = answer["Body"]
             async with body:  # returns the connection to the pool, or closes it if bytes are left
+                if not _counts(answer, upload_tokens):
+                    raise StaleUpload(f"{key} has a token that its image does not wait for")
                 announced = answer["ContentLength"]
                 _check_size(announced, max_bytes)
                 if etag and answer["ETag"] != _quoted(etag):
@@ -202,6 +215,10 @@ class Objects:
                 return _asset(answer, answer["ContentLength"], None)
         except _NotStored:
             return None
+
+
+def _counts(answer: Mapping[str, Any], tokens: Collection[str | None] | None) -> bool:
+    return tokens is None or answer["Metadata"].get(_UPLOAD_TOKEN) in tokens
 
 
 def _metadata(key: str, sha256: str) -> dict[str, str]:

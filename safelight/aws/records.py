@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from safelight.aws.dependency import Dependency
 from safelight.aws.items import read_values, written
 from safelight.aws.searching import Searcher
+from safelight.aws.waiting import waiting, waits_for
 from safelight.record import ATTRIBUTES, Record, Status
 from safelight.search import Found, Position, Search
 from safelight.tags import DROPPED_SECONDS, TagEntry
@@ -17,7 +18,8 @@ from safelight.tags import DROPPED_SECONDS, TagEntry
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
-Result = Literal["written", "repeated", "superseded"]
+Result = Literal["written", "repeated", "superseded", "stale"]
+"""What became of a settlement. It is `stale` if the image does not wait for its upload."""
 
 KEPT = (
     "userId", "uploadedAt", "originalKey", "filename", "tags", "tagsVersion", "keepUntil",
@@ -33,12 +35,12 @@ _ABSENT_OR_FORGOTTEN = (
     f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon AND requestHash = :requestHash)"
 )
 _NEWER = (
-    f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND"
+    f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND %s AND"
     " (attribute_not_exists(#sequencer)"
     " OR (#sequencer <= :sequencer AND #revision <> :revision)))"
 )
-"""The condition for writing a settlement: the image has the same source object, and its current
-record does not settle this upload already (`Record.settles`)."""
+"""The condition for writing a settlement: the image has the same source object, waits for this
+upload, and its current record does not settle it already (`Record.settles`)."""
 NOBODY = "0" * 26
 """An image id that belongs to no image."""
 
@@ -53,8 +55,11 @@ class Commit:
     @classmethod
     def found(cls, current: Record, *, revision: str | None) -> Self:
         """Return the result for an upload of this revision if the current record stays."""
-        same = current.revision == revision and current.status is not Status.ERASED
-        return cls(result="repeated" if same else "superseded", record=current)
+        if current.status is Status.ERASED:
+            return cls(result="superseded", record=current)
+        if current.revision == revision:
+            return cls(result="repeated", record=current)
+        return cls(result="stale" if current.has_tokens else "superseded", record=current)
 
 
 class Records:
@@ -131,18 +136,36 @@ class Records:
         item |= {"filename": filename} if filename is not None else {}
         before = {"status": str(read.status), "user": read.user_id, "version": read.tags_version}
         unnumbered = " OR attribute_not_exists(tagsVersion)" if read.tags_version == 0 else ""
+        return await self._changed(
+            read,
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in item),
+            ConditionExpression="#status = :status AND userId = :user"
+            f" AND (tagsVersion = :version{unnumbered})",
+            ExpressionAttributeNames={f"#{name}": name for name in (*item, "status")},
+            ExpressionAttributeValues=written(
+                {f":{name}": value for name, value in (item | before).items()}
+            ),
+        )
+
+    async def await_upload(
+        self, read: Record, *, token: str, expires_at: int | None
+    ) -> Record | None:
+        """Let an image whose record was read wait for the upload with this token, and no other.
+
+        `expires_at` (seconds since 1970) is the new end of a pending record. Returns the new
+        record. Returns None, and changes nothing, if the record has another state or other tokens
+        by now.
+        """
+        return await self._changed(read, **waiting(read, token=token, expires_at=expires_at))
+
+    async def _changed(self, read: Record, **update: Any) -> Record | None:
+        """Update a record; return the new one, or None if the update's condition fails."""
         async with self._dependency.call("UpdateItem", self._table):
             try:
                 answer = await self._client.update_item(
                     TableName=self._table,
                     Key={"imageId": {"S": read.image_id}},
-                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in item),
-                    ConditionExpression="#status = :status AND userId = :user"
-                    f" AND (tagsVersion = :version{unnumbered})",
-                    ExpressionAttributeNames={f"#{name}": name for name in (*item, "status")},
-                    ExpressionAttributeValues=written(
-                        {f":{name}": value for name, value in (item | before).items()}
-                    ),
+                    **update,
                     ReturnValues="ALL_NEW",
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
@@ -177,8 +200,10 @@ class Records:
         """Settle an upload in one conditional write, which is the only reference to its assets.
 
         Nothing is written if the image is erased, or this or a newer revision is settled. So of two
-        settlements of one revision the first one wins, and is the one to publish.
-        Each settlement has the next `sequence` of its image.
+        settlements of one revision the first one wins, and is the one to publish. With a
+        `settled_token`, the image must wait for it, and then waits for no upload. With an
+        `upload_token`, it must wait for it, and goes on waiting. With neither, it must have no
+        tokens. Each settlement has the next `sequence` of its image.
         """
         async with self._dependency.call("UpdateItem", self._table):
             try:
@@ -229,15 +254,17 @@ def _settlement(record: Record) -> dict[str, Any]:
         for name in item
     ]
     leftovers = sorted(_SETTLED - item.keys())
+    waits, awaited = waits_for(record)
     return {
         "UpdateExpression": f"SET {', '.join(sets)}"
         f" REMOVE {', '.join(f'#{name}' for name in leftovers)} ADD #{COUNTED} :one",
-        "ConditionExpression": _NEWER,
+        "ConditionExpression": _NEWER % waits,
         "ExpressionAttributeNames": {f"#{name}": name for name in (*item, *leftovers, COUNTED)},
         "ExpressionAttributeValues": {
             **{f":{name}": value for name, value in written(item).items()},
             ":erased": {"S": str(Status.ERASED)},
             ":one": {"N": "1"},
+            **awaited,
         },
     }
 

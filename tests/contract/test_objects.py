@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from safelight.aws.objects import CACHE_CONTROL, PART_BYTES
-from safelight.errors import Reason, Rejection, SafelightError, Superseded
+from safelight.errors import Reason, Rejection, SafelightError, StaleUpload, Superseded
 from safelight.keys import asset_key, new_image_id
 from tests.contract.conftest import Place
 from tests.support.fakes import FakeObjects
@@ -41,7 +41,7 @@ class Store(Protocol):
     reader: Any
     """The edge of delivery."""
 
-    async def upload(self, key: str, body: bytes) -> Version: ...
+    async def upload(self, key: str, body: bytes, *, token: str | None = None) -> Version: ...
     async def remove(self, key: str) -> str: ...
     async def asset(self, key: str) -> Asset: ...
 
@@ -50,8 +50,8 @@ class FakeStore:
     def __init__(self):
         self.edge = self.reader = FakeObjects()
 
-    async def upload(self, key, body):
-        version = self.edge.upload(key, body)
+    async def upload(self, key, body, *, token=None):
+        version = self.edge.upload(key, body, token=token)
         return Version(version.version_id, version.etag)
 
     async def remove(self, key):
@@ -67,9 +67,10 @@ class AwsStore:
         self.edge, self.reader = edge, reader
         self._s3, self._settings = place.clients["s3"], place.settings
 
-    async def upload(self, key, body):
+    async def upload(self, key, body, *, token=None):
         bucket = self._settings.uploads_bucket
-        answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+        metadata = {"upload-token": token} if token else {}
+        answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
         return Version(answer["VersionId"], answer["ETag"].strip('"'))
 
     async def remove(self, key):
@@ -101,10 +102,13 @@ def target(tmp_path) -> Path:
     return tmp_path / "source"
 
 
-async def fetch(store, key, target, *, version_id=None, etag=None, max_bytes=NO_LIMIT):
+async def fetch(
+    store, key, target, *, version_id=None, etag=None, max_bytes=NO_LIMIT, upload_tokens=None
+):
     return await store.edge.fetch(
-        key=key, version_id=version_id, etag=etag, to=target, max_bytes=max_bytes
-    )
+        key=key, version_id=version_id, etag=etag, to=target, max_bytes=max_bytes,
+        upload_tokens=upload_tokens,
+    )  # fmt: skip
 
 
 async def test_a_link_to_another_file_is_not_stored(store, key, target):
@@ -152,6 +156,22 @@ async def test_a_source_that_was_replaced_meanwhile_is_superseded(store, key, ta
     await store.upload(key, b"second")
     with pytest.raises(Superseded):
         await fetch(store, key, target, etag=first.etag)
+
+
+@pytest.mark.parametrize("token", ["a.token-1", None])
+async def test_a_source_is_fetched_only_with_a_token_that_its_image_accepts(
+    store, key, target, token
+):
+    await store.upload(key, b"of this token", token=token)
+    for accepted in (None, {token}, {token, "other"}):
+        target.write_bytes(b"")
+        await fetch(store, key, target, upload_tokens=accepted)
+        assert target.read_bytes() == b"of this token"
+    target.unlink()
+    for refused in (set(), {"other"}, {"other", "a.token-2"}):
+        with pytest.raises(StaleUpload):
+            await fetch(store, key, target, upload_tokens=refused, max_bytes=1)
+    assert not target.exists()
 
 
 async def test_a_source_that_never_was_is_gone(store, key, target):

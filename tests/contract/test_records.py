@@ -312,6 +312,101 @@ async def test_a_settled_revision_takes_a_later_sequencer_and_no_earlier_one(tab
     assert await table.edge.get(missing.image_id) is None
 
 
+async def waiting_for(table, token: str, **changes: Any) -> Record:
+    return await table.api.create(pending(upload_token=token, **changes))
+
+
+async def test_a_settlement_with_the_awaited_token_uses_it_up(table):
+    record = await waiting_for(table, "T1")
+    commit = await table.edge.commit(completed(record.image_id, settled_token="T1"))
+    assert commit.result == "written"
+    stored = await table.edge.get(record.image_id)
+    assert (stored.upload_token, stored.settled_token) == (None, "T1")
+
+
+@pytest.mark.parametrize("token", ["T1", "T2", None])
+async def test_after_the_settlement_no_other_upload_is_settled(table, token):
+    record = await waiting_for(table, "T1")
+    first = await table.edge.commit(completed(record.image_id, settled_token="T1"))
+    late = completed(record.image_id, "v2", "20", settled_token=token)
+    assert await table.edge.commit(late) == Commit(result="stale", record=first.record)
+    again = completed(record.image_id, settled_token="T1")
+    assert await table.edge.commit(again) == Commit(result="repeated", record=first.record)
+    assert await table.edge.get(record.image_id) == first.record
+
+
+async def test_a_settlement_with_another_token_or_without_one_is_stale(table):
+    record = await waiting_for(table, "T2")
+    for token in ("T1", None):
+        commit = await table.edge.commit(completed(record.image_id, settled_token=token))
+        assert commit == Commit(result="stale", record=record)
+
+
+async def test_a_settlement_without_tokens_needs_an_image_without_tokens(table):
+    record = await table.api.create(pending())
+    settled = await table.edge.commit(completed(record.image_id, settled_token="T1"))
+    assert settled.result == "superseded"
+    assert (await table.edge.commit(completed(record.image_id))).result == "written"
+
+
+async def test_an_image_may_go_on_waiting_after_a_settlement(table):
+    record = await waiting_for(table, "T1")
+    gone = rejected(record.image_id).model_copy(update={"upload_token": "T1"})
+    assert (await table.edge.commit(gone)).record.upload_token == "T1"
+    arrived = completed(record.image_id, "v2", "20", settled_token="T1")
+    assert (await table.edge.commit(arrived)).result == "written"
+
+
+@pytest.mark.parametrize(
+    "backend", ["fake", "ministack"], indirect=True
+)  # moto: in a few % of runs two win
+async def test_of_many_uploads_with_one_token_that_are_settled_at_once_one_wins(table):
+    record = await waiting_for(table, "T1")
+    uploads = [
+        completed(record.image_id, f"v{number}", f"{number:02}", settled_token="T1")
+        for number in range(10)
+    ]
+    commits = await asyncio.gather(*map(table.edge.commit, uploads))
+    assert sorted(commit.result for commit in commits) == ["stale"] * 9 + ["written"]
+
+
+async def test_a_settled_image_waits_for_a_new_upload_and_keeps_all_else(table):
+    record = await waiting_for(table, "T1")
+    settled = (await table.edge.commit(completed(record.image_id, settled_token="T1"))).record
+    opened = await table.api.await_upload(settled, token="T2", expires_at=None)
+    assert opened == settled.model_copy(update={"upload_token": "T2"})
+    assert await table.edge.get(record.image_id) == opened
+    older = completed(record.image_id, "v0", "05", settled_token="T2")
+    assert (await table.edge.commit(older)).result == "stale"
+    newer = completed(record.image_id, "v2", "20", settled_token="T2")
+    assert (await table.edge.commit(newer)).result == "written"
+
+
+async def test_a_pending_image_waits_for_a_new_upload_and_is_kept_longer(table):
+    record = await waiting_for(table, "T1")
+    opened = await table.api.await_upload(record, token="T2", expires_at=1_700_099_999)
+    assert opened == record.model_copy(update={"upload_token": "T2", "expires_at": 1_700_099_999})
+
+
+async def test_a_new_upload_is_not_awaited_if_the_image_changed_since_it_was_read(table):
+    record = await waiting_for(table, "T1")
+    opened = await table.api.await_upload(record, token="T2", expires_at=None)
+    assert await table.api.await_upload(record, token="T3", expires_at=None) is None
+    await table.edge.commit(completed(record.image_id, settled_token="T2"))
+    assert await table.api.await_upload(opened, token="T3", expires_at=None) is None
+    assert (await table.edge.get(record.image_id)).upload_token is None
+
+
+async def test_an_image_that_came_without_a_token_may_wait_for_an_upload(table):
+    record = await table.api.create(pending())
+    settled = (await table.edge.commit(completed(record.image_id))).record
+    opened = await table.api.await_upload(settled, token="T1", expires_at=None)
+    assert (await table.edge.commit(completed(record.image_id, "v2", "20"))).result == "stale"
+    arrived = completed(record.image_id, "v2", "20", settled_token="T1")
+    assert (await table.edge.commit(arrived)).record.settled_token == "T1"
+    assert opened.upload_token == "T1"
+
+
 async def test_an_erased_image_stays_erased(table):
     erased = pending(status=Status.ERASED, revision="v1", expires_at=None)
     await table.store(erased)

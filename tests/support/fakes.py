@@ -11,7 +11,7 @@ import json
 import time
 from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,7 @@ from safelight.aws.queue import LONGEST_DELAY_SECONDS, NO_ATTRIBUTES, Depth, Fai
 from safelight.aws.records import Commit
 from safelight.aws.topic import Event
 from safelight.erasures import By, Erasure
-from safelight.errors import Reason, Rejection, Superseded, Unavailable
+from safelight.errors import Reason, Rejection, StaleUpload, Superseded, Unavailable
 from safelight.faces import Face, Faces, kept
 from safelight.files import open_result
 from safelight.image_ids import ImageIds
@@ -68,6 +68,7 @@ class FakeVersion:
     version_id: str
     body: bytes | None
     modified_at: float = 1_793_588_645.0
+    upload_token: str | None = None
 
     @property
     def etag(self) -> str:
@@ -91,20 +92,23 @@ class FakeObjects(Fake):
         self.assets: dict[str, FakeAsset] = {}
         self._numbers = count(1)
 
-    def upload(self, key: str, body: bytes | None) -> FakeVersion:
+    def upload(self, key: str, body: bytes | None, *, token: str | None = None) -> FakeVersion:
         """Store a new version, as a client would; None stores a delete marker."""
-        version = FakeVersion(version_id=f"v{next(self._numbers)}", body=body)
+        version = FakeVersion(version_id=f"v{next(self._numbers)}", body=body, upload_token=token)
         self.sources[key].append(version)
         return version
 
     async def fetch(
         self, *, key: str, version_id: str | None, etag: str | None, to: Path, max_bytes: int,
         seconds: float = 60,
+        upload_tokens: Collection[str | None] | None = None,
     ) -> Fetched:  # fmt: skip
         self._called("fetch")
         version = self._version(key, version_id)
         if version is None or version.body is None:
             raise Rejection(Reason.SOURCE_GONE, f"{key} is gone")
+        if upload_tokens is not None and version.upload_token not in upload_tokens:
+            raise StaleUpload(f"{key} has another token")
         if etag is not None and etag.strip('"') != version.etag:
             if version_id is None:
                 raise Superseded(f"{key} was replaced")
@@ -421,6 +425,7 @@ class FakeRecords(Fake):
         stored = self.records.get(record.image_id)
         if stored is not None and (
             stored.original_key != record.original_key
+            or _lacks_token(stored, record)
             or stored.settles(revision=record.revision or "", sequencer=record.sequencer or "")
         ):
             return Commit.found(stored, revision=record.revision)
@@ -434,6 +439,18 @@ class FakeRecords(Fake):
         written = record.model_copy(update=kept | counted)
         self.records[record.image_id] = Record.from_item(written.to_item())
         return Commit(result="written", record=self.records[record.image_id])
+
+    async def await_upload(
+        self, read: Record, *, token: str, expires_at: int | None
+    ) -> Record | None:
+        self._called("await_upload")
+        stored = self.records.get(read.image_id)
+        if stored is None or _awaiting_state(stored) != _awaiting_state(read):
+            return None
+        changes: dict[str, object] = {"upload_token": token}
+        changes |= {"expires_at": expires_at} if expires_at else {}
+        self.records[read.image_id] = stored.model_copy(update=changes)
+        return self.records[read.image_id]
 
     async def advance(self, record: Record, *, sequencer: str) -> None:
         self._called("advance")
@@ -495,6 +512,15 @@ class FakeTombstones(Fake):
         written = Record.from_item(tombstone.to_item())
         self._records.records[tombstone.image_id] = written
         return written
+
+
+def _lacks_token(stored: Record, settlement: Record) -> bool:
+    awaited = settlement.settled_token or settlement.upload_token
+    return stored.upload_token != awaited if awaited else stored.has_tokens
+
+
+def _awaiting_state(record: Record) -> tuple[str, str | None, str | None]:
+    return record.status, record.upload_token, record.settled_token
 
 
 def _edited_state(record: Record) -> tuple[str, str, int]:

@@ -54,6 +54,8 @@ records = st.builds(
     completed_at=st.none() | counts,
     expires_at=st.none() | counts,
     request_hash=st.none() | texts,
+    upload_token=st.none() | texts,
+    settled_token=st.none() | texts,
 )
 
 

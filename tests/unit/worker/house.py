@@ -140,8 +140,11 @@ class House:
             ),
         )
 
-    def upload(self, body: bytes = b"A", *, sequencer: str = "01", key: str = KEY) -> dict:
-        return self.event(self.objects.upload(key, body), sequencer=sequencer, key=key)
+    def upload(
+        self, body: bytes = b"A", *, sequencer: str = "01", key: str = KEY, token: str | None = None
+    ) -> dict:
+        version = self.objects.upload(key, body, token=token)
+        return self.event(version, sequencer=sequencer, key=key)
 
     def event(self, version: FakeVersion, *, sequencer: str = "01", key: str = KEY) -> dict:
         return {
