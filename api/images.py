@@ -50,6 +50,11 @@ class Image(Document):
     status: Status
     uploaded_at: datetime
     completed_at: datetime | None = None
+    replacing: bool | None = Field(
+        default=None,
+        description="True from the request for a new upload of a settled image until that upload "
+        "is settled. The other members describe the present picture.",
+    )
     filename: str | None = None
     tags: tuple[str, ...] = ()
     tags_version: int = Field(default=0, description="To change the tags as they were read.")
@@ -101,6 +106,7 @@ class Image(Document):
             status=record.status,
             uploaded_at=_moment(record.uploaded_at),
             completed_at=None if record.completed_at is None else _moment(record.completed_at),
+            replacing=True if record.status.settled and record.upload_token else None,
             filename=record.filename,
             tags=record.tags,
             tags_version=record.tags_version,

@@ -16,7 +16,7 @@ from api.originals import Original
 from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanation
 from api.routes import Route
 from api.session import Session
-from api.uploads import UploadIssued, UploadRequest
+from api.upload_documents import UploadIssued, UploadRequest
 from safelight import __version__, keys
 from safelight.completion import MEDIA_TYPE as CLOUD_EVENT
 from safelight.completion import Completion

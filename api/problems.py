@@ -79,6 +79,11 @@ class Problem(Enum):
         "The image was changed meanwhile",
         "Read the image again, and decide whether your change still applies.",
     )
+    ALREADY_SETTLED = (
+        409,
+        "The upload was processed before",
+        "Read the image at `statusUrl`. To replace its picture, request a new upload of it.",
+    )
     METHOD_NOT_ALLOWED = 405, "Method not allowed", "Use one that the Allow header names."
     BODY_TIMEOUT = 408, "The body did not arrive in time", "Send the body without pauses."
     IMAGE_ERASED = 410, "The image was erased", "It does not come back. Upload a new image."
@@ -158,6 +163,7 @@ class ProblemDocument(Document):
     detail: str
     instance: str = Field(description="The requested path.")
     request_id: str
+    status_url: str | None = Field(default=None, description="The path of the image on this API.")
     errors: tuple[Fault, ...] | None = None
 
 
@@ -180,12 +186,14 @@ class Refusal(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[Fault] = (),
+        status_url: str | None = None,
     ) -> None:
         super().__init__(f"{problem.slug}: {detail}")
         self.problem = problem
         self.detail = detail
         self.headers = headers or {}
         self.errors = tuple(errors)
+        self.status_url = status_url
 
     def document(self, *, instance: str, request_id: str) -> ProblemDocument:
         """Return the problem as a document."""
@@ -196,6 +204,7 @@ class Refusal(Exception):
             detail=self.detail,
             instance=instance,
             request_id=request_id,
+            status_url=self.status_url,
             errors=self.errors or None,
         )
 

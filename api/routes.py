@@ -25,7 +25,8 @@ from api.pages.pages import Pages
 from api.problems import Problem, ProblemExplanation
 from api.session import Session, Sessions
 from api.streams import Streams
-from api.uploads import UploadIssued, UploadRequest, Uploads
+from api.upload_documents import UploadIssued, UploadRequest
+from api.uploads import Uploads
 
 if TYPE_CHECKING:  # delivery loads the renderer, which a process without that role must not do
     from api.delivery.delivery import Delivery
@@ -148,6 +149,9 @@ ROUTES: tuple[Route, ...] = (
                 Problem.CROSS_SITE,
                 Problem.INVALID_IDEMPOTENCY_KEY,
                 Problem.IDEMPOTENCY_KEY_REUSED,
+                Problem.UNKNOWN_IMAGE,
+                Problem.CHANGED_MEANWHILE,
+                Problem.ALREADY_SETTLED,
                 Problem.IMAGE_ERASED,
                 Problem.RATE_LIMITED,
             ),

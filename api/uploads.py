@@ -2,155 +2,36 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from hashlib import sha256
-from typing import Annotated, Literal, Protocol, Self
+from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp import web
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic.alias_generators import to_camel
 
+from api import replacing
 from api.auth import USER
 from api.bodies import read_json
-from api.declared_types import ACCEPTED, FORM, type_to_send
 from api.metrics import ApiMetrics
 from api.middlewares import note
-from api.problems import Document, Problem, Refusal, json_answer
+from api.problems import Problem, Refusal, json_answer
 from api.quotas import Quotas
-from api.words import Filename, Tags
+from api.replacing import Replacing, already_settled
+from api.upload_documents import UploadIssued, UploadRequest
+from api.upload_tokens import TokenName
 from safelight import keys, users
 from safelight.aws.presign import PresignedPost, PresignedPut
 from safelight.image_ids import ImageIds
 from safelight.record import Record, Status
-from safelight.refused_values import Matches
-from safelight.retention import MOST_KEEP_DAYS, keep_until
+from safelight.retention import keep_until
 
 A_DAY = 24 * 3600
 PENDING_SECONDS = 30 * A_DAY
 """How long the record of a pending upload is kept after its URL has ended. A message may wait in
 the queue, then as a dead letter, then in the queue again; the record must be kept longer."""
 
-_SHA256 = Matches(r"^[0-9a-fA-F]{64}$", "must be 64 hexadecimal digits")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def _whole(number: object) -> object:
-    """Turn 5.0 into 5: in JSON Schema both are integers, and some languages write 5.0."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-class UploadRequest(BaseModel):
-    """The body of a request for an upload URL."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
-
-    filename: Filename = Field(description="Stored and shown, never part of a key.")
-    content_type: str = Field(
-        default="",
-        validate_default=True,
-        description="The media type of the picture, as far as you know it. The content decides in "
-        "the end.",
-        json_schema_extra={"pattern": ACCEPTED},
-    )
-    size: Annotated[int, BeforeValidator(_whole)] = Field(
-        ge=0, description="The exact size in bytes."
-    )
-    sha256: Annotated[str, _SHA256] | None = Field(
-        default=None,
-        description="The SHA-256 of the content in hex. S3 then refuses any other content.",
-    )
-    tags: Tags = Field(default=(), description="Words of your choice. Duplicates are dropped.")
-    keep_days: Annotated[int, BeforeValidator(_whole)] | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_KEEP_DAYS,
-        description="Days for which the image is kept. By default the operator decides.",
-    )
-    method: Literal["POST", "PUT"] = Field(
-        default="POST", description="A form upload (POST), or a plain one (PUT)."
-    )
-
-    @field_validator("sha256")
-    @classmethod
-    def _lower(cls, digest: str | None) -> str | None:
-        return digest.lower() if digest else None
-
-    @field_validator("content_type")
-    @classmethod
-    def _to_send(cls, declared: str, info: ValidationInfo) -> str:
-        accept_svg = bool((info.context or {}).get("accept_svg"))
-        found = type_to_send(declared, accept_svg=accept_svg)
-        if found is None:
-            raise ValueError(f"must be {FORM}")
-        return found
-
-    @field_validator("size")
-    @classmethod
-    def _not_too_large(cls, size: int, info: ValidationInfo) -> int:
-        limit = (info.context or {}).get("max_upload_bytes", size)
-        if size > limit:
-            raise ValueError(f"must be at most {limit}")
-        return size
-
-    @property
-    def hash(self) -> str:
-        """A hash that is equal for two requests only if they ask for the same upload."""
-        same = self.model_copy(update={"tags": tuple(dict.fromkeys(self.tags))})
-        return sha256(same.model_dump_json(exclude_defaults=True).encode()).hexdigest()
-
-
-class UploadIssued(Document):
-    """An image id, and the one upload that creates its source."""
-
-    image_id: str
-    method: Literal["POST", "PUT"]
-    url: str
-    fields: Mapping[str, str] | None = Field(
-        default=None, description="For POST: the form's fields, in this order, before `file`."
-    )
-    headers: Mapping[str, str] | None = Field(
-        default=None,
-        description="For PUT: the headers to send. The body must have exactly the announced size.",
-    )
-    content_type: str = Field(
-        description="The media type that the upload must declare, as `fields` or `headers` do."
-    )
-    key: str
-    expires_at: datetime = Field(description="When the URL ends; the upload must begin before.")
-    status_url: str = Field(description="The path of the image on this API.")
-    keep_until: datetime | None = Field(
-        default=None, description="When the image may be erased; absent if it is kept for good."
-    )
-
-    @classmethod
-    def of(cls, record: Record, signed: PresignedPost | PresignedPut, *, content_type: str) -> Self:
-        """Describe how to upload this image's source."""
-        post = isinstance(signed, PresignedPost)
-        return cls(
-            image_id=record.image_id,
-            method="POST" if post else "PUT",
-            url=signed.url,
-            fields=signed.fields if isinstance(signed, PresignedPost) else None,
-            headers=signed.headers if isinstance(signed, PresignedPut) else None,
-            content_type=content_type,
-            key=record.original_key,
-            expires_at=datetime.fromtimestamp(signed.expires_at, UTC),
-            status_url=f"/v1/images/{record.image_id}",
-            keep_until=None
-            if record.keep_until is None
-            else datetime.fromtimestamp(record.keep_until / 1000, UTC),
-        )
-
-
-class Records(Protocol):
+class Records(replacing.Records, Protocol):
     """The table of images."""
 
     async def create(self, record: Record, *, forgotten_before: int) -> Record:
@@ -167,14 +48,14 @@ class Presigner(Protocol):
 
     async def post(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
-        expires_seconds: int,
+        upload_token: str | None, expires_seconds: int,
     ) -> PresignedPost:  # fmt: skip
         """Return a presigned form upload."""
         ...
 
     async def put(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
-        expires_seconds: int,
+        upload_token: str | None, expires_seconds: int,
     ) -> PresignedPut:  # fmt: skip
         """Return a presigned PUT."""
         ...
@@ -198,6 +79,7 @@ class Uploads:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
+        self._replacing = Replacing(records)
         self._presigner = presigner
         self._ids = ids
         self._presigned = metrics.uploads_presigned
@@ -231,15 +113,35 @@ class Uploads:
             self._quotas.take(name, detail=f"{name} has requested too many upload URLs.")
         idempotency_key = read_idempotency_key(request)
         requested = await read_json(request, UploadRequest, context=self._limits)
+        if requested.image_id is None:
+            stored, is_new = await self._created(request, requested, idempotency_key)
+        else:
+            note(request, image_id=requested.image_id)
+            token = self._token_name(
+                request[USER], requested.image_id, idempotency_key, requested.hash
+            )
+            stored, is_new = await self._replacing.open(
+                requested.image_id, token, user_id=request[USER], expires_at=self._forgotten_at()
+            )
+        signed = await self._sign(stored, requested)
+        issued = UploadIssued.of(stored, signed, content_type=requested.content_type)
+        return issued, not is_new
+
+    async def _created(
+        self, request: web.Request, requested: UploadRequest, idempotency_key: str | None
+    ) -> tuple[Record, bool]:
+        """Return the pending record of a new image, and whether this request made it."""
         pending = self._pending(requested, user_id=request[USER], idempotency_key=idempotency_key)
         note(request, image_id=pending.image_id)
         # The record must outlive the upload's message, or its file name and tags would be gone.
-        soon = int(self._now()) + self._url_seconds + PENDING_SECONDS - A_DAY
+        soon = self._forgotten_at() - A_DAY
         stored = await self._records.create(pending, forgotten_before=soon)
         _check_same(stored, pending)
-        signed = await self._sign(stored, requested)
-        issued = UploadIssued.of(stored, signed, content_type=requested.content_type)
-        return issued, stored != pending
+        return stored, stored == pending
+
+    def _forgotten_at(self) -> int:
+        """Return when a record is forgotten whose upload never arrives, in seconds since 1970."""
+        return int(self._now()) + self._url_seconds + PENDING_SECONDS
 
     def _limited(self, user: str) -> list[str]:
         """Return the users whose limits count: a person, and a key whose definition has one.
@@ -259,8 +161,8 @@ class Uploads:
             if idempotency_key is None
             else self._ids.of_request(user_id=user_id, idempotency_key=idempotency_key)
         )
-        now = self._now()
-        uploaded_at = int(now * 1000)
+        token = self._token_name(user_id, image_id, idempotency_key, requested.hash)
+        uploaded_at = int(self._now() * 1000)
         return Record(
             image_id=image_id,
             user_id=user_id,
@@ -271,9 +173,23 @@ class Uploads:
             original_size=requested.size,
             media_type=requested.content_type,
             keep_until=keep_until(uploaded_at, requested.keep_days or self._keep_days),
-            expires_at=int(now) + self._url_seconds + PENDING_SECONDS,
+            expires_at=self._forgotten_at(),
+            upload_token=token.new_token(),
             request_hash=requested.hash,
         )
+
+    def _token_name(
+        self, user_id: str, image_id: str, idempotency_key: str | None, request_hash: str
+    ) -> TokenName:
+        """Name the request, in the tokens of its upload. The same key always gives the same."""
+        name = (
+            keys.new_image_id()
+            if idempotency_key is None
+            else self._ids.of_upload(
+                user_id=user_id, image_id=image_id, idempotency_key=idempotency_key
+            )
+        )
+        return TokenName(request=name, request_hash=request_hash)
 
     async def _sign(self, record: Record, requested: UploadRequest) -> PresignedPost | PresignedPut:
         sign = self._presigner.post if requested.method == "POST" else self._presigner.put
@@ -282,6 +198,7 @@ class Uploads:
             content_type=requested.content_type,
             size_bytes=requested.size,
             sha256=requested.sha256,
+            upload_token=record.upload_token,
             expires_seconds=self._url_seconds,
         )
 
@@ -307,3 +224,5 @@ def _check_same(stored: Record, pending: Record) -> None:
             Problem.IDEMPOTENCY_KEY_REUSED,
             "This Idempotency-Key was used for a different request.",
         )
+    if stored.status.settled:
+        raise already_settled(stored)

@@ -27,6 +27,10 @@ class ImageIds:
         """Return the image id for a user's Idempotency-Key."""
         return self._derived("idempotency-key", user_id, idempotency_key)
 
+    def of_upload(self, *, user_id: str, image_id: str, idempotency_key: str) -> str:
+        """Return the name of the upload of an image that a user's Idempotency-Key requested."""
+        return self._derived("upload", user_id, image_id, idempotency_key)
+
     def of_object(self, *, bucket: str, key: str) -> str:
         """Return the image id of an object that was stored without the upload API."""
         return self._derived("object", bucket, key)

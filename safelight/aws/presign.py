@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 CHECKSUM = "x-amz-checksum-sha256"
+UPLOAD_TOKEN = "x-amz-meta-upload-token"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +87,19 @@ class Presigner:
         content_type: str,
         size_bytes: int,
         sha256: str | None = None,
+        upload_token: str | None = None,
         expires_seconds: int,
     ) -> PresignedPost:
         """Allow a POST of one source: with this key and type, at most `size_bytes`, not empty.
 
-        With a SHA-256 (in hex) only these exact bytes. The form may be used again until it expires.
+        With a SHA-256 (in hex) only these exact bytes. The object gets the upload token. The form
+        may be used again until it expires: workers settle the first upload with its token.
         """
         fields = {"Content-Type": content_type, "success_action_status": "201"}
         if sha256:
             fields[CHECKSUM] = _base64(sha256)
+        if upload_token:
+            fields[UPLOAD_TOKEN] = upload_token
         conditions: list[Any] = [{name: value} for name, value in fields.items()]
         conditions.append(["content-length-range", min(1, size_bytes), size_bytes])
         async with self._dependency.call("PresignPost", self._uploads_bucket):
@@ -115,20 +120,21 @@ class Presigner:
         content_type: str,
         size_bytes: int,
         sha256: str | None = None,
+        upload_token: str | None = None,
         expires_seconds: int,
     ) -> PresignedPut:
         """Allow a PUT of a source: with this key and type, exactly `size_bytes`.
 
-        With a SHA-256 (in hex) only these exact bytes, as often as the client repeats them: it
-        cannot know whether a PUT arrived whose answer was lost. Otherwise only once.
+        With a SHA-256 (in hex) only these exact bytes. The object gets the upload token. A client
+        may repeat the PUT, since it cannot know whether one arrived whose answer was lost.
         """
         headers = {"Content-Type": content_type}
+        signed: dict[str, Any] = {}
         if sha256:
-            signed = {"ChecksumSHA256": _base64(sha256)}
-            headers[CHECKSUM] = _base64(sha256)
-        else:
-            signed = {"IfNoneMatch": "*"}
-            headers["If-None-Match"] = "*"
+            signed["ChecksumSHA256"] = headers[CHECKSUM] = _base64(sha256)
+        if upload_token:
+            signed["Metadata"] = {UPLOAD_TOKEN.removeprefix("x-amz-meta-"): upload_token}
+            headers[UPLOAD_TOKEN] = upload_token
         url, expires_at = await self._url(
             "put_object",
             {

@@ -71,8 +71,6 @@ async def test_curl_uploads_what_the_answer_says(alice: Person, how: str) -> Non
 async def test_curl_repeats_an_upload_whose_answer_was_lost(
     alice: Person, proxy: FaultProxy
 ) -> None:
-    """Only a PUT without a checksum is refused, although its picture has arrived."""
-
     async def repeated(how: str) -> str:
         ticket = await alice.ask(CAT.read_bytes(), **REQUESTS[how])
         lost = proxy.add(Rule("*", answer_lost, text=ticket["imageId"], times=1))
@@ -87,7 +85,7 @@ async def test_curl_repeats_an_upload_whose_answer_was_lost(
     assert dict(zip(REQUESTS, statuses, strict=True)) == {
         "a form": "201",
         "a form with a checksum": "201",
-        "a PUT": "412",
+        "a PUT": "200",
         "a PUT with a checksum": "200",
     }
 

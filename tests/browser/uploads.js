@@ -82,7 +82,7 @@ async function byUppy(version, file, wish, optionsOf) {
     uppy.use(AwsS3, {
         shouldUseMultipart: false,
         ...optionsOf(async () => {
-            ticket = await ticketFor(file, wish);
+            ticket ??= await ticketFor(file, wish); // the same one for each retry
             return ticket;
         }),
     });

@@ -267,7 +267,7 @@ class FakePresigner(Fake):
 
     async def post(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None = None,
-        expires_seconds: int,
+        upload_token: str | None = None, expires_seconds: int,
     ) -> PresignedPost:  # fmt: skip
         self._called("post")
         policy = {
@@ -278,19 +278,21 @@ class FakePresigner(Fake):
             "expires_seconds": expires_seconds,
         }
         fields = {"key": key, "Content-Type": content_type, "policy": json.dumps(policy)}
+        if upload_token:
+            fields["x-amz-meta-upload-token"] = upload_token
         expires_at = _ends_in(expires_seconds)
         return PresignedPost(url=self.endpoint_url, fields=fields, expires_at=expires_at)
 
     async def put(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None = None,
-        expires_seconds: int,
+        upload_token: str | None = None, expires_seconds: int,
     ) -> PresignedPut:  # fmt: skip
         self._called("put")
         headers = {"Content-Type": content_type}
         if sha256:
             headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256)).decode()
-        else:
-            headers["If-None-Match"] = "*"
+        if upload_token:
+            headers["x-amz-meta-upload-token"] = upload_token
         return PresignedPut(
             url=self._url(key, expires_seconds),
             headers=headers,

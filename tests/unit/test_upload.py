@@ -20,7 +20,9 @@ class Refusing(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         url = f"http://127.0.0.1:{self.server.server_port}/bucket?X-Amz-Signature=hidden"
-        self._answer(201, {"url": url, "headers": {"If-None-Match": "*"}, "statusUrl": "/v1"})
+        self._answer(
+            201, {"url": url, "headers": {"x-amz-meta-upload-token": "t"}, "statusUrl": "/v1"}
+        )
 
     def do_PUT(self) -> None:
         self._answer(403, {"Code": "AccessDenied"})

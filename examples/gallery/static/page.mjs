@@ -26,9 +26,10 @@ class Refused extends Error {}
 // The key names the image, so that a repeat after a lost answer makes no second one.
 async function sent(file, progress) {
   const key = crypto.randomUUID();
+  let ticket;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const ticket = await requestUpload(file, key);
+      ticket ??= await requestUpload(file, key);
       await send(ticket, file, progress);
       return ticket.imageId;
     } catch (error) {

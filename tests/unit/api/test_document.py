@@ -33,7 +33,8 @@ async def test_the_document_is_served_with_the_limits_that_hold(api: Api) -> Non
 
 def test_an_upload_request_is_described_as_it_is_read() -> None:
     schema = DOCUMENT["components"]["schemas"]["UploadRequest"]
-    assert schema["required"] == ["filename", "size"]
+    assert schema["required"] == ["size"]
+    assert schema["oneOf"] == [{"required": ["filename"]}, {"required": ["imageId"]}]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["contentType"]["pattern"] == ACCEPTED
     assert schema["properties"]["method"]["enum"] == ["POST", "PUT"]

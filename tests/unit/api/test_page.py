@@ -13,7 +13,8 @@ from api.jwks import COOL_DOWN_SECONDS, LIFETIME_SECONDS
 from api.problems import Problem, ProblemDocument
 from api.settings import ApiSettings
 from api.tokens import LEEWAY_SECONDS
-from api.uploads import A_DAY, PENDING_SECONDS, UploadIssued, UploadRequest
+from api.upload_documents import UploadIssued, UploadRequest
+from api.uploads import A_DAY, PENDING_SECONDS
 from safelight.formats import READABLE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "guide" / "api.md").read_text()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from api.bodies import parse
 from api.problems import Problem, Refusal
-from api.uploads import PENDING_SECONDS, UploadRequest
+from api.upload_documents import UploadRequest
+from api.uploads import PENDING_SECONDS
 from safelight.errors import Misconfigured, Unavailable
 from safelight.formats import READABLE
 from safelight.record import Record, Status
@@ -32,11 +33,15 @@ async def test_an_upload_is_issued_as_a_form_by_default(api: Api) -> None:
 
 
 @pytest.mark.parametrize("sha256", [None, "ab" * 32])
-async def test_a_put_without_a_checksum_is_signed_for_once(api: Api, sha256: str | None) -> None:
+async def test_a_put_names_all_headers_that_a_client_has_to_send(
+    api: Api, sha256: str | None
+) -> None:
     _, told = await api.post(an_upload(method="PUT", **({"sha256": sha256} if sha256 else {})))
     assert told["method"] == "PUT"
     assert told["headers"].pop("Content-Type") == "image/jpeg"
-    assert list(told["headers"]) == ["x-amz-checksum-sha256" if sha256 else "If-None-Match"]
+    token = api.records.records[told["imageId"]].upload_token
+    assert told["headers"].pop("x-amz-meta-upload-token") == token
+    assert list(told["headers"]) == (["x-amz-checksum-sha256"] if sha256 else [])
     assert "fields" not in told
 
 
@@ -357,6 +362,26 @@ async def test_a_body_that_never_ends_is_refused(api: Api) -> None:
 KEY = {"Idempotency-Key": "order-17"}
 
 
+def token_in(told: dict[str, Any]) -> str | None:
+    fields: dict[str, str] = told["fields"]
+    return fields.get("x-amz-meta-upload-token")
+
+
+async def settle(api: Api, image_id: str) -> Record:
+    """Settle the upload that an image waits for, as a worker does."""
+    waiting = api.records.records[image_id]
+    settlement = waiting.model_copy(
+        update={
+            "status": Status.COMPLETED,
+            "revision": f"of {waiting.upload_token}",
+            "sequencer": str(waiting.sequence or 0),
+            "upload_token": None,
+            "settled_token": waiting.upload_token,
+        }
+    )
+    return (await api.records.commit(settlement)).record
+
+
 async def test_the_same_key_and_request_mean_the_same_image_with_a_fresh_url(api: Api) -> None:
     first, one = await api.post(an_upload(), **KEY)
     api.a_second_later()
@@ -403,16 +428,30 @@ async def test_two_users_with_one_key_have_two_images(api: Api) -> None:
     assert alices["imageId"] != bobs["imageId"]
 
 
-async def test_a_key_is_remembered_once_the_image_is_completed(api: Api) -> None:
+async def test_a_key_whose_upload_was_settled_leads_to_the_image(api: Api) -> None:
     _, told = await api.post(an_upload(), **KEY)
-    pending = api.records.records[told["imageId"]]
-    settled = pending.model_copy(
-        update={"status": Status.COMPLETED, "revision": "r", "sequencer": "1"}
-    )
-    await api.records.commit(settled)
+    await settle(api, told["imageId"])
+    answer, problem = await api.post(an_upload(), **KEY)
+    assert (answer.status, problem["type"]) == (409, "/problems/already_settled")
+    assert problem["statusUrl"] == told["statusUrl"]
+    assert api.presigner.calls["post"] == 1
+
+
+async def test_a_repeated_key_has_the_same_token(api: Api) -> None:
+    _, one = await api.post(an_upload(), **KEY)
+    _, other = await api.post(an_upload(), **KEY)
+    (record,) = api.records.records.values()
+    assert {token_in(one), token_in(other)} == {record.upload_token}
+
+
+async def test_a_pending_upload_that_was_requested_of_an_older_version_has_no_token(
+    api: Api,
+) -> None:
+    _, told = await api.post(an_upload(), **KEY)
+    older = api.records.records[told["imageId"]].model_copy(update={"upload_token": None})
+    api.records.records[told["imageId"]] = older
     answer, again = await api.post(an_upload(), **KEY)
-    assert answer.status == 201
-    assert again["imageId"] == told["imageId"]
+    assert (answer.status, token_in(again)) == (201, None)
 
 
 async def test_a_key_whose_image_was_erased_is_gone(api: Api) -> None:
