@@ -47,13 +47,8 @@ def kept(resource: str) -> str:
         return f"{one['MessageRetentionPeriod'] // A_DAY} days"
     rules = one.get("LifecycleConfiguration", {}).get("Rules", [])
     assert all("ExpirationInDays" not in rule for rule in rules)
-    old = [
-        rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
-        for rule in rules
-        if "old" in rule["Id"]
-    ]
-    if old:
-        return f"until deleted; replaced and deleted versions {old[0]} days more"
+    # It would delete a settled version that a stale upload hides.
+    assert all("NoncurrentVersionExpiration" not in rule for rule in rules)
     if "TimeToLiveSpecification" in one:
         days = PENDING_SECONDS // A_DAY
         return f"until deleted; uploads that never arrived until {days} days after their URL ended"
