@@ -27,6 +27,8 @@ class Source:
     etag: str
     size_bytes: int
     sequencer: str | None
+    token: str | None = None
+    """The upload token in its metadata."""
     removed: bool = False
 
     @property
@@ -60,12 +62,21 @@ class Injector:
         await self._sqs.purge_queue(QueueUrl=self._stack.uploads_queue_url)
 
     async def put(
-        self, body: bytes, *, key: str | None = None, sequencer: str | None = None
+        self,
+        body: bytes,
+        *,
+        key: str | None = None,
+        sequencer: str | None = None,
+        token: str | None = None,
     ) -> Source:
-        """Store a source without sending its event. Sequencers rise by default."""
+        """Store a source without sending its event. Sequencers rise by default.
+
+        With a token it is stored as by the form that has it.
+        """
         key = key or keys.source_key(user_id="key:alice", image_id=keys.new_image_id())
         bucket = self._stack.uploads_bucket
-        answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+        metadata = {"upload-token": token} if token else {}
+        answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
         uploaded = keys.read_source_key(key)
         ids = self._stack.image_ids
         return Source(
@@ -76,6 +87,7 @@ class Injector:
             etag=answer["ETag"].strip('"'),
             size_bytes=len(body),
             sequencer=sequencer or f"{next(self._numbers):016X}",
+            token=token,
         )
 
     async def remove(self, source: Source, *, version: bool = False) -> None:

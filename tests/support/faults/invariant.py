@@ -1,9 +1,9 @@
 """Checks the state after a run, and reports exactly what is wrong.
 
-Every uploaded picture has reached one settled state per revision, published at least once under one
-id, whose `sequence` is the last of its image. Every variant of a record is in the bucket with the
-recorded size and checksum, and belongs to the record's own revision. The queue is empty. The
-dead-letter queue holds only expected messages.
+Every uploaded picture that counts has reached one settled state per revision, published at least
+once under one id, whose `sequence` is the last of its image. Every variant of a record is in the
+bucket with the recorded size and checksum, and belongs to the record's own revision. The queue is
+empty. The dead-letter queue holds only expected messages.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ def faults_of(
         faults.append(
             f"{len(world.dead_letters)} dead letters, not {dead_letters}: {world.dead_letters}"
         )
-    newest = _newest(uploads)
+    newest = _expected(world, uploads)
     published = {completion["id"] for completion in world.completions}
     for image_id, upload in newest.items():
         faults += _of_image(world, upload, (rejected or {}).get(image_id), published)
@@ -74,9 +74,21 @@ def faults_of(
     return faults + _of_completions(world) + _of_sequences(world)
 
 
-def _newest(uploads: Iterable[Source]) -> dict[str, Source]:
-    created = (upload for upload in uploads if not upload.removed)
-    return {upload.image_id: upload for upload in sorted(created, key=lambda one: one.order)}
+def _expected(world: World, uploads: Iterable[Source]) -> dict[str, Source]:
+    """Return the upload that each image must show: the newest that counts.
+
+    Of uploads with the token that was settled any one may be shown.
+    """
+    expected: dict[str, Source] = {}
+    for upload in sorted(uploads, key=lambda one: one.order):
+        record = world.records.get(upload.image_id)
+        token = record.settled_token if record else None
+        counts = token is None or upload.token in (token, None)
+        shown = record is not None and upload.revision == record.revision
+        before = expected.get(upload.image_id)
+        if not upload.removed and counts and (before is None or token is None or shown):
+            expected[upload.image_id] = upload
+    return expected
 
 
 def _of_image(

@@ -34,7 +34,7 @@ def test_every_problem_is_told_as_it_is() -> None:
 
 def test_the_example_requests_are_valid_ones() -> None:
     bodies = re.findall(r"-d '(\{.*\})'", PAGE)
-    assert len(bodies) == 2
+    assert len(bodies) == 3
     for body in bodies:
         UploadRequest.model_validate_json(body)
 
