@@ -306,7 +306,7 @@ async def test_a_replaced_picture_is_delivered_as_it_is_now(
     await alice.settled(ticket["imageId"])
     _, old = await get(http, url)
     assert Image.open(io.BytesIO(old)).width == 90
-    await alice.send(ticket, pictures.encoded(pictures.noise(40, 30), "JPEG"))
+    await alice.replace(ticket["imageId"], pictures.encoded(pictures.noise(40, 30), "JPEG"))
     async with asyncio.timeout(60):
         while Image.open(io.BytesIO((await get(http, url))[1])).width != 40:
             await asyncio.sleep(0.1)

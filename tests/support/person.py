@@ -23,7 +23,7 @@ class Person:
     ) -> dict[str, Any]:  # fmt: skip
         """Request a presigned upload of this many bytes."""
         request = {
-            "filename": filename,
+            **({} if "imageId" in more else {"filename": filename}),
             "contentType": content_type,
             "size": len(body),
             "method": method,
@@ -55,6 +55,13 @@ class Person:
         status = await self.send(ticket, body)
         assert status in (200, 201, 204), status
         return str(ticket["imageId"])
+
+    async def replace(self, image_id: str, body: bytes) -> dict[str, Any]:
+        """Upload another picture of an image; return its new form."""
+        ticket = await self.ask(body, imageId=image_id)
+        status = await self.send(ticket, body)
+        assert status == 201, status
+        return ticket
 
     async def image(self, image_id: str) -> tuple[int, dict[str, Any]]:
         """Request an image; return status and body."""
