@@ -24,7 +24,7 @@ class Presigner(Protocol):
 
     async def post(
         self, *, key: str, content_type: str, size_bytes: int, sha256: str | None,
-        expires_seconds: int,
+        upload_token: str | None, expires_seconds: int,
     ) -> PresignedPost:  # fmt: skip
         """Return a presigned form upload."""
         ...
@@ -70,6 +70,7 @@ class Pages:
             content_type="image/png",
             size_bytes=1,
             sha256=None,
+            upload_token=None,
             expires_seconds=60,
         )
         pictures = self._delivery

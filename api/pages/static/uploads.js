@@ -114,6 +114,10 @@ export class Uploads {
         if (!row || row.cancelled) {
             return;
         }
+        if (error.document?.type === '/problems/already_settled') {
+            this.sent(row); // only the answer to the upload was lost
+            return;
+        }
         if (error.status === 403 && !(error instanceof Problem) && !row.renewed) {
             row.renewed = true; // the form had expired: a new one is for the same image
             setTimeout(() => this.send(row));
