@@ -1,6 +1,6 @@
 """Cursors: where the next page of a list begins, for the same list only.
 
-A cursor is base64url of `[version, uploadedAt, imageId, hash of the list]`. It holds no user and no
+A cursor is base64url of `[version, time, imageId, hash of the list]`. It holds no user and no
 secret, and gives access to nothing: the list it is used with is the caller's own.
 """
 
@@ -19,7 +19,7 @@ _MOST_TIME = 2**53
 
 def write_cursor(position: Position, *, of_list: str) -> str:
     """Return the cursor for the images behind a position. `of_list` describes the list."""
-    parts = [_VERSION, position.uploaded_at, position.image_id, _hash(of_list)]
+    parts = [_VERSION, position.time, position.image_id, _hash(of_list)]
     return urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
@@ -27,19 +27,19 @@ def read_cursor(text: str, *, of_list: str) -> Position:
     """Read a cursor. Raises a `Refusal` if it is damaged, or of another list."""
     try:
         parts = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        version, uploaded_at, image_id, hash_of_list = parts
+        version, time, image_id, hash_of_list = parts
     except (ValueError, TypeError, RecursionError) as error:
         raise _refused("The cursor is damaged.") from error
     if (
         version != _VERSION
-        or type(uploaded_at) is not int
-        or not 0 <= uploaded_at <= _MOST_TIME
+        or type(time) is not int
+        or not 0 <= time <= _MOST_TIME
         or not (isinstance(image_id, str) and keys.is_image_id(image_id))
     ):
         raise _refused("The cursor is damaged.")
     if hash_of_list != _hash(of_list):
         raise _refused("The cursor belongs to a list with other parameters.")
-    return Position(uploaded_at=uploaded_at, image_id=image_id)
+    return Position(time=time, image_id=image_id)
 
 
 def _hash(of_list: str) -> str:

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from api.words import Tag
 from safelight import keys, users
 from safelight.record import Status
-from safelight.search import LISTED, Range, Search
+from safelight.search import EVERYONE, LISTED, Range, Search
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -25,8 +25,8 @@ def _image_id(text: str) -> str:
 
 
 def _user_id(text: str) -> str:
-    if not users.is_user_id(text):
-        raise ValueError(f"must be one user id: {users.FORM}")
+    if text != EVERYONE and not users.is_user_id(text):
+        raise ValueError(f"must be one user id: {users.FORM}; or {EVERYONE} for all users")
     return text
 
 
@@ -47,7 +47,9 @@ class ListRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     user: Annotated[str, AfterValidator(_user_id)] | None = Field(
-        default=None, description="The user whose images to list, for admins. By default your own."
+        default=None,
+        description="For admins: the user whose images to list, or * for all users. Lists of "
+        "all users have settled images only, and their times are those of the settlement.",
     )
     status: tuple[Status, ...] = Field(
         default=(), description="Any of them. By default all but erased images."
@@ -91,12 +93,19 @@ class ListRequest(BaseModel):
 
     @property
     def contradictions(self) -> Mapping[str, str]:
-        """Parameters that leave nothing to find: by name, why."""
+        """Parameters that cannot be used together or leave nothing to find: by name, why."""
         faults = {}
         if self.until and self.until.timestamp() < 0:
             faults["until"] = "must not be before 1970"
         elif self.since and self.until and self.until < self.since:
             faults["until"] = "must not be before since"
+        if self.user == EVERYONE:
+            of_one = "is for the images of one user; name the user"
+            faults |= dict.fromkeys(
+                [name for name in ("tag", "like") if getattr(self, name)], of_one
+            )
+            if set(self.status) - {Status.COMPLETED, Status.REJECTED}:
+                faults["status"] = "must be completed or rejected in a list of all users"
         if (self.max_width or math.inf) < (self.min_width or 0):
             faults["maxWidth"] = "must not be less than minWidth"
         if (self.max_height or math.inf) < (self.min_height or 0):

@@ -16,11 +16,13 @@ from api.problems import Document, Problem, Refusal, json_answer
 from api.queries import read_query, refused
 from api.thumbnails import Thumbnails
 from safelight.record import Record, Status
-from safelight.search import Found, Likeness, Position, Search, Summary
+from safelight.search import EVERYONE, Found, Likeness, Position, Search, Settled, Summary
 
 MOST_INSPECTED = 1000
 """The most images that one query reads to find the few that a narrow search wants."""
 MOST_QUERIES = 8
+MOST_DAYS = 50
+"""The most days that a list of all users looks at for a page, among `MOST_INSPECTED` images."""
 MOST_SECONDS = 0.8
 """The time after which a page is answered as it is, short or even empty."""
 FORGOTTEN_SECONDS = 3600
@@ -31,8 +33,12 @@ class ListedImage(Document):
     """An image of a list. `GET /v1/images/{imageId}` has the rest, such as sizes of variants."""
 
     image_id: str
+    user_id: str | None = Field(default=None, description="The owner, in lists of all users.")
     status: Status
     uploaded_at: datetime
+    completed_at: datetime | None = Field(
+        default=None, description="When the image was settled, in lists of all users."
+    )
     filename: str | None = None
     tags: tuple[str, ...] = ()
     media_type: str | None = None
@@ -50,10 +56,13 @@ class ListedImage(Document):
     @classmethod
     def of(cls, summary: Summary, *, thumbnails: Mapping[str, str]) -> Self:
         """Describe an image as the index has it."""
+        settled = summary if isinstance(summary, Settled) else None
         return cls(
             image_id=summary.image_id,
+            user_id=settled and settled.user_id,
             status=summary.status,
             uploaded_at=_moment(summary.uploaded_at),
+            completed_at=settled and _moment(settled.completed_at),
             filename=summary.filename,
             tags=summary.tags,
             media_type=summary.media_type,
@@ -76,7 +85,8 @@ class ImageList(Document):
     images: tuple[ListedImage, ...]
     searched_to: datetime | None = Field(
         default=None,
-        description="The upload time of the last image that was looked at; absent at the end.",
+        description="The upload time of the last image that was looked at, or its time of "
+        "settlement in a list of all users; absent at the end.",
     )
     next: str | None = Field(default=None, description="The cursor of the next page.")
 
@@ -122,13 +132,13 @@ class Listing:
             raise refused(faults)
         of_list = asked.list_of(user_id)
         after = read_cursor(asked.cursor, of_list=of_list) if asked.cursor else None
-        if after and after.uploaded_at not in asked.search(user_id).uploaded:
+        if after and after.time not in asked.search(user_id).uploaded:
             raise Refusal(Problem.INVALID_CURSOR, "The cursor is outside the list.")
         images, ends_at = await self._page(asked, user_id, after)
         answer = json_answer(
             ImageList(
                 images=tuple(map(self.listed, images)),
-                searched_to=_moment(ends_at.uploaded_at) if ends_at else None,
+                searched_to=_moment(ends_at.time) if ends_at else None,
                 next=write_cursor(ends_at, of_list=of_list) if ends_at else None,
             )
         )
@@ -153,15 +163,18 @@ class Listing:
         narrows = search.narrows or asked.like is not None
         until = self._clock() + MOST_SECONDS
         page: list[Summary] = []
-        for _ in range(MOST_QUERIES):
-            most = MOST_INSPECTED if narrows else asked.limit - len(page)
+        everyone = user_id == EVERYONE
+        left = MOST_INSPECTED * (1 if everyone else MOST_QUERIES)
+        for _ in range(MOST_DAYS if everyone else MOST_QUERIES):
+            most = min(MOST_INSPECTED, left) if narrows else asked.limit - len(page)
             found = await self._records.find(search, after=after, most=most)
             after = found.ends_at
+            left -= found.inspected
             for number, summary in enumerate(filter(wanted, found), start=1):
                 page.append(summary)
                 if len(page) == asked.limit and (number < len(found.summaries) or after):
                     return page, summary.position
-            if after is None or self._clock() >= until:
+            if after is None or left <= 0 or self._clock() >= until:
                 break
         return page, after
 

@@ -181,9 +181,10 @@ def list_(
 ) -> None:
     """List the images of a user, the newest first. All conditions must hold.
 
-    --status, --media-type and --tag may be repeated. Reads the table that SAFELIGHT_TABLE
-    names, with the permissions of OperatorPolicy. SAFELIGHT_UPLOADS_BUCKET and
-    SAFELIGHT_ASSETS_BUCKET must be set too.
+    Without --user it lists the settled images of all users; --since and --until are then
+    about the time of the settlement. --status, --media-type and --tag may be repeated. Reads
+    the table that SAFELIGHT_TABLE names, with the permissions of OperatorPolicy.
+    SAFELIGHT_UPLOADS_BUCKET and SAFELIGHT_ASSETS_BUCKET must be set too.
     """
     from ops.list_images import list_images  # noqa: PLC0415 - --help must be instant
 

@@ -1,6 +1,6 @@
-"""`safelight list`: list and search the images of one user, read from the table.
+"""`safelight list`: list and search the images of one user or all users, read from the table.
 
-It reads the index by owner, never the whole table, and prints every page as soon as it is read.
+It reads an index, never the whole table, and prints every page as soon as it is read.
 """
 
 import sys
@@ -21,12 +21,14 @@ from ops.tables import printable
 from safelight.aws.settings import AwsSettings
 from safelight.record import Record
 from safelight.refused_values import why_refused
-from safelight.search import Found, Likeness, Position, Search, Summary
+from safelight.search import EVERYONE, Found, Likeness, Position, Search, Settled, Summary
 
 PAGE = 1000
 """The most images that one query reads."""
 _WIDTHS = {"image": 26, "status": 9, "uploaded (UTC)": 16, "pixels": 11}
 """The widths of the columns, in characters. The file name has the rest of the line."""
+_WIDTHS_OF_ALL = {"image": 26, "status": 9, "settled (UTC)": 16}
+"""The same for the images of all users. The user has the rest of the line."""
 
 
 class Records(Protocol):
@@ -53,25 +55,23 @@ async def list_images(
     async with connected(AwsSettings.load()) as aws:
         async for summary in images(await aws.records(), asked, user_id=user_id, limit=limit):
             if not as_json and not count:
-                print(header())
+                print(header(user_id))
             print(as_line(summary) if as_json else row(summary), flush=True)
             count += 1
     if not count and not as_json:
-        print(f"No image of {user_id} meets the conditions.", file=sys.stderr)
+        whose = "" if user_id == EVERYONE else f" of {user_id}"
+        print(f"No image{whose} meets the conditions.", file=sys.stderr)
     return ExitCode.DONE
 
 
 def read_conditions(conditions: Mapping[str, object]) -> tuple[ListRequest, str]:
     """Read the options of the command, by the API's names; return them and the user id.
 
-    Raises `Unusable` with every option at fault.
+    Without a user it is `EVERYONE`. Raises `Unusable` with every option at fault.
     """
-    if not conditions.get("user"):
-        raise Unusable(
-            "--user: name the user whose images to list, such as key:NAME or oidc:SUB. The images "
-            "of all users cannot be listed."
-        )
-    given = {name: value for name, value in conditions.items() if value not in (None, ())}
+    given = {"user": EVERYONE} | {
+        name: value for name, value in conditions.items() if value not in (None, ())
+    }
     try:
         asked = ListRequest.model_validate(given)
     except ValidationError as error:
@@ -86,7 +86,7 @@ def read_conditions(conditions: Mapping[str, object]) -> tuple[ListRequest, str]
 async def images(
     records: Records, asked: ListRequest, *, user_id: str, limit: int | None
 ) -> AsyncIterator[Summary]:
-    """Yield the images of a user that meet the conditions, and read pages as they are needed."""
+    """Yield the images that meet the conditions, and read pages as they are needed."""
     search, alike = asked.search(user_id), await _likeness(records, asked, user_id)
     whole = not search.narrows and alike is None
     after: Position | None = None
@@ -120,24 +120,27 @@ def as_line(summary: Summary) -> str:
     return ListedImage.of(summary, thumbnails={}).model_dump_json(by_alias=True, exclude_none=True)
 
 
-def header() -> str:
-    """Write the names of the columns."""
-    return _line([*_WIDTHS, "file name"])
+def header(user_id: str) -> str:
+    """Write the names of the columns of a list."""
+    if user_id == EVERYONE:
+        return _line([*_WIDTHS_OF_ALL, "user"], _WIDTHS_OF_ALL)
+    return _line([*_WIDTHS, "file name"], _WIDTHS)
 
 
 def row(summary: Summary) -> str:
     """Write an image as a row that is no wider than the terminal, or 80 characters elsewhere."""
-    uploaded = datetime.fromtimestamp(summary.uploaded_at / 1000, UTC)
+    at = datetime.fromtimestamp(summary.position.time / 1000, UTC)
+    first = [summary.image_id, str(summary.status), f"{at:%Y-%m-%d %H:%M}"]
+    if isinstance(summary, Settled):
+        return _line([*first, printable(summary.user_id)], _WIDTHS_OF_ALL)
     pixels = f"{summary.width}x{summary.height}" if summary.width else "-"
     name = printable(summary.filename or "-")
-    return _line(
-        [summary.image_id, str(summary.status), f"{uploaded:%Y-%m-%d %H:%M}", pixels, name]
-    )
+    return _line([*first, pixels, name], _WIDTHS)
 
 
-def _line(cells: list[str]) -> str:
+def _line(cells: list[str], widths: Mapping[str, int]) -> str:
     columns = [
-        set_cell_size(cell, width) for cell, width in zip(cells, _WIDTHS.values(), strict=False)
+        set_cell_size(cell, width) for cell, width in zip(cells, widths.values(), strict=False)
     ]
     start = " ".join(columns) + " "
     return (start + set_cell_size(cells[-1], max(8, Console().width - len(start)))).rstrip()

@@ -19,6 +19,7 @@ SCHEMA_VERSION = 2
 SINCE: Mapping[str, int] = {
     "sequence": 2,
     "faces": 2,
+    "day": 2,
     "tagsVersion": 1,
     "keepUntil": 1,
     "erasedAt": 1,
@@ -121,6 +122,8 @@ class Record(StoredModel):
     render_time_ms: int | None = None
     """Milliseconds of that spent decoding and encoding in the render child."""
     completed_at: int | None = None
+    day: str | None = None
+    """Internal: the key of the settled image in the index by day (`days.day_of`)."""
     erased_at: int | None = None
     """When the record became a tombstone."""
     erased_by: By | None = None

@@ -11,10 +11,17 @@ LISTED = (Status.PENDING, Status.COMPLETED, Status.REJECTED)
 """The states of images that a search finds unless it names others."""
 
 
-class Position(StoredModel):
-    """A place between two images of a user. The image there may be gone."""
+EVERYONE = "*"
+"""In place of a user id: the settled images of all users, by the time of their settlement."""
+EDGE = "0" * 26
+"""In place of an image id: no image is at this position, and none of its millisecond follows."""
 
-    uploaded_at: int
+
+class Position(StoredModel):
+    """A place between two images of a list. The image there may be gone."""
+
+    time: int
+    """When the image was uploaded, or settled in a list of all users, in ms since 1970."""
     image_id: str
 
 
@@ -41,7 +48,18 @@ class Summary(StoredModel):
     @property
     def position(self) -> Position:
         """The place of the image among the images of its user."""
-        return Position(uploaded_at=self.uploaded_at, image_id=self.image_id)
+        return Position(time=self.uploaded_at, image_id=self.image_id)
+
+
+class Settled(Summary):
+    """A settled image as the index by day has it."""
+
+    completed_at: int
+
+    @property
+    def position(self) -> Position:
+        """The place of the image among those of all users."""
+        return Position(time=self.completed_at, image_id=self.image_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +84,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """The conditions of a search among the images of one user. All must hold."""
+    """The conditions of a search among the images of one user, or all users. All must hold."""
 
     user_id: str
+    """A user id or `EVERYONE`. A search among all users has no tags."""
     uploaded: Range = field(default_factory=Range)
-    """Milliseconds since 1970."""
+    """Milliseconds since 1970; the time of the settlement in a search among all users."""
+    keep_until: Range = field(default_factory=Range)
+    """Milliseconds since 1970. Images that are kept for good are outside every range."""
     statuses: tuple[Status, ...] = LISTED
     media_types: tuple[str, ...] = ()
     """Any of them; any type if there are none."""
@@ -92,14 +113,16 @@ class Search:
             or self.width
             or self.height
             or self.filename
+            or self.keep_until
             or len(self.tags) > 1
         )
 
     def finds(self, summary: Summary) -> bool:
         """Return whether an image meets every condition."""
         return (
-            summary.user_id == self.user_id
-            and summary.uploaded_at in self.uploaded
+            self.user_id in (EVERYONE, summary.user_id)
+            and summary.position.time in self.uploaded
+            and self.keep_until.admits(summary.keep_until)
             and summary.status in self.statuses
             and (not self.media_types or summary.media_type in self.media_types)
             and self.width.admits(summary.width)

@@ -19,6 +19,7 @@ from safelight.aws.queue import Message, Queue
 from safelight.aws.records import Records
 from safelight.aws.topic import Topic
 from safelight.completion import TYPES, Completion
+from safelight.days import day_of
 from safelight.erasures import Erasure, Found
 from safelight.errors import Reason
 from safelight.faces import Face
@@ -72,6 +73,7 @@ _SETTLED = PENDING.model_copy(
         "sequencer": keys.padded_sequencer("0055AED6DCD90281E5"),
         "sequence": 1,
         "completed_at": 1_790_000_001_500,
+        "day": day_of(1_790_000_001_500, IMAGE_ID),
         "processing_time_ms": 900,
     }
 )

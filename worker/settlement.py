@@ -3,6 +3,7 @@
 import time
 
 from safelight.aws.records import Commit
+from safelight.days import day_of
 from safelight.errors import Reason, Rejection
 from safelight.formats import BY_NAME
 from safelight.imaging.render import RenderedVariant
@@ -91,10 +92,12 @@ def stamped(settlement: Record, started: float, *, keep_days: int | None = None)
 
     Of an image whose record has no `keepUntil`, `keep_days` says how long to keep it.
     """
+    completed_at = round(1000 * time.time())
     return settlement.model_copy(
         update={
             "keep_until": keep_until(settlement.uploaded_at, keep_days),
-            "completed_at": round(1000 * time.time()),
+            "completed_at": completed_at,
+            "day": day_of(completed_at, settlement.image_id),
             "processing_time_ms": round(1000 * (time.monotonic() - started)),
         }
     )

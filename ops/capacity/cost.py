@@ -71,8 +71,9 @@ class PictureUse:
     s3_puts: float = 5
     """The upload, and a variant for each of the four presets that Safelight comes with."""
     s3_gets: float = 1
-    dynamodb_write_units: float = 6
-    """The pending record of 1 KB, the settled one of 3 KB, and for each an index entry of 1 KB."""
+    dynamodb_write_units: float = 7
+    """The pending record of 1 KB, the settled one of 3 KB, for each an entry of 1 KB in the index
+    by owner, and for the settled one an entry of 1 KB in the index by day."""
     dynamodb_write_units_of_a_tag: float = 2
     """The tag's entry in the table and in the index; not in the cost of a picture."""
     dynamodb_read_units: float = 1

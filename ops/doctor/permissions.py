@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from ops.cloudformation import Template
 from ops.doctor.findings import Finding
 from ops.doctor.places import ANY, Places
+from safelight.aws.day_index import DAY_INDEX
 from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.records import NOBODY
 from safelight.aws.searching import OWNER_INDEX
@@ -167,6 +168,14 @@ PROBES: Mapping[Permission, Probe] = {
         IndexName=OWNER_INDEX,
         KeyConditionExpression="userId = :user",
         ExpressionAttributeValues={":user": {"S": _KEY}},
+        Limit=1,
+    ),
+    Permission("dynamodb:Query", f"Table/index/{DAY_INDEX}"): lambda at: at.dynamodb.query(
+        TableName=at.settings.table,
+        IndexName=DAY_INDEX,
+        KeyConditionExpression="#day = :day",
+        ExpressionAttributeNames={"#day": "day"},
+        ExpressionAttributeValues={":day": {"S": _KEY}},
         Limit=1,
     ),
     Permission("sns:Publish", "Topic"): lambda at: at.sns.publish(

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from ops.doctor.findings import Finding
 from ops.doctor.permissions import DENIED
 from ops.doctor.places import Places
+from safelight.aws.day_index import DAY_INDEX
 from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.searching import OWNER_INDEX
 
@@ -127,8 +128,9 @@ async def _table(at: Places) -> Faults:
     if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
         faults.append(f"it is {table['TableStatus']}")
     indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
-    if OWNER_INDEX not in indexes:
-        faults.append(f"it has no index {OWNER_INDEX}")
+    faults += [
+        f"it has no index {name}" for name in (OWNER_INDEX, DAY_INDEX) if name not in indexes
+    ]
     return faults
 
 

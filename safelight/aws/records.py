@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from botocore.exceptions import ClientError
 
+from safelight.aws.day_index import DaySearcher
 from safelight.aws.dependency import Dependency
 from safelight.aws.items import read_values, written
 from safelight.aws.searching import Searcher
 from safelight.aws.waiting import waiting, waits_for
 from safelight.record import ATTRIBUTES, Record, Status
-from safelight.search import Found, Position, Search
+from safelight.search import EVERYONE, Found, Position, Search
 from safelight.tags import DROPPED_SECONDS, TagEntry
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Records:
         self._dependency = dependency
         self._table = table
         self._searcher = Searcher(client, dependency, table=table)
+        self._days = DaySearcher(client, dependency, table=table)
 
     async def get(self, image_id: str) -> Record | None:
         """Read the current record, strongly consistent; None if there is none."""
@@ -84,11 +86,14 @@ class Records:
         await self.get(NOBODY)
 
     async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
-        """Read up to `most` images of a user in order, and return those that a search finds.
+        """Read up to `most` images in order, and return those that a search finds.
+
+        For `EVERYONE` it reads one day, by at least one image of each shard.
 
         The index is eventually consistent: an image shows up about a second after it is written.
         """
-        return await self._searcher.find(search, after=after, most=most)
+        searcher = self._days if search.user_id == EVERYONE else self._searcher
+        return await searcher.find(search, after=after, most=most)
 
     async def put_tag(self, entry: TagEntry) -> None:
         """Write a tag entry, unless one of a newer version of the image's tags is there."""

@@ -60,8 +60,7 @@ class Searcher:
         ends_at = None
         if last:
             values = read_values(last)
-            values["imageId"] = image_of(values["imageId"])
-            ends_at = Position.model_validate(values)
+            ends_at = Position(time=values["uploadedAt"], image_id=image_of(values["imageId"]))
         return list(map(read_values, answer["Items"])), answer["ScannedCount"], ends_at
 
     async def _summaries(self, image_ids: Sequence[str]) -> Mapping[str, Summary]:
@@ -98,8 +97,8 @@ class Searcher:
 def query_of(search: Search, *, after: Position | None, most: int) -> dict[str, Any]:
     """Return the arguments of a Query that reads up to `most` images behind a position."""
     image_id = after.image_id if after else ""
-    return _query(search, search.user_id, image_id, after, most) | _expressions(
-        _key_of(search, search.user_id), _filter_of(search)
+    return _query(search, search.user_id, image_id, after, most) | expressions(
+        _key_of(search, search.user_id), filter_of(search)
     )
 
 
@@ -108,7 +107,7 @@ def entries_query_of(search: Search, *, after: Position | None, most: int) -> di
     tag = search.tags[0]
     owner = owner_of(search.user_id, tag)
     key = key_of(after.image_id, tag) if after else ""
-    return _query(search, owner, key, after, most) | _expressions(_key_of(search, owner), None)
+    return _query(search, owner, key, after, most) | expressions(_key_of(search, owner), None)
 
 
 def _query(
@@ -120,12 +119,13 @@ def _query(
         "Limit": most,
     }
     if after is not None:
-        start = {"userId": owner, "uploadedAt": after.uploaded_at, "imageId": key}
+        start = {"userId": owner, "uploadedAt": after.time, "imageId": key}
         arguments["ExclusiveStartKey"] = written(start)
     return arguments
 
 
-def _expressions(key: ConditionBase, filtered: ConditionBase | None) -> dict[str, Any]:
+def expressions(key: ConditionBase, filtered: ConditionBase | None) -> dict[str, Any]:
+    """Return the arguments of a Query with these conditions."""
     builder = ConditionExpressionBuilder()
     found = builder.build_expression(key, is_key_condition=True)
     kept = builder.build_expression(filtered) if filtered else None
@@ -155,7 +155,8 @@ def _key_of(search: Search, owner: str) -> ConditionBase:
     return Key("userId").eq(owner) & Key("uploadedAt").between(least, most)
 
 
-def _filter_of(search: Search) -> ConditionBase:
+def filter_of(search: Search) -> ConditionBase:
+    """Return the conditions of a search but for its time."""
     conditions: list[ConditionBase] = [Attr("status").is_in([str(one) for one in search.statuses])]
     if search.media_types:
         conditions.append(Attr("mediaType").is_in(list(search.media_types)))
@@ -164,6 +165,13 @@ def _filter_of(search: Search) -> ConditionBase:
             conditions.append(Attr(name).gte(sides.least))
         if sides.most is not None:
             conditions.append(Attr(name).lte(sides.most))
+    if search.keep_until:
+        least, most = search.keep_until.least, search.keep_until.most
+        conditions.append(
+            Attr("keepUntil").between(
+                _OPEN.least if least is None else least, _OPEN.most if most is None else most
+            )
+        )
     if search.filename:
         conditions.append(Attr("filename").begins_with(search.filename))
     filtered = conditions[0]

@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from ops.local.account import Account, Principal
 from ops.local.emulator import Emulator
 from ops.local.stack import deploy
+from safelight.aws.day_index import DAY_INDEX
 from safelight.aws.searching import OWNER_INDEX
 from safelight.aws.session import Aws, connect
 from safelight.aws.settings import AwsSettings
@@ -154,6 +155,8 @@ async def _furnish(account: Account, settings: AwsSettings) -> str:
                 {"AttributeName": "imageId", "AttributeType": "S"},
                 {"AttributeName": "userId", "AttributeType": "S"},
                 {"AttributeName": "uploadedAt", "AttributeType": "N"},
+                {"AttributeName": "day", "AttributeType": "S"},
+                {"AttributeName": "completedAt", "AttributeType": "N"},
             ],
             KeySchema=[{"AttributeName": "imageId", "KeyType": "HASH"}],
             GlobalSecondaryIndexes=[
@@ -164,7 +167,15 @@ async def _furnish(account: Account, settings: AwsSettings) -> str:
                         {"AttributeName": "uploadedAt", "KeyType": "RANGE"},
                     ],
                     "Projection": {"ProjectionType": "ALL"},
-                }
+                },
+                {
+                    "IndexName": DAY_INDEX,
+                    "KeySchema": [
+                        {"AttributeName": "day", "KeyType": "HASH"},
+                        {"AttributeName": "completedAt", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                },
             ],
         )
     async with account.client("sns") as sns:

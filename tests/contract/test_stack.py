@@ -11,6 +11,7 @@ from ops.local.account import Account, Principal
 from ops.local.completions import subscribe
 from ops.local.emulator import Emulator
 from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
+from safelight.aws.day_index import DAY_INDEX
 from safelight.aws.searching import OWNER_INDEX
 
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
@@ -111,6 +112,13 @@ def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
         "dynamodb delete": {"TableName": table, "Key": key},
         "dynamodb scan": {"TableName": table},
         "dynamodb query": {"TableName": table, "IndexName": index, **condition},
+        "dynamodb query days": {
+            "TableName": table,
+            "IndexName": DAY_INDEX,
+            "KeyConditionExpression": "#day = :day",
+            "ExpressionAttributeNames": {"#day": "day"},
+            "ExpressionAttributeValues": {":day": {"S": "2026-11-28.7"}},
+        },
         **{
             f"sqs {verb} {queue}": {"QueueUrl": made[f"{name}Url"], **arguments}
             for queue, name in QUEUES.items()
@@ -142,7 +150,7 @@ RENDERS_ITS_OWN = {
 MAY = {
     "api": {
         "s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put", "dynamodb update",
-        "dynamodb query",
+        "dynamodb query", "dynamodb query days",
     },
     "delivery": {
         "s3 get upload", "s3 list uploads", "s3 versions uploads", "s3 get asset", "s3 put asset",
@@ -158,6 +166,7 @@ MAY = {
     },
     "operator": {
         "sqs receive dead", "sqs depth dead", "sqs send renders", "dynamodb get", "dynamodb query",
+        "dynamodb query days",
         "s3 list assets", "s3 versions uploads",
     },
     "exporter": {
@@ -170,6 +179,7 @@ ALL = [
     "s3 get asset", "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
     "s3 versions uploads", "s3 versions assets", "dynamodb get", "dynamodb put",
     "dynamodb update", "dynamodb delete", "dynamodb scan", "dynamodb query",
+    "dynamodb query days",
     "sns publish", *(f"sqs {verb} {queue}" for queue in QUEUES for verb in SQS),
 ]  # fmt: skip
 

@@ -24,6 +24,7 @@ from safelight.aws.presign import PresignedGet, PresignedPost, PresignedPut
 from safelight.aws.queue import LONGEST_DELAY_SECONDS, NO_ATTRIBUTES, Depth, Failure, Message
 from safelight.aws.records import Commit
 from safelight.aws.topic import Event
+from safelight.days import shard_of
 from safelight.erasures import By, Erasure
 from safelight.errors import Reason, Rejection, StaleUpload, Superseded, Unavailable
 from safelight.faces import Face, Faces, kept
@@ -32,7 +33,7 @@ from safelight.image_ids import ImageIds
 from safelight.imaging.appearance import Appearance
 from safelight.keys import assets_prefix
 from safelight.record import Record, Status
-from safelight.search import Found, Position, Search, Summary
+from safelight.search import EDGE, EVERYONE, Found, Position, Search, Settled, Summary
 from safelight.tags import TagEntry, entry_of
 from safelight.users import ERASED
 
@@ -356,6 +357,8 @@ class FakeRecords(Fake):
 
     async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
         self._called("find")
+        if search.user_id == EVERYONE:
+            return self._find_settled(search, after, most)
         behind = sorted(
             (
                 Summary.model_validate(record.to_item())
@@ -368,7 +371,7 @@ class FakeRecords(Fake):
             reverse=search.newest_first,
         )
         if after is not None:
-            start = (after.uploaded_at, after.image_id)
+            start = (after.time, after.image_id)
             behind = [
                 one
                 for one in behind
@@ -379,6 +382,30 @@ class FakeRecords(Fake):
             summaries=tuple(filter(search.finds, read)),
             inspected=len(read),
             ends_at=read[-1].position if read and len(read) < len(behind) else None,
+        )
+
+    def _find_settled(self, search: Search, after: Position | None, most: int) -> Found:
+        sign = -1 if search.newest_first else 1
+
+        def place(at: Position) -> tuple[float, int, str]:
+            shard = shard_of(at.image_id)
+            return (sign * at.time, *((99, "") if at.image_id == EDGE else (shard, at.image_id)))
+
+        behind = sorted(
+            (
+                Settled.model_validate(record.to_item())
+                for record in self.records.values()
+                if record.day and (record.completed_at or 0) in search.uploaded
+            ),
+            key=lambda one: place(one.position),
+        )
+        if after is not None:
+            behind = [one for one in behind if place(one.position) > place(after)]
+        read = behind[:most]
+        return Found(
+            summaries=tuple(filter(search.finds, read)),
+            inspected=len(read),
+            ends_at=read[-1].position if len(read) < len(behind) else None,
         )
 
     def _has_entry(self, record: Record, tag: str) -> bool:

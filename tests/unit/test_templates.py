@@ -23,6 +23,7 @@ from api.settings import ApiSettings
 from api.uploads import A_DAY, PENDING_SECONDS
 from safelight.image_ids import LEAST_SECRET_LENGTH
 from safelight.keys import ASSETS_PREFIX
+from safelight.search import Settled
 from safelight.settings import variable
 from tests.support import templates
 from tests.support.fakes import FakePresigner, FakeRecords
@@ -884,7 +885,7 @@ API = {
     "dynamodb:BatchGetItem": "Table.Arn",
     "dynamodb:PutItem": "Table.Arn",
     "dynamodb:UpdateItem": "Table.Arn",
-    "dynamodb:Query": "${Table.Arn}/index/owner-index",
+    "dynamodb:Query": "${Table.Arn}/index/owner-index ${Table.Arn}/index/day-index",
 }
 DELIVERY = {
     "dynamodb:GetItem": "Table.Arn",
@@ -903,7 +904,7 @@ OPERATOR = {
     "sqs:SendMessage": "RendersQueue.Arn",
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:BatchGetItem": "Table.Arn",
-    "dynamodb:Query": "${Table.Arn}/index/owner-index",
+    "dynamodb:Query": "${Table.Arn}/index/owner-index ${Table.Arn}/index/day-index",
     "s3:ListBucket": "AssetsBucket.Arn",
     "s3:ListBucketVersions": "UploadsBucket.Arn",
 }
@@ -963,6 +964,45 @@ POLICIES = {
     "OperatorPolicy": OPERATOR,
     "ExportPolicy": EXPORT,
 }
+
+
+OF_0_1_0 = {"user-id-index"}
+
+
+@pytest.mark.parametrize(
+    ("old_index", "indexes"),
+    [
+        ("keep", {"user-id-index", "owner-index"}),
+        ("drop", {"owner-index"}),
+        ("none", {"owner-index", "day-index"}),
+    ],
+)
+def test_the_table_has_the_indexes_of_a_step_and_defines_their_attributes_only(old_index, indexes):
+    """DynamoDB refuses a definition that no key uses."""
+    table = Resolved("data", OldIndex=old_index).properties("Table")
+    keys = [table["KeySchema"], *(one["KeySchema"] for one in table["GlobalSecondaryIndexes"])]
+    used = {part["AttributeName"] for key in keys for part in key}
+    assert {one["IndexName"] for one in table["GlobalSecondaryIndexes"]} == indexes
+    assert sorted(one["AttributeName"] for one in table["AttributeDefinitions"]) == sorted(used)
+
+
+def test_each_step_of_the_upgrade_from_0_1_0_creates_or_deletes_one_index():
+    before = OF_0_1_0
+    for step in ("keep", "drop", "none"):
+        table = Resolved("data", OldIndex=step).properties("Table")
+        after = {one["IndexName"] for one in table["GlobalSecondaryIndexes"]}
+        assert len(before ^ after) == 1, step
+        before = after
+    assert read("data")["Parameters"]["OldIndex"]["Default"] == "none"
+
+
+def test_the_index_by_day_has_what_a_list_shows_and_what_a_sweep_needs():
+    table = Resolved("data").properties("Table")
+    (index,) = [one for one in table["GlobalSecondaryIndexes"] if one["IndexName"] == "day-index"]
+    has = {"imageId", "day", "completedAt", *index["Projection"]["NonKeyAttributes"]}
+    shown = {field.alias for field in Settled.model_fields.values()} - {"perceptualHash"}
+    assert shown <= has
+    assert has - shown == {"day", "revision"}
 
 
 @pytest.mark.parametrize(("policy", "granted"), POLICIES.items())

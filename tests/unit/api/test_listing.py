@@ -15,14 +15,16 @@ from api.auth import USER
 from api.cursors import read_cursor, write_cursor
 from api.delivery.signing import SigningKeys
 from api.list_request import ListRequest
-from api.listing import MOST_INSPECTED, MOST_QUERIES, ImageList, Listing
+from api.listing import MOST_DAYS, MOST_INSPECTED, MOST_QUERIES, ImageList, Listing
+from api.middlewares import NOTES
 from api.problems import Problem, Refusal
 from api.thumbnails import Thumbnails
 from safelight import keys
+from safelight.days import day_of
 from safelight.named_keys import read_keys
 from safelight.presets import Policy, Preset
 from safelight.record import Record, Status
-from safelight.search import Found, Position, Search
+from safelight.search import EDGE, Found, Position, Search
 from safelight.wish.wish import Wish
 from tests.support.fakes import FakeRecords
 from tests.unit.api.clients import ALICE, BOB, Api, Start
@@ -123,12 +125,101 @@ async def test_others_may_name_no_user_but_themselves(start: Start) -> None:
     assert (answer.status, problem["type"]) == (403, "/problems/not_an_admin")
 
 
-@pytest.mark.parametrize("user", ["*", "", "alice"])
-async def test_a_list_is_of_one_user(start: Start, user: str) -> None:
+@pytest.mark.parametrize("user", ["", "alice", "**"])
+async def test_a_list_is_of_one_user_or_all(start: Start, user: str) -> None:
     api = await start(admins=("key:alice",))
     slug, faults = await refused(api, f"?user={user}")
     assert slug == "invalid_request"
     assert faults["?user"].startswith("must be one user id: key:NAME")
+
+
+def settled(api: Api, count: int, **changes: Any) -> list[Record]:
+    """Store images of both users that were settled at two times, also in one millisecond."""
+    users = ("key:alice", "key:bob")
+    at = 1_795_900_000_001
+    made = []
+    for number in range(count):
+        image_id, completed_at = keys.new_image_id(), at + number % 2
+        place = {"completed_at": completed_at, "day": day_of(completed_at, image_id)}
+        whose = {"image_id": image_id, "user_id": users[number % 2]}
+        made += stored(api, **whose | place | changes)
+    return made
+
+
+async def test_an_admin_lists_the_settled_images_of_all_users(start: Start) -> None:
+    api = await start(admins=("key:bob",))
+    images = settled(api, 20)
+    stored(api, status=Status.PENDING)
+    query = "?user=*&limit=7"
+    page = await listed(api, query, headers=BOB)
+    found = page["images"]
+    while "next" in page:
+        page = await listed(api, f"{query}&cursor={page['next']}", headers=BOB)
+        found += page["images"]
+    assert sorted(one["imageId"] for one in found) == sorted(one.image_id for one in images)
+    times = [one["completedAt"] for one in found]
+    assert times == sorted(times, reverse=True)
+    assert {one["userId"] for one in found} == {"key:alice", "key:bob"}
+    oldest = await listed(api, "?user=*&sort=uploadedAt", headers=BOB)
+    assert [one["completedAt"] for one in oldest["images"]] == sorted(times)
+    since = "&since=2026-11-28T21:06:40.002Z"
+    assert len((await listed(api, query + "0" + since, headers=BOB))["images"]) == 10
+
+
+async def test_only_an_admin_lists_the_images_of_all_users(api: Api) -> None:
+    answer, problem = await api.ask("GET", "/v1/images?user=*", headers=ALICE)
+    assert (answer.status, problem["type"]) == (403, "/problems/not_an_admin")
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "detail"),
+    [
+        ("tag=sea", "?tag", "is for the images of one user; name the user."),
+        ("like=01M8J1TZA6AQNZGH7GSKKKT0JR", "?like", "is for the images of one user"),
+        ("status=pending", "?status", "must be completed or rejected in a list of all users."),
+        ("status=erased&status=completed", "?status", "must be completed or rejected"),
+    ],
+)
+async def test_a_list_of_all_users_says_what_it_cannot_do(
+    start: Start, query: str, pointer: str, detail: str
+) -> None:
+    api = await start(admins=("key:alice",))
+    slug, faults = await refused(api, f"?user=*&{query}")
+    assert slug == "invalid_request"
+    assert faults[pointer].startswith(detail)
+
+
+class EmptyDays(FakeRecords):
+    """The images of all users on days of which none has an image that a search finds."""
+
+    def __init__(self, inspected: int) -> None:
+        super().__init__()
+        self.inspected = inspected
+
+    async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
+        self._called("find")
+        time = 10**9 if after is None else after.time - 1
+        ends_at = Position(time=time, image_id=EDGE)
+        return Found(summaries=(), inspected=min(self.inspected, most), ends_at=ends_at)
+
+
+@pytest.mark.parametrize(("inspected", "steps"), [(0, MOST_DAYS), (300, 4), (1000, 1)])
+async def test_a_list_of_all_users_reads_a_thousand_images_and_fifty_days_at_most(
+    inspected: int, steps: int
+) -> None:
+    records = EmptyDays(inspected)
+    thumbnails = Thumbnails(presets=(), signing=SigningKeys({}), delivery_url=None)
+    listing = Listing(
+        records=records, thumbnails=thumbnails, url_seconds=900, admins=("a",), clock=lambda: 0.0
+    )
+    query = "/v1/images?user=*&minWidth=4000"
+    request = make_mocked_request("GET", query)
+    request[USER], request[NOTES] = "a", {}
+    page = json.loads((await listing.get(request)).body)
+    assert (page["images"], records.calls["find"]) == ([], steps)
+    again = make_mocked_request("GET", f"{query}&cursor={page['next']}")
+    again[USER], again[NOTES] = "a", {}
+    assert json.loads((await listing.get(again)).body)["next"] != page["next"]
 
 
 async def test_pages_follow_each_other_to_the_end(api: Api) -> None:
@@ -204,7 +295,7 @@ class EndlessRecords(FakeRecords):
     async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
         self.clock += self.seconds
         self.read += most
-        ends_at = Position(uploaded_at=10**6 - self.read, image_id="0" * 26)
+        ends_at = Position(time=10**6 - self.read, image_id="0" * 26)
         return Found(summaries=(), inspected=most, ends_at=ends_at)
 
 
@@ -279,14 +370,14 @@ async def test_a_cursor_outside_the_times_of_its_list_is_refused(api: Api) -> No
     of_list = "key:alice" + ListRequest.model_validate(
         dict(part.split("=") for part in query.split("&"))
     ).model_dump_json(exclude={"limit", "cursor"})
-    position = Position(uploaded_at=5, image_id=keys.new_image_id())
+    position = Position(time=5, image_id=keys.new_image_id())
     forged = write_cursor(position, of_list=of_list)
     assert (await refused(api, f"?{query}&cursor={forged}"))[0] == "invalid_cursor"
 
 
 @pytest.mark.parametrize("parts", ['[1,true,"ID","H"]', '[1,-1,"ID","H"]', '[2,5,"ID","H"]'])
 def test_a_cursor_with_parts_that_were_never_written_is_damaged(parts: str) -> None:
-    position = Position(uploaded_at=5, image_id=keys.new_image_id())
+    position = Position(time=5, image_id=keys.new_image_id())
     good = write_cursor(position, of_list="a")
     assert read_cursor(good, of_list="a") == position
     hash_of_list = json.loads(urlsafe_b64decode(good + "=="))[3]

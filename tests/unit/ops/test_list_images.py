@@ -12,6 +12,7 @@ from ops.exit_codes import ExitCode
 from ops.folders import Unusable
 from ops.list_images import as_line, header, images, read_conditions, row
 from safelight import keys
+from safelight.days import day_of
 from safelight.record import Record, Status
 from safelight.search import Summary
 from safelight.tags import entries_of
@@ -109,8 +110,9 @@ async def test_pending_images_are_listed_however_old_and_erased_ones_are_not(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "--user: name the user whose images to list"),
-        (["--user", "*"], "--user: must be one user id: key:NAME"),
+        (["--tag", "sea"], "--tag: is for the images of one user; name the user"),
+        (["--status", "pending"], "--status: must be completed or rejected"),
+        (["--user", "alice"], "--user: must be one user id: key:NAME"),
         (["--status", "broken"], "--status: must be"),
         (["--min-width", "0"], "--min-width: "),
         (["--max-width", "0"], "--max-width: "),
@@ -128,7 +130,8 @@ async def test_pending_images_are_listed_however_old_and_erased_ones_are_not(
     ],
 )
 def test_a_condition_that_cannot_be_used_is_named(words: list[str], told: str) -> None:
-    user = [] if not words or "--user" in words else ["--user", "key:alice"]
+    of_all = words in (["--tag", "sea"], ["--status", "pending"])
+    user = [] if of_all or "--user" in words else ["--user", "key:alice"]
     done = CliRunner().invoke(app, ["list", *user, *words])
     assert done.exit_code == ExitCode.UNUSABLE
     assert told in done.output
@@ -155,7 +158,26 @@ def test_a_row_fits_80_columns_and_cannot_command_the_terminal(
     assert cell_len(line) <= 80
     assert line.isprintable()
     assert "2023-11-14 22:13" in line
-    assert len(header()) <= 80
+    assert len(header("key:alice")) <= 80
+
+
+async def test_without_a_user_the_settled_images_of_all_users_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    settled_at = 1_795_900_000_000
+    records = await stored(20, completed_at=settled_at)
+    for number, record in enumerate(list(records.records.values())):
+        whose = {"user_id": f"key:{number}", "day": day_of(settled_at, record.image_id)}
+        records.records[record.image_id] = record.model_copy(update=whose)
+    asked, user_id = read_conditions({})
+    found = [one async for one in images(records, asked, user_id=user_id, limit=None)]
+    assert {one.user_id for one in found} == {f"key:{number}" for number in range(20)}
+    assert len(found) == 20
+    assert header(user_id).split() == ["image", "status", "settled", "(UTC)", "user"]
+    assert row(found[0]).split()[2:] == ["2026-11-28", "21:06", found[0].user_id]
+    assert json.loads(as_line(found[0]))["userId"] == found[0].user_id
+    assert "userId" not in json.loads(as_line(a_summary()))
 
 
 def test_a_line_of_json_is_an_image_of_the_apis_lists() -> None:
