@@ -201,8 +201,9 @@ class Images:
             and not is_gone(request)
         ):
             await watches.pause(min(interval(waited), seconds - waited))
-            request[WAITED] = watches.clock() - started
-            record = await self.read(request)
+            async with watches.reading:
+                request[WAITED] = watches.clock() - started
+                record = await self.read(request)
         return record
 
     async def change(self, request: web.Request) -> web.Response:

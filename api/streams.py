@@ -86,7 +86,9 @@ class Streams:
         try:
             while not self._over(began):
                 with contextlib.suppress(Unavailable):  # read again after a while
-                    record = record or await self._images.read(request)
+                    if record is None:
+                        async with self._watches.reading:
+                            record = await self._images.read(request)
                     if (event_id := _id_of(record)) != sent:
                         data = json_text(await self._images.describe(record))
                         yield Event(name="image", id=event_id, data=data)
@@ -112,7 +114,10 @@ class Streams:
             yield Event(name="start", id=str(earliest), data="{}")
         while not self._over(began):
             with contextlib.suppress(Unavailable):
-                found = await self._records.find(followed.search, after=None, most=MOST_FOLLOWED)
+                async with self._watches.reading:
+                    found = await self._records.find(
+                        followed.search, after=None, most=MOST_FOLLOWED
+                    )
                 for summary in followed.changes(reversed(found.summaries)):
                     changed_at = self._watches.clock()
                     data = json_text(self._listing.listed(summary))

@@ -1,7 +1,8 @@
 """Lets requests wait for changes of images: how many may wait, and how often they read the table.
 
 There is no channel from the workers to the API. A waiting request reads again, at first often and
-then less, and all of a process share one rate of reads, so that waiting cannot overload the table.
+then less. All of a process share one rate of reads, and few read at the same time, so that waiting
+overloads neither the table nor, while the table is slow, the connections that other requests need.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from api.problems import Problem, Refusal
 
 READS_PER_SECOND = 100
 """The most reads a second of all waiting requests of a process. Beyond it each waits longer."""
+READS_AT_ONCE = 16
+"""The most reads under way of all waiting requests of a process: a quarter of its connections."""
 INTERVALS = ((10, 0.5), (60, 1), (300, 2))
 """Up to so many quiet seconds, the seconds between two reads of one request."""
 LONGEST_INTERVAL = 5
@@ -74,6 +77,8 @@ class Watches:
         self._stopping = asyncio.Event()
         self._free_at = -math.inf
         self._wait = sleep
+        self.reading = asyncio.Semaphore(READS_AT_ONCE)
+        """Must be held by a waiting request while it reads."""
         self.clock = clock
         """Seconds of a clock that never goes back."""
         metrics.room.set(most)

@@ -25,9 +25,10 @@ async def start() -> AsyncIterator[Start]:
     async def start(
         *, authentication: Authentication | None = None, anonymous: bool = False,
         now: Callable[[], float] = time.monotonic, sleep: Sleep = until_set,
-        presets: Sequence[Preset] = (), **changes: Any,
+        presets: Sequence[Preset] = (), records: FakeRecords | None = None, **changes: Any,
     ) -> Api:  # fmt: skip
-        records, presigner, registry = FakeRecords(), FakePresigner(), CollectorRegistry()
+        records = records or FakeRecords()
+        presigner, registry = FakePresigner(), CollectorRegistry()
         keys = {"api_keys": None} if anonymous else {}
         app = make_app(
             settings=api_settings(**keys | changes),

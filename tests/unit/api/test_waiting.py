@@ -14,10 +14,12 @@ from prometheus_client import CollectorRegistry
 from api.metrics import WatchMetrics
 from api.preferences import MOST_WAIT_SECONDS, wait_of
 from api.problems import Problem
-from api.watching import LONGEST_INTERVAL, NoRoom, Watches, interval
+from api.watching import LONGEST_INTERVAL, READS_AT_ONCE, NoRoom, Watches, interval
 from safelight.errors import Unavailable
-from safelight.record import Status
-from tests.unit.api.clients import Api, Start
+from safelight.record import Record, Status
+from safelight.search import Found, Position, Search
+from tests.support.fakes import FakeRecords
+from tests.unit.api.clients import ALICE, Api, Start
 from tests.unit.api.test_images import IMAGE_ID, completed, record, stored
 
 
@@ -193,6 +195,63 @@ async def test_all_requests_share_one_rate_of_reads(clock: Clock) -> None:
     assert clock.seconds == pytest.approx(0.4)
     await watches.pause(5)
     assert clock.seconds == pytest.approx(5.4)
+
+
+class StallingRecords(FakeRecords):
+    """A table that answers only while it flows, and the number of reads that wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flows = asyncio.Event()
+        self.flows.set()
+        self.waiting = 0
+
+    async def _read(self) -> None:
+        self.waiting += 1
+        await self.flows.wait()
+        self.waiting -= 1
+
+    async def get(self, image_id: str) -> Record | None:
+        await self._read()
+        return await super().get(image_id)
+
+    async def find(self, search: Search, *, after: Position | None = None, most: int) -> Found:
+        await self._read()
+        return await super().find(search, after=after, most=most)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "kind"),
+    [
+        (f"/v1/images/{IMAGE_ID}", {"Prefer": "wait=25"}, "answer"),
+        (f"/v1/images/{IMAGE_ID}/events", {}, "image"),
+        ("/v1/events", {}, "user"),
+    ],
+)
+async def test_few_of_many_waiting_requests_read_a_table_that_is_slow(
+    start: Start, path: str, headers: dict[str, str], kind: str
+) -> None:
+    """So the others leave connections to requests that do not wait, such as uploads."""
+
+    async def sleep(_: asyncio.Event, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    many = 2 * READS_AT_ONCE
+    records = StallingRecords()
+    api = await start(records=records, sleep=sleep, watches_per_user=many)
+    stored(api, record())
+    asking = [
+        asyncio.create_task(api.ask("GET", path, headers=ALICE | headers)) for _ in range(many)
+    ]
+    while api.value("safelight_watches", kind=kind) < many or records.waiting:
+        await asyncio.sleep(0)
+    records.flows.clear()
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert records.waiting == READS_AT_ONCE
+    await api.client.app.shutdown()
+    records.flows.set()
+    await asyncio.gather(*asking)
 
 
 def test_a_request_reads_less_often_the_longer_nothing_changes() -> None:
