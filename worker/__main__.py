@@ -26,6 +26,7 @@ from worker.processor import Processor
 from worker.renders import Renders
 from worker.running import Process, Work, run_until_drained
 from worker.settings import WorkerSettings
+from worker.tombstones import MetTombstones
 
 log = structlog.get_logger()
 
@@ -127,6 +128,8 @@ async def build_process(
             metrics=faces,
         ),
     )
+    url = settings.cleanup_queue_url
+    tombstones = MetTombstones(await aws.queue(url) if url else None, metrics=metrics)
     processor = Processor(
         sources=objects,
         records=records,
@@ -135,6 +138,7 @@ async def build_process(
         spool=spool,
         presets=presets,
         observer=observer,
+        tombstones=tombstones,
         ids=settings.image_ids,
         uploads_bucket=settings.uploads_bucket,
         keep_days=settings.keep_days,
@@ -143,7 +147,13 @@ async def build_process(
         return processor.process
     maker = Maker(pipeline=pipeline, spool=spool)
     return Renders(
-        demands=Demands(records=records, sources=objects, maker=maker, observer=observer),
+        demands=Demands(
+            records=records,
+            sources=objects,
+            maker=maker,
+            observer=observer,
+            tombstones=tombstones,
+        ),
         ingests=Ingests(
             sources=objects,
             processor=processor,

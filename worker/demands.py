@@ -7,6 +7,7 @@ from safelight.making import Maker, RenderRequest, Sources, source_of
 from safelight.queued import Demand
 from safelight.record import Record, Status
 from worker.observer import Observer
+from worker.tombstones import MetTombstones
 from worker.verdict import Progress
 
 
@@ -22,9 +23,16 @@ class Demands:
     """Renders demanded variants of current revisions. A repeat stores the same asset again."""
 
     def __init__(
-        self, *, records: Records, sources: Sources, maker: Maker, observer: Observer
+        self,
+        *,
+        records: Records,
+        sources: Sources,
+        maker: Maker,
+        observer: Observer,
+        tombstones: MetTombstones,
     ) -> None:
         self._records = records
+        self._tombstones = tombstones
         self._sources = sources
         self._maker = maker
         self._observer = observer
@@ -36,7 +44,7 @@ class Demands:
         return Progress.STORED if outcome == "met" else Progress.NONE
 
     async def _meet(self, demand: Demand) -> str:
-        record = await self._records.get(demand.image_id)
+        record = await self._read(demand)
         if (
             record is None
             or record.status is not Status.COMPLETED
@@ -58,4 +66,13 @@ class Demands:
             return "superseded"
         except Rejection:
             return "rejected"
+        # The image may have been erased, and its assets deleted, before this one was stored.
+        await self._read(demand, key=record.original_key)
         return "met"
+
+    async def _read(self, demand: Demand, *, key: str | None = None) -> Record | None:
+        """Read the record of the image, and have a tombstone's image erased again."""
+        record = await self._records.get(demand.image_id)
+        if record is not None and record.status is Status.ERASED:
+            await self._tombstones.met(demand.image_id, key=key)
+        return record

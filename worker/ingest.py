@@ -17,6 +17,7 @@ from safelight.aws.objects import ObjectVersion
 from safelight.errors import Unavailable
 from safelight.image_ids import ImageIds
 from safelight.queued import Ingest
+from safelight.record import Status
 from worker.events import Upload, upload_of
 from worker.observer import Observer
 from worker.processor import Processor
@@ -64,6 +65,10 @@ class Ingests:
         progress = Progress.NONE
         for _ in range(TRIES):
             upload, current = await self._processor.identify(self._unversioned(ingest.key))
+            if current is not None and current.status is Status.ERASED:
+                await self._processor.settle(upload, current)  # has it erased again
+                self._observer.ingested(ingest, "superseded")
+                return Progress.NONE
             version = await self._sources.current_version(ingest.key)
             if version is None:
                 self._observer.ingested(ingest, "gone")

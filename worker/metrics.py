@@ -36,6 +36,11 @@ class WorkerMetrics(ConsumerMetrics):
             "demands_total", "Renders on demand processed, by outcome.", "outcome"
         )
         self.ingests = counter("ingests_total", "Ingests processed, by outcome.", "outcome")
+        self.tombstones_met = counter(
+            "tombstones_met_total",
+            "Messages about an image that is erased, by whether an erasure was sent again.",
+            "result",
+        )
         self.rejections = counter("image_rejections_total", "Sources rejected.", "reason")
         self.end_to_end = histogram(
             "image_end_to_end_seconds",
@@ -88,6 +93,7 @@ class WorkerMetrics(ConsumerMetrics):
             (self.child_exits, ("signal", "memory", "deadline")),
             (self.rejections, RENDERING_BROKE),
             (self.commits, ("written",)),
+            (self.tombstones_met, ("not_sent",)),
         ):
             for value in values:
                 counter.labels(value)

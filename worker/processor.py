@@ -19,7 +19,7 @@ from safelight.imaging.plan import plan
 from safelight.imaging.spool import Spool
 from safelight.making import Pipeline, Source, Sources
 from safelight.presets import Preset
-from safelight.record import Record
+from safelight.record import Record, Status
 from safelight.tags import TagEntry, entries_of
 from worker.events import Upload, read_events
 from worker.observer import Observer
@@ -31,6 +31,7 @@ from worker.settlement import (
     stamped,
     variant_of,
 )
+from worker.tombstones import MetTombstones
 from worker.verdict import Progress, most_hopeful
 
 
@@ -75,6 +76,7 @@ class Processor:
         spool: Spool,
         presets: Sequence[Preset],
         observer: Observer,
+        tombstones: MetTombstones,
         ids: ImageIds,
         uploads_bucket: str,
         keep_days: int | None = None,
@@ -87,6 +89,7 @@ class Processor:
         self._spool = spool
         self._presets = presets
         self._observer = observer
+        self._tombstones = tombstones
         self._ids = ids
         self._uploads_bucket = uploads_bucket
         self._keep_days = keep_days
@@ -127,6 +130,8 @@ class Processor:
         if commit and commit.result == "repeated" and _is_later(upload, commit.record):
             await self._records.advance(commit.record, sequencer=upload.sequencer)
         if commit is None or commit.result in ("superseded", "stale"):
+            if commit and _is_erased(commit.record):
+                await self._tombstones.met(commit.record.image_id, key=upload.key)
             return Progress.NONE
         if entries := entries_of(commit.record):
             with self._observer.stage("commit"):
@@ -140,10 +145,11 @@ class Processor:
     async def identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image of an upload; return the upload and the image's record, if it has one.
 
-        An upload whose key contains the id of another key's image is adopted.
+        An upload whose key contains the id of another key's image is adopted. A tombstone, which
+        may not know its key any more, is not adopted: the image would come back under another id.
         """
         current = await self._records.get(upload.image_id)
-        if current is None or current.original_key == upload.key:
+        if current is None or current.original_key == upload.key or _is_erased(current):
             return upload, current
         upload = upload.adopted(self._ids)
         return upload, await self._records.get(upload.image_id)
@@ -166,7 +172,7 @@ class Processor:
         settlement = stamped(settlement, started, keep_days=self._keep_days)
         with self._observer.stage("commit"):
             commit = await self._records.commit(settlement)
-        if commit.record.original_key != upload.key:
+        if commit.record.original_key != upload.key and not _is_erased(commit.record):
             raise Unavailable("dynamodb", f"image id {upload.image_id} was taken meanwhile")
         return commit
 
@@ -202,6 +208,10 @@ class Processor:
 
 def _is_replaced_by_token(current: Record | None) -> bool:
     return current is not None and current.status.settled and current.has_tokens
+
+
+def _is_erased(record: Record) -> bool:
+    return record.status is Status.ERASED
 
 
 def _is_later(upload: Upload, record: Record) -> bool:

@@ -24,6 +24,11 @@ class WorkerSettings(RenderSettings, QueueSettings, AwsSettings, IdSettings, Ret
         description="The role's SQS queue: UploadsQueue, which only S3 may send to, or "
         "RendersQueue. A message for another role becomes a dead letter.",
     )
+    cleanup_queue_url: str | None = Field(
+        default=None,
+        description="CleanupQueue. A worker that meets the tombstone of an image has the image "
+        "erased once more; without the queue it only counts and logs it.",
+    )
     prefetch: int = Field(
         default=2,
         ge=0,

@@ -150,6 +150,7 @@ PROBES: Mapping[Permission, Probe] = {
     },
     Permission("sqs:GetQueueAttributes", "DeadLetterQueue"): _measure("DeadLetterQueue"),
     Permission("sqs:SendMessage", "RendersQueue"): _send("RendersQueue"),
+    Permission("sqs:SendMessage", "CleanupQueue"): _send("CleanupQueue"),
     Permission("sqs:SendMessage", "DeadLetterQueue"): _send("DeadLetterQueue"),
     Permission("dynamodb:GetItem", "Table"): lambda at: at.dynamodb.get_item(
         TableName=at.settings.table, Key=_nobody()

@@ -11,7 +11,7 @@ from safelight.face_settings import REKOGNITION
 
 ANY = "*"
 """The resource of a permission to look for faces: a picture that is sent along is none."""
-QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
+QUEUES = ("UploadsQueue", "RendersQueue", "CleanupQueue", "DeadLetterQueue")
 """The queues in data.yaml."""
 
 
@@ -24,6 +24,9 @@ class DoctorSettings(AwsSettings):
     queue_url: str | None = Field(default=None, description="The SQS queue of the worker's role.")
     renders_queue_url: str | None = Field(
         default=None, description="The SQS queue of renders on demand, for its senders."
+    )
+    cleanup_queue_url: str | None = Field(
+        default=None, description="The SQS queue of images to erase."
     )
     dead_letter_queue_url: str | None = Field(default=None, description="The dead-letter queue.")
     topic_arn: str | None = Field(default=None, description="The SNS topic of completions.")
@@ -58,6 +61,7 @@ class Places:
         return {
             "UploadsQueue": of_uploads,
             "RendersQueue": settings.renders_queue_url or of_renders,
+            "CleanupQueue": settings.cleanup_queue_url,
             "DeadLetterQueue": settings.dead_letter_queue_url,
         }[name]
 

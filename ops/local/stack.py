@@ -79,6 +79,7 @@ class Stack:
         return {
             "SAFELIGHT_WORKER_ROLE": role,
             "SAFELIGHT_QUEUE_URL": queue_urls[role],
+            "SAFELIGHT_CLEANUP_QUEUE_URL": self.cleanup_queue_url,
             "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
             "SAFELIGHT_TOPIC_ARN": self.topic_arn,
         }

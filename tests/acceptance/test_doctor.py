@@ -24,7 +24,7 @@ _numbers = count(1)
 Findings = list[dict[str, str]]
 
 
-QUEUES = ("UploadsQueue", "RendersQueue", "DeadLetterQueue")
+QUEUES = ("UploadsQueue", "RendersQueue", "CleanupQueue", "DeadLetterQueue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,7 @@ class Patient:
             "SAFELIGHT_WORKER_ROLE": worker_role,
             "SAFELIGHT_QUEUE_URL": stack.urls[own],
             "SAFELIGHT_RENDERS_QUEUE_URL": None if role == "worker" else stack.urls["RendersQueue"],
+            "SAFELIGHT_CLEANUP_QUEUE_URL": stack.urls["CleanupQueue"] if role == "worker" else None,
             "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.urls["DeadLetterQueue"],
             "SAFELIGHT_TOPIC_ARN": stack.outputs["TopicArn"],
             "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),

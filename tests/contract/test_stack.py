@@ -145,7 +145,7 @@ OPERATIONS = {
 }
 RENDERS_ITS_OWN = {
     "s3 get upload", "s3 list uploads", "s3 versions uploads", "s3 put asset", "dynamodb get",
-    "dynamodb update", "sqs send dead", "sqs depth dead", "sns publish",
+    "dynamodb update", "sqs send dead", "sqs depth dead", "sqs send cleanup", "sns publish",
 }  # fmt: skip
 MAY = {
     "api": {

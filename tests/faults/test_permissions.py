@@ -21,6 +21,9 @@ import pytest_asyncio
 from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import Child
 from ops.local.system import LOCAL_SETTINGS, LocalSystem
+from safelight.aws.dependency import Dependency
+from safelight.aws.tombstones import Tombstones
+from tests.support.events import s3_event
 from tests.support.faults.proxy import Answer, Call, FaultProxy, Rule, delayed
 from tests.support.faults.rig import Rig, open_rig
 from tests.support.permissions import (
@@ -31,6 +34,7 @@ from tests.support.permissions import (
 )
 from tests.support.person import Person
 
+ERASED = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
 CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
 OPERATIONS = {
     "s3:GetObjectVersion": "GetObject",
@@ -96,8 +100,17 @@ async def give_work(rig: Rig) -> dict[str, str]:
     await rig.injector.remove(expired, version=True)
     await rig.injector.notify(removed, expired)
     await rig.injector.send("no event")  # a dead letter at once
+    await store_tombstone(rig)
+    await rig.injector.send(s3_event(rig.stack.uploads_bucket, f"uploads/key%3Aalice/{ERASED}"))
     rig.proxy.add(Rule("PutObject", delayed(2), times=1))  # takes so long that a lease is renewed
     return {removed.image_id: "source_gone", expired.image_id: "source_gone"}
+
+
+async def store_tombstone(rig: Rig) -> None:
+    """Store the tombstone of an image, which no other test has."""
+    async with rig.emulator.account.client("dynamodb") as dynamodb:
+        tombstones = Tombstones(dynamodb, Dependency("dynamodb"), table=rig.stack.table)
+        await tombstones.erase(ERASED, before=None, by="owner", requested_at=1, at=1)
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from tests.support.interleavings import Call, Program
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
+from worker.tombstones import MetTombstones
 
 BUCKET = "uploads-bucket"
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
@@ -80,13 +81,14 @@ def the_records() -> Records:
 
 def a_worker() -> Program:
     """Settle the upload: commit, put the tag entries, publish."""
-    observer = Observer(WorkerMetrics(CollectorRegistry()))
+    metrics = WorkerMetrics(CollectorRegistry())
+    observer, tombstones = Observer(metrics), MetTombstones(None, metrics=metrics)
 
     async def work() -> object:
         fakes: Any = {"sources": None, "pipeline": BrokenSource(), "spool": NoSpool()}
         processor = Processor(
-            records=the_records(), topic=Topic(), presets=(), observer=observer, ids=IDS,
-            uploads_bucket=BUCKET, **fakes,
+            records=the_records(), topic=Topic(), presets=(), observer=observer,
+            tombstones=tombstones, ids=IDS, uploads_bucket=BUCKET, **fakes,
         )  # fmt: skip
         return await processor.process(EVENT)
 

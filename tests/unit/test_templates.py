@@ -508,6 +508,7 @@ def test_a_worker_has_one_role_its_queue_and_the_policy_for_it(kind, role, queue
     assert told["SAFELIGHT_WORKER_ROLE"] == role
     assert told["SAFELIGHT_QUEUE_URL"] == _imported(f"{queue}QueueUrl")
     assert told["SAFELIGHT_DEAD_LETTER_QUEUE_URL"] == _imported("DeadLetterQueueUrl")
+    assert told["SAFELIGHT_CLEANUP_QUEUE_URL"] == _imported("CleanupQueueUrl")
     workers = Resolved("workers")
     assert workers.properties(f"{kind}Task")["TaskRoleArn"] == f"<{kind}Role.Arn>"
     assert workers.properties(f"{kind}Role")["ManagedPolicyArns"] == [
@@ -921,7 +922,7 @@ UPLOADS_WORKER = {
     "sqs:DeleteMessage": "UploadsQueue.Arn",
     "sqs:ChangeMessageVisibility": "UploadsQueue.Arn",
     "sqs:GetQueueAttributes": "UploadsQueue.Arn DeadLetterQueue.Arn",
-    "sqs:SendMessage": "DeadLetterQueue.Arn",
+    "sqs:SendMessage": "DeadLetterQueue.Arn CleanupQueue.Arn",
     "s3:GetObject": "${UploadsBucket.Arn}/uploads/*",
     "s3:GetObjectVersion": "${UploadsBucket.Arn}/uploads/*",
     "s3:ListBucket": "UploadsBucket.Arn",
@@ -1064,7 +1065,7 @@ def test_who_may_send_where():
     assert senders == {
         "<UploadsQueue.Arn>": {"UploadsQueuePolicy"},
         "<RendersQueue.Arn>": {"DeliveryPolicy", "OperatorPolicy"},
-        "<CleanupQueue.Arn>": {"CleanupPolicy"},
+        "<CleanupQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy", "CleanupPolicy"},
         "<DeadLetterQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy", "CleanupPolicy"},
         "<CompletionsQueue.Arn>": {"CompletionsQueuePolicy"},
     }

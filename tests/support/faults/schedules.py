@@ -27,12 +27,21 @@ from safelight.making import Pipeline
 from safelight.presets import Preset
 from safelight.record import Record
 from safelight.wish.wish import Wish
-from tests.support.fakes import APPEARANCE, IDS, FakeObjects, FakeQueue, FakeRecords, FakeTopic
+from tests.support.fakes import (
+    APPEARANCE,
+    IDS,
+    FakeDeadLetters,
+    FakeObjects,
+    FakeQueue,
+    FakeRecords,
+    FakeTopic,
+)
 from tests.support.faults.injector import Source, s3_record
 from tests.support.faults.invariant import Asset, World, faults_of
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
+from worker.tombstones import MetTombstones
 from worker.verdict import Retry, verdict_on
 
 BUCKET = "uploads-bucket"
@@ -189,6 +198,7 @@ class Model:
         self.objects = FakeObjects()
         self.records = FakeRecords()
         self.topic = FakeTopic()
+        self.cleanup = FakeDeadLetters()
         self.queue = FakeQueue(
             now=lambda: self.seconds,
             visibility_seconds=VISIBILITY_SECONDS,
@@ -308,6 +318,7 @@ class Model:
             spool=self._spool,
             presets=PRESETS,
             observer=Observer(self._metrics),
+            tombstones=MetTombstones(life.wire(self.cleanup), metrics=self._metrics),
             ids=IDS,
             uploads_bucket=BUCKET,
         )

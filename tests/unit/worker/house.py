@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -18,10 +18,12 @@ from safelight.imaging.spool import Spool
 from safelight.looking import FaceFinder, RemoteDetector
 from safelight.making import Maker, Pipeline
 from safelight.presets import load_presets
+from safelight.queued import OfCleanup, read_cleanup
 from safelight.record import Record
 from tests.support.fakes import (
     APPEARANCE,
     IDS,
+    FakeDeadLetters,
     FakeFaces,
     FakeObjects,
     FakeRecords,
@@ -34,12 +36,15 @@ from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
 from worker.renders import Renders
+from worker.tombstones import MetTombstones
 from worker.verdict import Progress
 
 BUCKET = "uploads-bucket"
 PRESETS = load_presets(Path(__file__).parents[3] / "presets.toml")
 IMAGE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
 KEY = keys.source_key(user_id="key:alice", image_id=IMAGE)
+NOW = 1_800_000_000_000
+"""In milliseconds since 1970."""
 
 
 class FakeRenderer:
@@ -49,6 +54,8 @@ class FakeRenderer:
         self.outcome: Exception | None = None
         self.failures: Mapping[str, str] = {}
         self.renders = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Happens while a picture is rendered."""
 
     async def probe(self, path: Path) -> Probe:
         assert path.exists()
@@ -56,6 +63,7 @@ class FakeRenderer:
 
     async def render(self, plan: Plan, source: Path, directory: Path) -> Rendering:
         self.renders += 1
+        self.meanwhile()
         if self.outcome is not None:
             raise self.outcome
         variants = tuple(
@@ -103,6 +111,8 @@ class House:
         self.topic = FakeTopic()
         self.renderer = FakeRenderer()
         self.spool = spool
+        self.cleanup = FakeDeadLetters()
+        tombstones = MetTombstones(self.cleanup, metrics=metrics, now=lambda: NOW / 1000)
         observer = Observer(metrics)
         admission = Admission(10**9)
         detector = RemoteDetector(faces) if faces else None
@@ -122,6 +132,7 @@ class House:
             spool=Spool(spool),
             presets=PRESETS,
             observer=observer,
+            tombstones=tombstones,
             ids=IDS,
             uploads_bucket=BUCKET,
             keep_days=keep_days,
@@ -129,7 +140,11 @@ class House:
         maker = Maker(pipeline=pipeline, spool=Spool(spool))
         self.renders = Renders(
             demands=Demands(
-                records=self.records, sources=self.objects, maker=maker, observer=observer
+                records=self.records,
+                sources=self.objects,
+                maker=maker,
+                observer=observer,
+                tombstones=tombstones,
             ),
             ingests=Ingests(
                 sources=self.objects,
@@ -171,6 +186,10 @@ class House:
 
     async def render(self, body: str) -> Progress:
         return await self.renders.process(_message(body))
+
+    def erasures(self) -> list[OfCleanup]:
+        """Return the messages that were sent to cleanup."""
+        return [read_cleanup(json.loads(letter.body)) for letter in self.cleanup.letters]
 
     @property
     def record(self) -> Record:

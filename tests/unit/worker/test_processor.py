@@ -4,15 +4,19 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from safelight import keys
 from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
 from safelight.faces import Face
 from safelight.imaging.render import Rendering
+from safelight.queued import EraseImage
 from safelight.record import Record, Status
 from safelight.tags import entries_of
 from tests.support.fakes import APPEARANCE, IDS, FakeFaces
-from tests.unit.worker.house import BUCKET, IMAGE, KEY, PRESETS, House
+from tests.unit.worker.house import BUCKET, IMAGE, KEY, NOW, PRESETS, House
+from worker.metrics import WorkerMetrics
+from worker.tombstones import MetTombstones
 from worker.verdict import Progress
 
 
@@ -205,6 +209,49 @@ async def test_an_erased_image_is_neither_made_again_nor_published(house: House)
     await house.process(house.upload())
     assert house.record.status is Status.ERASED
     assert house.topic.published == []
+    assert house.objects.assets == {}
+    assert house.erasures() == [EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)]
+
+
+async def test_a_late_upload_of_an_erased_image_is_not_adopted_under_another_id(
+    house: House,
+) -> None:
+    """A finished tombstone does not know its key any more."""
+    tombstone = pending().model_copy(update={"status": Status.ERASED, "original_key": "(erased)"})
+    house.records.records[IMAGE] = tombstone
+    await house.process(house.upload())
+    assert house.records.records == {IMAGE: tombstone}
+    assert house.erasures() == [EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)]
+
+
+@pytest.mark.parametrize("key", [KEY, "(erased)"])
+async def test_an_image_that_is_erased_while_it_renders_is_erased_again(
+    house: House, key: str
+) -> None:
+    house.records.records[IMAGE] = pending()
+    tombstone = pending().model_copy(update={"status": Status.ERASED, "original_key": key})
+
+    def erase() -> None:
+        house.records.records[IMAGE] = tombstone
+
+    house.renderer.meanwhile = erase
+    assert await house.process(house.upload()) is Progress.NONE
+    assert house.objects.assets
+    assert house.records.records == {IMAGE: tombstone}
+    assert house.erasures() == [EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)]
+
+
+async def test_a_message_stays_until_its_erasure_was_sent(house: House) -> None:
+    house.records.records[IMAGE] = pending().model_copy(update={"status": Status.ERASED})
+    house.cleanup.fail_next["send"] = [Unavailable("sqs", "down")]
+    with pytest.raises(Unavailable):
+        await house.process(house.upload())
+
+
+async def test_without_a_cleanup_queue_met_tombstones_are_counted(house: House) -> None:
+    metrics = WorkerMetrics(CollectorRegistry())
+    await MetTombstones(None, metrics=metrics).met(IMAGE, key=KEY)
+    assert metrics.tombstones_met.labels("not_sent")._value.get() == 1
 
 
 async def test_a_key_that_borrows_anothers_image_id_becomes_an_image_of_its_own(

@@ -17,14 +17,15 @@ from safelight.errors import (
 )
 from safelight.faces import Face
 from safelight.presets import Preset
-from safelight.queued import Demand, Ingest
+from safelight.queued import Demand, EraseImage, Ingest
 from safelight.record import Status
 from tests.support.fakes import FakeFaces, FakeVersion
-from tests.unit.worker.house import IMAGE, KEY, PRESETS, House
+from tests.unit.worker.house import IMAGE, KEY, NOW, PRESETS, House
 from worker.renders import read_renders
 from worker.verdict import Progress
 
 SMALL = next(preset for preset in PRESETS if preset.name == "small")
+ERASURE = EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)
 AVIF = Preset(name="small", wish=SMALL.wish.in_format("avif"))
 
 
@@ -304,6 +305,45 @@ async def test_an_ingest_of_an_erased_image_brings_nothing_back(house: House) ->
     assert await house.render(INGEST) is Progress.NONE
     assert house.record.status is Status.ERASED
     assert house.ingests("superseded") == 1
+    assert house.erasures() == [ERASURE]
+
+
+async def test_an_ingest_that_was_interrupted_has_an_image_erased_whose_source_is_gone(
+    house: House,
+) -> None:
+    """Its first life may have stored assets before it died."""
+    await house.process(house.upload(b"picture"))
+    house.records.records[IMAGE] = house.record.model_copy(update={"status": Status.ERASED})
+    house.objects.sources.clear()
+    assert await house.render(INGEST) is Progress.NONE
+    assert house.erasures() == [ERASURE]
+
+
+async def test_an_image_that_is_erased_while_a_demand_renders_is_erased_again(
+    house: House,
+) -> None:
+    await house.process(house.upload(b"picture"))
+    demand, stored = demanded(house), dict(house.objects.assets)
+
+    def erase() -> None:
+        house.records.records[IMAGE] = house.record.model_copy(
+            update={"status": Status.ERASED, "original_key": "(erased)"}
+        )
+
+    house.renderer.meanwhile = erase
+    await house.render(demand)
+    assert house.objects.assets != stored
+    assert house.erasures() == [ERASURE]
+
+
+async def test_a_demand_of_an_erased_image_has_it_erased_again(house: House) -> None:
+    await house.process(house.upload(b"picture"))
+    demand = demanded(house)
+    house.records.records[IMAGE] = house.record.model_copy(update={"status": Status.ERASED})
+    assert await house.render(demand) is Progress.NONE
+    assert house.value("superseded") == 1
+    (erasure,) = house.erasures()
+    assert erasure == ERASURE.model_copy(update={"key": None})
 
 
 async def test_without_versions_an_ingest_knows_what_is_settled_by_its_etag(house: House) -> None:
