@@ -1,6 +1,7 @@
 """The events of an erasure, as CloudEvents. Pure: knows nothing about SNS."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -9,8 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from safelight.erasures import By, Receipt
 from safelight.record import Record
 from safelight.stored import StoredModel
+from safelight.user_erasures import UserErasure
 
-Type = Literal["safelight.image.erased", "safelight.erasure.completed"]
+Type = Literal["safelight.image.erased", "safelight.erasure.completed", "safelight.user.erased"]
+_OUTCOMES: Mapping[Type, str] = {
+    "safelight.image.erased": "erased",
+    "safelight.erasure.completed": "erasure_completed",
+    "safelight.user.erased": "user_erased",
+}
 
 
 class Erased(StoredModel):
@@ -22,8 +29,16 @@ class Erased(StoredModel):
     erased_by: By
 
 
+class UserErased(StoredModel):
+    """The facts about a user whose images are all erased."""
+
+    user_id: str
+    erasure_id: str
+    images: int
+
+
 class ErasureEvent(BaseModel):
-    """An event about the erasure of one image, a CloudEvent. A repeat has the same id."""
+    """An event about an erasure, a CloudEvent. A repeat has the same id."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,10 +46,10 @@ class ErasureEvent(BaseModel):
     id: str
     source: Literal["/safelight"] = "/safelight"
     type: Type
-    subject: str = Field(description="The image id.")
+    subject: str = Field(description="The image id, or the id of the erasure of a user.")
     time: str = Field(json_schema_extra={"format": "date-time"})
     datacontenttype: Literal["application/json"] = "application/json"
-    data: Erased | Receipt
+    data: Erased | Receipt | UserErased
     user_id: str = Field(exclude=True)
     """The owner of the image, for filters of subscriptions."""
 
@@ -75,10 +90,24 @@ class ErasureEvent(BaseModel):
             user_id=tombstone.user_id,
         )
 
+    @classmethod
+    def of_user(cls, erasure: UserErasure, user_id: str) -> Self:
+        """Build the event that all images of a user are erased."""
+        if erasure.completed_at is None:
+            raise ValueError(f"the erasure {erasure.erasure_id} is not complete")
+        return cls(
+            id=f"{erasure.erasure_id}:complete",
+            type="safelight.user.erased",
+            subject=erasure.erasure_id,
+            time=_rfc3339(erasure.completed_at),
+            data=UserErased(user_id=user_id, erasure_id=erasure.erasure_id, images=erasure.images),
+            user_id=user_id,
+        )
+
     @property
     def outcome(self) -> str:
-        """The last word of the type: `erased` or `completed` is no status, so it has a prefix."""
-        return "erased" if self.type == "safelight.image.erased" else "erasure_completed"
+        """What happened, for filters of subscriptions."""
+        return _OUTCOMES[self.type]
 
     def to_json(self) -> str:
         """Return the event as JSON in plain ASCII."""

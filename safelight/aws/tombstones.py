@@ -76,6 +76,16 @@ class Tombstones:
             {":erased": str(Status.ERASED), ":step": before},
         )
 
+    async def forget_user(self, tombstone: Record) -> None:
+        """Take the user out of a tombstone, which then is in no list of a user any more."""
+        await self._update(
+            tombstone.image_id,
+            {"userId": ERASED},
+            frozenset(),
+            "#status = :erased",
+            {":erased": str(Status.ERASED)},
+        )
+
     async def delete_tag(self, entry: TagEntry) -> None:
         """Delete a tag entry, whatever its version."""
         async with self._dependency.call("DeleteItem", self._table):

@@ -156,6 +156,18 @@ async def test_entombing_again_changes_nothing(graves):
     assert (both[0].erased_by, both[0].erased_at) == ("owner", AT)
 
 
+async def test_a_tombstone_forgets_its_user_and_a_record_does_not(graves):
+    tombstone = await graves.erased(pending())
+    for _ in range(2):
+        await graves.edge.forget_user(tombstone)
+    forgotten = tombstone.model_copy(update={"user_id": "(erased)"})
+    assert await graves.records.get(tombstone.image_id) == forgotten
+    record = pending()
+    await graves.table.store(record)
+    await graves.edge.forget_user(record)
+    assert await graves.records.get(record.image_id) == record
+
+
 async def test_a_tag_entry_is_deleted_whatever_its_version(graves):
     record = completed(keys.new_image_id(), tags=("sea",), tags_version=7)
     (entry,) = entries_of(record)

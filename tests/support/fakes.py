@@ -533,6 +533,12 @@ class FakeTombstones(Fake):
             changes |= {"original_key": ERASED, "tags": (), "tags_version": 0}
         return self._store(stored.model_copy(update=changes))
 
+    async def forget_user(self, tombstone: Record) -> None:
+        self._called("forget_user")
+        stored = self._records.records.get(tombstone.image_id)
+        if stored is not None and stored.status is Status.ERASED:
+            self._store(stored.model_copy(update={"user_id": ERASED}))
+
     async def delete_tag(self, entry: TagEntry) -> None:
         self._called("delete_tag")
         self._records.entries.pop(entry.key, None)

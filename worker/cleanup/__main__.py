@@ -9,7 +9,9 @@ from safelight.aws.session import Aws, connect
 from safelight.metrics import ProcessMetrics, make_registry
 from safelight.program import Program
 from worker.cleanup.cleanup import Cleanup
+from worker.cleanup.delete_objects import Objects
 from worker.cleanup.erase_image import ImageErasures, Pauses
+from worker.cleanup.erase_user import UserErasures
 from worker.cleanup.metrics import CleanupMetrics
 from worker.cleanup.remains import Remover
 from worker.cleanup.settings import CleanupSettings
@@ -63,31 +65,52 @@ async def run(settings: CleanupSettings, _: None) -> None:
 
 async def build_cleanup(settings: CleanupSettings, aws: Aws, metrics: CleanupMetrics) -> Cleanup:
     """Build the collaborators."""
-    tombstones = await aws.tombstones()
+    records, tombstones = await aws.records(), await aws.tombstones()
+    inventory, deletions = await aws.inventory(), await aws.deletions()
+    documents, topic = await aws.documents(), await aws.topic(settings.topic_arn)
+    queue = await aws.queue(settings.cleanup_queue_url)
+    distribution_id = settings.distribution_id
+    cdn = await aws.cdn(distribution_id) if distribution_id else None
+    pause_ms = round(1000 * settings.erase_pause_seconds)
+    last_look_ms = round(1000 * settings.erase_last_look_seconds)
     remover = Remover(
-        inventory=await aws.inventory(),
-        deletions=await aws.deletions(),
+        inventory=inventory,
+        deletions=deletions,
         tags=tombstones,
         metrics=metrics,
         ids=settings.image_ids,
         uploads_bucket=settings.uploads_bucket,
     )
-    distribution_id = settings.distribution_id
     return Cleanup(
         images=ImageErasures(
-            records=await aws.records(),
+            records=records,
             tombstones=tombstones,
-            ledger=await aws.documents(),
+            ledger=documents,
             remover=remover,
-            topic=await aws.topic(settings.topic_arn),
-            cdn=await aws.cdn(distribution_id) if distribution_id else None,
-            queue=await aws.queue(settings.cleanup_queue_url),
-            pauses=Pauses(
-                before_invalidation_ms=round(1000 * settings.erase_pause_seconds),
-                before_last_look_ms=round(1000 * settings.erase_last_look_seconds),
-            ),
+            topic=topic,
+            cdn=cdn,
+            queue=queue,
+            pauses=Pauses(before_invalidation_ms=pause_ms, before_last_look_ms=last_look_ms),
             metrics=metrics,
-        )
+        ),
+        users=UserErasures(
+            records=records,
+            tombstones=tombstones,
+            counts=documents,
+            topic=topic,
+            queue=queue,
+            wait_seconds=-(-last_look_ms // 3000),
+        ),
+        objects=Objects(
+            records=records,
+            inventory=inventory,
+            deletions=deletions,
+            remover=remover,
+            cdn=cdn,
+            queue=queue,
+            pause_ms=pause_ms,
+            metrics=metrics,
+        ),
     )
 
 

@@ -1,9 +1,18 @@
 """Processes the messages of CleanupQueue."""
 
 from safelight.aws.queue import Message
-from safelight.errors import Unreadable, WrongQueue
-from safelight.queued import EraseImage, OfCleanup, read_cleanup
+from safelight.errors import WrongQueue
+from safelight.queued import (
+    DeleteAssets,
+    DeleteVersion,
+    EraseImage,
+    EraseUser,
+    OfCleanup,
+    read_cleanup,
+)
+from worker.cleanup.delete_objects import Objects
 from worker.cleanup.erase_image import ImageErasures
+from worker.cleanup.erase_user import UserErasures
 from worker.envelopes import parsed
 from worker.events import is_event
 from worker.verdict import Progress
@@ -12,8 +21,10 @@ from worker.verdict import Progress
 class Cleanup:
     """Does what the messages ask for, after reading the records."""
 
-    def __init__(self, *, images: ImageErasures) -> None:
+    def __init__(self, *, images: ImageErasures, users: UserErasures, objects: Objects) -> None:
         self._images = images
+        self._users = users
+        self._objects = objects
 
     async def process(self, message: Message) -> Progress:
         """Take one step, and return the progress.
@@ -21,10 +32,14 @@ class Cleanup:
         Raises `WrongQueue` for a message of another role, `Unreadable` for one that is not ours.
         """
         match read_message(message.body):
-            case EraseImage() as erasure:
-                return await self._images.go_on(erasure)
-            case other:
-                raise Unreadable(f"{other.type} is not processed by this version")
+            case EraseImage() as image:
+                return await self._images.go_on(image)
+            case EraseUser() as user:
+                return await self._users.go_on(user)
+            case DeleteVersion() as version:
+                return await self._objects.delete_version(version)
+            case DeleteAssets() as assets:
+                return await self._objects.delete_assets(assets)
 
 
 def read_message(body: str) -> OfCleanup:

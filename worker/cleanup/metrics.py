@@ -35,6 +35,12 @@ class CleanupMetrics(ConsumerMetrics):
             "safelight_erased_objects_total", "What was deleted, by kind.", ["kind"],
             registry=registry,
         )  # fmt: skip
+        self.deletions = Counter(
+            "safelight_deletions_total",
+            "Requests to delete a version or assets without an erasure, by what came of them.",
+            ["what", "outcome"],
+            registry=registry,
+        )
         self.late_objects = Counter(
             "safelight_erased_late_objects_total",
             "Objects of erased images that appeared after the others were deleted.",

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from safelight import keys
 from safelight.aws.queue import Message
+from safelight.errors import SafelightError
 from safelight.queued import EraseImage
 from safelight.record import Record, Status
 from safelight.tags import entries_of
@@ -25,7 +26,9 @@ from tests.support.fakes import (
     FakeTopic,
 )
 from worker.cleanup.cleanup import Cleanup
+from worker.cleanup.delete_objects import Objects
 from worker.cleanup.erase_image import ImageErasures, Pauses
+from worker.cleanup.erase_user import UserErasures
 from worker.cleanup.metrics import CleanupMetrics
 from worker.cleanup.remains import Remover
 from worker.verdict import Progress
@@ -66,26 +69,47 @@ class Vault:
         self.cdn = FakeCdn()
         self.queue = FakeDeadLetters()
         metrics = CleanupMetrics(self.registry)
+        inventory, cdn = FakeInventory(self.objects), self.cdn if caches else None
+        remover = Remover(
+            inventory=inventory,
+            deletions=self.deletions,
+            tags=self.tombstones,
+            metrics=metrics,
+            ids=IDS,
+            uploads_bucket=BUCKET,
+        )
         self.cleanup = Cleanup(
             images=ImageErasures(
                 records=self.records,
                 tombstones=self.tombstones,
                 ledger=self.ledger,
-                remover=Remover(
-                    inventory=FakeInventory(self.objects),
-                    deletions=self.deletions,
-                    tags=self.tombstones,
-                    metrics=metrics,
-                    ids=IDS,
-                    uploads_bucket=BUCKET,
-                ),
+                remover=remover,
                 topic=self.topic,
-                cdn=self.cdn if caches else None,
+                cdn=cdn,
                 queue=self.queue,
                 pauses=Pauses(before_invalidation_ms=20_000, before_last_look_ms=900_000),
                 metrics=metrics,
                 now=lambda: self.now,
-            )
+            ),
+            users=UserErasures(
+                records=self.records,
+                tombstones=self.tombstones,
+                counts=self.ledger,
+                topic=self.topic,
+                queue=self.queue,
+                wait_seconds=300,
+                now=lambda: self.now,
+            ),
+            objects=Objects(
+                records=self.records,
+                inventory=inventory,
+                deletions=self.deletions,
+                remover=remover,
+                cdn=cdn,
+                queue=self.queue,
+                pause_ms=20_000,
+                metrics=metrics,
+            ),
         )
         self._waiting: list[tuple[float, int, str]] = []
         self._numbers = count()
@@ -138,6 +162,20 @@ class Vault:
         for _ in range(most):
             if not await self.step():
                 return
+        raise AssertionError(f"more than {most} messages")
+
+    async def deliver(self, body: str, *, most: int = 200) -> None:
+        """Process a message and all that follow. One that fails comes back after a second."""
+        heapq.heappush(self._waiting, (self.now, next(self._numbers), body))
+        for _ in range(most):
+            waiting = self._waiting[0] if self._waiting else None
+            try:
+                if not await self.step():
+                    return
+            except SafelightError:
+                assert waiting is not None
+                again = (self.now + 1, next(self._numbers), waiting[2])
+                heapq.heappush(self._waiting, again)
         raise AssertionError(f"more than {most} messages")
 
     async def erase(self, **changes: object) -> Progress:

@@ -1,0 +1,122 @@
+"""The role cleanup erases the images of a user: in turns, again after every fault, no others."""
+
+import json
+
+import pytest
+
+from safelight import keys
+from safelight.errors import Unavailable
+from safelight.queued import EraseUser
+from safelight.record import Record
+from tests.unit.worker.vault import AT, COMPLETED, Vault
+
+ERASURE = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAC"
+MESSAGE = EraseUser(erasure_id=ERASURE, user_id="key:alice", before=AT, by="owner").to_json()
+
+
+def record_of(user_id: str, *, uploaded_at: int = AT - 1) -> Record:
+    image_id = keys.new_image_id()
+    return COMPLETED.model_copy(
+        update={
+            "image_id": image_id,
+            "user_id": user_id,
+            "uploaded_at": uploaded_at,
+            "original_key": keys.source_key(user_id=user_id, image_id=image_id),
+        }
+    )
+
+
+def filled(*records: Record) -> Vault:
+    vault = Vault(None)
+    for record in records:
+        vault.records.records[record.image_id] = record
+        vault.objects.upload(record.original_key, b"12345")
+        vault.put_asset("v1", record.image_id)
+    return vault
+
+
+def counts(vault: Vault) -> dict[str, object]:
+    document: dict[str, object] = json.loads(vault.ledger.texts[f"erasures/users/{ERASURE}.json"])
+    return document
+
+
+async def test_all_images_of_a_user_are_erased_and_those_of_others_stay() -> None:
+    mine = [record_of("key:alice") for _ in range(3)]
+    others = [record_of("key:bob"), record_of("key:alice", uploaded_at=AT + 1)]
+    vault = filled(*mine, *others)
+    await vault.process(MESSAGE)
+    assert counts(vault) == {
+        "erasureId": ERASURE, "state": "running", "images": 3, "complete": 0, "bytes": 0,
+    }  # fmt: skip
+    await vault.run(most=100)
+    assert counts(vault) | {"completedAt": 0} == {
+        "erasureId": ERASURE, "state": "complete", "images": 3, "complete": 3, "bytes": 36,
+        "completedAt": 0,
+    }  # fmt: skip
+    for record in mine:
+        tombstone = vault.records.records[record.image_id]
+        assert (tombstone.user_id, tombstone.original_key) == ("(erased)", "(erased)")
+        assert tombstone.erasure
+        assert tombstone.erasure.state == "complete"
+        assert tombstone.erased_by == "user"
+    for record in others:
+        assert vault.records.records[record.image_id] == record
+        assert vault.objects.sources[record.original_key]
+    assert len(vault.objects.assets) == 2
+    assert vault.published("safelight.user.erased") == [f"{ERASURE}:complete"]
+
+
+async def test_the_images_of_a_user_share_invalidations_of_everything() -> None:
+    vault = filled(*(record_of("key:alice") for _ in range(5)))
+    await vault.process(MESSAGE)
+    await vault.run(most=100)
+    assert list(vault.cdn.invalidated.values()) == ["/*"]
+
+
+async def test_a_user_without_images_is_erased_at_once() -> None:
+    vault = Vault(None)
+    await vault.process(MESSAGE)
+    assert (counts(vault)["state"], counts(vault)["images"]) == ("complete", 0)
+
+
+async def test_a_turn_begins_only_so_many_erasures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.cleanup.erase_user.MOST_IN_A_TURN", 2)
+    vault = filled(*(record_of("key:alice") for _ in range(5)))
+    await vault.process(MESSAGE)
+    erased = [one for one in vault.records.records.values() if one.erasure]
+    assert len(erased) == 2
+    await vault.run(most=200)
+    assert counts(vault)["complete"] == 5
+
+
+@pytest.mark.parametrize(
+    ("edge", "operation"),
+    [
+        ("records", "find"),
+        ("records", "get"),
+        ("queue", "send"),
+        ("tombstones", "erase"),
+        ("tombstones", "forget_user"),
+        ("ledger", "put"),
+        ("topic", "publish"),
+    ],
+)
+@pytest.mark.parametrize("after", range(5))
+async def test_a_turn_that_failed_anywhere_is_taken_again(
+    edge: str, operation: str, after: int
+) -> None:
+    vault = filled(*(record_of("key:alice") for _ in range(3)))
+    faulty = getattr(vault, edge)
+    faulty.fail_next[operation] = [None] * after + [Unavailable("aws", "down")]
+    await vault.deliver(MESSAGE)
+    assert counts(vault)["state"] == "complete"
+    assert counts(vault)["images"] == 3
+    assert {one.user_id for one in vault.records.records.values()} == {"(erased)"}
+    assert set(vault.published("safelight.user.erased")) == {f"{ERASURE}:complete"}
+
+
+async def test_counts_that_are_final_are_not_counted_again_while_users_are_forgotten() -> None:
+    vault = filled(*(record_of("key:alice") for _ in range(3)))
+    vault.tombstones.fail_next["forget_user"] = [None, Unavailable("dynamodb", "down")]
+    await vault.deliver(MESSAGE)
+    assert counts(vault)["images"] == 3
