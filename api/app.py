@@ -15,7 +15,7 @@ from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin
 from api.health import Checked, Health
-from api.metrics import ApiMetrics, WatchMetrics
+from api.metrics import ApiMetrics, SearchMetrics, WatchMetrics
 from api.middlewares import authenticated, observed, with_problems
 from api.operations import DOCUMENT
 from api.pages.cross_site import same_site_only
@@ -78,7 +78,7 @@ def make_app(
         watch_metrics = WatchMetrics(registry)
         watches = _watches(settings, watch_metrics, now, sleep)
         image = _images(settings, records, presigner, watches)
-        lists = _listing(settings, records, presets)
+        lists = _listing(settings, records, presets, SearchMetrics(registry))
         handlers = replace(
             handlers,
             uploads=_uploads(settings, records, presigner, authentication, metrics),
@@ -211,12 +211,15 @@ def _images(
     )
 
 
-def _listing(settings: ApiSettings, records: Records, presets: Sequence[Preset]) -> listing.Listing:
+def _listing(
+    settings: ApiSettings, records: Records, presets: Sequence[Preset], metrics: SearchMetrics
+) -> listing.Listing:
     return listing.Listing(
         records=records,
         thumbnails=Thumbnails(
             presets=presets, signing=settings.signing, delivery_url=settings.delivery_url
         ),
+        metrics=metrics,
         url_seconds=settings.url_seconds,
         admins=settings.admins,
     )

@@ -1,8 +1,9 @@
 """Lists images: searches those of a user page by page."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Protocol, Self
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from pydantic import Field
 from api.auth import USER
 from api.cursors import read_cursor, write_cursor
 from api.list_request import ListRequest
+from api.metrics import SearchKind, SearchMetrics
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
 from api.queries import read_query, refused
@@ -112,6 +114,7 @@ class Listing:
         records: Records,
         thumbnails: Thumbnails,
         url_seconds: int,
+        metrics: SearchMetrics,
         admins: Collection[str] = (),
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -120,6 +123,7 @@ class Listing:
         self._records = records
         self._thumbnails = thumbnails
         self._pending_seconds = url_seconds + FORGOTTEN_SECONDS
+        self._metrics = metrics
         self._admins = frozenset(admins)
         self._now = now
         self._clock = clock
@@ -164,18 +168,19 @@ class Listing:
         until = self._clock() + MOST_SECONDS
         page: list[Summary] = []
         everyone = user_id == EVERYONE
-        left = MOST_INSPECTED * (1 if everyone else MOST_QUERIES)
+        inspected, most_inspected = 0, MOST_INSPECTED * (1 if everyone else MOST_QUERIES)
         for _ in range(MOST_DAYS if everyone else MOST_QUERIES):
-            most = min(MOST_INSPECTED, left) if narrows else asked.limit - len(page)
+            most = min(MOST_INSPECTED, most_inspected - inspected)
+            most = most if narrows else asked.limit - len(page)
             found = await self._records.find(search, after=after, most=most)
-            after = found.ends_at
-            left -= found.inspected
-            for number, summary in enumerate(filter(wanted, found), start=1):
-                page.append(summary)
-                if len(page) == asked.limit and (number < len(found.summaries) or after):
-                    return page, summary.position
-            if after is None or left <= 0 or self._clock() >= until:
+            inspected += found.inspected
+            self._metrics.stale_entries.inc(found.stale)
+            after = _fill(page, filter(wanted, found), found, limit=asked.limit)
+            if len(page) == asked.limit or after is None or inspected >= most_inspected:
                 break
+            if self._clock() >= until:
+                break
+        self._metrics.observe(_kind_of(asked, search), inspected=inspected)
         return page, after
 
     async def _condition(self, asked: ListRequest, user_id: str) -> Callable[[Summary], bool]:
@@ -208,6 +213,27 @@ class Listing:
         completed = summary.status is Status.COMPLETED
         urls = self._thumbnails.of(summary.image_id, user_id=summary.user_id) if completed else {}
         return ListedImage.of(summary, thumbnails=urls)
+
+
+def _fill(
+    page: list[Summary], wanted: Iterable[Summary], found: Found, *, limit: int
+) -> Position | None:
+    """Add images up to the limit; return where the next page begins, None at the end."""
+    room = limit - len(page)
+    page += islice(wanted, room)
+    if len(page) == limit and (room < len(found.summaries) or found.ends_at):
+        return page[-1].position
+    return found.ends_at
+
+
+def _kind_of(asked: ListRequest, search: Search) -> SearchKind:
+    if search.user_id == EVERYONE:
+        return "everyone"
+    if asked.tag:
+        return "tag"
+    if asked.like:
+        return "like"
+    return "filter" if search.narrows else "all"
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -7,12 +7,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from api.delivery.found import How
 from safelight.metrics import SECONDS
 
-METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "OPTIONS"})
 """Methods with a label value of their own; any other is counted as `other`."""
 UNMATCHED = "unmatched"
 """The label value of a request that matches no route."""
 Watched = Literal["answer", "image", "user"]
 """Whether a request waits for its answer, or streams the events of one image or of a user."""
+
+SearchKind = Literal["all", "everyone", "filter", "like", "tag"]
+"""What a page was searched by: only times, all users, a filter of the index, a look, or a tag."""
+INSPECTED = (0, 1, 10, 25, 50, 100, 200, 400, 1000, 2000, 4000, 8000)
+"""Upper bounds of the number of images that were read for a page; a page reads up to 8,000."""
 
 StreamEnd = Literal["done", "failed", "gone", "slow"]
 """Why a stream of events ended: no more events, an error, or a client that left or did not read."""
@@ -92,6 +97,36 @@ class WatchMetrics:
         )
         for end in get_args(StreamEnd):
             self.ended.labels(end)
+
+
+class SearchMetrics:
+    """The metrics of lists of images."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pages = Counter(
+            "safelight_search_pages_total",
+            "Pages of lists of images: all, those of everyone, or found by filter, like or tag.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in get_args(SearchKind):
+            self.pages.labels(kind)
+        self.inspected = Histogram(
+            "safelight_search_inspected",
+            "Images, or entries of a tag, that were read for a page.",
+            buckets=INSPECTED,
+            registry=registry,
+        )
+        self.stale_entries = Counter(
+            "safelight_search_stale_entries_total",
+            "Entries of a tag that a search read, and whose image is gone or lacks the tag.",
+            registry=registry,
+        )
+
+    def observe(self, kind: SearchKind, *, inspected: int) -> None:
+        """Record one page."""
+        self.pages.labels(kind).inc()
+        self.inspected.observe(inspected)
 
 
 class ApiMetrics:

@@ -166,6 +166,8 @@ class Found:
     """The number of images that were read, found or not."""
     ends_at: Position | None
     """The last image that was read, if there may be more behind it; None at the end."""
+    stale: int = 0
+    """The number of tag entries among them whose image is gone or lacks the tag."""
 
     def __iter__(self) -> Iterator[Summary]:
         return iter(self.summaries)

@@ -42,6 +42,9 @@ class Dashboard:
 WORKERS = 'job=~"worker|renders"'
 """Selector of the worker's two roles. Each has its own queue, so lines are drawn by job."""
 
+LISTS = 'route="/v1/images",method="GET"'
+EDITS = 'route="/v1/images/{imageId}",method="PATCH"'
+
 
 def quantiles(metric: str, *shares: float) -> dict[str, str]:
     """Make a line for each quantile of a histogram over five minutes."""
@@ -275,6 +278,57 @@ DEPENDENCIES = Dashboard(
             "short",
             rate_by("safelight_http_request_duration_seconds_count", "status"),
         ),
+    ),
+)
+
+SEARCH = Dashboard(
+    "safelight-search",
+    "Safelight / search",
+    (
+        Panel("Pages of lists, a second", "short", rate_by("safelight_search_pages_total", "kind")),
+        Panel(
+            "Images read for a page",
+            "short",
+            quantiles("safelight_search_inspected", 0.5, 0.95),
+            "A page without conditions reads as many images as it shows, a narrow search up to"
+            " 8,000.",
+        ),
+        Panel(
+            "Images read, a second",
+            "short",
+            {"read": "sum(rate(safelight_search_inspected_sum[5m]))"},
+        ),
+        Panel(
+            "Time of a page, p95",
+            "s",
+            {
+                "lists": "histogram_quantile(0.95, sum by (le)"
+                f" (rate(safelight_http_request_duration_seconds_bucket{{{LISTS}}}[5m])))"
+            },
+        ),
+        Panel(
+            "Lists answered, a second",
+            "short",
+            {
+                "{{status}}": "sum by (status)"
+                f" (rate(safelight_http_request_duration_seconds_count{{{LISTS}}}[5m]))"
+            },
+        ),
+        Panel(
+            "Edits answered, a second",
+            "short",
+            {
+                "{{status}}": "sum by (status)"
+                f" (rate(safelight_http_request_duration_seconds_count{{{EDITS}}}[5m]))"
+            },
+            "409: another editor changed the image meanwhile.",
+        ),
+        Panel(
+            "Stale entries of tags, a second",
+            "short",
+            {"read": "sum(rate(safelight_search_stale_entries_total[5m]))"},
+            "Entries whose image is gone or lacks the tag. They are harmless.",
+        ),
         Panel(
             "Requests that wait for changes",
             "short",
@@ -352,7 +406,7 @@ def scaling() -> Dashboard:
 
 def dashboards() -> tuple[Dashboard, ...]:
     """List all pages."""
-    return (FLOW, WORKER, INPUT, DEPENDENCIES, scaling())
+    return (FLOW, WORKER, INPUT, DEPENDENCIES, SEARCH, scaling())
 
 
 def files() -> Iterator[tuple[Path, str]]:

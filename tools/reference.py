@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.dialects.table import DialectSettings
-from api.metrics import ApiMetrics, DeliveryMetrics, WatchMetrics
+from api.metrics import ApiMetrics, DeliveryMetrics, SearchMetrics, WatchMetrics
 from api.settings import ApiSettings
 from ops import KEY_VARIABLE
 from ops.doctor.places import DoctorSettings
@@ -151,6 +151,12 @@ All roles:
 """
 
 
+def _of_api(registry: CollectorRegistry) -> tuple[object, ...]:
+    return tuple(
+        metrics(registry) for metrics in (ApiMetrics, WatchMetrics, SearchMetrics, DeliveryMetrics)
+    )
+
+
 def metrics_page() -> str:
     """Write docs/operate/metrics.md."""
     registry = CollectorRegistry()
@@ -172,7 +178,7 @@ message ([why](../decisions/0021-the-oldest-message-is-the-oldest-held.md)).
 
 ## The API
 
-{metrics_table(ApiMetrics(registry), WatchMetrics(registry), DeliveryMetrics(registry))}
+{metrics_table(*_of_api(registry))}
 
 ## The worker
 

@@ -48,7 +48,9 @@ class Searcher:
         read = await self._summaries(image_ids)
         there = (read[image_id] for image_id in image_ids if image_id in read)
         summaries = tuple(filter(search.finds, there))
-        return Found(summaries=summaries, inspected=inspected, ends_at=ends_at)
+        tagged = sum(search.tags[0] in one.tags for one in read.values())
+        stale = len(image_ids) - tagged
+        return Found(summaries=summaries, inspected=inspected, ends_at=ends_at, stale=stale)
 
     async def _query(
         self, query: Mapping[str, Any]

@@ -75,7 +75,9 @@ async def _ask_forever(system: LocalSystem, person: Person) -> None:
     demand = Demand(image_id="01M8J1TZA6AQNZGH7GSKKKT0JR", revision="none", preset=preset)
     async with system.account.client("sqs") as sqs:
         while True:
-            await person.upload(PHOTOGRAPH)
+            image_id = await person.upload(PHOTOGRAPH)
+            await person.found()
+            await person.change(image_id, addTags=["live"])
             for message in (demand, Ingest(key="uploads/nothing/is/here")):
                 await sqs.send_message(
                     QueueUrl=system.stack.renders_queue_url, MessageBody=message.to_json()

@@ -170,6 +170,10 @@ async def test_an_entry_only_suggests_and_the_record_decides(table: Table) -> No
             await table.edge.put_tag(entry_of(one, tag, version=0))
     assert await tagged(table, user, "lake") == []
     assert await tagged(table, user, "sea") == [record.image_id]
+    found = await table.api.find(Search(user_id=user, tags=("lake",)), most=9)
+    assert found.stale == found.inspected > 0
+    found = await table.api.find(Search(user_id=user, tags=("sea",)), most=9)
+    assert found.inspected - found.stale == 1
     assert await all_pages(table, Search(user_id=user), most=100) == expected(
         [record], Search(user_id=user)
     )

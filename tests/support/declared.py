@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from api.metrics import ApiMetrics, DeliveryMetrics, WatchMetrics
+from api.metrics import ApiMetrics, DeliveryMetrics, SearchMetrics, WatchMetrics
 from safelight.errors import Reason
 from safelight.metrics import FaceMetrics, ProcessMetrics
 from worker.cleanup.metrics import CleanupMetrics
@@ -49,6 +49,7 @@ def declared() -> dict[str, Series]:
         ApiMetrics(registry),
         DeliveryMetrics(registry),
         WatchMetrics(registry),
+        SearchMetrics(registry),
         WorkerMetrics(registry),
         CleanupMetrics(CollectorRegistry()),
     )

@@ -382,6 +382,7 @@ class FakeRecords(Fake):
             summaries=tuple(filter(search.finds, read)),
             inspected=len(read),
             ends_at=read[-1].position if read and len(read) < len(behind) else None,
+            stale=sum(search.tags[0] not in one.tags for one in read) if search.tags else 0,
         )
 
     def _find_settled(self, search: Search, after: Position | None, most: int) -> Found:

@@ -5,17 +5,20 @@ import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 
 from api.auth import USER
 from api.cursors import read_cursor, write_cursor
 from api.delivery.signing import SigningKeys
 from api.list_request import ListRequest
 from api.listing import MOST_DAYS, MOST_INSPECTED, MOST_QUERIES, ImageList, Listing
+from api.metrics import SearchKind, SearchMetrics
 from api.middlewares import NOTES
 from api.problems import Problem, Refusal
 from api.thumbnails import Thumbnails
@@ -25,6 +28,7 @@ from safelight.named_keys import read_keys
 from safelight.presets import Policy, Preset
 from safelight.record import Record, Status
 from safelight.search import EDGE, Found, Position, Search
+from safelight.tags import entry_of
 from safelight.wish.wish import Wish
 from tests.support.fakes import FakeRecords
 from tests.unit.api.clients import ALICE, BOB, Api, Start
@@ -209,14 +213,22 @@ async def test_a_list_of_all_users_reads_a_thousand_images_and_fifty_days_at_mos
 ) -> None:
     records = EmptyDays(inspected)
     thumbnails = Thumbnails(presets=(), signing=SigningKeys({}), delivery_url=None)
+    registry = CollectorRegistry()
     listing = Listing(
-        records=records, thumbnails=thumbnails, url_seconds=900, admins=("a",), clock=lambda: 0.0
+        records=records,
+        thumbnails=thumbnails,
+        url_seconds=900,
+        metrics=SearchMetrics(registry),
+        admins=("a",),
+        clock=lambda: 0.0,
     )
     query = "/v1/images?user=*&minWidth=4000"
     request = make_mocked_request("GET", query)
     request[USER], request[NOTES] = "a", {}
     page = json.loads((await listing.get(request)).body)
     assert (page["images"], records.calls["find"]) == ([], steps)
+    everyone = {"kind": "everyone"}
+    assert registry.get_sample_value("safelight_search_pages_total", everyone) == 1
     again = make_mocked_request("GET", f"{query}&cursor={page['next']}")
     again[USER], again[NOTES] = "a", {}
     assert json.loads((await listing.get(again)).body)["next"] != page["next"]
@@ -304,9 +316,14 @@ async def test_a_narrow_search_is_answered_with_an_empty_page_that_goes_on(
     seconds: float, queries: int
 ) -> None:
     records = EndlessRecords(seconds)
+    registry = CollectorRegistry()
     thumbnails = Thumbnails(presets=(), signing=SigningKeys({}), delivery_url=None)
     listing = Listing(
-        records=records, thumbnails=thumbnails, url_seconds=900, clock=lambda: records.clock
+        records=records,
+        thumbnails=thumbnails,
+        url_seconds=900,
+        metrics=SearchMetrics(registry),
+        clock=lambda: records.clock,
     )
     request = make_mocked_request("GET", "/v1/images?minWidth=4000")
     request[USER] = "key:alice"
@@ -314,6 +331,67 @@ async def test_a_narrow_search_is_answered_with_an_empty_page_that_goes_on(
     assert page.keys() == {"images", "searchedTo", "next"}
     assert page["images"] == []
     assert records.read == queries * MOST_INSPECTED
+    assert registry.get_sample_value("safelight_search_inspected_sum") == records.read
+
+
+async def counted(api: Api, name: str, **labels: str) -> float:
+    """Return the value of a metric, as a scrape reads it."""
+    text = await (await api.client.get("/metrics")).text()
+    families = text_string_to_metric_families(text)
+    (value,) = [
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name and sample.labels == labels
+    ]
+    return value
+
+
+async def test_the_pages_of_a_narrow_search_leave_nothing_out(api: Api) -> None:
+    wide = stored(api, 5)
+    stored(api, 2, width=4)
+    found, query = [], "?minWidth=5&limit=2"
+    page = await listed(api, query)
+    while "next" in page:
+        found += ids(page)
+        page = await listed(api, f"{query}&cursor={page['next']}")
+    assert found + ids(page) == [one.image_id for one in reversed(wide)]
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("", "all"),
+        ("?since=2020-01-01T00:00:00Z&limit=2", "all"),
+        ("?minWidth=5", "filter"),
+        ("?like=IMAGE", "like"),
+        ("?tag=sea&minWidth=5", "tag"),
+    ],
+)
+async def test_each_page_is_counted_by_what_it_was_searched_by(
+    api: Api, query: str, kind: str
+) -> None:
+    (one,) = stored(api)
+    await listed(api, query.replace("IMAGE", one.image_id))
+    counts = {
+        name: await counted(api, "safelight_search_pages_total", kind=name)
+        for name in get_args(SearchKind)
+    }
+    assert counts == dict.fromkeys(get_args(SearchKind), 0) | {kind: 1}
+    assert await counted(api, "safelight_search_inspected_count") == 1
+
+
+async def test_images_that_were_read_and_stale_entries_are_counted(api: Api) -> None:
+    (one, other) = stored(api, 2, tags=("sea",))
+    stored(api, 3)
+    for image in (one, other):
+        await api.records.put_tag(entry_of(image, "sea", version=0))
+    api.records.records[other.image_id] = other.model_copy(update={"tags": ()})
+    assert ids(await listed(api, "?tag=sea")) == [one.image_id]
+    assert await counted(api, "safelight_search_inspected_sum") == 2
+    assert await counted(api, "safelight_search_stale_entries_total") == 1
+    await listed(api)
+    assert await counted(api, "safelight_search_inspected_sum") == 2 + 5
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from api.app import make_app
 from api.auth import Authentication
 from api.delivery.aliases import RESERVED
 from api.dialects.table import DIALECTS
+from api.metrics import METHODS
 from api.operations import DOCUMENT
 from api.routes import ROUTES, Route
 from tests.support.fakes import FakePresigner, FakeRecords
@@ -185,3 +186,7 @@ async def test_a_preflight_of_an_upload_is_none_of_a_picture_beside_a_dialect_at
         assert answer.headers["Access-Control-Allow-Origin"] == origin
         assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
         assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+
+
+def test_the_method_of_every_route_has_a_value_of_its_own_in_metrics() -> None:
+    assert {route.method for route in ROUTES} <= METHODS

@@ -15,7 +15,7 @@ from api.auth import USER
 from api.delivery.signing import SigningKeys
 from api.images import Images
 from api.listing import Listing
-from api.metrics import WatchMetrics
+from api.metrics import SearchMetrics, WatchMetrics
 from api.middlewares import REQUEST_ID
 from api.streams import Streams
 from api.thumbnails import Thumbnails
@@ -82,7 +82,12 @@ def streams_of(world: World) -> Streams:
         images=Images(
             records=world, presigner=FakePresigner(), delivery_url=None, watches=watches, **urls
         ),
-        listing=Listing(records=world, thumbnails=thumbnails, **urls),
+        listing=Listing(
+            records=world,
+            thumbnails=thumbnails,
+            metrics=SearchMetrics(CollectorRegistry()),
+            **urls,
+        ),
         watches=watches,
         metrics=metrics,
         now=world.now,
