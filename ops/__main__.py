@@ -277,18 +277,35 @@ def redrive(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent; change nothing.")
     ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print each letter with its id; change nothing.")
+    ] = False,
+    delete: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Delete the letter of this id for good; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List dead letters by reason, and send them back.
+    """List dead letters by reason, show or delete single ones, and send them back.
 
     All are sent to RendersQueue. An S3 event is replaced by its source key, and a
     worker processes the object that S3 has now. Reads SAFELIGHT_RENDERS_QUEUE_URL,
     SAFELIGHT_DEAD_LETTER_QUEUE_URL and SAFELIGHT_UPLOADS_BUCKET; needs the
     permissions of OperatorPolicy.
     """
-    from ops.redrive import redrive  # noqa: PLC0415 - --help must be instant
+    from ops.redrive import Wanted, redrive  # noqa: PLC0415 - --help must be instant
 
-    _run(redrive(reason, rate=rate, dry_run=dry_run, as_json=as_json))
+    if delete and (reason or show):
+        raise typer.BadParameter("give it without a reason and --show", param_hint="--delete")
+    wanted = Wanted(
+        reason=reason,
+        rate=rate,
+        dry_run=dry_run,
+        show=show,
+        delete=tuple(delete or ()),
+        as_json=as_json,
+    )
+    _run(redrive(wanted))
 
 
 @app.command()

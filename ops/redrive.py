@@ -1,4 +1,4 @@
-"""`safelight redrive`: list dead letters by reason, and send them back.
+"""`safelight redrive`: list dead letters by reason, show or delete single ones, send them back.
 
 Everything is sent to RendersQueue, because only S3 may send to UploadsQueue. An S3 event becomes an
 ingest of its key: the worker looks up the object in S3, so a forged event does no harm.
@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from ops.exit_codes import ExitCode
+from ops.letters import delete_letters, print_letters, reason_of
 from ops.tables import counted, make_table
 from safelight.aws.queue import BATCH_SIZE, Message, Queue
 from safelight.aws.session import connect
@@ -33,8 +34,6 @@ HIDDEN_SECONDS = 300
 """How long a received letter is hidden from other receivers. It is returned at the end."""
 ALL = "all"
 """The word that chooses letters of every reason."""
-SILENT = "unexplained"
-"""The reason shown for letters that SQS moved itself: they carry no reason attribute."""
 
 
 class RedriveSettings(AwsSettings):
@@ -44,28 +43,54 @@ class RedriveSettings(AwsSettings):
     dead_letter_queue_url: str = Field(min_length=1, description="The dead-letter queue.")
 
 
-async def redrive(reason: str | None, *, rate: float, dry_run: bool, as_json: bool) -> int:
-    """List the letters by reason; with a reason, send those back, at most `rate` per second.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to do with the letters of a reason."""
 
-    Returns the exit code: `FAILED` if no letter has the reason, or none could be sent.
+    reason: str | None
+    rate: float
+    """The most messages sent back in a second."""
+    dry_run: bool = False
+    show: bool = False
+    delete: Sequence[str] = ()
+    """The ids of letters to delete instead."""
+    as_json: bool = False
+
+
+async def redrive(wanted: Wanted) -> int:
+    """List the letters by reason, show or delete single ones, or send those of a reason back.
+
+    Returns the exit code: `FAILED` if no letter was chosen, or none could be sent.
     """
     settings = RedriveSettings.load()
     async with connect(settings) as aws:
         letters = await aws.queue(settings.dead_letter_queue_url, visibility_seconds=HIDDEN_SECONDS)
         queue = await aws.queue(settings.renders_queue_url)
         found = [message async for message in _read(letters)]
-        chosen = [message for message in found if reason in (reason_of(message), ALL)]
         try:
-            _print_counts(found, as_json=as_json)
-            if not chosen:
-                return _without_letters(reason)
-            returns = [Return.of(letter, bucket=settings.uploads_bucket) for letter in chosen]
-            _explain_what_stays(returns)
-            if not dry_run:
-                await _send_back(returns, letters, queue, rate=rate)
-            _print_sum(returns, dry_run=dry_run)
+            if wanted.delete:
+                return await delete_letters(letters, found, wanted.delete)
+            return await _treat(found, wanted, letters, queue, bucket=settings.uploads_bucket)
         finally:
             await _release(letters, found)
+
+
+async def _treat(
+    found: Sequence[Message], wanted: Wanted, letters: Queue, queue: Queue, *, bucket: str
+) -> int:
+    reason = ALL if wanted.show and wanted.reason is None else wanted.reason
+    chosen = [message for message in found if reason in (reason_of(message), ALL)]
+    if wanted.show:
+        print_letters(chosen, as_json=wanted.as_json)
+        return ExitCode.DONE if chosen else _without_letters(reason)
+    _print_counts(found, as_json=wanted.as_json)
+    if not chosen:
+        return _without_letters(reason)
+    returns = [Return.of(letter, bucket=bucket) for letter in chosen]
+    _explain_what_stays(returns)
+    if not wanted.dry_run:
+        await _send_back(returns, letters, queue, rate=wanted.rate)
+    _print_sum(returns, dry_run=wanted.dry_run)
     sent = any(one.bodies or not one.fault for one in returns)
     return ExitCode.DONE if sent else ExitCode.FAILED
 
@@ -84,11 +109,6 @@ def _print_sum(returns: Sequence["Return"], *, dry_run: bool) -> None:
     letters = counted(sum(bool(one.bodies) for one in returns), "letter")
     verb = "Would send" if dry_run else "Sent"
     print(f"{verb} back {letters} as {counted(messages, 'message')}.", file=sys.stderr)
-
-
-def reason_of(message: Message) -> str:
-    """Return the reason why a message became a dead letter."""
-    return message.attributes.get("reason", SILENT)
 
 
 async def _read(letters: Queue) -> AsyncIterator[Message]:

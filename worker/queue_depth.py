@@ -33,7 +33,9 @@ async def watch_depth(
             metrics.queue_visible.set(depth.visible)
             metrics.queue_in_flight.set(depth.in_flight)
             if dead_letters is not None:
-                metrics.dead_letters.set((await dead_letters.depth()).visible)
+                letters = await dead_letters.depth()
+                # An operator who looks at letters hides them for a while.
+                metrics.dead_letters.set(letters.visible + letters.in_flight)
         except SafelightError as error:
             log.warning("queue_depth_failed", error=str(error))
             for gauge in (metrics.queue_visible, metrics.queue_in_flight, metrics.dead_letters):

@@ -162,3 +162,27 @@ async def test_what_cannot_be_done_is_said(desk: Desk) -> None:
     code, told = await desk.redrive(SAFELIGHT_DEAD_LETTER_QUEUE_URL=f"{desk.queues[1]}-not-there")
     assert code == 1
     assert "Traceback" not in told
+
+
+async def test_single_letters_are_shown_and_deleted_by_their_ids(desk: Desk) -> None:
+    await desk.bury("first", reason="unknown", detail="KeyError: 'a'")
+    await desk.bury("no \u202eJSON", reason="unreadable")
+    code, shown = await desk.redrive("--show", "--json")
+    letters = {letter["reason"]: letter for letter in json.loads(shown)}
+    assert (code, letters["unknown"]["body"]) == (0, "first")
+    assert letters["unknown"]["detail"] == "KeyError: 'a'"
+    code, shown = await desk.redrive("unreadable", "--show")
+    assert code == 0
+    assert f"id: {letters['unreadable']['id']}\n" in shown
+    assert "body: no \ufffdJSON\n" in shown
+    assert "first" not in shown
+    one = letters["unreadable"]["id"]
+    assert await desk.redrive("--delete", one) == (0, "Deleted 1 letter.\n")
+    assert await desk.redrive("--delete", one) == (
+        1,
+        f"No dead letter has the id {one}.\nDeleted 0 letters.\n",
+    )
+    assert (await desk.redrive("unknown", "--delete", one))[0] == 2
+    queue, dead_letters = desk.queues
+    assert await desk.bodies(dead_letters) == ["first"]
+    assert await desk.bodies(queue) == []
