@@ -34,7 +34,7 @@ async def watch_depth(
             metrics.queue_in_flight.set(depth.in_flight)
             if dead_letters is not None:
                 letters = await dead_letters.depth()
-                # An operator who looks at letters hides them for a while.
+                # Letters that an operator reads are hidden for a while.
                 metrics.dead_letters.set(letters.visible + letters.in_flight)
         except SafelightError as error:
             log.warning("queue_depth_failed", error=str(error))
