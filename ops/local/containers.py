@@ -20,7 +20,7 @@ from ops.local.account import Account, Principal
 from ops.local.stack import Stack, deploy
 
 NAME = "safelight-compose"
-PROGRAMS = ("api", "delivery", "worker", "renders", "operator")
+PROGRAMS = ("api", "delivery", "worker", "renders", "cleanup", "operator")
 
 
 def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
@@ -30,6 +30,7 @@ def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
         "delivery": (stack.delivery, stack.delivery_settings()),
         "worker": (stack.uploads_worker, stack.worker_settings("uploads")),
         "renders": (stack.renders_worker, stack.worker_settings("renders")),
+        "cleanup": (stack.cleanup, stack.cleanup_settings()),
         "operator": (
             stack.operator,
             {

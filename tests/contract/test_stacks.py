@@ -148,6 +148,35 @@ async def test_a_worker_is_started_with_the_names_of_the_data_stack(
     assert worker["stopTimeout"] == 120
 
 
+async def test_the_task_of_cleanup_is_started_with_the_names_of_the_data_stack(
+    emulator: Emulator, data: dict[str, str], tmp_path: Path
+) -> None:
+    network = await make(emulator, tmp_path, "network", "cleanup-network", WayOut="public")
+    of_tasks = {key: one for key, one in network.items() if key != "PublicSubnetIds"}
+    web = await make(
+        emulator, tmp_path, "web", "cleanup-web", DataStack="data", **PROGRAMS, **WEB, **network
+    )
+    made = await make(
+        emulator, tmp_path, "cleanup", "cleanup",
+        DataStack="data", WebStack="cleanup-web", DistributionId="E2", **PROGRAMS, **of_tasks,
+    )  # fmt: skip
+    found = await answer(
+        emulator, "ecs", "describe_services",
+        cluster=web["ClusterName"], services=[made["CleanupServiceName"]],
+    )  # fmt: skip
+    (service,) = found["services"]
+    assert service["desiredCount"] == 1
+    definition = await answer(
+        emulator, "ecs", "describe_task_definition", taskDefinition=service["taskDefinition"]
+    )
+    (worker,) = definition["taskDefinition"]["containerDefinitions"]
+    given = {one["name"]: one["value"] for one in worker["environment"]}
+    queue = given["SAFELIGHT_CLEANUP_QUEUE_URL"].rpartition("/")[2]
+    assert queue == data["CleanupQueueName"]
+    assert given["SAFELIGHT_DISTRIBUTION_ID"] == "E2"
+    assert worker["command"] == ["python", "-m", "worker.cleanup"]
+
+
 async def test_a_receiver_gets_the_completions_that_it_wants_from_a_queue_of_its_own(
     emulator: Emulator, data: dict[str, str], tmp_path: Path
 ) -> None:

@@ -192,7 +192,7 @@ def test_the_tasks_on_ecs_are_found_under_the_names_that_are_scraped() -> None:
     }
     found = {
         properties["Name"]
-        for template in ("web", "workers")
+        for template in ("web", "workers", "cleanup")
         for properties in Resolved(template, MetricsDiscovery="true")
         .of_type("AWS::ServiceDiscovery::Service")
         .values()
@@ -208,6 +208,7 @@ def test_both_configurations_scrape_the_same_jobs() -> None:
             "delivery",
             "worker",
             "renders",
+            "cleanup",
         ]
         assert config["rule_files"] == ["recording.yml", "alerts.yml"]
 

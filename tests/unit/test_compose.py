@@ -12,11 +12,16 @@ from ops.local.containers import PROGRAMS
 from safelight.aws.settings import AwsSettings
 from safelight.settings import variable
 from tests.support.compose import ENVIRONMENT, FILE, ROOT, Unset, interpolated, services
+from worker.cleanup.settings import CleanupSettings
 from worker.settings import WorkerSettings
 
 ALL = services(ENVIRONMENT)
 WORKERS = ("worker", "renders")
-OURS = ("api", "delivery", *WORKERS)
+CLEANUP = "cleanup"
+SETTINGS: dict[str, type[AwsSettings]] = {
+    "worker": WorkerSettings, "renders": WorkerSettings, CLEANUP: CleanupSettings,
+}  # fmt: skip
+OURS = ("api", "delivery", *WORKERS, CLEANUP)
 KEYS = {
     "EMULATOR_ACCESS_KEY_ID": {"emulator", "stack"},
     "EMULATOR_SECRET_ACCESS_KEY": {"emulator", "stack"},
@@ -156,7 +161,7 @@ def test_there_may_be_any_number_of_workers(name: str) -> None:
     assert not ALL[name].keys() & {"ports", "container_name"}
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", [*WORKERS, CLEANUP])
 def test_a_worker_has_time_to_drain(name: str) -> None:
     assert ALL[name]["stop_grace_period"] == "2m"
     assert WorkerSettings.model_fields["drain_seconds"].default < 120
@@ -174,8 +179,8 @@ def test_the_workers_of_both_roles_differ_in_their_folder_alone() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_program_is_told_settings_that_exist(name: str) -> None:
-    kinds: tuple[type[AwsSettings], ...] = (WorkerSettings,) if name in WORKERS else (ApiSettings,)
-    known = {variable(field) for kind in kinds for field in kind.model_fields}
+    settings: type[AwsSettings] = SETTINGS.get(name, ApiSettings)
+    known = {variable(field) for field in settings.model_fields}
     told: dict[str, Any] = ALL[name]["environment"]
     assert told.keys() <= known
 

@@ -112,7 +112,7 @@ def test_the_other_facts_of_the_page_are_those_of_the_templates() -> None:
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert f"`{table['GlobalSecondaryIndexes'][0]['IndexName']}`" in PAGE
     assert DATA.properties("UploadsBucket")["VersioningConfiguration"]["Status"] == "Enabled"
-    for name in ("web", "workers"):
+    for name in ("web", "workers", "cleanup"):
         days = read(name)["Parameters"]["LogDays"]["Default"]
         assert f"kept for {days} days (`LogDays`" in PAGE
     refusing = {

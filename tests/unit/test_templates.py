@@ -29,6 +29,7 @@ from tests.support import templates
 from tests.support.fakes import FakePresigner, FakeRecords
 from tests.support.templates import FOLDER, NAMES, Resolved, read, words
 from tests.unit.api.clients import ALL_KEYS, api_settings
+from worker.cleanup.settings import CleanupSettings
 from worker.consumer import LAST_RELEASES_SECONDS
 from worker.lease import LONGEST_HOLD_SECONDS
 from worker.settings import WorkerSettings
@@ -38,7 +39,7 @@ WATCHED = {
     "PrometheusSecurityGroupId": "sg-1", "RemoteWriteUrl": "https://aps/remote_write",
     "RemoteWriteWorkspaceArn": "arn:aws:aps:::workspace/ws-1",
 }  # fmt: skip
-"""Parameters of web.yaml and workers.yaml that put every optional part in."""
+"""Parameters of the stacks with tasks that put every optional part in."""
 WHOLE = {
     "web": WATCHED | {
         "OidcIssuer": "https://issuer", "OidcAudience": "safelight", "CorsOrigins": "https://app",
@@ -50,6 +51,7 @@ WHOLE = {
         "KeepDays": 30,
         "Originals": "true",
     },
+    "cleanup": WATCHED | {"DistributionId": "E2", "AlarmsTopicArn": "arn:aws:sns:::alarms"},
     "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition", "KeepDays": 30},
     "network": {"Zones": "3", "ZoneNames": "us-east-1b,us-east-1c,us-east-1d"},
     "data": {
@@ -75,9 +77,15 @@ BARE: dict[str, dict[str, Any]] = {
 COLLECTORS = (
     "CollectorImage", "CollectorRepositoryArn", "RemoteWriteUrl", "RemoteWriteWorkspaceArn",
 )  # fmt: skip
-"""Parameters of the collector, which web.yaml and workers.yaml both have."""
-TEMPLATE_OF = {"Api": "web", "Delivery": "web", "Worker": "workers", "Renders": "workers"}
+"""Parameters of the collector, which every template with tasks has."""
+TEMPLATE_OF = {
+    "Api": "web", "Delivery": "web", "Worker": "workers", "Renders": "workers",
+    "Cleanup": "cleanup",
+}  # fmt: skip
 """Which template has a task."""
+
+DELETES = re.compile(r"not listed|\*|s3:(\*|Delete|.*Lifecycle|PutBucket)")
+"""Actions by which objects can be deleted."""
 
 WORK_QUEUES = ("UploadsQueue", "RendersQueue", "CleanupQueue")
 
@@ -161,7 +169,7 @@ def test_clients_speak_tls_or_not_at_all(template):
             assert rule["ToPort"] == 443 or "CidrIp" not in rule  # the rest by group alone
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_a_task_opens_connections_by_https_only(name):
     template = Resolved(name, **WHOLE[name])
     groups = {
@@ -189,7 +197,7 @@ def test_the_load_balancer_opens_connections_to_the_tasks_only_and_they_admit_it
 def test_a_service_whose_capacity_providers_may_change_forces_the_deployment(template):
     """ECS refuses the change without it, and a runbook has operators make it."""
     for name, service in template.of_type("AWS::ECS::Service").items():
-        written = read("web")["Resources"] | read("workers")["Resources"]
+        written = read(TEMPLATE_OF[name])["Resources"]
         changes = "Fn::If" in written[name]["Properties"]["CapacityProviderStrategy"]
         forced = service.get("ForceNewDeployment", {}).get("EnableForceNewDeployment", False)
         assert forced is changes, name
@@ -375,12 +383,12 @@ def test_access_logs_are_written_to_the_bucket_that_is_named():
 
 
 def test_all_tasks_have_the_same_collector():
-    assert read("web")["Mappings"] == read("workers")["Mappings"]
+    assert read("web")["Mappings"] == read("workers")["Mappings"] == read("cleanup")["Mappings"]
     for name in COLLECTORS:
         assert read("web")["Parameters"][name] == read("workers")["Parameters"][name]
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_a_collector_calls_each_task_by_its_own_name(name):
     """Every task scrapes its localhost; without this all would be one instance."""
     text = read(name)["Mappings"]["Collector"]["Configuration"]["Text"]
@@ -392,7 +400,7 @@ def test_a_collector_calls_each_task_by_its_own_name(name):
     assert attribute["from_attribute"] == "aws.ecs.task.arn"
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_only_the_collectors_role_sends_metrics_and_only_the_tasks_assume_it(name):
     template = Resolved(name, **WHOLE[name])
     granted = {
@@ -404,11 +412,11 @@ def test_only_the_collectors_role_sends_metrics_and_only_the_tasks_assume_it(nam
     assert granted["CollectorRole"]["Resource"] == WATCHED["RemoteWriteWorkspaceArn"]
     (trust,) = template.properties("CollectorRole")["AssumeRolePolicyDocument"]["Statement"]
     tasks = template.of_type("AWS::ECS::TaskDefinition").values()
-    assert sorted(trust["Principal"]["AWS"]) == sorted(task["TaskRoleArn"] for task in tasks)
+    assert sorted(words(trust["Principal"]["AWS"])) == sorted(task["TaskRoleArn"] for task in tasks)
     assert "CollectorRole" not in Resolved(name).resources
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_a_collector_signs_as_its_role_and_is_not_root(name):
     template = Resolved(name, **WHOLE[name])
     config = yaml.safe_load(read(name)["Mappings"]["Collector"]["Configuration"]["Text"])
@@ -424,7 +432,7 @@ def test_a_collector_signs_as_its_role_and_is_not_root(name):
 
 
 @pytest.mark.parametrize("parameter", ["Image", "CollectorImage"])
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_an_image_may_be_named_by_tag_or_digest_but_not_without(name, parameter):
     pattern = read(name)["Parameters"][parameter]["AllowedPattern"]
     for image in ("registry/collector:v1.2", f"registry:5000/collector@sha256:{'a' * 64}"):
@@ -451,9 +459,9 @@ def test_an_upload_is_remembered_longer_than_its_message_may_wait():
     assert uploads + dead + renders < PENDING_SECONDS - A_DAY
 
 
-@pytest.mark.parametrize("kind", ["Worker", "Renders"])
+@pytest.mark.parametrize("kind", ["Worker", "Renders", "Cleanup"])
 def test_a_worker_has_time_to_drain(kind):
-    (worker, *_) = Resolved("workers").properties(f"{kind}Task")["ContainerDefinitions"]
+    (worker, *_) = Resolved(TEMPLATE_OF[kind]).properties(f"{kind}Task")["ContainerDefinitions"]
     environment = {one["Name"]: one["Value"] for one in worker["Environment"]}
     assert worker["StopTimeout"] == 120  # the most that Fargate gives
     drain_seconds = float(environment["SAFELIGHT_DRAIN_SECONDS"])
@@ -477,6 +485,7 @@ def test_who_renders_takes_no_more_than_the_task_has(kind):
         ("Delivery", ApiSettings),
         ("Worker", WorkerSettings),
         ("Renders", WorkerSettings),
+        ("Cleanup", CleanupSettings),
     ],
 )
 def test_a_task_is_told_settings_that_exist_and_all_that_it_needs(kind, settings):
@@ -545,7 +554,7 @@ def test_delivery_sends_renders_to_their_own_queue():
 def test_programs_hold_one_policy_of_the_data_stack_each_and_nobody_holds_two():
     held = {
         role: properties["ManagedPolicyArns"]
-        for template in ("web", "workers")
+        for template in NAMES
         for role, properties in Resolved(template).of_type("AWS::IAM::Role").items()
         if "ManagedPolicyArns" in properties
     }
@@ -554,6 +563,7 @@ def test_programs_hold_one_policy_of_the_data_stack_each_and_nobody_holds_two():
         "DeliveryRole": [_imported("DeliveryPolicyArn")],
         "WorkerRole": [_imported("UploadsWorkerPolicyArn")],
         "RendersRole": [_imported("RendersWorkerPolicyArn")],
+        "CleanupRole": [_imported("CleanupPolicyArn")],
     }
 
 
@@ -675,7 +685,7 @@ def test_charges_are_watched_only_where_aws_tells_them(region, refused):
     assert bool(template.refusals()) == refused
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_ecs_may_pull_the_images_that_are_private_and_no_others(name):
     def pulled(**parameters):
         role = Resolved(name, **parameters).properties("ExecutionRole")
@@ -692,7 +702,7 @@ def test_ecs_may_pull_the_images_that_are_private_and_no_others(name):
     assert pulled(ImageRepositoryArn="a", CollectorRepositoryArn="c") == [["a", "c"]]
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_ecs_may_write_the_logs_of_its_own_stack_and_no_others(name):
     template = Resolved(name, **WHOLE[name])
     (granted,) = (
@@ -701,7 +711,7 @@ def test_ecs_may_write_the_logs_of_its_own_stack_and_no_others(name):
         if of == "ExecutionRole" and statement.get("Sid") == "WriteLogs"
     )
     groups = template.of_type("AWS::Logs::LogGroup")
-    assert sorted(granted) == sorted(f"<{group}.Arn>" for group in groups)
+    assert sorted(words(granted)) == sorted(f"<{group}.Arn>" for group in groups)
 
 
 def test_ecs_reads_the_keys_for_the_web_programs_only():
@@ -716,7 +726,7 @@ def test_ecs_reads_the_keys_for_the_web_programs_only():
     ids = "<import <DataStack>-IdSecretArn>"
     keys = {WHOLE["web"][f"{kind}KeysSecretArn"] for kind in ("Api", "Signing")}
     assert secrets("web") == {ids, *keys}
-    assert secrets("workers") == {ids}
+    assert secrets("workers") == secrets("cleanup") == {ids}
 
 
 def test_what_an_operator_is_told_to_ask_for_is_told_by_its_stack():
@@ -728,14 +738,20 @@ def test_what_an_operator_is_told_to_ask_for_is_told_by_its_stack():
 
 
 def test_every_service_has_an_alarm_for_too_few_of_its_tasks():
-    alarms = Resolved("observability").of_type("AWS::CloudWatch::Alarm")
-    watched = json.dumps([one for name, one in alarms.items() if name.startswith("TooFew")])
+    watched = json.dumps(
+        [
+            alarm
+            for template in NAMES
+            for name, alarm in Resolved(template).of_type("AWS::CloudWatch::Alarm").items()
+            if name.startswith("TooFew")
+        ]
+    )
     services = [
         service for name in NAMES for service in Resolved(name).of_type("AWS::ECS::Service")
     ]
-    assert {"Api", "Delivery", "Worker", "Renders"} <= set(services)
+    assert set(services) == TEMPLATE_OF.keys()
     for service in services:
-        assert f"-{service}ServiceName>" in watched, service
+        assert f"-{service}ServiceName>" in watched or f"<{service}.Name>" in watched, service
 
 
 def test_only_the_distribution_that_is_named_reads_assets():
@@ -816,10 +832,15 @@ def test_pages_of_every_origin_may_read_pictures_unless_origins_are_named():
 
 def test_every_alarm_for_people_has_a_runbook_that_is_there():
     headings = re.findall(r"^### ([a-z-]+)$", (FOLDER / "README.md").read_text(), re.MULTILINE)
-    alarms = Resolved("observability", **WHOLE["observability"]).of_type("AWS::CloudWatch::Alarm")
+    topics = {"observability": "<Alarms>", "cleanup": WHOLE["cleanup"]["AlarmsTopicArn"]}
+    alarms = [
+        (topic, alarm)
+        for name, topic in topics.items()
+        for alarm in Resolved(name, **WHOLE[name]).of_type("AWS::CloudWatch::Alarm").values()
+    ]
     told = []
-    for alarm in alarms.values():
-        assert alarm["AlarmActions"] == alarm["OKActions"] == ["<Alarms>"]
+    for topic, alarm in alarms:
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
         _, _, runbook = alarm["AlarmDescription"].partition("Runbook: deploy/ecs/README.md#")
         told.append(runbook)
     assert set(told) == set(headings)
@@ -1052,6 +1073,22 @@ def test_the_policies_above_are_all_there_are(resources):
     assert not inline & {one["Type"] for one in resources.values()}
 
 
+def test_only_cleanup_may_delete_objects():
+    """Over every policy of every template, so that a deleter that is added shows up here."""
+    deleters: dict[str, set[str]] = {}
+    for template in NAMES:
+        made = Resolved(template, **WHOLE.get(template, {}))
+        for name, statement in templates.statements(made.resources):
+            actions = words(statement["Action"]) if "Action" in statement else ["not listed"]
+            if statement["Effect"] == "Allow" and any(map(DELETES.match, actions)):
+                for resource in words(statement["Resource"]):
+                    deleters.setdefault(resource, set()).add(name)
+    assert deleters == {
+        "<UploadsBucket.Arn>/uploads/*": {"CleanupPolicy"},
+        "<AssetsBucket.Arn>/images/*": {"CleanupPolicy"},
+    }
+
+
 def test_who_may_send_where():
     """Over every policy of every template, so that a sender that is added shows up here."""
     senders: dict[str, set[str]] = {}
@@ -1272,7 +1309,7 @@ def test_a_task_gets_the_secret_of_image_ids_as_a_secret(kind):
     assert "SAFELIGHT_ID_SECRET" not in {one["Name"] for one in ours["Environment"]}
 
 
-@pytest.mark.parametrize("name", ["web", "workers"])
+@pytest.mark.parametrize("name", ["web", "workers", "cleanup"])
 def test_only_the_execution_role_reads_the_secret_of_image_ids(name):
     template = Resolved(name, DataStack="stack-data")
     reading = [
