@@ -2,8 +2,8 @@
 
 Every uploaded picture that counts has reached one settled state per revision, published at least
 once under one id, whose `sequence` is the last of its image. Every variant of a record is in the
-bucket with the recorded size and checksum, and belongs to the record's own revision. The queue is
-empty. The dead-letter queue holds only expected messages.
+bucket with the recorded size and checksum, and belongs to the record's own revision. Every tag of a
+settled image has its entry. The queue is empty. The dead-letter queue holds only expected messages.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from safelight import keys
 from safelight.record import Record, Status
-from safelight.tags import is_entry
+from safelight.tags import entries_of, is_entry
 from tests.support.faults.injector import Source
 
 READ_AT_ONCE = 8
@@ -42,6 +42,8 @@ class World:
     records: Mapping[str, Record]
     assets: Mapping[str, Asset]
     completions: Sequence[Mapping[str, Any]]
+    entries: AbstractSet[str] = frozenset()
+    """The keys of the tag entries that the index lists."""
     queued: int = 0
     in_flight: int = 0
     dead_letters: Sequence[str] = ()
@@ -71,7 +73,7 @@ def faults_of(
         for image_id, record in world.records.items()
         if record.status.settled and image_id not in newest
     ]
-    return faults + _of_completions(world) + _of_sequences(world)
+    return faults + _of_completions(world) + _of_sequences(world) + _of_tags(world)
 
 
 def _expected(world: World, uploads: Iterable[Source]) -> dict[str, Source]:
@@ -168,6 +170,17 @@ def _of_sequences(world: World) -> list[str]:
     return faults
 
 
+def _of_tags(world: World) -> list[str]:
+    """Check that searches find each settled image by each of its tags."""
+    return [
+        f"{record.image_id} has no entry of its tag {entry.tag}"
+        for record in world.records.values()
+        if record.status.settled and record.status is not Status.ERASED
+        for entry in entries_of(record)
+        if entry.key not in world.entries
+    ]
+
+
 async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:
     """Read all records of a table."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
@@ -178,6 +191,19 @@ async def read_records(dynamodb: Any, table: str) -> dict[str, Record]:
         if not is_entry(item["imageId"]["S"])
     ]
     return {record.image_id: record for record in records}
+
+
+async def read_entries(dynamodb: Any, table: str) -> frozenset[str]:
+    """Read the keys of all tag entries of a table that the index lists."""
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return frozenset(
+        [
+            item["imageId"]["S"]
+            async for page in pages
+            for item in page["Items"]
+            if is_entry(item["imageId"]["S"]) and "userId" in item
+        ]
+    )
 
 
 async def read_assets(s3: Any, bucket: str) -> dict[str, Asset]:

@@ -20,7 +20,13 @@ from ops.local.stack import Stack, deploy
 from ops.local.system import LOCAL_SETTINGS
 from safelight.record import Record
 from tests.support.faults.injector import Injector
-from tests.support.faults.invariant import World, faults_of, read_assets, read_records
+from tests.support.faults.invariant import (
+    World,
+    faults_of,
+    read_assets,
+    read_entries,
+    read_records,
+)
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.supervisor import Worker
 from tests.support.person import Person
@@ -203,6 +209,7 @@ class Rig:
             records=await self.records(),
             assets=await self.assets(),
             completions=await self.completions(),
+            entries=await read_entries(self._clients["dynamodb"], self.stack.table),
             queued=visible,
             in_flight=in_flight,
             dead_letters=[letter["Body"] for letter in await self.dead_letters()],

@@ -344,6 +344,7 @@ class Model:
                 for key, asset in self.objects.assets.items()
             },
             completions=[json.loads(one.to_json()) for one in self.topic.published],
+            entries={key for key, (_, listed) in self.records.entries.items() if listed},
             queued=len(self.queue.entries),
             dead_letters=self.queue.dead_letters,
         )
