@@ -86,7 +86,7 @@ install-test: ## Install every lock into an empty environment, with the oldest p
 	@./requirements/install-test.sh
 
 ##@ Measure
-.PHONY: bench bench-memory bench-quality bench-delivery bench-api load
+.PHONY: bench bench-memory bench-quality bench-delivery bench-api bench-streams load
 
 bench: .venv/.runtime .venv-bench/.ready ## Compare a render with its peers: CPU, memory, bytes, SSIMULACRA 2
 	$(BIN)/python -m bench.render
@@ -102,6 +102,9 @@ bench-delivery: .venv/.runtime .venv-emulator/.ready .venv-bench/.ready ## Compa
 
 bench-api: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads at 200 requests a second
 	$(BIN)/python -m bench.api
+
+bench-streams: .venv/.runtime .venv-emulator/.ready ## Measure POST /v1/uploads beside 2,000 idle streams; BENCH="--streams 200" for less
+	$(BIN)/python -m bench.streams $(BENCH)
 
 load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD="--pictures 200 --workers 1" for a quick run
 	@$(BIN)/python -m bench.load $(LOAD)
