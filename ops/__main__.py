@@ -207,6 +207,24 @@ def list_(
 
 
 @app.command()
+def reindex(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what is missing; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write missing tag entries and days of settled images, so that lists and searches find them.
+
+    Run it once after an upgrade from a version without them. It is harmless to repeat and to
+    stop. Reads SAFELIGHT_TABLE, SAFELIGHT_UPLOADS_BUCKET, SAFELIGHT_ASSETS_BUCKET and
+    SAFELIGHT_ID_SECRET; needs the permissions of OperatorPolicy.
+    """
+    from ops.reindex import reindex  # noqa: PLC0415 - --help must be instant
+
+    _run(reindex(dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
 def show(
     image_id: Annotated[str, typer.Argument(help="An image id.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

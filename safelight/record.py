@@ -19,7 +19,7 @@ SCHEMA_VERSION = 2
 SINCE: Mapping[str, int] = {
     "sequence": 2,
     "faces": 2,
-    "day": 2,
+    "day": 1,
     "tagsVersion": 1,
     "keepUntil": 1,
     "erasedAt": 1,
@@ -34,7 +34,8 @@ An older version that settles a newer revision leaves attributes that it does no
 record, and they describe the revision before. Its lower schema version says so. `tagsVersion` and
 `keepUntil` came later than 1, but describe no settlement: they are right whichever version settled.
 So are the attributes of tombstones, which no version settles. Tokens of uploads came later too: one
-that an older version left open admits one upload more.
+that an older version left open admits one upload more. `safelight reindex` compares `day` with
+`completedAt`, and repairs one of the revision before.
 """
 DERIVED = ("compressedKey", "compressedSize", "savingsPercent", "thumbnails")
 """Stored attributes that repeat facts from `variants`. They are never read back."""

@@ -1,11 +1,11 @@
 """Lists the objects of one image in both buckets, for operators. It reads no picture."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from safelight.aws.dependency import Dependency
-from safelight.keys import assets_prefix
+from safelight.keys import UPLOADS_PREFIX, assets_prefix
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -80,6 +80,27 @@ class Inventory:
             if not page.get("IsTruncated") or page.get("NextKeyMarker") != key:
                 return tuple(sorted(found, key=lambda one: (not one.latest, -one.modified_at)))
             where |= {"KeyMarker": key, "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    async def source_keys(self) -> AsyncIterator[str]:
+        """Yield the key of every source that has or had a version, in order, each once.
+
+        It lists all versions, so that deleted sources are there too: their images have records.
+        """
+        where: dict[str, Any] = {"Bucket": self._uploads_bucket, "Prefix": UPLOADS_PREFIX}
+        before = ""
+        while True:
+            async with self._dependency.call("ListObjectVersions", self._uploads_bucket):
+                page = await self._client.list_object_versions(**where)
+            listed: list[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            for key in sorted({one["Key"] for one in listed} - {before}):
+                yield key
+                before = key
+            if not page.get("IsTruncated"):
+                return
+            where |= {
+                "KeyMarker": page["NextKeyMarker"],
+                "VersionIdMarker": page["NextVersionIdMarker"],
+            }
 
 
 def _version(listed: Mapping[str, Any]) -> SourceVersion:

@@ -1,14 +1,13 @@
 """Searches the index by owner: queries of DynamoDB, by time or by tag."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import And, Attr, ConditionBase, ConditionExpressionBuilder, Key
 
+from safelight.aws.batches import MOST_IN_A_BATCH, read_batch
 from safelight.aws.dependency import Dependency
 from safelight.aws.items import read_values, written
-from safelight.errors import Unavailable
 from safelight.search import Found, Position, Range, Search, Summary
 from safelight.tags import image_of, key_of, owner_of
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 OWNER_INDEX = "owner-index"
 _OPEN = Range(least=0, most=2**53)
 _SHOWN = tuple(field.alias or name for name, field in Summary.model_fields.items())
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds to wait after each try to read a batch of records."""
-_MOST_IN_A_BATCH = 100
-"""The most items that DynamoDB reads in one BatchGetItem."""
 
 
 class Searcher:
@@ -35,7 +30,7 @@ class Searcher:
     async def find(self, search: Search, *, after: Position | None, most: int) -> Found:
         """Read up to `most` images in order, and return those that the search finds."""
         if search.tags:
-            return await self._find_tagged(search, after=after, most=min(most, _MOST_IN_A_BATCH))
+            return await self._find_tagged(search, after=after, most=min(most, MOST_IN_A_BATCH))
         items, inspected, ends_at = await self._query(query_of(search, after=after, most=most))
         summaries = tuple(map(Summary.model_validate, items))
         return Found(summaries=summaries, inspected=inspected, ends_at=ends_at)
@@ -66,34 +61,11 @@ class Searcher:
         return list(map(read_values, answer["Items"])), answer["ScannedCount"], ends_at
 
     async def _summaries(self, image_ids: Sequence[str]) -> Mapping[str, Summary]:
-        """Read up to 100 records, eventually consistent; return what a search shows of them.
-
-        DynamoDB leaves out some of them while it is busy; those are read once more after a pause.
-        """
-        if not image_ids:
-            return {}
-        keys: list[Any] = [{"imageId": {"S": image_id}} for image_id in image_ids]
-        names = {f"#{number}": name for number, name in enumerate(_SHOWN)}
-        found: dict[str, Summary] = {}
-        for pause in _PAUSES:
-            async with self._dependency.call("BatchGetItem", self._table):
-                answer = await self._client.batch_get_item(
-                    RequestItems={
-                        self._table: {
-                            "Keys": keys,
-                            "ProjectionExpression": ", ".join(names),
-                            "ExpressionAttributeNames": names,
-                        }
-                    }
-                )
-            for item in answer["Responses"].get(self._table, ()):
-                summary = Summary.model_validate(read_values(item))
-                found[summary.image_id] = summary
-            if not (left := answer["UnprocessedKeys"]):
-                return found
-            keys = list(left[self._table]["Keys"])
-            await asyncio.sleep(pause)
-        raise Unavailable("dynamodb", "it is too busy to read a batch of records")
+        """Read up to 100 records; return what a search shows of them."""
+        items = await read_batch(
+            self._client, self._dependency, table=self._table, keys=image_ids, attributes=_SHOWN
+        )
+        return {item["imageId"]: Summary.model_validate(item) for item in items}
 
 
 def query_of(search: Search, *, after: Position | None, most: int) -> dict[str, Any]:

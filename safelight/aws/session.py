@@ -20,6 +20,7 @@ from safelight.aws.cdn import Cdn
 from safelight.aws.deletions import Deletions
 from safelight.aws.dependency import Dependency
 from safelight.aws.documents import Documents
+from safelight.aws.indexing import Indexing
 from safelight.aws.inventory import Inventory
 from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
@@ -110,6 +111,11 @@ class Aws:
         """Open the table."""
         client, dependency = await self._client("dynamodb"), self._dependencies["dynamodb"]
         return Records(client, dependency, table=self._settings.table)
+
+    async def indexing(self) -> Indexing:
+        """Open the table, to write what its indexes lack."""
+        client, dependency = await self._client("dynamodb"), self._dependencies["dynamodb"]
+        return Indexing(client, dependency, table=self._settings.table)
 
     async def tombstones(self) -> Tombstones:
         """Open the table, to erase images."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,31 @@ async def test_without_the_permission_a_command_says_what_is_needed(
         assert code == 1
         assert "OperatorPolicy" in errors
         assert "Traceback" not in errors
+
+
+async def test_reindex_finds_images_of_an_older_version_again(
+    system: LocalSystem, alice: Person
+) -> None:
+    image_id = await alice.upload(CAT, filename="older.jpg", tags=["of-older"])
+    await alice.settled(image_id)
+    async with asyncio.timeout(30):  # its entry is written just after the record
+        while image_id not in await alice.found(tag="of-older"):
+            await asyncio.sleep(0.05)
+    table = {"TableName": system.stack.table}
+    async with system.account.client("dynamodb") as dynamodb:
+        await dynamodb.update_item(
+            **table, Key={"imageId": {"S": image_id}},
+            UpdateExpression="REMOVE #day", ExpressionAttributeNames={"#day": "day"},
+        )  # fmt: skip
+        await dynamodb.delete_item(**table, Key={"imageId": {"S": f"{image_id}\x1fof-older"}})
+    assert image_id not in await alice.found(tag="of-older")
+    for words in (["--dry-run"], []):
+        code, output, errors = await safelight(system, "reindex", "--json", *words)
+        assert code == 0, errors
+        counts = json.loads(output)
+        assert (counts["days"], counts["entries"]) == (1, 1), words
+    assert image_id in await alice.found(tag="of-older")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    everyone = "list", "--json", "--since", yesterday.isoformat(timespec="seconds")
+    code, output, errors = await safelight(system, *everyone)
+    assert (code, image_id in output) == (0, True), errors

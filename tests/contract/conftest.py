@@ -59,6 +59,7 @@ class Place:
     as_api: Aws
     as_delivery: Aws
     as_cleanup: Aws
+    as_operator: Aws
     as_owner: Aws
     clients: Mapping[str, Any]
     """The owner's plain clients by service, for the set-up and the checks of a test."""
@@ -84,6 +85,7 @@ async def ministack(emulator: Emulator) -> AsyncIterator[Place]:
             as_api=await _connect(opened, settings, emulator.endpoint_url, stack.api),
             as_delivery=await _connect(opened, settings, emulator.endpoint_url, stack.delivery),
             as_cleanup=await _connect(opened, settings, emulator.endpoint_url, stack.cleanup),
+            as_operator=await _connect(opened, settings, emulator.endpoint_url, stack.operator),
             as_owner=await _connect(opened, settings, emulator.endpoint_url, emulator.root),
             clients=await _open_clients(opened, emulator.account),
         )
@@ -108,6 +110,7 @@ async def moto() -> AsyncIterator[Place]:
                 as_api=aws,
                 as_delivery=aws,
                 as_cleanup=aws,
+                as_operator=aws,
                 as_owner=aws,
                 clients=await _open_clients(opened, account),
             )

@@ -15,8 +15,10 @@ from safelight import keys
 from safelight.days import bounds_of, day_of, shard_of
 from safelight.record import Record, Status
 from safelight.search import EDGE, EVERYONE, Position, Range, Search, Settled
+from safelight.tags import entries_of
 from tests.contract.conftest import Place
 from tests.contract.test_records import AwsTable, FakeTable, Table, completed, pending
+from tests.support.fakes import FakeIndexing
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -204,3 +206,29 @@ async def test_a_settlement_moves_an_image_to_its_day(table: Table) -> None:
         start, end = bounds_of(day + timedelta(days=number))
         search = Search(user_id=EVERYONE, uploaded=Range(least=start, most=end))
         assert [one.image_id for one in await all_pages(table, search, most=100)] == listed
+
+
+async def test_what_the_indexes_lack_is_read_and_written(place: Place | None, table: Table) -> None:
+    indexing = FakeIndexing(table.edge) if place is None else await place.as_operator.indexing()
+    seed = random.Random(7)  # noqa: S311 - test data
+    start, _ = bounds_of(next(_seasons))
+    record = settled(start, seed, day=None, tags=("sea", "sun", "ice"), uploaded_at=start)
+    await table.store(record)
+    sea, sun, ice = entries_of(record)
+    await table.edge.put_tag(sea)
+    await table.edge.put_tag(ice)
+    await table.edge.drop_tag(ice, now=1_800_000_000)
+    assert await indexing.listed([sea, sun, ice]) == {sea}
+    assert await indexing.listed([]) == frozenset()
+    read = await indexing.read([record.image_id, keys.new_image_id()])
+    assert read.keys() == {record.image_id}
+    assert (read[record.image_id].day, read[record.image_id].tags) == (None, record.tags)
+    day = day_of(start, record.image_id)
+    for changed in ({"completed_at": start + 1}, {"status": Status.ERASED}):
+        await indexing.put_day(read[record.image_id].model_copy(update=changed), day)
+    assert (await table.edge.get(record.image_id)).day is None
+    await indexing.put_day(read[record.image_id], day)
+    assert (await table.edge.get(record.image_id)).day == day
+    missing = record.model_copy(update={"image_id": keys.new_image_id()})
+    await indexing.put_day(missing, day)
+    assert await table.edge.get(missing.image_id) is None

@@ -71,3 +71,14 @@ async def test_the_versions_of_a_source_are_listed_the_latest_first(shelves):
         first.version_id: (1, False),
         second.version_id: (3, False),
     }
+
+
+async def test_the_keys_of_all_sources_are_listed_once_deleted_ones_too(shelves):
+    ids = [new_image_id() for _ in range(3)]
+    sources = [source_key(user_id="key:alice", image_id=image_id) for image_id in ids]
+    for key in sources:
+        for body in (b"A", b"B"):
+            await shelves.store.upload(key, body)
+    await shelves.store.remove(sources[1])
+    listed = [key async for key in shelves.inventory.source_keys()]
+    assert [key for key in listed if key in sources] == sorted(sources)

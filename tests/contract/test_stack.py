@@ -166,7 +166,7 @@ MAY = {
     },
     "operator": {
         "sqs receive dead", "sqs depth dead", "sqs send renders", "dynamodb get", "dynamodb query",
-        "dynamodb query days",
+        "dynamodb query days", "dynamodb update",
         "s3 list assets", "s3 versions uploads",
     },
     "exporter": {

@@ -11,7 +11,7 @@ import json
 import time
 from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -196,6 +196,12 @@ class FakeInventory(Fake):
             )
             for version in reversed(stored)
         )
+
+    async def source_keys(self) -> AsyncIterator[str]:
+        self._called("source_keys")
+        for key in sorted(self._objects.sources):
+            if self._objects.sources[key]:
+                yield key
 
 
 class FakeDeletions(Fake):
@@ -488,6 +494,31 @@ class FakeRecords(Fake):
         if stored and stored.revision == record.revision:
             later = max(stored.sequencer or "", sequencer)
             self.records[record.image_id] = stored.model_copy(update={"sequencer": later})
+
+
+class FakeIndexing(Fake):
+    """What the indexes lack of the records of `FakeRecords`."""
+
+    def __init__(self, records: FakeRecords) -> None:
+        super().__init__()
+        self._records = records
+
+    async def read(self, image_ids: Sequence[str]) -> Mapping[str, Record]:
+        self._called("read")
+        stored = self._records.records
+        return {image_id: stored[image_id] for image_id in image_ids if image_id in stored}
+
+    async def listed(self, entries: Sequence[TagEntry]) -> frozenset[TagEntry]:
+        self._called("listed")
+        there = {key for key, (_, listed) in self._records.entries.items() if listed}
+        return frozenset(entry for entry in entries if entry.key in there)
+
+    async def put_day(self, read: Record, day: str) -> None:
+        self._called("put_day")
+        stored = self._records.records.get(read.image_id)
+        if stored and (stored.status, stored.completed_at) == (read.status, read.completed_at):
+            changed = stored.model_copy(update={"day": day})
+            self._records.records[read.image_id] = changed
 
 
 class FakeTombstones(Fake):

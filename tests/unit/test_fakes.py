@@ -7,6 +7,7 @@ import pytest
 from safelight.aws.cdn import Cdn
 from safelight.aws.deletions import Deletions
 from safelight.aws.documents import Documents
+from safelight.aws.indexing import Indexing
 from safelight.aws.inventory import Inventory
 from safelight.aws.objects import Objects
 from safelight.aws.presign import Presigner
@@ -19,6 +20,7 @@ from tests.support.fakes import (
     FakeDeadLetters,
     FakeDeletions,
     FakeDocuments,
+    FakeIndexing,
     FakeInventory,
     FakeObjects,
     FakePresigner,
@@ -33,6 +35,7 @@ EDGES = {
     FakeDeadLetters: Queue,
     FakeDeletions: Deletions,
     FakeDocuments: Documents,
+    FakeIndexing: Indexing,
     FakeInventory: Inventory,
     FakeObjects: Objects,
     FakePresigner: Presigner,

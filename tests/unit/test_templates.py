@@ -926,6 +926,7 @@ OPERATOR = {
     "sqs:SendMessage": "RendersQueue.Arn",
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:BatchGetItem": "Table.Arn",
+    "dynamodb:UpdateItem": "Table.Arn",
     "dynamodb:Query": "${Table.Arn}/index/owner-index ${Table.Arn}/index/day-index",
     "s3:ListBucket": "AssetsBucket.Arn",
     "s3:ListBucketVersions": "UploadsBucket.Arn",
