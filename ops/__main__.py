@@ -127,6 +127,9 @@ def upload(
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag for every picture; may be repeated.")
     ] = None,
+    replace: Annotated[
+        str | None, typer.Option(help="The image whose picture the file replaces.", metavar="ID")
+    ] = None,
 ) -> None:
     """Upload pictures through the API and wait until each is completed or rejected."""
     from ops.upload import upload  # noqa: PLC0415 - --help must be instant
@@ -136,7 +139,9 @@ def upload(
             f"must begin with http:// or https://, as in http://127.0.0.1:8080; found {api!r}",
             param_hint="--api",
         )
-    _run(upload(files, api_url=api, key=key, user=user, tags=tag or ()))
+    if replace and len(files) > 1:
+        raise typer.BadParameter("replaces the picture by one file", param_hint="--replace")
+    _run(upload(files, api_url=api, key=key, user=user, tags=tag or (), replacing=replace))
 
 
 @app.command("list")

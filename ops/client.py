@@ -71,15 +71,18 @@ class Client:
             **({"X-Safelight-User": user} if user is not None else {}),
         }
 
-    async def announce(self, picture: Path) -> Ticket:
-        """Request a presigned form for this file. Raises `Refused` if the API refuses it."""
+    async def announce(self, picture: Path, *, replacing: str | None = None) -> Ticket:
+        """Request a presigned form for this file, maybe to replace the picture of an image.
+
+        Raises `Refused` if the API refuses it.
+        """
         url = f"{self._api_url}/v1/uploads"
         async with self._http.post(
-            url, json=_announcement(picture, self._tags), headers=self._headers
+            url, json=_announcement(picture, self._tags, replacing), headers=self._headers
         ) as answer:
             if answer.status == _ABOUT_THE_FILE:
                 raise _refused(await answer.json(content_type=None))
-            if answer.status == _NO_SUCH_ROUTE:
+            if answer.status == _NO_SUCH_ROUTE and replacing is None:
                 raise ClientFailed(
                     f"There is no uploads API at {self._api_url}; is this delivery's address?"
                 )
@@ -136,9 +139,10 @@ def declared_type(picture: Path) -> str:
     return guessed if guessed in _MEDIA_TYPES else UNKNOWN
 
 
-def _announcement(picture: Path, tags: Sequence[str]) -> dict[str, object]:
+def _announcement(picture: Path, tags: Sequence[str], replacing: str | None) -> dict[str, object]:
+    name = "".join(c if c.isprintable() else "\ufffd" for c in printable_name(picture))
     return {
-        "filename": "".join(c if c.isprintable() else "\ufffd" for c in printable_name(picture)),
+        **({"filename": name} if replacing is None else {"imageId": replacing}),
         "contentType": declared_type(picture),
         "size": picture.stat().st_size,
         **({"tags": list(tags)} if tags else {}),

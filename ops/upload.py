@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -25,21 +26,25 @@ async def upload(
     key: str | None,
     user: str | None,
     tags: Sequence[str] = (),
+    replacing: str | None = None,
 ) -> ExitCode:
-    """Upload one file after the other, each with the tags; return the exit code."""
+    """Upload one file after the other, each with the tags; return the exit code.
+
+    One file may replace the picture of an image.
+    """
     if faults := unknown_settings(os.environ):
         raise InvalidSettings(faults)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         client = Client(http, api_url, key=key, user=user, tags=tags)
-        return code_of([await _upload_one(client, file) for file in files])
+        return code_of([await _upload_one(client, file, replacing) for file in files])
 
 
-async def _upload_one(client: Client, file: Path) -> str:
+async def _upload_one(client: Client, file: Path, replacing: str | None) -> str:
     """Upload a file and follow it; return its status as in records, or `failed`."""
     name = one_line(file.name)
     try:
-        ticket = await client.announce(file)
+        ticket = await client.announce(file, replacing=replacing)
         await client.send(ticket, file)
         print(f"{name}: uploaded as {ticket.image_id}")
         return await _follow(client, name, ticket.image_id)
@@ -51,9 +56,13 @@ async def _upload_one(client: Client, file: Path) -> str:
     return "failed"
 
 
+def _is_awaited(image: Mapping[str, Any]) -> bool:
+    return image["status"] == "pending" or bool(image.get("replacing"))
+
+
 async def _follow(client: Client, name: str, image_id: str) -> str:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (image := await client.image(image_id))["status"] == "pending":
+    while _is_awaited(image := await client.image(image_id)):
         if time.monotonic() > deadline:
             print(f"{name}: still pending after {PATIENCE_SECONDS} s; ask again later")
             return "failed"

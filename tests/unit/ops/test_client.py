@@ -85,6 +85,23 @@ async def test_a_client_names_the_user_that_it_acts_for(service, url, picture):
         assert "X-Safelight-User" not in service.headers
 
 
+async def test_an_announcement_of_another_picture_names_its_image(client, service, url, picture):
+    service.answer = web.json_response(ticket(url), status=201)
+    await client.announce(picture, replacing="01M8J1")
+    assert json.loads(service.body) == {
+        "imageId": "01M8J1",
+        "contentType": "image/jpeg",
+        "size": len(PICTURE),
+    }
+
+
+async def test_an_image_that_cannot_be_replaced_is_quoted_by_its_problem(client, service, picture):
+    problem = {"type": "/problems/unknown_image", "detail": "You have no image of this id."}
+    service.answer = web.json_response(problem, status=404)
+    with pytest.raises(ClientFailed, match="You have no image of this id"):
+        await client.announce(picture, replacing="01M8J1")
+
+
 async def test_every_announcement_of_a_client_has_its_tags(service, url, picture):
     service.answer = web.json_response(ticket(url), status=201)
     async with aiohttp.ClientSession() as http:
