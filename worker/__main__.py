@@ -26,6 +26,7 @@ from worker.processor import Processor
 from worker.renders import Renders
 from worker.running import Process, Work, run_until_drained
 from worker.settings import WorkerSettings
+from worker.stale_versions import StaleVersions
 from worker.tombstones import MetTombstones
 
 log = structlog.get_logger()
@@ -129,7 +130,8 @@ async def build_process(
         ),
     )
     url = settings.cleanup_queue_url
-    tombstones = MetTombstones(await aws.queue(url) if url else None, metrics=metrics)
+    cleanup = await aws.queue(url) if url else None
+    tombstones = MetTombstones(cleanup, metrics=metrics)
     processor = Processor(
         sources=objects,
         records=records,
@@ -139,6 +141,7 @@ async def build_process(
         presets=presets,
         observer=observer,
         tombstones=tombstones,
+        stale_versions=StaleVersions(cleanup, metrics=metrics),
         ids=settings.image_ids,
         uploads_bucket=settings.uploads_bucket,
         keep_days=settings.keep_days,

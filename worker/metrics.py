@@ -41,6 +41,11 @@ class WorkerMetrics(ConsumerMetrics):
             "Messages about an image that is erased, by whether an erasure was sent again.",
             "result",
         )
+        self.stale_versions = counter(
+            "stale_versions_total",
+            "Versions of uploads that do not count, by whether their deletion was requested.",
+            "result",
+        )
         self.rejections = counter("image_rejections_total", "Sources rejected.", "reason")
         self.end_to_end = histogram(
             "image_end_to_end_seconds",
@@ -94,6 +99,7 @@ class WorkerMetrics(ConsumerMetrics):
             (self.rejections, RENDERING_BROKE),
             (self.commits, ("written",)),
             (self.tombstones_met, ("not_sent",)),
+            (self.stale_versions, ("not_sent",)),
         ):
             for value in values:
                 counter.labels(value)

@@ -31,6 +31,7 @@ from worker.settlement import (
     stamped,
     variant_of,
 )
+from worker.stale_versions import StaleVersions
 from worker.tombstones import MetTombstones
 from worker.verdict import Progress, most_hopeful
 
@@ -77,6 +78,7 @@ class Processor:
         presets: Sequence[Preset],
         observer: Observer,
         tombstones: MetTombstones,
+        stale_versions: StaleVersions,
         ids: ImageIds,
         uploads_bucket: str,
         keep_days: int | None = None,
@@ -90,6 +92,7 @@ class Processor:
         self._presets = presets
         self._observer = observer
         self._tombstones = tombstones
+        self._stale_versions = stale_versions
         self._ids = ids
         self._uploads_bucket = uploads_bucket
         self._keep_days = keep_days
@@ -122,7 +125,7 @@ class Processor:
 
         An upload that is settled already is only published again. Tag entries are written before,
         so an image that a completion names can be found by its tags. An upload that the image does
-        not wait for changes nothing.
+        not wait for changes nothing, and its version is deleted.
         """
         self._observer.began(upload)
         commit = settled_before(upload, current) or await self._work_out(upload, current)
@@ -132,6 +135,8 @@ class Processor:
         if commit is None or commit.result in ("superseded", "stale"):
             if commit and _is_erased(commit.record):
                 await self._tombstones.met(commit.record.image_id, key=upload.key)
+            if commit and commit.result == "stale":
+                await self._stale_versions.met(upload)
             return Progress.NONE
         if entries := entries_of(commit.record):
             with self._observer.stage("commit"):

@@ -110,3 +110,24 @@ async def test_of_an_erased_image_only_the_tombstone_and_the_ledger_stay(
     assert receipt["sources"]["versions"] == 2
     assert receipt["sources"]["deleteMarkers"] == 1
     assert receipt["tags"]["entries"] == 1
+
+
+async def test_a_form_that_is_used_again_leaves_the_settled_version_as_the_latest(
+    system: LocalSystem, alice: Person
+) -> None:
+    """Before the settlement and after it: of all versions only the settled one stays."""
+    ticket = await alice.ask(b"x" * 60_000)
+    for _ in range(2):
+        assert await alice.send(ticket, CAT) == 201
+    await alice.settled(ticket["imageId"])
+    settled = (await item(system, ticket["imageId"]))["versionId"]["S"]
+    assert await alice.send(ticket, CAT) == 201
+    async with asyncio.timeout(60), system.account.client("s3") as s3:
+        while True:
+            where = {"Bucket": system.stack.uploads_bucket, "Prefix": ticket["key"]}
+            listed = await s3.list_object_versions(**where)
+            if [one["VersionId"] for one in listed["Versions"]] == [settled]:
+                break
+            await asyncio.sleep(0.3)
+    assert (await item(system, ticket["imageId"]))["versionId"]["S"] == settled
+    assert (await item(system, ticket["imageId"]))["sequence"] == {"N": "1"}

@@ -24,6 +24,7 @@ from tests.support.interleavings import Call, Program
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
+from worker.stale_versions import StaleVersions
 from worker.tombstones import MetTombstones
 
 BUCKET = "uploads-bucket"
@@ -88,7 +89,8 @@ def a_worker() -> Program:
         fakes: Any = {"sources": None, "pipeline": BrokenSource(), "spool": NoSpool()}
         processor = Processor(
             records=the_records(), topic=Topic(), presets=(), observer=observer,
-            tombstones=tombstones, ids=IDS, uploads_bucket=BUCKET, **fakes,
+            tombstones=tombstones, stale_versions=StaleVersions(None, metrics=metrics), ids=IDS,
+            uploads_bucket=BUCKET, **fakes,
         )  # fmt: skip
         return await processor.process(EVENT)
 

@@ -37,13 +37,18 @@ class Objects:
         self._metrics = metrics
 
     async def delete_version(self, message: DeleteVersion) -> Progress:
-        """Delete a version of a source if the image is settled by another one, or erased.
+        """Delete a version of a source if the record's tokens say that it never counts.
 
-        While an image is pending, any of its versions may become the one that counts.
+        If the version that the record names is gone, the other may be its copy from a backup, and
+        is kept.
         """
         bind_contextvars(image_id=message.image_id)
         record = await self._records.get(message.image_id)
         if not self._remover.owns(message.image_id, message.key) or not _replaces(record, message):
+            return self._report("version", deleted=False)
+        stored = [one.version_id for one in await self._inventory.versions(message.key)]
+        settled = record.version_id if record else None
+        if settled is not None and settled not in stored:
             return self._report("version", deleted=False)
         await self._deletions.versions(message.key, [message.version_id])
         return self._report("version", deleted=True)
@@ -77,12 +82,15 @@ class Objects:
 
 
 def _replaces(record: Record | None, message: DeleteVersion) -> bool:
-    """Return whether the record shows that the version does not count."""
-    if record is None or not record.status.settled:
+    """Return whether the record shows that the version does not count.
+
+    Without tokens, any version may become the one that counts.
+    """
+    if record is None:
         return False
     if record.status is Status.ERASED:
         return True
-    return record.version_id not in (None, message.version_id)
+    return record.has_tokens and record.revision != message.version_id
 
 
 def _may_go(key: str, message: DeleteAssets, record: Record | None) -> bool:

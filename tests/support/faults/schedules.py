@@ -41,6 +41,7 @@ from tests.support.faults.invariant import Asset, World, faults_of
 from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
+from worker.stale_versions import StaleVersions
 from worker.tombstones import MetTombstones
 from worker.verdict import Retry, verdict_on
 
@@ -319,6 +320,7 @@ class Model:
             presets=PRESETS,
             observer=Observer(self._metrics),
             tombstones=MetTombstones(life.wire(self.cleanup), metrics=self._metrics),
+            stale_versions=StaleVersions(life.wire(self.cleanup), metrics=self._metrics),
             ids=IDS,
             uploads_bucket=BUCKET,
         )

@@ -36,6 +36,7 @@ from worker.metrics import WorkerMetrics
 from worker.observer import Observer
 from worker.processor import Processor
 from worker.renders import Renders
+from worker.stale_versions import StaleVersions
 from worker.tombstones import MetTombstones
 from worker.verdict import Progress
 
@@ -133,6 +134,7 @@ class House:
             presets=PRESETS,
             observer=observer,
             tombstones=tombstones,
+            stale_versions=StaleVersions(self.cleanup, metrics=metrics),
             ids=IDS,
             uploads_bucket=BUCKET,
             keep_days=keep_days,

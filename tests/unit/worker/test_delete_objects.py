@@ -7,6 +7,7 @@ from safelight.record import Record, Status, Variant
 from tests.unit.worker.vault import AT, COMPLETED, IMAGE, KEY, Vault
 
 PENDING = Record(image_id=IMAGE, user_id="key:alice", uploaded_at=AT, original_key=KEY)
+SETTLED = COMPLETED.model_copy(update={"settled_token": "T1"})
 ERASED = COMPLETED.model_copy(update={"status": Status.ERASED, "version_id": None})
 
 
@@ -17,17 +18,19 @@ def versions_of(vault: Vault) -> list[str]:
 @pytest.mark.parametrize(
     ("record", "key", "left"),
     [
-        (COMPLETED, KEY, ["v1"]),
-        (COMPLETED.model_copy(update={"status": Status.REJECTED}), KEY, ["v1"]),
-        (COMPLETED.model_copy(update={"version_id": "v2"}), KEY, ["v1", "v2"]),
-        (COMPLETED.model_copy(update={"version_id": None}), KEY, ["v1", "v2"]),
+        (SETTLED, KEY, ["v1"]),
+        (SETTLED.model_copy(update={"status": Status.REJECTED}), KEY, ["v1"]),
+        (SETTLED.model_copy(update={"revision": "v2", "version_id": "v2"}), KEY, ["v1", "v2"]),
+        (SETTLED.model_copy(update={"revision": "v0", "version_id": "v0"}), KEY, ["v1", "v2"]),
+        (COMPLETED, KEY, ["v1", "v2"]),
         (PENDING, KEY, ["v1", "v2"]),
+        (PENDING.model_copy(update={"upload_token": "T2"}), KEY, ["v1"]),
         (ERASED, KEY, ["v1"]),
         (None, KEY, ["v1", "v2"]),
-        (COMPLETED, KEY[:-1] + "0", ["v1", "v2"]),
+        (SETTLED, KEY[:-1] + "0", ["v1", "v2"]),
     ],
 )
-async def test_a_version_is_deleted_only_if_the_record_names_another_one(
+async def test_a_version_is_deleted_only_if_the_records_tokens_say_that_it_never_counts(
     record: Record | None, key: str, left: list[str]
 ) -> None:
     vault = Vault(record)

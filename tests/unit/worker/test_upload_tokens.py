@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from safelight.errors import Reason, Rejection, Unavailable
-from safelight.queued import Ingest
+from safelight.queued import DeleteVersion, Ingest
 from safelight.record import Record, Status
 from tests.unit.worker.house import IMAGE, KEY, House
 from worker.verdict import Progress
@@ -78,6 +78,50 @@ async def test_of_two_workers_with_uploads_of_one_form_one_settles(house: House)
     assert await house.process(second) is Progress.NONE
     assert (house.record.version_id, house.record.sequence) == ("v1", 1)
     assert house.outcomes("stale") == 1
+
+
+@pytest.mark.parametrize("found_out", ["before the fetch", "by the fetch", "by the commit"])
+async def test_the_version_of_a_stale_upload_is_deleted(house: House, found_out: str) -> None:
+    waiting(house)
+    await house.process(house.upload(b"settled", token="T1"))
+    late = house.upload(b"late", sequencer="02", token="T1")
+    if found_out == "by the fetch":
+        waiting(house, "T2")
+    elif found_out == "by the commit":
+        waiting(house, "T1")
+        commit = house.records.commit
+
+        async def settled_first(record: Record) -> object:
+            waiting(house, None)
+            return await commit(record)
+
+        house.records.commit = settled_first  # type: ignore[method-assign,assignment] # a race
+    await house.process(late)
+    request = DeleteVersion(image_id=IMAGE, key=KEY, version_id="v2")
+    assert [letter.body for letter in house.cleanup.letters] == [request.to_json()]
+
+
+async def test_a_stale_upload_is_processed_again_until_its_deletion_is_requested(
+    house: House,
+) -> None:
+    waiting(house)
+    await house.process(house.upload(b"settled", token="T1"))
+    late = house.upload(b"late", sequencer="02", token="T1")
+    house.cleanup.fail_next["send"] = [Unavailable("sqs", "503")]
+    with pytest.raises(Unavailable):
+        await house.process(late)
+    await house.process(late)
+    assert len(house.cleanup.letters) == 1
+
+
+async def test_an_older_upload_without_tokens_is_superseded_and_its_version_stays(
+    house: House,
+) -> None:
+    older = house.upload(b"older", sequencer="01")
+    await house.process(house.upload(b"newer", sequencer="02"))
+    await house.process(older)
+    assert house.outcomes("superseded") == 1
+    assert house.cleanup.letters == []
 
 
 async def test_a_replacement_is_settled_and_the_form_before_it_no_longer_counts(
