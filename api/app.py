@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from api import images, listing, openapi, originals, session, streams, uploads
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
-from api.cors import cross_origin
+from api.cors import cross_origin, readable_timings
 from api.health import Checked, Health
 from api.metrics import ApiMetrics, SearchMetrics, WatchMetrics
 from api.middlewares import authenticated, observed, with_problems
@@ -140,6 +140,11 @@ def _middlewares(
             settings.cors_origins,
             pictures=pictures,
             picture_origins=settings.picture_cors_origins,
+        ),
+        *(
+            [readable_timings(settings.cors_origins, pictures=pictures)]
+            if settings.cors_origins
+            else []
         ),
         with_problems(now),
         *([same_site_only(settings.cors_origins)] if authentication.anonymous else []),

@@ -149,6 +149,7 @@ async def open_gallery(
     recent: bool = False,
     faces: FakeFaces | None = None,
     picture_cors_origins: tuple[str, ...] = ("*",),
+    cors_origins: tuple[str, ...] = (),
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Gallery]:
     records, objects, renderer = FakeRecords(), FakeObjects(), Renderer()
@@ -207,7 +208,9 @@ async def open_gallery(
             now=now,
         )
         app = make_app(
-            settings=api_settings(picture_cors_origins=picture_cors_origins),
+            settings=api_settings(
+                picture_cors_origins=picture_cors_origins, cors_origins=cors_origins
+            ),
             records=records,
             presigner=None,
             authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),

@@ -93,3 +93,21 @@ async def test_an_operator_may_let_no_page_read_pictures(open_: Any) -> None:
     gallery.hang()
     answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}", **PAGE)
     assert (answer.status, answer.headers.get(ALLOW)) == (200, None)
+
+
+async def test_pages_of_the_api_may_read_how_long_a_picture_took(open_: Any) -> None:
+    gallery = await open_(cors_origins=("https://app.example", "app://shop"))
+    gallery.hang()
+    for path, status in ((f"/plain/{IMAGE_ID}", 200), (f"/plain/{OTHER_ID}", 404)):
+        answer, _ = await gallery.ask(path)  # an <img> sends no Origin
+        assert answer.status == status
+        assert answer.headers["Timing-Allow-Origin"] == "https://app.example, app://shop"
+    answer, _ = await gallery.ask("/healthz", **PAGE)
+    assert "Timing-Allow-Origin" not in answer.headers
+
+
+async def test_no_page_may_read_timings_unless_an_operator_names_it(gallery: Gallery) -> None:
+    gallery.hang()
+    answer, _ = await gallery.ask(f"/plain/{IMAGE_ID}", **PAGE)
+    assert answer.status == 200
+    assert "Timing-Allow-Origin" not in answer.headers
