@@ -10,6 +10,7 @@ from api.dialects.dialect import Dialect
 from api.dialects.errors import URL_ERRORS
 from api.dialects.own import Own
 from api.dialects.table import DIALECTS, Dialects
+from api.dialects.writers import signed_url
 from api.problems import Problem, Refusal
 from api.settings import DeliverySettings
 from ops.exit_codes import ExitCode
@@ -52,9 +53,7 @@ async def sign(
         return ExitCode.REFUSED
     message = signed.messages[0]
     signature = chosen.signature(chosen.keys[0], message)
-    path = chosen.join(signature, signed.target, signed.query)
-    url = chosen.PREFIX.removesuffix("/") + path
-    _print(url, signature=signature, signed=message, as_json=as_json)
+    _print(signed_url(chosen, signed), signature=signature, signed=message, as_json=as_json)
     return ExitCode.DONE
 
 

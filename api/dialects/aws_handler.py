@@ -14,6 +14,7 @@ from pydantic import Field
 from api.dialects.aws_handler_edits import EDITS, SWITCHES
 from api.dialects.aws_handler_order import read_edits
 from api.dialects.aws_handler_paths import named_by_filter, read_path
+from api.dialects.aws_handler_writer import EXPIRES, write
 from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, SourceName, source_of
@@ -24,7 +25,6 @@ from api.dialects.values import query_words, whole
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
 
-_EXPIRES = "%Y%m%dT%H%M%SZ"
 _MAX_JSON = 8192
 _CACHED = re.compile(r"(?:public, ?)?max-age=(\d{1,15})(?:, ?public)?", re.IGNORECASE)
 """The header Cache-Control that the JSON of a request may set."""
@@ -142,6 +142,10 @@ class AwsHandler:
             differs=differs,
         )
 
+    def write(self, url: ImageUrl) -> str:
+        """Write a URL as `unsigned` takes it, without what has no edit."""
+        return write(url)
+
 
 class AwsHandlerSettings(OneDialect):
     """Keys of the URLs of AWS's image handler."""
@@ -160,7 +164,7 @@ def _expires(words: dict[str, str]) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.strptime(text, _EXPIRES).replace(tzinfo=UTC)
+        return datetime.strptime(text, EXPIRES).replace(tzinfo=UTC)
     except ValueError as error:
         message = f"expected YYYYMMDDTHHmmssZ; found {text[:40]!r}"
         raise InvalidOption("expires", message) from error

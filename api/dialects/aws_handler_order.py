@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.dialects.aws_handler_edits import EDITS, EditsDraft
+from api.dialects.aws_handler_writer import TURNED
 from safelight.wish.errors import InvalidOption
 from safelight.wish.operations import operation
 from safelight.wish.options import Crop, Options
 
 _CUTS = ("crop", "extract")
-_TURNED = {0: "north-west", 90: "north-east", 180: "south-east", 270: "south-west"}
-"""Degrees clockwise -> the corner where the upper left corner of the picture is then."""
 _MOST = 1e9
 """A side in pixels that is refused as too large, but can be written."""
 
@@ -64,7 +63,7 @@ def _crop_first(draft: EditsDraft, name: str, edits: Mapping[str, Any]) -> None:
     left, top, width, height = (int(side) for side in draft.operations.pop().arguments)
     names = list(edits)
     turned = "rotate" in names and names.index("rotate") > names.index(name)
-    gravity = _TURNED[draft.turn if turned else 0]
+    gravity = TURNED[draft.turn if turned else 0]
     swaps = turned and draft.turn in (90, 270)
     draft.crop = Crop(
         width=height if swaps else width,

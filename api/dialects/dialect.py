@@ -53,6 +53,12 @@ class Dialect(Protocol):
     def read(self, signed: Signed) -> ImageUrl:
         """Read what the signature covers."""
 
+    def write(self, url: ImageUrl) -> str:
+        """Write a URL of an image id as `unsigned` takes it, its wish in the normal form.
+
+        Leaves out what the grammar has no words for: `writers.py` reads the URL back.
+        """
+
 
 class OneDialect(Settings):
     """The settings of one dialect."""

@@ -16,6 +16,7 @@ from api.dialects.errors import BadSignature, UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgix_draft import ImgixDraft
 from api.dialects.imgix_options import OPTIONS
+from api.dialects.imgix_writer import write
 from api.dialects.key_settings import LEAST, Secrets, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import Signed, with_other_brackets
@@ -88,6 +89,10 @@ class Imgix:
             OPTIONS.read(draft, name, [text])
         source = source_of(unquote(signed.target))
         return draft.image_url(self.NAME, source, draft.finished())
+
+    def write(self, url: ImageUrl) -> str:
+        """Write a URL as `unsigned` takes it, without what has no option."""
+        return write(url)
 
 
 class ImgixSettings(OneDialect):

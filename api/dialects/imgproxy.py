@@ -13,6 +13,8 @@ from api.dialects.dialect import Dialect, OneDialect
 from api.dialects.errors import UnknownPath
 from api.dialects.image_url import ImageUrl, source_of
 from api.dialects.imgproxy_options import OPTIONS, ImgproxyDraft
+from api.dialects.imgproxy_places import mirrored, mirrored_point
+from api.dialects.imgproxy_writer import write
 from api.dialects.key_settings import check_keys, keys_in
 from api.dialects.rows import Rows
 from api.dialects.signatures import (
@@ -27,9 +29,8 @@ from safelight.refused_values import Matches
 from safelight.secret_length import LEAST_SECRET_LENGTH, check_length
 from safelight.wish.arguments import read_base64
 from safelight.wish.errors import InvalidOption
-from safelight.wish.gravities import GRAVITIES, LOOKED_FOR
 from safelight.wish.operations import Operation, operation
-from safelight.wish.options import Crop, Options, Point
+from safelight.wish.options import Crop, Options
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _ESCAPED_COLON = re.compile("%3a", re.IGNORECASE)
@@ -131,6 +132,10 @@ class Imgproxy:
             raise InvalidOption("preset", "allows no other option")
         return image_url
 
+    def write(self, url: ImageUrl) -> str:
+        """Write a URL as `unsigned` takes it, without what has no option."""
+        return write(url)
+
 
 def _check_pairs(given: SecretStr | None) -> SecretStr | None:
     for pair in keys_in(check_keys(given)):
@@ -208,8 +213,8 @@ def _options(draft: ImgproxyDraft) -> Options:
         crop=_crop(draft),
         width=_zoomed(draft.width, draft.zoom),
         height=_zoomed(draft.height, draft.zoom),
-        gravity=_mirrored(draft.gravity, draft.flip),
-        focal=_mirrored_point(draft.focal, draft.flip),
+        gravity=mirrored(draft.gravity, draft.flip),
+        focal=mirrored_point(draft.focal, draft.flip),
         operations=tuple(_operations(draft)),
     )
     if draft.fit == "force" and (draft.width is None) != (draft.height is None):
@@ -261,18 +266,3 @@ def _crop(draft: ImgproxyDraft) -> Crop | None:
     if draft.crop is None or draft.crop_has_gravity:
         return draft.crop
     return replace(draft.crop, gravity=draft.gravity, focal=draft.focal)
-
-
-def _mirrored(gravity: str, flip: str) -> str:
-    """Mirror a gravity: imgproxy crops after flipping, we crop before."""
-    if gravity in LOOKED_FOR:
-        return gravity
-    across, down = GRAVITIES[gravity]
-    place = (1 - across if "h" in flip else across, 1 - down if "v" in flip else down)
-    return next(name for name, at in GRAVITIES.items() if at == place)
-
-
-def _mirrored_point(point: Point | None, flip: str) -> Point | None:
-    if point is None:
-        return None
-    return 1 - point[0] if "h" in flip else point[0], 1 - point[1] if "v" in flip else point[1]

@@ -23,7 +23,7 @@ from safelight.wish.gravities import LOOKED_FOR
 from safelight.wish.operations import Operation, operation
 from safelight.wish.options import Crop, Trim
 
-_FITS = {"fit": "inside", "fill": "crop", "fill-down": "cover", "force": "force", "auto": "auto"}
+FITS = {"fit": "inside", "fill": "crop", "fill-down": "cover", "force": "force", "auto": "auto"}
 _OWN_FORMULA = "imgproxy Pro does not publish its formula."
 _YES, _NO = ("1", "t", "true"), ("0", "f", "false", "")
 
@@ -58,9 +58,9 @@ def _side(option: str, text: str) -> int | None:
 
 
 def _fit(option: str, word: str) -> str:
-    if word not in _FITS:
-        raise InvalidOption(option, f"must be one of {', '.join(_FITS)}; found {word!r}")
-    return _FITS[word]
+    if word not in FITS:
+        raise InvalidOption(option, f"must be one of {', '.join(FITS)}; found {word!r}")
+    return FITS[word]
 
 
 def _resize(draft: ImgproxyDraft, _: str, texts: list[str]) -> None:

@@ -1,6 +1,7 @@
-"""Read where imgproxy's URLs place things: gravities, focal points and offsets."""
+"""Read and write where imgproxy's URLs place things: gravities, focal points and offsets."""
 
 from api.dialects.values import number
+from safelight.wish.arguments import number_text
 from safelight.wish.errors import InvalidOption
 from safelight.wish.gravities import ATTENTION, FACES, GRAVITIES, LOOKED_FOR
 from safelight.wish.options import Point
@@ -9,6 +10,7 @@ GRAVITY = {
     "ce": "centre", "no": "north", "noea": "north-east", "ea": "east", "soea": "south-east",
     "so": "south", "sowe": "south-west", "we": "west", "nowe": "north-west",
 }  # fmt: skip
+_WORDS = {gravity: word for word, gravity in GRAVITY.items()}
 
 
 def place(option: str, texts: list[str]) -> tuple[str, Point | None, Point]:
@@ -28,6 +30,51 @@ def place(option: str, texts: list[str]) -> tuple[str, Point | None, Point]:
         known = ", ".join([*GRAVITY, "sm", "fp"])
         raise InvalidOption(option, f"must be one of {known}; found {kind[:20]!r}")
     return GRAVITY[kind], None, (across, down)
+
+
+def place_texts(gravity: str, focal: Point | None = None, offset: Point = (0, 0)) -> list[str]:
+    """Write a gravity, or a focal point, as `place` reads it."""
+    if focal:
+        return ["fp", *map(number_text, focal)]
+    if gravity in LOOKED_FOR:
+        return ["sm"] if gravity == ATTENTION else ["obj", "face"]
+    return [_WORDS[gravity], *(map(number_text, offset) if any(offset) else ())]
+
+
+def mirrored(gravity: str, flip: str) -> str:
+    """Mirror a gravity: imgproxy crops after flipping, we crop before."""
+    if gravity in LOOKED_FOR:
+        return gravity
+    across, down = GRAVITIES[gravity]
+    at = (1 - across if "h" in flip else across, 1 - down if "v" in flip else down)
+    return next(name for name, share in GRAVITIES.items() if share == at)
+
+
+def mirrored_point(point: Point | None, flip: str) -> Point | None:
+    """Mirror a focal point, for the same reason."""
+    if point is None:
+        return None
+    return 1 - point[0] if "h" in flip else point[0], 1 - point[1] if "v" in flip else point[1]
+
+
+def watermark_texts(across: str, down: str) -> list[str] | None:
+    """Write a watermark's place as `watermark_place` reads it; None if imgproxy has no such one."""
+    if (across, down) == ("repeat", "repeat"):
+        return ["re", "0", "0"]
+    if "repeat" in (across, down):
+        return None
+    (share_x, x), (share_y, y) = _share_and_offset(across), _share_and_offset(down)
+    gravity = next(name for name, at in GRAVITIES.items() if at == (share_x, share_y))
+    return [_WORDS[gravity], x, y]
+
+
+def _share_and_offset(place: str) -> tuple[float, str]:
+    if place == "centre":
+        return 0.5, "0"
+    distance = place.removeprefix("-")
+    per_cent = distance.endswith("p")
+    offset = number_text(int(distance[:-1]) / 100) if per_cent else distance
+    return 1 if place.startswith("-") else 0, offset
 
 
 def watermark_place(option: str, position: str, across: str, down: str) -> tuple[str, str]:

@@ -19,10 +19,10 @@ from api.dialects.signatures import (
     is_escaped_as_usual,
     refuse_query,
 )
-from api.dialects.values import format_called, moment
+from api.dialects.values import format_called, moment, seconds_of
 from safelight.keys import read_image_id
 from safelight.named_keys import read_key, read_keys
-from safelight.wish.canonical import NOTHING, read_options
+from safelight.wish.canonical import NOTHING, canonical, read_options
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
@@ -108,6 +108,14 @@ class Own:
         return ImageUrl(
             dialect=self.NAME, source=source_of(source), options=options, expires=expires
         )
+
+    def write(self, url: ImageUrl) -> str:
+        """Write a URL as `unsigned` takes it. Every wish has one."""
+        words = [canonical(url.options)]
+        if url.expires:
+            words.append(_EXPIRES + seconds_of(url.expires))
+        options = ",".join(word for word in words if word != NOTHING) or NOTHING
+        return quote(f"{options}/{url.source.key}", safe=_SAFE)
 
     def holder(self, number: int) -> tuple[str, str | None]:
         """Give the id of a key, and the user whose images alone it opens, if it names one."""

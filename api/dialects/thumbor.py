@@ -23,6 +23,7 @@ from api.dialects.signatures import (
 )
 from api.dialects.thumbor_filters import FILTERS, Area, ThumborDraft
 from api.dialects.thumbor_path import System, call_of, decoded, filters_in, parts_of, with_slashes
+from api.dialects.thumbor_writer import write
 from api.dialects.values import number, whole
 from safelight.face_settings import FaceSettings
 from safelight.wish.errors import InvalidOption
@@ -135,6 +136,10 @@ class Thumbor:
         refuse_query(signed)
         smart = FACES if self.faces and self.system == "thumbor" else ATTENTION
         return read_path(signed.target, dialect=self.NAME, system=self.system, smart=smart)
+
+    def write(self, url: ImageUrl) -> str:
+        """Write a URL as `unsigned` takes it, without what has no word."""
+        return write(url, system=self.system)
 
 
 class ThumborSettings(OneDialect, FaceSettings):

@@ -16,7 +16,7 @@ _FOCAL = re.compile(r"(\d*\.?\d+)x(\d*\.?\d+)(?::(\d*\.?\d+)x(\d*\.?\d+))?")
 _ROUND = re.compile(r"(\d+)(?:\|(\d+))?")
 _PLACES = {"center": "centre", "left": "0", "top": "0", "right": "-0", "bottom": "-0"}
 _TRUE = ("1", "true", "True")
-_LARGEST_RADIUS = 150
+LARGEST_RADIUS = 150
 """The largest radius that thumbor blurs with, in pixels."""
 
 Area = tuple[float, float, float]
@@ -49,11 +49,11 @@ def _flatten(_: str, text: str) -> Operation:
 
 def _blur(option: str, radius: str, sigma: str = "0", *_: str) -> Operation:
     given = number(option, sigma)
-    reach = min(whole(option, radius), _LARGEST_RADIUS)
-    return operation("blur", max(_spread(reach, given or whole(option, radius)), 0.3))
+    reach = min(whole(option, radius), LARGEST_RADIUS)
+    return operation("blur", max(spread_of(reach, given or whole(option, radius)), 0.3))
 
 
-def _spread(radius: int, sigma: float) -> float:
+def spread_of(radius: int, sigma: float) -> float:
     """Compute the standard deviation of thumbor's kernel: a Gaussian cut off at a radius."""
     if not radius or sigma <= 0:
         raise InvalidOption("blur", "radius must be at least 1, sigma above 0")

@@ -91,6 +91,17 @@ def query_words(query: str) -> dict[str, str]:
     return dict(pairs)
 
 
+def precise_text(value: float) -> str:
+    """Write a number with up to nine decimal places, which is as many as are read."""
+    text = f"{value:.9f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def seconds_of(expires: datetime) -> str:
+    """Write a time in whole seconds since 1970."""
+    return str(int(expires.timestamp()))
+
+
 def _digits(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise ValueError("a whole number")
