@@ -173,6 +173,7 @@ def _facts_of(image_url: ImageUrl) -> Iterator[tuple[str, object]]:
         yield "assetKey", _asset_key(image_url)
     yield "format", image_url.options.format or "as the client accepts"
     yield "expires", image_url.expires.isoformat() if image_url.expires else None
+    yield "stored", None if image_url.stored else False
     yield "maxAgeSeconds", image_url.max_age_seconds
     yield "download", image_url.download or None
     yield "fileName", image_url.file_name

@@ -132,6 +132,8 @@ class RenderRequest:
     """Whether the plan frames faces."""
     faces: Faces | None = None
     """The faces of the source, if its record has them."""
+    stored: bool = True
+    """Whether the result is stored, or only returned."""
 
     @classmethod
     def of_preset(
@@ -218,7 +220,7 @@ class Pipeline:
         source: Source,
         plan: Callable[..., Plan],
         *,
-        key_of: Callable[[RenderedVariant], str],
+        key_of: Callable[[RenderedVariant], str] | None,
         directory: Path,
         pictures: Mapping[str, Source] = MappingProxyType({}),
         needs_faces: bool = False,
@@ -227,8 +229,9 @@ class Pipeline:
     ) -> Made:
         """Fetch, probe, plan, admit, render, put. Files are written to the directory.
 
-        If the plan needs faces and they are unknown, they are found before it. Raises `Rejection`
-        if the source is at fault, `Superseded` if it was replaced.
+        If the plan needs faces and they are unknown, they are found before it. Without `key_of`,
+        nothing is put. Raises `Rejection` if the source is at fault, `Superseded` if it was
+        replaced.
         """
         path = directory / "source"
         with observer.stage("fetch"):
@@ -246,8 +249,9 @@ class Pipeline:
                 rendering = await self._renderer.render(planned, path, directory)
         observer.rendered(rendering)
         self._refuse_large(rendering)
-        with observer.stage("put"):
-            await self._put(rendering.variants, key_of)
+        if key_of is not None:
+            with observer.stage("put"):
+                await self._put(rendering.variants, key_of)
         return Made(fetched=fetched, probe=probe, rendering=rendering)
 
     async def _find_faces(self, path: Path, probe: Probe, directory: Path) -> Faces:
@@ -323,7 +327,7 @@ class Maker:
             made = await self._pipeline.run(
                 request.source,
                 request.plan,
-                key_of=lambda _: request.key,
+                key_of=(lambda _: request.key) if request.stored else None,
                 directory=directory,
                 pictures=request.pictures,
                 needs_faces=request.needs_faces,

@@ -40,6 +40,8 @@ class Ask:
     grant: Grant
     find: Callable[[Grant], Awaitable[SourceImage]]
     """Finds the source image that the URL names, if the grant includes it."""
+    stored: bool = True
+    """Whether a result that is rendered for it is kept."""
     key: str | None = None
     """The asset key, if the URL is one. Then nothing is negotiated."""
     wish: Wish | None = None

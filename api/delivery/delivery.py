@@ -163,6 +163,7 @@ class Delivery:
                 query=query_of(url),
                 grant=grant_of(url),
                 find=partial(freeform.find, url),
+                stored=url.stored,
             )
 
         return await self._answer(request, preset, read)

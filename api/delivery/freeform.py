@@ -33,6 +33,8 @@ _PROBLEMS: Mapping[type[Exception], Problem] = {
 }
 _LONGEST_MAX_AGE = 31_536_000
 """The most seconds for which a response may be cached: a year."""
+_UNSTORED_MAX_AGE = 600
+"""Seconds for which the client may keep a result that delivery does not store."""
 
 
 class FreeForm:
@@ -69,6 +71,8 @@ class FreeForm:
             return presets[url.preset]
         seconds = self._max_age_seconds if url.max_age_seconds is None else url.max_age_seconds
         policy = Policy(access="public", max_age=min(seconds, _LONGEST_MAX_AGE))
+        if not url.stored:
+            policy = Policy(access="private", max_age=_UNSTORED_MAX_AGE)
         return UrlPreset(wish=url.options, policy=policy)
 
     async def find(self, url: ImageUrl, grant: Grant) -> SourceImage:

@@ -1,6 +1,7 @@
 """Finds the result of a request: stored, rendered while the client waits, or a stand-in for it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -78,7 +79,7 @@ class Lookup:
         how = How.STORED
         wishes = ask.wishes(image)
         for wish in wishes:
-            request = image.request(ask.preset.name, wish)
+            request = replace(image.request(ask.preset.name, wish), stored=ask.stored)
             asset = await self._stored(request.key, ask, image, timings)
             if asset is not None:
                 return Found(key=request.key, asset=asset, how=how)

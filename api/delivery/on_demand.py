@@ -21,6 +21,9 @@ REMEMBERED = 1000
 """The most failures that are remembered, so that each viewer does not cause another attempt."""
 REMEMBERED_SECONDS = 60
 """Seconds for which a failure is remembered."""
+MOST_UNSTORED_BYTES = 8 * 1024**2
+"""The largest result that is delivered without being stored, in bytes: all of it is in memory while
+it is sent, because it cannot be read from S3 part by part."""
 
 
 class OnDemand:
@@ -34,8 +37,10 @@ class OnDemand:
         queue: int,
         wait_seconds: float,
         metrics: DeliveryMetrics,
+        most_unstored_bytes: int = MOST_UNSTORED_BYTES,
     ) -> None:
         self._maker = maker
+        self._most_unstored_bytes = most_unstored_bytes
         self._renders: SingleFlight[Asset] = SingleFlight(
             at_once=slots, waiting=queue, wait_seconds=wait_seconds
         )
@@ -53,27 +58,37 @@ class OnDemand:
     ) -> tuple[Asset, bool]:
         """Render and store a result; also return whether another request had started the render.
 
+        A request that stores waits only for renders that store; others wait for either.
         `before` is called only when a render starts, and may raise to prevent it. Raises `Busy`, a
         `LASTING` failure if the source or the wish is at fault, or `Superseded` if the source was
         replaced. A caller that stops waiting does not stop the render: its result is stored.
         """
-        self._raise_remembered(request.key)
-        joined = request.key in self._renders
-        asset = await self._renders.join(request.key, lambda: self._render(request), before=before)
+        stores = request.stored or request.key in self._renders
+        name = request.key if stores else f"{request.key}, not stored"
+        self._raise_remembered(name)
+        joined = name in self._renders
+        asset = await self._renders.join(name, lambda: self._render(request, name), before=before)
         return asset, joined
 
-    async def _render(self, request: RenderRequest) -> Asset:
+    async def _render(self, request: RenderRequest, name: str) -> Asset:
         try:
             made, body = await self._maker.make(request)
+            if not request.stored:
+                self._refuse_large(made.size_bytes)
         except LASTING as error:
-            self._remember(request.key, error)
+            self._remember(name, error)
             raise
         return Asset(
             media_type=made.media_type,
             size_bytes=made.size_bytes,
             sha256=made.sha256,
-            body=body[:PART_BYTES],
+            body=body[:PART_BYTES] if request.stored else body,
         )
+
+    def _refuse_large(self, size_bytes: int) -> None:
+        if size_bytes > self._most_unstored_bytes:
+            why = f"the result has {size_bytes} bytes, more than {self._most_unstored_bytes}"
+            raise InvalidOption("store", why)
 
     def _remember(self, key: str, error: Exception) -> None:
         until = asyncio.get_running_loop().time() + REMEMBERED_SECONDS

@@ -44,6 +44,8 @@ class ImageUrl:
     preset: str | None = None
     """The preset to use instead of options."""
     expires: datetime | None = None
+    stored: bool = True
+    """Whether a result that is rendered for it is kept."""
     key_id: str | None = None
     """Id of the key that signed the URL."""
     user_id: str | None = None

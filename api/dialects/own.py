@@ -1,5 +1,6 @@
 """Our own grammar: signed URLs whose options are written as `canonical.py` prints them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
@@ -26,7 +27,7 @@ from safelight.wish.canonical import NOTHING, canonical, read_options
 from safelight.wish.errors import InvalidOption
 from safelight.wish.options import Options
 
-_EXPIRES = "expires="
+_EXPIRES, _STORE = "expires", "store"
 _SAFE = "/,=:@~"
 
 
@@ -40,7 +41,8 @@ class Own:
     Options are words separated by commas, or `_` for none. Colons separate a word's arguments.
     The signature is base64url without padding of HMAC-SHA256(secret, `/{options}/{source}`), with
     escapes decoded. Among the options, `expires=SECONDS` ends the URL at that time, in seconds
-    since 1970; it is not part of the canonical string. `dpr=2` doubles sizes, pads and offsets.
+    since 1970; it is not part of the canonical string. Neither is `store=no`, which needs
+    `expires`: for a preview that is not kept. `dpr=2` doubles sizes, pads and offsets.
     After an image id, an extension sets the format.
 
     The steps run in this order: rotate upright, trim, turn, crop, resize, flip, the operations as
@@ -98,7 +100,8 @@ class Own:
         if not slash or not words:
             message = f"expected OPTIONS/SOURCE; {NOTHING} for no options; found {words[:40]!r}"
             raise InvalidOption("options", message)
-        words, expires = _without_expiry(words)
+        words, aside = _split_aside(words)
+        expires, stored = _expiry(aside), _is_stored(aside)
         options = read_options(words)
         stem, _, extension = source.rpartition(".")
         image_id = read_image_id(stem)
@@ -106,14 +109,20 @@ class Own:
             options = _in_format_of(options, extension.lower())
             source = image_id
         return ImageUrl(
-            dialect=self.NAME, source=source_of(source), options=options, expires=expires
+            dialect=self.NAME,
+            source=source_of(source),
+            options=options,
+            expires=expires,
+            stored=stored,
         )
 
     def write(self, url: ImageUrl) -> str:
         """Write a URL as `unsigned` takes it. Every wish has one."""
         words = [canonical(url.options)]
         if url.expires:
-            words.append(_EXPIRES + seconds_of(url.expires))
+            words.append(f"{_EXPIRES}={seconds_of(url.expires)}")
+        if not url.stored:
+            words.append(f"{_STORE}=no")
         options = ",".join(word for word in words if word != NOTHING) or NOTHING
         return quote(f"{options}/{url.source.key}", safe=_SAFE)
 
@@ -123,14 +132,33 @@ class Own:
         return named.key_id, named.user_id
 
 
-def _without_expiry(words: str) -> tuple[str, datetime | None]:
-    found = [word for word in words.split(",") if word.startswith(_EXPIRES)]
-    if not found:
-        return words, None
-    if len(found) > 1:
-        raise InvalidOption("expires", "is given twice")
-    rest = ",".join(word for word in words.split(",") if not word.startswith(_EXPIRES))
-    return rest or NOTHING, moment("expires", found[0].removeprefix(_EXPIRES))
+def _split_aside(words: str) -> tuple[str, dict[str, str]]:
+    """Split off the words that are about the URL, and not about the picture."""
+    rest: list[str] = []
+    aside: dict[str, str] = {}
+    for word in words.split(","):
+        name, separator, text = word.partition("=")
+        if not separator or name not in (_EXPIRES, _STORE):
+            rest.append(word)
+        elif name in aside:
+            raise InvalidOption(name, "is given twice")
+        else:
+            aside[name] = text
+    return ",".join(rest) or NOTHING, aside
+
+
+def _expiry(aside: Mapping[str, str]) -> datetime | None:
+    return moment(_EXPIRES, aside[_EXPIRES]) if _EXPIRES in aside else None
+
+
+def _is_stored(aside: Mapping[str, str]) -> bool:
+    if _STORE not in aside:
+        return True
+    if aside[_STORE] != "no":
+        raise InvalidOption(_STORE, f"must be no; found {aside[_STORE][:40]!r}")
+    if _EXPIRES not in aside:
+        raise InvalidOption(_STORE, "needs expires: each request may render the picture again")
+    return False
 
 
 def _in_format_of(options: Options, extension: str) -> Options:

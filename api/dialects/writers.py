@@ -38,7 +38,7 @@ def written(dialects: Dialects, dialect: Dialect, wanted: ImageUrl) -> Signed:
         raise InvalidOption(error.option, message) from error
     if canonical(meant.options) != canonical(normal.options):
         raise _inexpressible(dialect, normal.options, meant.options)
-    for option in ("source", "expires"):
+    for option in ("source", "expires", "stored"):
         if getattr(meant, option) != getattr(normal, option):
             raise InvalidOption(option, f"cannot be written in a URL of {dialect.TITLE}")
     return signed

@@ -144,6 +144,7 @@ async def open_gallery(
     max_result_bytes: int = 1024**2,
     avif_wait_pixels: int = 10**9,
     renders_per_minute: int = 10**6,
+    most_unstored_bytes: int = 10**6,
     aliases: tuple[Alias, ...] = (),
     dialects: Dialects | None = None,
     recent: bool = False,
@@ -170,7 +171,12 @@ async def open_gallery(
         registry = CollectorRegistry()
         metrics = DeliveryMetrics(registry)
         on_demand = OnDemand(
-            maker, slots=slots, queue=queue, wait_seconds=wait_seconds, metrics=metrics
+            maker,
+            slots=slots,
+            queue=queue,
+            wait_seconds=wait_seconds,
+            metrics=metrics,
+            most_unstored_bytes=most_unstored_bytes,
         )
         workers, elsewhere = FakeDeadLetters(), FakeObjects()
         shown = Asset(
