@@ -10,7 +10,17 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
-from api import images, listing, openapi, originals, session, streams, uploads
+from api import (
+    images,
+    listing,
+    openapi,
+    originals,
+    session,
+    streams,
+    uploads,
+    urls,
+    vocabulary,
+)
 from api.auth import Authentication
 from api.bodies import MAX_BODY_BYTES
 from api.cors import cross_origin, readable_timings
@@ -22,7 +32,7 @@ from api.pages.cross_site import same_site_only
 from api.pages.pages import Pages
 from api.quotas import Quotas
 from api.routes import Handlers, Route, pattern_of, served_by
-from api.settings import PAGES, ApiSettings
+from api.settings import DELIVERY, PAGES, ApiSettings
 from api.thumbnails import Thumbnails
 from api.watching import Sleep, Watches, until_set
 from safelight.metrics import serve_metrics
@@ -95,6 +105,8 @@ def make_app(
             originals=originals.Originals(presigner, find=image.read)
             if settings.originals
             else None,
+            urls=_urls(settings, records, presets),
+            presets=vocabulary.Presets(presets, faces=settings.looks_for_faces),
         )
         if PAGES in settings.api_roles:
             handlers = _with_pages(settings, handlers, presigner)
@@ -227,4 +239,15 @@ def _listing(
         metrics=metrics,
         url_seconds=settings.url_seconds,
         admins=settings.admins,
+    )
+
+
+def _urls(settings: ApiSettings, records: Records, presets: Sequence[Preset]) -> urls.Urls:
+    here = "" if DELIVERY in settings.api_roles else None
+    return urls.Urls(
+        records=records,
+        dialects=settings.dialects,
+        signing=settings.signing,
+        presets=presets,
+        delivery_url=here if settings.delivery_url is None else settings.delivery_url,
     )

@@ -27,6 +27,11 @@ _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def whole_number(number: object) -> object:
+    """Turn 5.0 into 5: in JSON Schema both are integers, and some languages write 5.0."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 async def read_json(
     request: web.Request, model: type[Model], *, context: Mapping[str, Any]
 ) -> Model:

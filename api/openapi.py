@@ -17,6 +17,8 @@ from api.problems import MEDIA_TYPE, Problem, ProblemDocument, ProblemExplanatio
 from api.routes import Route
 from api.session import Session
 from api.upload_documents import UploadIssued, UploadRequest
+from api.url_request import UrlsIssued, UrlsRequest
+from api.vocabulary import Vocabulary
 from safelight import __version__, keys
 from safelight.completion import MEDIA_TYPE as CLOUD_EVENT
 from safelight.completion import Completion
@@ -235,7 +237,8 @@ def _described(headers: Iterable[str]) -> Schema:
 def _schemas() -> Schema:
     """Describe every model: requests as they are parsed, answers as they are serialized."""
     _, requests = models_json_schema(
-        [(UploadRequest, "validation"), (EditRequest, "validation")], ref_template=_REF
+        [(model, "validation") for model in (UploadRequest, EditRequest, UrlsRequest)],
+        ref_template=_REF,
     )
     answers = (
         UploadIssued,
@@ -243,6 +246,8 @@ def _schemas() -> Schema:
         ImageList,
         Original,
         Session,
+        UrlsIssued,
+        Vocabulary,
         Waiting,
         ProblemDocument,
         ProblemExplanation,

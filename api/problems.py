@@ -152,6 +152,9 @@ class Fault(Document):
 
     pointer: str = Field(description="The member: a JSON pointer as a URI fragment (RFC 6901).")
     detail: str = Field(description="Why it is refused.")
+    option: str | None = Field(
+        default=None, description="The word at fault, where the member holds options of a picture."
+    )
 
 
 class ProblemDocument(Document):

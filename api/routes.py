@@ -27,6 +27,9 @@ from api.session import Session, Sessions
 from api.streams import Streams
 from api.upload_documents import UploadIssued, UploadRequest
 from api.uploads import Uploads
+from api.url_request import UrlsIssued, UrlsRequest
+from api.urls import Urls
+from api.vocabulary import Presets, Vocabulary
 
 if TYPE_CHECKING:  # delivery loads the renderer, which a process without that role must not do
     from api.delivery.delivery import Delivery
@@ -45,6 +48,8 @@ class Handlers:
     streams: Streams | None = None
     sessions: Sessions | None = None
     pages: Pages | None = None
+    urls: Urls | None = None
+    presets: Presets | None = None
     delivery: "Delivery | None" = None
 
     @property
@@ -279,6 +284,33 @@ ROUTES: tuple[Route, ...] = (
             parameters=(operations.NAMED_USER,),
             answers={200: Answer(description="The session.", model=Session)},
             problems=operations.PROTECTED,
+        ),
+    ),
+    Route(
+        path="/v1/presets",
+        handler=lambda handlers: handlers.presets.get if handlers.presets else None,
+        operation=Operation(
+            summary="List the presets, and the options that a picture may be asked for with",
+            parameters=(operations.NAMED_USER,),
+            answers={200: Answer(description="What may be asked for.", model=Vocabulary)},
+            problems=operations.PROTECTED,
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/v1/urls",
+        handler=lambda handlers: handlers.urls.create if handlers.urls else None,
+        operation=Operation(
+            summary="Sign URLs for pictures of one of your images, in every dialect",
+            request=UrlsRequest,
+            parameters=(operations.NAMED_USER,),
+            answers={200: Answer(description="URLs, or why there are none.", model=UrlsIssued)},
+            problems=(
+                *operations.PROTECTED,
+                *operations.BODY,
+                Problem.UNKNOWN_IMAGE,
+                Problem.IMAGE_ERASED,
+            ),
         ),
     ),
     Route(

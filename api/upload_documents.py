@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from api.bodies import whole_number
 from api.declared_types import ACCEPTED, FORM, type_to_send
 from api.problems import Document
 from api.words import Filename, Tags
@@ -27,11 +28,6 @@ from safelight.retention import MOST_KEEP_DAYS
 _SHA256 = Matches(r"^[0-9a-fA-F]{64}$", "must be 64 hexadecimal digits")
 _KEPT = "must be left out, because the image keeps its own"
 _ID = Matches(IMAGE_ID, "must be the id of an image")
-
-
-def _whole(number: object) -> object:
-    """Turn 5.0 into 5: in JSON Schema both are integers, and some languages write 5.0."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class UploadRequest(BaseModel):
@@ -63,7 +59,7 @@ class UploadRequest(BaseModel):
         "the end.",
         json_schema_extra={"pattern": ACCEPTED},
     )
-    size: Annotated[int, BeforeValidator(_whole)] = Field(
+    size: Annotated[int, BeforeValidator(whole_number)] = Field(
         ge=0, description="The exact size in bytes."
     )
     sha256: Annotated[str, _SHA256] | None = Field(
@@ -74,7 +70,7 @@ class UploadRequest(BaseModel):
         default=(),
         description="Words of your choice, for a new image. Duplicates are dropped.",
     )
-    keep_days: Annotated[int, BeforeValidator(_whole)] | None = Field(
+    keep_days: Annotated[int, BeforeValidator(whole_number)] | None = Field(
         default=None,
         ge=1,
         le=MOST_KEEP_DAYS,

@@ -29,6 +29,8 @@ UPLOADS = {
     ("GET", "/v1/images/{imageId}/events"),
     ("GET", "/v1/events"),
     ("GET", "/v1/images/{imageId}/original"),
+    ("GET", "/v1/presets"),
+    ("POST", "/v1/urls"),
 }
 PAGES = {
     ("GET", "/v1/session"),
