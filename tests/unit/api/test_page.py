@@ -11,10 +11,12 @@ from api.health import READY_SECONDS, REMEMBERED_SECONDS
 from api.images import Image
 from api.jwks import COOL_DOWN_SECONDS, LIFETIME_SECONDS
 from api.problems import Problem, ProblemDocument
+from api.session import Session
 from api.settings import ApiSettings
 from api.tokens import LEEWAY_SECONDS
 from api.upload_documents import UploadIssued, UploadRequest
 from api.uploads import A_DAY, PENDING_SECONDS
+from api.url_request import UrlsIssued, UrlsRequest
 from safelight.formats import READABLE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "guide" / "api.md").read_text()
@@ -34,17 +36,28 @@ def test_every_problem_is_told_as_it_is() -> None:
 
 def test_the_example_requests_are_valid_ones() -> None:
     bodies = re.findall(r"-d '(\{.*\})'", PAGE)
-    assert len(bodies) == 3
-    for body in bodies:
+    assert len(bodies) == 4
+    *uploads, urls = bodies
+    for body in uploads:
         UploadRequest.model_validate_json(body)
+    UrlsRequest.model_validate_json(urls)
 
 
 def test_the_example_answers_have_the_members_of_real_ones() -> None:
-    issued, image, problem = EXAMPLES
+    issued, image, session, urls, problem = EXAMPLES
     assert UploadIssued.model_validate(issued).image_id == image["imageId"]
     assert Image.model_validate(image).savings_percent == 71.4
     assert ProblemDocument.model_validate(problem).errors
-    for example, model in ((issued, UploadIssued), (image, Image), (problem, ProblemDocument)):
+    assert Session.model_validate(session).user_id
+    for each in UrlsIssued.model_validate(urls).urls.values():
+        assert len({each.url, each.refused, each.off} - {None}) == 1
+    for example, model in (
+        (issued, UploadIssued),
+        (image, Image),
+        (session, Session),
+        (urls, UrlsIssued),
+        (problem, ProblemDocument),
+    ):
         assert example.keys() <= {field.alias for field in model.model_fields.values()}
 
 
