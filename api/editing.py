@@ -103,8 +103,9 @@ class Editing:
         changes = tags != read.tags or change.filename not in (None, read.filename)
         version = read.tags_version + changes
         if read.status.settled:  # the worker writes the entries of a pending image
-            for tag in tags:  # all of them: an image that an older version settled has none
-                await self._records.put_tag(entry_of(read, tag, version=version))
+            for tag in tags:
+                if tag not in read.tags:
+                    await self._records.put_tag(entry_of(read, tag, version=version))
         if not changes:
             return read
         edited = await self._records.edit(read, tags=tags, filename=change.filename)

@@ -73,14 +73,13 @@ async def test_a_change_of_nothing_writes_nothing(api: Api) -> None:
     assert api.records.calls["edit"] == 0
 
 
-async def test_any_change_finds_an_image_again_that_lacks_its_entries(api: Api) -> None:
-    """A version that knew no entries settled it."""
-    for change in ({}, {"addTags": ["new"]}, {"tags": ["sea", "sun"]}):
-        image = await stored(api.records)
-        api.records.entries.clear()
-        await patched(api, image, change)
-        assert await found(api, "sea") == 1
-        api.records.records.clear()
+async def test_a_change_writes_the_entries_of_added_and_removed_tags_only(api: Api) -> None:
+    image = await stored(api.records)
+    api.records.calls.clear()
+    await patched(api, image, {"addTags": ["new", "sea"], "removeTags": ["sun"]})
+    assert (api.records.calls["put_tag"], api.records.calls["drop_tag"]) == (1, 1)
+    for tag, count in (("sea", 1), ("new", 1), ("sun", 0)):
+        assert await found(api, tag) == count
 
 
 async def test_a_change_is_answered_with_the_image_whatever_the_client_knows(api: Api) -> None:
