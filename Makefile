@@ -72,7 +72,7 @@ image-test: .venv/.dev .venv/.image .venv-emulator/.ready ## Build the image and
 
 UPPIES := tests/browser/uppy-4 tests/browser/uppy-6
 browser-test: .venv/.dev .venv-emulator/.ready $(UPPIES:=/node_modules/.ready) ## Compare what a browser shows, and does, with Safelight (needs chromium, npm)
-	$(BIN)/python -m pytest -m slow tests/browser
+	$(BIN)/python -m pytest -m '' tests/browser
 
 compare-thumbor: .venv/.dev .venv-bench/.ready ## Compare 70 thumbor URLs with the pictures of thumbor itself
 	$(BIN)/python -m pytest -m slow tests/golden/test_thumbor.py

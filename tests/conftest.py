@@ -16,6 +16,7 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 ACCEPTANCE = "tests/acceptance/"
+BROWSER = "tests/browser/"
 SHARED_SYSTEM = {
     f"{ACCEPTANCE}test_{name}.py"
     for name in ("main_job", "forged_events", "cost", "upload_clients", "operators_images")
@@ -24,7 +25,7 @@ SHARED_SYSTEM = {
 
 
 class Scheduling(LoadScopeScheduling):
-    """Runs the tests of an acceptance module in one process, and those of a shared system too.
+    """Runs the tests of a module that starts a system in one process, and of a shared system too.
 
     So each system starts once. Other tests run in any process. The mark xdist_group has no effect
     with pytest 9.2 and pytest-xdist 3.8.
@@ -34,7 +35,7 @@ class Scheduling(LoadScopeScheduling):
         module = nodeid.partition("::")[0]
         if module in SHARED_SYSTEM:
             return "shared system"
-        return module if module.startswith(ACCEPTANCE) else nodeid
+        return module if module.startswith((ACCEPTANCE, BROWSER)) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

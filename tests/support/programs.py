@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DEBIAN = {
     "amtool": "prometheus-alertmanager",
+    "chromium": "chromium",
     "curl": "curl",
     "node": "nodejs",
     "prometheus": "prometheus",
@@ -20,7 +21,6 @@ DEBIAN = {
 """The Debian package of each program that the tests run. `.ci/run` installs what is missing."""
 OTHER = {
     "buildah": "apt-get install buildah",
-    "chromium": "apt-get install chromium",
     "hadolint": "make .venv/.image",
     "mmdebstrap": "apt-get install mmdebstrap",
     "npm": "apt-get install npm",

@@ -4,6 +4,7 @@ import { html, signal, useEffect, useRef } from './vendor/preact.js';
 import { t } from './words.js';
 
 const STORED = 'keys';
+const TYPED_IN = 'input:not([type=checkbox], [type=radio], [type=range], [type=file]), textarea, select, [contenteditable]';
 const bound = new Map();
 const on = signal(localStorage.getItem(STORED) !== 'off');
 export const helpShown = signal(false);
@@ -14,7 +15,7 @@ export function bind(key, wordKey, act) {
 }
 
 function types(element) {
-    return element.closest?.('input:not([type=checkbox]):not([type=range]), textarea, select, [contenteditable]');
+    return element.closest?.(TYPED_IN);
 }
 
 export function listenToKeys() {
@@ -48,7 +49,7 @@ export function KeyHelp() {
     return html`<dialog ref=${dialog} aria-labelledby="keys-title" onClose=${() => (helpShown.value = false)}>
         <h2 id="keys-title">${t('keys.title')}</h2>
         <dl class="keys">
-            ${[...bound].map(([key, { wordKey }]) => html`<div><dt><kbd translate="no">${key}</kbd></dt><dd>${t(wordKey)}</dd></div>`)}
+            ${[...bound].map(([key, { wordKey }]) => html`<div><dt><kbd translate=${false}>${key}</kbd></dt><dd>${t(wordKey)}</dd></div>`)}
         </dl>
         <p class="quiet">${t('keys.note')}</p>
         <label class="check"><input type="checkbox" checked=${on.value} onChange=${turn} />${t('keys.on')}</label>

@@ -39,9 +39,9 @@ function Header({ session, path }) {
             )}
         </nav>
         <button class="icon" aria-label=${t('keys.help')} title=${t('keys.help')} onClick=${() => (helpShown.value = true)}>
-            <span aria-hidden="true" translate="no">?</span>
+            <span aria-hidden="true" translate=${false}>?</span>
         </button>
-        <p class="who quiet">${session.anonymous ? t('site.anonymous') : html`<span translate="no">${session.userId}</span>`}</p>
+        <p class="who quiet">${session.anonymous ? t('site.anonymous') : html`<span translate=${false}>${session.userId}</span>`}</p>
     </header>`;
 }
 

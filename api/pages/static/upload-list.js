@@ -3,8 +3,9 @@
 import { limit } from './format.js';
 import { bind } from './keys.js';
 import { say } from './shell.js';
+import { isUnderWay } from './rows.js';
 import { Row } from './upload-row.js';
-import { isUnderWay, Uploads } from './uploads.js';
+import { Uploads } from './uploads.js';
 import { createRef, html, signal, useEffect, useMemo } from './vendor/preact.js';
 import { t } from './words.js';
 

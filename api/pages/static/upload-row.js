@@ -2,7 +2,7 @@
 
 import { bytes, halves, percent } from './format.js';
 import { html, useState } from './vendor/preact.js';
-import { isUnsent } from './uploads.js';
+import { isUnsent } from './rows.js';
 import { t } from './words.js';
 
 const LEAST_PIXELS = 96;
@@ -40,12 +40,12 @@ export function Row({ row, uploads, left }) {
 /** A name whose middle a narrow page leaves out. It is whole for screen readers, and in the title. */
 function Name({ name }) {
     const [start, end] = halves(name);
-    return html`<span class="name" title=${name} translate="no"><span>${start}</span><span>${end}</span></span>`;
+    return html`<span class="name" title=${name} translate=${false}><span>${start}</span><span>${end}</span></span>`;
 }
 
 function facts({ size }, image) {
     const { width, height } = image ?? {};
-    return html`<span translate="no">${bytes(size)}</span>${width && html` · ${t('row.size', { width, height })}`}`;
+    return html`<span translate=${false}>${bytes(size)}</span>${width && html` · ${t('row.size', { width, height })}`}`;
 }
 
 function stateText({ kind, share, seconds, reason, image }) {

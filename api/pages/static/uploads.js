@@ -1,22 +1,15 @@
 // Sends files by Uppy, and follows each until its picture is completed or rejected.
-//
-// Each file has a row with one state at a time. `kind` is one of:
-// waiting, sending, rendering (under way); completed, rejected, failed, lost (finished).
 
 import { call, Problem } from './api.js';
 import { settled } from './events.js';
 import { limit } from './format.js';
+import { identity, isUnderWay, isUnsent, newRow } from './rows.js';
 import { ticketFor } from './tickets.js';
 import { signal } from './vendor/preact.js';
 import { AwsS3, Uppy } from './vendor/uppy.js';
 import { t } from './words.js';
 
 const SILENT = { debug() {}, warn() {}, error() {} }; // rows show every error
-const UNSENT = new Set(['waiting', 'sending']);
-const UNDER_WAY = new Set([...UNSENT, 'rendering']);
-
-export const isUnsent = (row) => UNSENT.has(row.state.value.kind);
-export const isUnderWay = (row) => UNDER_WAY.has(row.state.value.kind);
 
 /** The uploads of a page. `say` lets screen readers say a sentence. */
 export class Uploads {
@@ -68,6 +61,7 @@ export class Uploads {
 
     begin(row) {
         const most = this.session.limits.uploadBytes;
+        row.state.value = { kind: 'waiting' };
         if (row.file.size > most) {
             row.canSend = false;
             this.fail(row, { reason: t('reason.tooLarge', { size: limit(most) }) });
@@ -120,9 +114,10 @@ export class Uploads {
         }
         if (error.status === 403 && !(error instanceof Problem) && !row.renewed) {
             row.renewed = true; // the form had expired: a new one is for the same image
-            setTimeout(() => this.send(row));
+            setTimeout(() => this.sendAgain(row));
             return;
         }
+        setTimeout(() => this.forget(row)); // else Uppy sends it again when files are added
         // What the API refuses once, it refuses again.
         row.canSend = !(error instanceof Problem) || error.passes || error.status === 401;
         this.fail(row, { reason: reasonOf(error, row.file), offline: !error.status });
@@ -136,8 +131,7 @@ export class Uploads {
     /** Send a row again that failed. */
     again(row) {
         row.renewed = false;
-        row.state.value = { kind: 'waiting' };
-        this.send(row);
+        this.sendAgain(row);
     }
 
     againAll(wanted = () => true) {
@@ -145,8 +139,9 @@ export class Uploads {
         failed.filter((row) => wanted(row.state.value)).forEach((row) => this.again(row));
     }
 
-    send(row) {
-        this.uppy.retryUpload(row.fileId)?.catch(() => {}); // `upload-error` has shown it
+    sendAgain(row) {
+        this.forget(row);
+        this.begin(row);
     }
 
     /** Stop sending a row, and forget its image. */
@@ -178,15 +173,6 @@ export class Uploads {
             this.uppy.removeFile(row.fileId);
         }
     }
-}
-
-function newRow(file, tags) {
-    const state = signal({ kind: 'waiting' });
-    return { key: crypto.randomUUID(), file, tags, state, canSend: true, cancelled: false, renewed: false };
-}
-
-function identity({ name, size, lastModified }) {
-    return JSON.stringify([name, size, lastModified]);
 }
 
 function reasonOf(error, { type }) {

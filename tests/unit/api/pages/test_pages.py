@@ -181,3 +181,13 @@ def test_the_first_load_of_a_page_is_small() -> None:
     assert scripts <= 50_000
     assert size("safelight.css") <= 6_000
     assert scripts + size("safelight.css", "pictures.html", "icon.svg") <= 60_000
+
+
+def test_modules_use_every_text_of_words_and_no_other() -> None:
+    words = set(re.findall(r"^    '([\w.]+)':", (FOLDER / "words.js").read_text(), re.MULTILINE))
+    modules = [path for path in FOLDER.glob("*.js") if path.name != "words.js"]
+    code = "\n".join(path.read_text() for path in modules)
+    used = set(re.findall(r"'([a-z]+\.[a-zA-Z]+)'", code))
+    made = {f"{part}." for part in re.findall(r"t\(`([a-z]+)\.\$\{", code)}
+    assert used <= words
+    assert {word for word in words - used if not word.startswith(tuple(made))} == set()
