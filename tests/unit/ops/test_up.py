@@ -35,11 +35,18 @@ class Child:
         return f"http://{self.name}"
 
 
-async def started(given: Given, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+async def started(
+    given: Given, directory: Path, monkeypatch: pytest.MonkeyPatch, *, pages: bool = False
+) -> Any:
     """A system whose programs are only recorded."""
     monkeypatch.setattr(module, "Child", Child)
     system: Any = LocalSystem(
-        renders=True, delivers=True, cleans=True, directory=directory, **given.settings()
+        renders=True,
+        delivers=True,
+        cleans=True,
+        pages=pages,
+        directory=directory,
+        **given.settings(),
     )
     names: dict[str, Any] = dict.fromkeys(Stack.__dataclass_fields__, "x")
     principals = {name: PRINCIPAL for name in Stack.__dataclass_fields__ if _is_principal(name)}
@@ -85,6 +92,24 @@ async def test_the_api_has_the_address_of_delivery_unless_another_is_given(
     assert URL in printed
     assert (f"thumbnails and variants begin with {address}\n" in printed) == bool(address)
     assert ("variants are presigned" in printed) != bool(address)
+
+
+@pytest.mark.parametrize("told", [{}], indirect=True)
+async def test_the_address_of_the_pages_is_printed_first(told: str) -> None:
+    assert told.split()[:2] == ["pages", "http://api/ui/"]
+
+
+@pytest.mark.parametrize("told", [{"SAFELIGHT_API_KEYS": "a:b"}], indirect=True)
+async def test_no_address_of_pages_is_printed_while_they_have_no_sign_in(told: str) -> None:
+    assert "/ui/" not in told
+
+
+@pytest.mark.parametrize("pages", [True, False])
+async def test_only_an_api_with_pages_has_their_role(
+    pages: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = await started(Given.of({}), tmp_path, monkeypatch, pages=pages)
+    assert ("SAFELIGHT_API_ROLES" in system.api.environment) is pages
 
 
 @pytest.mark.parametrize("told", [{"SAFELIGHT_PRESETS": "/mine.toml"}], indirect=True)
