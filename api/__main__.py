@@ -16,6 +16,7 @@ from api.apikeys import digest_of, new_key
 from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
 from api.delivery.aliases import Alias, faults_of_names, load_aliases
+from api.erasures import Cleanup
 from api.jwks import Issuer, SigningKeys
 from api.settings import DELIVERY, UPLOADS, ApiSettings, is_safe_url
 from api.tokens import Tokens
@@ -85,6 +86,7 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
             registry=registry,
             delivery=delivery,
             presets=declared[0],
+            cleanup=await _cleanup(settings, aws),
             spans=stack.enter_context(tracing(wanted=settings.tracing, service="api")),
         )
         await stack.enter_async_context(
@@ -125,6 +127,17 @@ async def _delivery(
     from api.delivery.build import build  # noqa: PLC0415 - it says why
 
     return await build(settings, *declared, aws, stack, registry)
+
+
+async def _cleanup(settings: ApiSettings, aws: Aws) -> Cleanup | None:
+    """Open what erasing an image needs; None without the queue, or without the role."""
+    if settings.cleanup_queue_url is None or UPLOADS not in settings.api_roles:
+        return None
+    return Cleanup(
+        queue=await aws.queue(settings.cleanup_queue_url),
+        tombstones=await aws.tombstones(),
+        documents=await aws.documents(),
+    )
 
 
 @contextlib.asynccontextmanager

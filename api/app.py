@@ -11,6 +11,7 @@ from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 
 from api import (
+    erasures,
     images,
     listing,
     openapi,
@@ -72,6 +73,7 @@ def make_app(
     registry: CollectorRegistry,
     delivery: "Delivery | None" = None,
     presets: Sequence[Preset] = (),
+    cleanup: erasures.Cleanup | None = None,
     spans: Spans = OFF,
     now: Callable[[], float] = time.monotonic,
     sleep: Sleep = until_set,
@@ -79,7 +81,7 @@ def make_app(
     """Build the application from its collaborators.
 
     Without a presigner it does not serve uploads, images and pages; without a delivery no pictures.
-    Lists of images have a URL of delivery for each preset.
+    Lists of images have a URL of delivery for each preset. Without a cleanup no image is erased.
     """
     metrics = ApiMetrics(registry)
     watches: Watches | None = None
@@ -87,11 +89,14 @@ def make_app(
     if presigner is not None:
         watch_metrics = WatchMetrics(registry)
         watches = _watches(settings, watch_metrics, now, sleep)
-        image = _images(settings, records, presigner, watches)
+        image = _images(settings, records, presigner, watches, receipts=cleanup is not None)
         lists = _listing(settings, records, presets, SearchMetrics(registry))
         handlers = replace(
             handlers,
-            uploads=_uploads(settings, records, presigner, authentication, metrics),
+            uploads=_uploads(
+                settings, records, presigner, authentication, metrics, receipts=cleanup is not None
+            ),
+            erasures=_erasures(settings, cleanup, records, image),
             images=image,
             listing=lists,
             streams=streams.Streams(
@@ -171,6 +176,8 @@ def _uploads(
     presigner: Presigner,
     authentication: Authentication,
     metrics: ApiMetrics,
+    *,
+    receipts: bool,
 ) -> uploads.Uploads:
     return uploads.Uploads(
         records=records,
@@ -184,6 +191,7 @@ def _uploads(
         quotas=Quotas(
             settings.uploads_per_minute, policy="uploads", own=authentication.uploads_per_minute
         ),
+        receipts=receipts,
     )
 
 
@@ -194,6 +202,18 @@ def _with_pages(settings: ApiSettings, handlers: Handlers, presigner: Presigner)
         pages=Pages(presigner=presigner, delivery_url=settings.delivery_url),
         sessions=session.Sessions(settings, endpoints=endpoints),
     )
+
+
+def _erasures(
+    settings: ApiSettings,
+    cleanup: erasures.Cleanup | None,
+    records: Records,
+    image: images.Images,
+) -> erasures.Erasures | None:
+    if cleanup is None:
+        return None
+    quotas = Quotas(settings.erasures_per_minute, policy="erasures")
+    return erasures.Erasures(cleanup, records=records, images=image, quotas=quotas)
 
 
 def _watches(
@@ -216,7 +236,12 @@ def _ends(watches: Watches) -> Callable[[web.Application], Awaitable[None]]:
 
 
 def _images(
-    settings: ApiSettings, records: Records, presigner: Presigner, watches: Watches
+    settings: ApiSettings,
+    records: Records,
+    presigner: Presigner,
+    watches: Watches,
+    *,
+    receipts: bool,
 ) -> images.Images:
     return images.Images(
         records=records,
@@ -225,6 +250,7 @@ def _images(
         url_seconds=settings.url_seconds,
         watches=watches,
         admins=settings.admins,
+        receipts=receipts,
     )
 
 

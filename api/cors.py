@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from api.middlewares import Endpoint, endpoint_of
 from api.origins import ANY
 
-METHODS = "GET, HEAD, PATCH, POST"
+METHODS = "DELETE, GET, HEAD, PATCH, POST"
 PICTURE_METHODS = "GET, HEAD"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "

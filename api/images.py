@@ -161,10 +161,12 @@ class Images:
         url_seconds: int,
         watches: Watches,
         admins: Collection[str] = (),
+        receipts: bool = False,
     ) -> None:
         """Without a `delivery_url`, variants are delivered by presigned URLs.
 
-        `admins` are the ids of users who may read and change the images of all users.
+        `admins` are the ids of users who may read and change the images of all users. With
+        `receipts`, this API has the receipts of erased images.
         """
         self._records = records
         self._editing = editing.Editing(records)
@@ -173,6 +175,7 @@ class Images:
         self._url_seconds = url_seconds
         self._watches = watches
         self._admins = frozenset(admins)
+        self._receipts = receipts
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one of the user's images, on request as soon as it is settled."""
@@ -217,9 +220,11 @@ class Images:
 
         Raises a `Refusal` unless the image is the user's, or the user is an admin.
         """
-        record = await self._find(request.match_info["imageId"], user_id=request[USER])
+        record = await self.find(request.match_info["imageId"], user_id=request[USER])
         if record.user_id != request[USER]:
             note(request, owner_id=record.user_id)
+        if record.status is Status.ERASED:
+            raise erased("The image was erased.", record, receipts=self._receipts)
         return record
 
     async def _answer(self, request: web.Request, record: Record) -> web.Response:
@@ -238,13 +243,18 @@ class Images:
         urls, expires_at = await self._urls(record.variants)
         return Image.of(record, urls, urls_expire_at=expires_at)
 
-    async def _find(self, image_id: str, *, user_id: str) -> Record:
-        """Return an image that a user may read. Others are refused as if they did not exist."""
+    def is_admin(self, user_id: str) -> bool:
+        """Return whether a user may act on the images of all users."""
+        return user_id in self._admins
+
+    async def find(self, image_id: str, *, user_id: str) -> Record:
+        """Return an image that a user may read, or its tombstone.
+
+        Others are refused as if they did not exist.
+        """
         record = await self._records.get(image_id) if keys.is_image_id(image_id) else None
-        if record is None or (record.user_id != user_id and user_id not in self._admins):
+        if record is None or not (record.user_id == user_id or self.is_admin(user_id)):
             raise Refusal(Problem.UNKNOWN_IMAGE, "You have no image of this id.")
-        if record.status is Status.ERASED:
-            raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
         return record
 
     async def _urls(
@@ -262,6 +272,20 @@ class Images:
             {name: one.url for name, one in signed.items()},
             datetime.fromtimestamp(expires_at, UTC),
         )
+
+
+def receipt_url(image_id: str) -> str:
+    """Return the path of an image's receipt on the API."""
+    return f"/v1/images/{image_id}/erasure"
+
+
+def erased(detail: str, record: Record, *, receipts: bool) -> Refusal:
+    """Return the refusal of a request for an erased image, with its receipt if there are any."""
+    return Refusal(
+        Problem.IMAGE_ERASED,
+        detail,
+        receipt_url=receipt_url(record.image_id) if receipts and record.erasure else None,
+    )
 
 
 def _delivered(variant: Variant, url: str) -> DeliveredVariant:

@@ -9,6 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from api.delivery.responses import Waiting
 from api.editing import EditRequest
+from api.erasure_request import ErasureRequest
+from api.erasures import RequestedErasure, RequestedErasures, UserErasureCounts
 from api.images import Image
 from api.listing import ImageList
 from api.operations import Answer, Operation, Schema
@@ -22,6 +24,7 @@ from api.vocabulary import Vocabulary
 from safelight import __version__, keys
 from safelight.completion import MEDIA_TYPE as CLOUD_EVENT
 from safelight.completion import Completion
+from safelight.erasures import Receipt
 from safelight.formats import BY_NAME, BY_SIZE
 
 _REF = "#/components/schemas/{model}"
@@ -36,8 +39,8 @@ _HEADERS: Mapping[str, str] = {
     "Content-Disposition": "A file name, and whether to show or to save the picture.",
     "Content-Range": "The range of bytes, and how many bytes the picture has.",
     "Server-Timing": "How long each step took.",
-    "RateLimit": "Renders left for a signing key, or upload URLs left for a user.",
-    "RateLimit-Policy": "How many renders or upload URLs are allowed in how many seconds.",
+    "RateLimit": "Renders left for a signing key, or upload URLs or erasures left for a user.",
+    "RateLimit-Policy": "How many renders, upload URLs or erasures are allowed in so many seconds.",
     "Allow": "The methods of this path.",
     "WWW-Authenticate": "How to authenticate, and why the credentials were refused.",
 }
@@ -50,6 +53,7 @@ _HEADERS_OF_PROBLEMS: Mapping[int, tuple[str, ...]] = {
 _EXTENSIONS = "|".join(BY_NAME[format].extension for format in BY_SIZE)
 _PARTS: Mapping[str, Schema] = {
     "imageId": {"type": "string", "pattern": keys.IMAGE_ID},
+    "erasureId": {"type": "string", "pattern": keys.IMAGE_ID},
     "preset": {"type": "string"},
     "alias": {"type": "string"},
     "shard": {"type": "string", "pattern": "^[0-9a-f]{2}$"},
@@ -236,10 +240,8 @@ def _described(headers: Iterable[str]) -> Schema:
 
 def _schemas() -> Schema:
     """Describe every model: requests as they are parsed, answers as they are serialized."""
-    _, requests = models_json_schema(
-        [(model, "validation") for model in (UploadRequest, EditRequest, UrlsRequest)],
-        ref_template=_REF,
-    )
+    bodies = (UploadRequest, EditRequest, ErasureRequest, UrlsRequest)
+    _, requests = models_json_schema([(model, "validation") for model in bodies], ref_template=_REF)
     answers = (
         UploadIssued,
         Image,
@@ -248,6 +250,10 @@ def _schemas() -> Schema:
         Session,
         UrlsIssued,
         Vocabulary,
+        RequestedErasure,
+        RequestedErasures,
+        Receipt,
+        UserErasureCounts,
         Waiting,
         ProblemDocument,
         ProblemExplanation,

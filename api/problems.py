@@ -55,7 +55,7 @@ class Problem(Enum):
     NOT_AN_ADMIN = (
         403,
         "Only admins may do this",
-        "Leave `user` out to list your own images. An operator sets SAFELIGHT_ADMINS.",
+        "Leave `user` out to list or erase your own images. An operator sets SAFELIGHT_ADMINS.",
     )
     CROSS_SITE = (
         403,
@@ -68,6 +68,11 @@ class Problem(Enum):
         404,
         "No such image",
         "No image of yours has this id. An upload that never arrived is forgotten after 30 days.",
+    )
+    UNKNOWN_ERASURE = (
+        404,
+        "No such erasure",
+        "Erase the image first. A receipt is kept for 90 days after the erasure is complete.",
     )
     NOT_ARRIVED = (
         404,
@@ -168,6 +173,9 @@ class ProblemDocument(Document):
     request_id: str
     status_url: str | None = Field(default=None, description="The path of the image on this API.")
     errors: tuple[Fault, ...] | None = None
+    receipt_url: str | None = Field(
+        default=None, description="Of an erased image: the path of the receipt on this API."
+    )
 
 
 class ProblemExplanation(Document):
@@ -190,6 +198,7 @@ class Refusal(Exception):
         headers: Mapping[str, str] | None = None,
         errors: Sequence[Fault] = (),
         status_url: str | None = None,
+        receipt_url: str | None = None,
     ) -> None:
         super().__init__(f"{problem.slug}: {detail}")
         self.problem = problem
@@ -197,6 +206,7 @@ class Refusal(Exception):
         self.headers = headers or {}
         self.errors = tuple(errors)
         self.status_url = status_url
+        self.receipt_url = receipt_url
 
     def document(self, *, instance: str, request_id: str) -> ProblemDocument:
         """Return the problem as a document."""
@@ -209,6 +219,7 @@ class Refusal(Exception):
             request_id=request_id,
             status_url=self.status_url,
             errors=self.errors or None,
+            receipt_url=self.receipt_url,
         )
 
     def answer(self, *, instance: str, request_id: str) -> web.Response:

@@ -31,14 +31,14 @@ class Quotas:
         self._levels: dict[str, tuple[float, float]] = {}
         self._sweep_at = SWEEP_AT
 
-    def take(self, name: str, *, detail: str) -> None:
-        """Take a token from a name's bucket; raise a `Refusal` with this detail if it is empty."""
+    def take(self, name: str, *, detail: str, tokens: int = 1) -> None:
+        """Take tokens from a name's bucket; raise a `Refusal` with this detail if it has fewer."""
         level = self._level(name)
-        if level < 1:
-            seconds = max(1, math.ceil((1 - level) * WINDOW_SECONDS / self._most(name)))
+        if level < tokens:
+            seconds = max(1, math.ceil((tokens - level) * WINDOW_SECONDS / self._most(name)))
             headers = {"Retry-After": str(seconds), **self.headers(name)}
             raise Refusal(Problem.RATE_LIMITED, detail, headers=headers)
-        self._levels[name] = level - 1, self._now()
+        self._levels[name] = level - tokens, self._now()
         if len(self._levels) >= self._sweep_at:
             self._sweep()
 

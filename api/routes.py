@@ -14,6 +14,8 @@ from aiohttp.typedefs import Handler
 from api import operations, problems
 from api.dialects.table import DIALECTS
 from api.editing import EditRequest
+from api.erasure_request import ErasureRequest
+from api.erasures import Erasures, RequestedErasure, RequestedErasures, UserErasureCounts
 from api.event_stream import MEDIA_TYPE as EVENTS
 from api.health import Health
 from api.images import Image, Images
@@ -30,6 +32,7 @@ from api.uploads import Uploads
 from api.url_request import UrlsIssued, UrlsRequest
 from api.urls import Urls
 from api.vocabulary import Presets, Vocabulary
+from safelight.erasures import Receipt
 
 if TYPE_CHECKING:  # delivery loads the renderer, which a process without that role must not do
     from api.delivery.delivery import Delivery
@@ -45,6 +48,7 @@ class Handlers:
     images: Images | None = None
     listing: Listing | None = None
     originals: Originals | None = None
+    erasures: Erasures | None = None
     streams: Streams | None = None
     sessions: Sessions | None = None
     pages: Pages | None = None
@@ -71,7 +75,7 @@ class Route:
     operation: Operation | None
     """The description for OpenAPI; None for pages, and for a grammar of URLs that OpenAPI cannot
     describe."""
-    method: Literal["GET", "PATCH", "POST"] = "GET"
+    method: Literal["DELETE", "GET", "PATCH", "POST"] = "GET"
     """GET includes HEAD."""
     public: bool = False
     """Whether no credentials are needed. Delivery checks the signatures of its URLs itself."""
@@ -221,6 +225,56 @@ ROUTES: tuple[Route, ...] = (
                 Problem.IMAGE_ERASED,
                 Problem.CHANGED_MEANWHILE,
             ),
+        ),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/images/{imageId}",
+        handler=lambda handlers: handlers.erasures.erase_one if handlers.erasures else None,
+        operation=Operation(
+            summary="Erase an image (docs/guide/erasing.md); a pending upload is cancelled",
+            parameters=(operations.NAMED_USER,),
+            answers={202: Answer(description="It is being erased.", model=RequestedErasure)},
+            problems=(*operations.PROTECTED, Problem.UNKNOWN_IMAGE, Problem.RATE_LIMITED),
+        ),
+    ),
+    Route(
+        path="/v1/images/{imageId}/erasure",
+        handler=lambda handlers: handlers.erasures.receipt if handlers.erasures else None,
+        operation=Operation(
+            summary="Get the receipt of an erased image",
+            parameters=(operations.NAMED_USER,),
+            answers={200: Answer(description="The receipt as it is now.", model=Receipt)},
+            problems=(*operations.PROTECTED, Problem.UNKNOWN_IMAGE, Problem.UNKNOWN_ERASURE),
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/v1/erasures",
+        handler=lambda handlers: handlers.erasures.create if handlers.erasures else None,
+        operation=Operation(
+            summary="Erase several images, or all images of a user",
+            request=ErasureRequest,
+            parameters=(operations.NAMED_USER,),
+            answers={202: Answer(description="They are being erased.", model=RequestedErasures)},
+            problems=(
+                *operations.PROTECTED,
+                *operations.BODY,
+                Problem.NOT_AN_ADMIN,
+                Problem.RATE_LIMITED,
+            ),
+        ),
+    ),
+    Route(
+        path="/v1/erasures/{erasureId}",
+        handler=lambda handlers: handlers.erasures.counts if handlers.erasures else None,
+        operation=Operation(
+            summary="Get the counts of an erasure of all images of a user",
+            parameters=(operations.NAMED_USER,),
+            answers={
+                200: Answer(description="The counts as they are now.", model=UserErasureCounts)
+            },
+            problems=(*operations.PROTECTED, Problem.UNKNOWN_ERASURE),
         ),
     ),
     Route(

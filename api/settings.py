@@ -131,7 +131,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     admins: CommaSeparated = Field(
         default=(),
         description="The user ids of admins, with commas between them, such as `key:support`: they "
-        "may list, read and change the images of all users.",
+        "may list, read, change and erase the images of all users.",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -157,6 +157,17 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
         ge=1,
         description="Upload URLs a minute for the user of a token, in one process. An API key has "
         "no limit unless its definition sets one.",
+    )
+    erasures_per_minute: int = Field(
+        default=600,
+        ge=100,
+        description="Images a minute that the user of a token may erase, in one process. API keys "
+        "have no limit.",
+    )
+    cleanup_queue_url: str | None = Field(
+        default=None,
+        description="The URL of CleanupQueue. With it, users may erase their images; without it, "
+        "the API has no routes for that.",
     )
     watches: int = Field(
         default=500,

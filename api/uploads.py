@@ -10,6 +10,7 @@ from aiohttp import web
 from api import replacing
 from api.auth import USER
 from api.bodies import read_json
+from api.images import erased
 from api.metrics import ApiMetrics
 from api.middlewares import note
 from api.problems import Problem, Refusal, json_answer
@@ -76,6 +77,7 @@ class Uploads:
         url_seconds: int,
         keep_days: int | None,
         quotas: Quotas,
+        receipts: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
@@ -87,6 +89,7 @@ class Uploads:
         self._url_seconds = url_seconds
         self._keep_days = keep_days
         self._quotas = quotas
+        self._receipts = receipts
         self._now = now
 
     async def create(self, request: web.Request) -> web.Response:
@@ -136,7 +139,7 @@ class Uploads:
         # The record must outlive the upload's message, or its file name and tags would be gone.
         soon = self._forgotten_at() - A_DAY
         stored = await self._records.create(pending, forgotten_before=soon)
-        _check_same(stored, pending)
+        self._check_same(stored, pending)
         return stored, stored == pending
 
     def _forgotten_at(self) -> int:
@@ -191,6 +194,18 @@ class Uploads:
         )
         return TokenName(request=name, request_hash=request_hash)
 
+    def _check_same(self, stored: Record, pending: Record) -> None:
+        if stored.status is Status.ERASED:
+            detail = "The image of this Idempotency-Key was erased."
+            raise erased(detail, stored, receipts=self._receipts)
+        if stored.request_hash not in {None, pending.request_hash}:
+            raise Refusal(
+                Problem.IDEMPOTENCY_KEY_REUSED,
+                "This Idempotency-Key was used for a different request.",
+            )
+        if stored.status.settled:
+            raise already_settled(stored)
+
     async def _sign(self, record: Record, requested: UploadRequest) -> PresignedPost | PresignedPut:
         sign = self._presigner.post if requested.method == "POST" else self._presigner.put
         return await sign(
@@ -214,15 +229,3 @@ def read_idempotency_key(request: web.Request) -> str | None:
             "Idempotency-Key must be given once, as 1 to 255 visible ASCII characters.",
         )
     return values[0]
-
-
-def _check_same(stored: Record, pending: Record) -> None:
-    if stored.status is Status.ERASED:
-        raise Refusal(Problem.IMAGE_ERASED, "The image of this Idempotency-Key was erased.")
-    if stored.request_hash not in {None, pending.request_hash}:
-        raise Refusal(
-            Problem.IDEMPOTENCY_KEY_REUSED,
-            "This Idempotency-Key was used for a different request.",
-        )
-    if stored.status.settled:
-        raise already_settled(stored)

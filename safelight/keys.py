@@ -43,6 +43,11 @@ def new_image_id() -> str:
     return str(ULID())
 
 
+def made_at(image_id: str) -> float:
+    """Return when an id was made, in seconds since 1970, as the id itself says."""
+    return ULID.from_str(image_id).timestamp
+
+
 def is_image_id(text: str) -> bool:
     """Return whether the text has the form of an image id."""
     return _IMAGE_ID.fullmatch(text) is not None

@@ -127,10 +127,12 @@ def _hide(queue: str) -> Probe:
 
 
 UPLOADS, ASSETS = ("uploads_bucket", "uploads/"), ("assets_bucket", "images/")
+COUNTS = (UPLOADS[0], "erasures/users/")
 FACES = Permission("rekognition:DetectFaces", ANY)
 """What every program that looks for faces needs, from the policies of workers.yaml and web.yaml."""
 PROBES: Mapping[Permission, Probe] = {
     Permission("s3:GetObject", "UploadsBucket/uploads/*"): _get(*UPLOADS),
+    Permission("s3:GetObject", "UploadsBucket/erasures/users/*"): _get(*COUNTS),
     Permission("s3:GetObject", "AssetsBucket/images/*"): _get(*ASSETS),
     Permission("s3:GetObjectVersion", "UploadsBucket/uploads/*"): _get(*UPLOADS, VersionId="null"),
     Permission("s3:PutObject", "UploadsBucket/uploads/*"): _put(*UPLOADS),

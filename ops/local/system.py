@@ -25,6 +25,7 @@ PORTS = 5
 """How many ports a system with a first port uses."""
 STOP_SECONDS = 10
 DELIVERY_URL = "SAFELIGHT_DELIVERY_URL"
+CLEANUP_QUEUE_URL = "SAFELIGHT_CLEANUP_QUEUE_URL"
 LOCAL_SETTINGS = {"SAFELIGHT_LOG_FORMAT": "json"}
 LOCAL_WORKER_SETTINGS = {
     "SAFELIGHT_ADMIN_PORT": "0",
@@ -221,6 +222,7 @@ class LocalSystem:
                 "SAFELIGHT_PRESETS": str(self._presets),  # it lists the URLs of each
                 **({DELIVERY_URL: self.public_url} if self.public_url else {}),
                 **({"SAFELIGHT_API_ROLES": "uploads,pages"} if self._pages else {}),
+                **({CLEANUP_QUEUE_URL: self.stack.cleanup_queue_url} if self._cleans else {}),
                 **self._api_settings,
             },
         )

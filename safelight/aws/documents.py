@@ -21,6 +21,7 @@ class _NotStored(SafelightError):
 
 _PUT_MEANINGS: Meanings = {"PreconditionFailed": _Exists, "412": _Exists}
 _READ_MEANINGS: Meanings = {"NoSuchKey": _NotStored, "404": _NotStored}
+_READ_WITHOUT_LISTING: Meanings = {**_READ_MEANINGS, "AccessDenied": _NotStored}
 
 
 class Documents:
@@ -55,11 +56,15 @@ class Documents:
                 Bucket=self._bucket, Key=key, Body=text.encode(), ContentType=MEDIA_TYPE
             )
 
-    async def read(self, key: str) -> str | None:
-        """Return a document; None if there is none."""
+    async def read(self, key: str, *, lists: bool = True) -> str | None:
+        """Return a document; None if there is none.
+
+        A caller that may not list the bucket says so: S3 answers it with 403 for a missing one.
+        """
+        meanings = _READ_MEANINGS if lists else _READ_WITHOUT_LISTING
         try:
             async with self._dependency.call(
-                "GetObject", f"{self._bucket}/{key}", meanings=_READ_MEANINGS
+                "GetObject", f"{self._bucket}/{key}", meanings=meanings
             ):
                 answer = await self._client.get_object(Bucket=self._bucket, Key=key)
                 async with answer["Body"] as body:

@@ -95,6 +95,7 @@ def arguments_of(operation: str, made: dict[str, str]) -> dict[str, Any]:
         "s3 put elsewhere": {"Bucket": uploads, "Key": "other/u/i", "Body": b"x"},
         "s3 put ledger": {"Bucket": uploads, "Key": "erasures/i.json", "Body": b"x"},
         "s3 get ledger": {"Bucket": uploads, "Key": "erasures/kept.json"},
+        "s3 get counts": {"Bucket": uploads, "Key": "erasures/users/kept.json"},
         "s3 delete ledger": {"Bucket": uploads, "Key": "erasures/kept.json"},
         "s3 put asset": {"Bucket": assets, "Key": "images/i/r/p.webp", "Body": b"x"},
         "s3 put other asset": {"Bucket": assets, "Key": "other/p.webp", "Body": b"x"},
@@ -149,8 +150,9 @@ RENDERS_ITS_OWN = {
 }  # fmt: skip
 MAY = {
     "api": {
-        "s3 put upload", "s3 get asset", "dynamodb get", "dynamodb put", "dynamodb update",
-        "dynamodb query", "dynamodb query days",
+        "s3 put upload", "s3 get asset", "s3 get counts", "dynamodb get", "dynamodb put",
+        "dynamodb update", "dynamodb query", "dynamodb query days",
+        "sqs send cleanup",
     },
     "delivery": {
         "s3 get upload", "s3 list uploads", "s3 versions uploads", "s3 get asset", "s3 put asset",
@@ -160,14 +162,15 @@ MAY = {
     "renders": {*RENDERS_ITS_OWN, "sqs receive renders", "sqs depth renders"},
     "cleanup": {
         "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
-        "s3 versions uploads", "s3 put ledger", "s3 get ledger", "dynamodb get",
+        "s3 versions uploads", "s3 put ledger", "s3 get ledger", "s3 get counts", "dynamodb get",
         "dynamodb update", "dynamodb delete", "dynamodb query", "sqs receive cleanup",
         "sqs depth cleanup", "sqs send cleanup", "sqs send dead", "sqs depth dead", "sns publish",
     },
     "operator": {
         "sqs receive dead", "sqs depth dead", "sqs send renders", "dynamodb get", "dynamodb query",
         "dynamodb query days", "dynamodb update",
-        "s3 list assets", "s3 versions uploads",
+        "s3 list assets", "s3 versions uploads", "s3 get ledger", "s3 get counts",
+        "sqs send cleanup",
     },
     "exporter": {
         "s3 get upload", "s3 list uploads", "s3 versions uploads", "dynamodb get", "dynamodb query",
@@ -175,7 +178,7 @@ MAY = {
 }  # fmt: skip
 ALL = [
     "s3 put upload", "s3 put elsewhere", "s3 put asset", "s3 put other asset", "s3 get upload",
-    "s3 put ledger", "s3 get ledger", "s3 delete ledger",
+    "s3 put ledger", "s3 get ledger", "s3 get counts", "s3 delete ledger",
     "s3 get asset", "s3 delete upload", "s3 delete asset", "s3 list uploads", "s3 list assets",
     "s3 versions uploads", "s3 versions assets", "dynamodb get", "dynamodb put",
     "dynamodb update", "dynamodb delete", "dynamodb scan", "dynamodb query",
@@ -189,6 +192,7 @@ def kept(made: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return (
         (made["UploadsBucketName"], "uploads/u/kept"),
         (made["UploadsBucketName"], "erasures/kept.json"),
+        (made["UploadsBucketName"], "erasures/users/kept.json"),
         (made["AssetsBucketName"], "images/i/r/kept.webp"),
     )
 

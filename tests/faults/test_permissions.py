@@ -23,6 +23,8 @@ from ops.local.processes import Child
 from ops.local.system import LOCAL_SETTINGS, LocalSystem
 from safelight.aws.dependency import Dependency
 from safelight.aws.tombstones import Tombstones
+from safelight.keys import new_image_id
+from safelight.user_erasures import UserErasure, counts_key
 from tests.support.events import s3_event
 from tests.support.faults.proxy import Answer, Call, FaultProxy, Rule, delayed
 from tests.support.faults.rig import Rig, open_rig
@@ -35,6 +37,8 @@ from tests.support.permissions import (
 from tests.support.person import Person
 
 ERASED = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
+COUNTED = new_image_id()
+"""An erasure of a user's images whose counts are stored."""
 CAT = (ROOT / "samples" / "cat-451px.jpg").read_bytes()
 OPERATIONS = {
     "s3:GetObjectVersion": "GetObject",
@@ -53,6 +57,8 @@ API_STEPS = {
     "dynamodb:BatchGetItem": "find the image by its tag",
     "dynamodb:UpdateItem": "change the image",
     "SearchRecordsOfAllUsers": "list the images of all users",
+    "sqs:SendMessage": "erase the image",
+    "ReadCountsOfErasures": "read the counts of an erasure",
 }
 """The step that needs a permission: by its action, or by its statement."""
 
@@ -255,6 +261,12 @@ async def test_an_export_needs_every_permission_of_its_policy(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def system() -> AsyncIterator[LocalSystem]:
     async with LocalSystem() as running:
+        async with running.account.client("s3") as s3:
+            await s3.put_object(
+                Bucket=running.stack.uploads_bucket,
+                Key=counts_key(COUNTED),
+                Body=UserErasure(erasure_id=COUNTED, images=1, complete=0, bytes=0).to_json(),
+            )
         yield running
 
 
@@ -282,6 +294,10 @@ async def first_refused_step(person: Person) -> str | None:
                 await asyncio.sleep(0.05)
         step = API_STEPS["dynamodb:UpdateItem"]
         await person.change(image_id, removeTags=["sea"])
+        step = API_STEPS["sqs:SendMessage"]
+        await person.erase(image_id)
+        step = API_STEPS["ReadCountsOfErasures"]
+        assert (await person.erasure(COUNTED))["state"] == "running"
     except AssertionError:
         return step
     return None
@@ -306,6 +322,7 @@ async def test_an_api_needs_every_permission_of_its_policy(
             "SAFELIGHT_PORT": "0",
             "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
             "SAFELIGHT_ADMINS": "key:alice",
+            "SAFELIGHT_CLEANUP_QUEUE_URL": system.stack.cleanup_queue_url,
         },
         log=tmp_path / "api.log",
         directory=ROOT,

@@ -203,6 +203,12 @@ class FakeInventory(Fake):
             if self._objects.sources[key]:
                 yield key
 
+    async def keys_below(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        self._called("keys_below")
+        for key, stored in sorted(self._objects.sources.items()):
+            if key.startswith(prefix) and stored:
+                yield key, stored[-1].modified_at
+
 
 class FakeDeletions(Fake):
     """Deletes from the buckets of `FakeObjects`."""
@@ -240,7 +246,7 @@ class FakeDocuments(Fake):
         self._called("put")
         self.texts[key] = text
 
-    async def read(self, key: str) -> str | None:
+    async def read(self, key: str, *, lists: bool = True) -> str | None:
         self._called("read")
         return self.texts.get(key)
 

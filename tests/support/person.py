@@ -93,6 +93,30 @@ class Person:
             assert answer.status == 200, await answer.text()
             return dict(await answer.json())
 
+    async def erase(self, image_id: str) -> dict[str, Any]:
+        """Erase an image; return the answer."""
+        return await self._asked("DELETE", f"/v1/images/{image_id}", status=202)
+
+    async def erase_all(self, **what: Any) -> dict[str, Any]:
+        """Erase several images, or everything; return the answer."""
+        return await self._asked("POST", "/v1/erasures", status=202, json=what)
+
+    async def erasure(self, erasure_id: str) -> dict[str, Any]:
+        """Request the counts of an erasure of all images."""
+        return await self._asked("GET", f"/v1/erasures/{erasure_id}")
+
+    async def receipt(self, image_id: str) -> dict[str, Any]:
+        """Request the receipt of an erased image."""
+        return await self._asked("GET", f"/v1/images/{image_id}/erasure")
+
+    async def _asked(
+        self, method: str, path: str, *, status: int = 200, **more: Any
+    ) -> dict[str, Any]:
+        url = f"{self._api_url}{path}"
+        async with self._http.request(method, url, headers=self._headers, **more) as answer:
+            assert answer.status == status, await answer.text()
+            return dict(await answer.json())
+
     async def download(self, url: str) -> tuple[str, bytes]:
         """Fetch a delivered variant; return its media type and bytes."""
         async with self._http.get(url) as answer:

@@ -50,6 +50,7 @@ WHOLE = {
         "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl", "Faces": "rekognition",
         "KeepDays": 30,
         "Originals": "true",
+        "Erasing": "true",
     },
     "cleanup": WATCHED | {"DistributionId": "E2", "AlarmsTopicArn": "arn:aws:sns:::alarms"},
     "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition", "KeepDays": 30},
@@ -608,6 +609,18 @@ def test_every_program_that_decides_how_long_to_keep_images_has_the_parameter(da
             assert found == named
 
 
+@pytest.mark.parametrize("erasing", ["true", "false"])
+def test_the_api_erases_only_if_the_parameter_says_so(erasing):
+    (container,) = [
+        container
+        for task in Resolved("web", Erasing=erasing).of_type("AWS::ECS::TaskDefinition").values()
+        for container in task["ContainerDefinitions"]
+        if container["Name"] == "api"
+    ]
+    environment = {one["Name"]: one["Value"] for one in container["Environment"]}
+    assert ("SAFELIGHT_CLEANUP_QUEUE_URL" in environment) == (erasing == "true")
+
+
 def test_the_api_has_the_keys_that_sign_the_urls_of_thumbnails():
     for keys in ("", "arn:aws:secretsmanager:::secret:s"):
         (container,) = [
@@ -902,7 +915,8 @@ def statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
 
 API = {
     "s3:PutObject": "${UploadsBucket.Arn}/uploads/*",
-    "s3:GetObject": "${AssetsBucket.Arn}/images/*",
+    "s3:GetObject": "${AssetsBucket.Arn}/images/* ${UploadsBucket.Arn}/erasures/users/*",
+    "sqs:SendMessage": "CleanupQueue.Arn",
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:BatchGetItem": "Table.Arn",
     "dynamodb:PutItem": "Table.Arn",
@@ -923,13 +937,14 @@ OPERATOR = {
     "sqs:DeleteMessage": "DeadLetterQueue.Arn",
     "sqs:ChangeMessageVisibility": "DeadLetterQueue.Arn",
     "sqs:GetQueueAttributes": "DeadLetterQueue.Arn",
-    "sqs:SendMessage": "RendersQueue.Arn",
+    "sqs:SendMessage": "RendersQueue.Arn CleanupQueue.Arn",
     "dynamodb:GetItem": "Table.Arn",
     "dynamodb:BatchGetItem": "Table.Arn",
     "dynamodb:UpdateItem": "Table.Arn",
     "dynamodb:Query": "${Table.Arn}/index/owner-index ${Table.Arn}/index/day-index",
     "s3:ListBucket": "AssetsBucket.Arn",
     "s3:ListBucketVersions": "UploadsBucket.Arn",
+    "s3:GetObject": "${UploadsBucket.Arn}/erasures/*",
 }
 EXPORT = {
     "dynamodb:GetItem": "Table.Arn",
@@ -1103,7 +1118,13 @@ def test_who_may_send_where():
     assert senders == {
         "<UploadsQueue.Arn>": {"UploadsQueuePolicy"},
         "<RendersQueue.Arn>": {"DeliveryPolicy", "OperatorPolicy"},
-        "<CleanupQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy", "CleanupPolicy"},
+        "<CleanupQueue.Arn>": {
+            "ApiPolicy",
+            "UploadsWorkerPolicy",
+            "RendersWorkerPolicy",
+            "CleanupPolicy",
+            "OperatorPolicy",
+        },
         "<DeadLetterQueue.Arn>": {"UploadsWorkerPolicy", "RendersWorkerPolicy", "CleanupPolicy"},
         "<CompletionsQueue.Arn>": {"CompletionsQueuePolicy"},
     }

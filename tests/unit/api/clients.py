@@ -12,8 +12,16 @@ from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 
 from api.apikeys import ApiKey, ApiKeys, digest_of
+from api.erasures import Cleanup
 from api.settings import ApiSettings
-from tests.support.fakes import ID_SECRET, FakePresigner, FakeRecords
+from tests.support.fakes import (
+    ID_SECRET,
+    FakeDeadLetters,
+    FakeDocuments,
+    FakePresigner,
+    FakeRecords,
+    FakeTombstones,
+)
 
 MAX_UPLOAD_BYTES = 1_000_000
 KEYS = {"alice": "sl_alices-key", "bob": "sl_bobs-key"}
@@ -29,6 +37,10 @@ class Api:
     records: FakeRecords
     presigner: FakePresigner
     registry: CollectorRegistry
+    queue: FakeDeadLetters
+    """CleanupQueue."""
+    tombstones: FakeTombstones
+    documents: FakeDocuments
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[aiohttp.ClientResponse, Any]:
         async with self.client.request(method, path, **more) as answer:
@@ -83,6 +95,13 @@ def api_settings(**changes: Any) -> ApiSettings:
         "max_upload_bytes": MAX_UPLOAD_BYTES,
     }
     return ApiSettings(**usual | changes)
+
+
+def a_cleanup(records: FakeRecords) -> Cleanup:
+    """What an API needs to erase images in this table."""
+    return Cleanup(
+        queue=FakeDeadLetters(), tombstones=FakeTombstones(records), documents=FakeDocuments()
+    )
 
 
 ALL_KEYS = ApiKeys(tuple(ApiKey(digest=digest_of(key), name=user) for user, key in KEYS.items()))

@@ -13,7 +13,7 @@ from api.auth import Authentication
 from api.watching import Sleep, until_set
 from safelight.presets import Preset
 from tests.support.fakes import FakePresigner, FakeRecords
-from tests.unit.api.clients import ALL_KEYS, Api, Start, api_settings
+from tests.unit.api.clients import ALL_KEYS, Api, Start, a_cleanup, api_settings
 from tests.unit.api.issuer import OidcIssuer
 
 
@@ -25,10 +25,12 @@ async def start() -> AsyncIterator[Start]:
     async def start(
         *, authentication: Authentication | None = None, anonymous: bool = False,
         now: Callable[[], float] = time.monotonic, sleep: Sleep = until_set,
-        presets: Sequence[Preset] = (), records: FakeRecords | None = None, **changes: Any,
+        presets: Sequence[Preset] = (), records: FakeRecords | None = None, erases: bool = True,
+        **changes: Any,
     ) -> Api:  # fmt: skip
         records = records or FakeRecords()
         presigner, registry = FakePresigner(), CollectorRegistry()
+        cleanup = a_cleanup(records)
         keys = {"api_keys": None} if anonymous else {}
         app = make_app(
             settings=api_settings(**keys | changes),
@@ -38,6 +40,7 @@ async def start() -> AsyncIterator[Start]:
             or Authentication(tokens=None, keys=ALL_KEYS, anonymous=anonymous),
             registry=registry,
             presets=presets,
+            cleanup=cleanup if erases else None,
             now=now,
             sleep=sleep,
         )
@@ -45,7 +48,15 @@ async def start() -> AsyncIterator[Start]:
         await server.start_server(**RUNNER_OPTIONS)
         client = TestClient(server)
         clients.append(client)
-        return Api(client=client, records=records, presigner=presigner, registry=registry)
+        return Api(
+            client=client,
+            records=records,
+            presigner=presigner,
+            registry=registry,
+            queue=cleanup.queue,
+            tombstones=cleanup.tombstones,
+            documents=cleanup.documents,
+        )
 
     yield start
     for client in clients:

@@ -19,7 +19,7 @@ from api.metrics import METHODS
 from api.operations import DOCUMENT
 from api.routes import ROUTES, Route
 from tests.support.fakes import FakePresigner, FakeRecords
-from tests.unit.api.clients import ALL_KEYS, api_settings
+from tests.unit.api.clients import ALL_KEYS, a_cleanup, api_settings
 
 UPLOADS = {
     ("POST", "/v1/uploads"),
@@ -31,6 +31,10 @@ UPLOADS = {
     ("GET", "/v1/images/{imageId}/original"),
     ("GET", "/v1/presets"),
     ("POST", "/v1/urls"),
+    ("DELETE", "/v1/images/{imageId}"),
+    ("GET", "/v1/images/{imageId}/erasure"),
+    ("POST", "/v1/erasures"),
+    ("GET", "/v1/erasures/{erasureId}"),
 }
 PAGES = {
     ("GET", "/v1/session"),
@@ -63,15 +67,17 @@ def application(
     *, uploads: bool = True, delivery: bool = True, pages: bool = True, **changes: Any
 ) -> web.Application:
     roles = ("uploads", "pages") if pages else ("uploads",)
+    records = FakeRecords()
     return make_app(
         settings=api_settings(
             **{"originals": True, "api_roles": roles, "api_keys": None} | changes
         ),
-        records=FakeRecords(),
+        records=records,
         presigner=FakePresigner() if uploads else None,
         authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
         registry=CollectorRegistry(),
         delivery=Pictures() if delivery else None,
+        cleanup=a_cleanup(records),
     )
 
 

@@ -19,6 +19,7 @@ from api.metrics import WatchMetrics
 from api.middlewares import REQUEST_ID
 from api.streams import STREAM_SECONDS
 from safelight import keys
+from safelight.erasures import Erasure
 from safelight.errors import Unavailable
 from safelight.record import Record, Status
 from safelight.search import Summary
@@ -73,6 +74,33 @@ async def test_a_stream_has_the_states_of_an_image_until_it_is_settled(
     assert clock.seconds == 3
     assert api.value("safelight_streams_ended_total", end="done") == 1
     assert api.value("safelight_watches", kind="image") == 0
+
+
+async def test_the_stream_of_an_upload_that_is_cancelled_ends_with_its_problem(
+    api: Api, clock: Clock
+) -> None:
+    stored(api, record())
+    tombstone = record(
+        status=Status.ERASED, erased_at=1, erased_by="owner", erasure=Erasure(requested_at=1)
+    )
+    clock.at(3, lambda: stored(api, tombstone))
+    _, last = await streamed(api)
+    assert last["event"] == "problem"
+    problem = json.loads(last["data"])
+    assert problem["type"] == "/problems/image_erased"
+    assert problem["receiptUrl"] == f"/v1/images/{IMAGE_ID}/erasure"
+
+
+async def test_the_stream_of_a_user_has_an_image_that_is_erased(api: Api, clock: Clock) -> None:
+    now = round(time.time() * 1000)
+    stored(api, completed(uploaded_at=now))
+    nothing = {"filename": None, "media_type": None, "original_size": None}
+    tombstone = record(status=Status.ERASED, uploaded_at=now, **nothing)
+    clock.at(3, lambda: stored(api, tombstone))
+    events = await streamed(api, "/v1/events")
+    images = [json.loads(one["data"]) for one in events if one.get("event") == "image"]
+    assert [image["status"] for image in images] == ["completed", "erased"]
+    assert images[1].keys() == {"imageId", "status", "uploadedAt", "tags"}
 
 
 async def test_a_client_that_comes_back_gets_no_event_twice(api: Api, clock: Clock) -> None:
