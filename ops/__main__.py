@@ -267,6 +267,78 @@ def export(
 
 
 @app.command()
+def erase(
+    image_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="Image ids.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Erase all images that this user uploaded up to now.")
+    ] = None,
+    results_of: Annotated[
+        str | None,
+        typer.Option(
+            "--object",
+            metavar="ALIAS/PATH",
+            help="Delete what was rendered from this object of an alias, not the object.",
+        ),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Repeat erasures: a backup was restored. Needs --since."),
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(help="With --again: the time of the backup, such as 2026-11-28."),
+    ] = None,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Erase the images that are past their keepUntil.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be erased; change nothing.")
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait until all is complete, about 16 minutes; print the receipts."
+        ),
+    ] = False,
+    flush: Annotated[
+        bool,
+        typer.Option(
+            "--flush", help="Invalidate all copies at the edge at once; cheaper for many images."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --user: do not ask.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on each line.")
+    ] = False,
+) -> None:
+    """Erase images for good: sources, variants, tag entries and copies at the edge.
+
+    Sends messages to CleanupQueue; workers of the role cleanup delete. Safe to repeat. Reads
+    SAFELIGHT_CLEANUP_QUEUE_URL, SAFELIGHT_ID_SECRET and the names of the table and the buckets,
+    and with --object the settings of delivery; needs the permissions of OperatorPolicy.
+    """
+    from ops.erase import Wanted, erase  # noqa: PLC0415 - --help must be instant
+    from ops.erasing import How  # noqa: PLC0415 - as above
+    from ops.folders import Unusable  # noqa: PLC0415 - as above
+
+    try:
+        wanted = Wanted.of(
+            image_ids or (), user=user, results_of=results_of, again=again, since=since,
+            expired=expired,
+        )  # fmt: skip
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(ExitCode.UNUSABLE) from error
+    how = How(
+        dry_run=dry_run, wait=wait, as_json=as_json, confirmed=yes,
+        caches="flush" if flush else "tag",
+    )  # fmt: skip
+    _run(erase(wanted, how))
+
+
+@app.command()
 def render(
     files: Annotated[
         list[Path],

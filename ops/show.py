@@ -16,10 +16,12 @@ from ops.folders import Unusable
 from ops.image_state import AssetState, Origin, View, assets_of, views_of
 from ops.operator import connected
 from ops.preset_urls import PresetUrls
+from ops.receipts import receipt_facts
 from ops.tables import counted, make_table, print_table, printable
 from safelight import keys
 from safelight.aws.inventory import SourceVersion, StoredAsset
 from safelight.aws.settings import AwsSettings
+from safelight.erasures import Receipt
 from safelight.record import Record, Status
 from safelight.search import Found, Position, Range, Search
 
@@ -61,7 +63,7 @@ class ImageState:
 
     record: Record
     tags: Mapping[str, bool]
-    """By tag, whether searches for it find the image. Empty while the image is pending."""
+    """By tag, whether searches for it find the image. Empty if it is pending or erased."""
     assets: tuple[AssetState, ...]
     versions: tuple[SourceVersion, ...]
     views: tuple[View, ...]
@@ -114,7 +116,7 @@ async def state_of(
     return ImageState(
         record=record,
         tags={tag: await _finds(records, record, tag) for tag in record.tags}
-        if record.status.settled
+        if record.status in (Status.COMPLETED, Status.REJECTED)
         else {},
         assets=assets_of(record, stored),
         versions=await inventory.versions(record.original_key),
@@ -166,6 +168,7 @@ def as_document(state: ImageState) -> str:
             for version in state.versions
         ],
         "views": [asdict(view) for view in state.views],
+        "receipt": state.record.erasure and Receipt.of(state.record).to_document(),
         "faults": list(state.faults),
     }
     return json.dumps(document, indent=2)
@@ -173,7 +176,7 @@ def as_document(state: ImageState) -> str:
 
 def _print(state: ImageState) -> None:
     facts = make_table("fact", "value", header=False)
-    for name, fact in _facts(state).items():
+    for name, fact in (_facts(state) | receipt_facts(state.record)).items():
         facts.add_row(name, Text(printable(fact)))
     print_table(facts)
     assets = make_table("asset", "origin", "bytes", "stored (UTC)", numbers=("bytes",))
@@ -198,7 +201,7 @@ def _print(state: ImageState) -> None:
     print_table(views)
 
 
-def _facts(state: ImageState) -> Mapping[str, str]:
+def _facts(state: ImageState) -> dict[str, str]:
     """Return the facts of the record that have a value, but for its variants and identifiers."""
     record = state.record
     lost = {tag for tag, found in state.tags.items() if not found}

@@ -86,21 +86,27 @@ class Inventory:
 
         It lists all versions, so that deleted sources are there too: their images have records.
         """
-        where: dict[str, Any] = {"Bucket": self._uploads_bucket, "Prefix": UPLOADS_PREFIX}
-        before = ""
+        async for key, _ in self.keys_below(UPLOADS_PREFIX):
+            yield key
+
+    async def keys_below(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        """Yield each key of the uploads bucket that begins so, and when it was stored last.
+
+        Times are seconds since 1970. Keys of which only a delete marker is left are included.
+        """
+        where: dict[str, Any] = {"Bucket": self._uploads_bucket, "Prefix": prefix}
         while True:
             async with self._dependency.call("ListObjectVersions", self._uploads_bucket):
                 page = await self._client.list_object_versions(**where)
             listed: list[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            for key in sorted({one["Key"] for one in listed} - {before}):
-                yield key
-                before = key
+            newest = {one["Key"]: one["LastModified"] for one in listed if one["IsLatest"]}
+            for key in sorted(newest):
+                yield key, newest[key].timestamp()
             if not page.get("IsTruncated"):
                 return
-            where |= {
-                "KeyMarker": page["NextKeyMarker"],
-                "VersionIdMarker": page["NextVersionIdMarker"],
-            }
+            where |= {"KeyMarker": page["NextKeyMarker"]}
+            if "NextVersionIdMarker" in page:
+                where |= {"VersionIdMarker": page["NextVersionIdMarker"]}
 
 
 def _version(listed: Mapping[str, Any]) -> SourceVersion:

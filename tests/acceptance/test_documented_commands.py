@@ -21,6 +21,7 @@ BY_PAGE = {
     "docs/measured.md": "test_every_make_target_that_is_told_is_there",
     "docs/operate/containers.md": "test_the_line_of_the_page_completes_a_picture",
     "docs/guide/completions.md": "test_ecs_guide",
+    "docs/guide/erasing.md": "test_erasing_by_clients",
     "docs/guide/moving/": "test_moving_pages",
     "examples/gallery/README.md": "test_example",
 }

@@ -61,9 +61,9 @@ async def erased(system: LocalSystem, image_id: str) -> None:
             await asyncio.sleep(0.3)
 
 
-async def objects(system: LocalSystem, image_id: str) -> list[str]:
+async def objects(system: LocalSystem, image_id: str, *, user_id: str = "key:alice") -> list[str]:
     """List all versions, delete markers and assets of an image."""
-    key = keys.source_key(user_id="key:alice", image_id=image_id)
+    key = keys.source_key(user_id=user_id, image_id=image_id)
     async with system.account.client("s3") as s3:
         uploads = {"Bucket": system.stack.uploads_bucket, "Prefix": key}
         versions = await s3.list_object_versions(**uploads)

@@ -13,6 +13,7 @@ from ops.image_state import Origin, ViewState
 from ops.preset_urls import PresetUrls
 from ops.show import ImageState, _print, as_document, state_of
 from safelight import keys
+from safelight.erasures import Erasure, Found
 from safelight.errors import Reason
 from safelight.presets import Preset
 from safelight.record import Record, Status, Variant
@@ -103,6 +104,24 @@ async def test_a_healthy_image_has_no_fault() -> None:
     state = await shown(a_record())
     assert (state.faults, state.code, state.tags) == ((), ExitCode.DONE, {"sea": True})
     assert [(one.size_bytes, one.latest) for one in state.versions] == [(None, True), (3, False)]
+
+
+async def test_an_erased_image_has_its_receipt_and_no_fault(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    erasure = Erasure(state="removed", requested_at=5, confirmed_at=9, found=Found(versions=2))
+    tombstone = a_record(
+        status=Status.ERASED, variants={}, erased_at=5, erased_by="owner", erasure=erasure
+    )
+    state = await shown(tombstone, stored=(), tagged=False)
+    assert (state.faults, state.code) == ((), ExitCode.REFUSED)
+    receipt = json.loads(as_document(state))["receipt"]
+    assert (receipt["state"], receipt["sources"]["versions"]) == ("removed", 2)
+    _print(state)
+    output = " ".join(capsys.readouterr().out.split())
+    assert "receipt: state" in output
+    assert "versions 2" in output
+    assert json.loads(as_document(await shown(a_record())))["receipt"] is None
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.ERASED, Status.REJECTED])
