@@ -15,6 +15,8 @@ from PIL import Image
 from yarl import URL
 
 from api.delivery.signing import SigningKeys
+from api.dialects.own import Own
+from api.dialects.writers import signed_url
 from ops.local.accounting import family_of, resident_bytes
 from ops.local.system import LocalSystem
 from safelight.keys import assets_prefix, new_image_id
@@ -77,6 +79,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         delivery_settings={
             "SAFELIGHT_PRESETS": str(presets / "after.toml"),
             "SAFELIGHT_SIGNING_KEYS": SIGNING,
+            "SAFELIGHT_OPTIONS_KEYS": SIGNING,
             "SAFELIGHT_SLOTS": "1",
             "SAFELIGHT_RENDER_QUEUE": "8",
             "SAFELIGHT_RENDERS_PER_MINUTE": "60",
@@ -106,6 +109,21 @@ async def stored_keys(system: LocalSystem, image_id: str) -> set[str]:
             Bucket=system.stack.assets_bucket, Prefix=assets_prefix(image_id)
         )
     return {one["Key"] for one in answer["Contents"]}
+
+
+async def test_a_preview_is_delivered_and_leaves_no_object(
+    system: LocalSystem, http: aiohttp.ClientSession, image_id: str
+) -> None:
+    before = await stored_keys(system, image_id)
+    own = Own(keys=(SIGNING.partition(",")[0],))
+    signed = own.unsigned(
+        f"box=77x77,format=webp,expires={int(time.time()) + 600},store=no/{image_id}"
+    )
+    answer, body = await get(http, system.delivery_url + signed_url(own, signed))
+    assert (answer.status, answer.content_type) == (200, "image/webp")
+    assert Image.open(io.BytesIO(body)).width == 77
+    assert answer.headers["Cache-Control"].startswith("private, max-age=")
+    assert await stored_keys(system, image_id) == before
 
 
 async def test_an_uploaded_picture_is_delivered_as_avif_webp_and_jpeg_and_stored(
