@@ -347,6 +347,29 @@ SEARCH = Dashboard(
     ),
 )
 
+ERASING = Dashboard(
+    "safelight-erasing",
+    "Safelight / erasing",
+    (
+        Panel("Steps, a second", "short", rate_by("safelight_erasures_total", "outcome")),
+        Panel(
+            "Time since the request, p95", "s", quantile_by("safelight_erasure_seconds", "to"),
+            "Complete: after the last look, about 16 minutes.",
+        ),
+        Panel("Deleted, a second", "short", rate_by("safelight_erased_objects_total", "kind")),
+        Panel(
+            "Late",
+            "short",
+            {
+                "unfinished after {{hours}} h": "sum by (hours)"
+                " (increase(safelight_erasures_late_total[30m]))",
+                "objects that appeared later": "sum"
+                "(increase(safelight_erased_late_objects_total[30m]))",
+            },
+        ),
+    ),
+)  # fmt: skip
+
 
 def scaling() -> Dashboard:
     """Build the page whose numbers come from the template and the price file."""
@@ -406,7 +429,7 @@ def scaling() -> Dashboard:
 
 def dashboards() -> tuple[Dashboard, ...]:
     """List all pages."""
-    return (FLOW, WORKER, INPUT, DEPENDENCIES, SEARCH, scaling())
+    return (FLOW, WORKER, INPUT, DEPENDENCIES, SEARCH, ERASING, scaling())
 
 
 def files() -> Iterator[tuple[Path, str]]:

@@ -26,7 +26,7 @@ def test_every_panel_asks_for_what_is_measured(name: str, panel: Any) -> None:
 
 def test_every_page_and_panel_is_told_apart() -> None:
     uids = [page.uid for page in dashboards()]
-    assert len(uids) == len(set(uids)) == 6
+    assert len(uids) == len(set(uids)) == 7
     for page in dashboards():
         titles = [panel.title for panel in page.panels]
         assert len(titles) == len(set(titles))

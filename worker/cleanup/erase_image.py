@@ -21,7 +21,7 @@ from safelight.queued import EraseImage
 from safelight.record import Record, Status
 from worker.cleanup import steps
 from worker.cleanup.collaborators import Cdn, Later, Ledger, Records, Tombstones, Topic
-from worker.cleanup.metrics import CleanupMetrics
+from worker.cleanup.metrics import LATE_HOURS, CleanupMetrics
 from worker.cleanup.remains import Remains, Remover
 from worker.verdict import Progress
 
@@ -212,6 +212,9 @@ class ImageErasures:
     async def _send_on(self, message: EraseImage, wait_ms: int) -> Progress:
         """Send the message to itself. It comes back early if it has to wait longer than SQS can."""
         await self._queue.send(message.to_json(), delay_seconds=max(0, math.ceil(wait_ms / 1000)))
+        for hours in LATE_HOURS:
+            if self._ms() - message.at > hours * 3_600_000:
+                self._metrics.late_steps.labels(hours).inc()
         return Progress.NONE
 
     async def _retry(self, message: EraseImage, outcome: str, error: Exception) -> Progress:

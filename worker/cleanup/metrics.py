@@ -10,6 +10,8 @@ OUTCOMES = (
 """What may come of a step of an erasure."""
 KINDS = ("version", "delete_marker", "asset", "tag")
 """The kinds of what is deleted."""
+LATE_HOURS = (1, 24)
+"""After how many hours an unfinished erasure is late."""
 _SECONDS = (10, 30, 60, 300, 900, 1200, 1800, 3600, 4 * 3600, 24 * 3600)
 
 
@@ -46,5 +48,14 @@ class CleanupMetrics(ConsumerMetrics):
             "Objects of erased images that appeared after the others were deleted.",
             registry=registry,
         )
+        self.late_steps = Counter(
+            "safelight_erasures_late_total",
+            "Steps of erasures that were requested longer than this many hours ago. Each "
+            "unfinished erasure takes one at least every 15 minutes.",
+            ["hours"],
+            registry=registry,
+        )
         for outcome in OUTCOMES:
             self.erasures.labels(outcome)
+        for hours in LATE_HOURS:
+            self.late_steps.labels(hours)

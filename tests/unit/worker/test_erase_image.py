@@ -294,6 +294,18 @@ async def test_an_object_that_s3_keeps_holds_the_erasure_until_it_can_be_deleted
     assert vault.value("erasures_total", outcome="not_deleted") == 2
 
 
+async def test_an_erasure_that_takes_longer_than_an_hour_is_counted_as_late(vault: Vault) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 100
+    await vault.erase()
+    for _ in range(59):
+        await vault.step()
+    assert vault.value("erasures_late_total", hours="1") == 0
+    await vault.run(most=100)
+    assert vault.state == "complete"
+    assert vault.value("erasures_late_total", hours="1") > 30
+    assert vault.value("erasures_late_total", hours="24") == 0
+
+
 async def test_every_object_is_counted_by_its_kind(vault: Vault) -> None:
     await vault.erase()
     await vault.run()
