@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -86,11 +86,33 @@ class Editing:
                 break
             if (edited := await self._applied(change, read)) is not None:
                 return edited
-            read = await find()
+            read = await self._found_again(find, change, read)
         raise Refusal(
             Problem.CHANGED_MEANWHILE,
             f"The image has version {read.tags_version} of its tags: {json.dumps(read.tags)}.",
         )
+
+    async def _found_again(
+        self, find: Callable[[], Awaitable[Record]], change: EditRequest, before: Record
+    ) -> Record:
+        """Read the image again after a change of it lost to another one.
+
+        If the image was erased, take the entries of added tags out of the index first: the
+        erasure deletes those of the tombstone's tags only.
+        """
+        try:
+            return await find()
+        except Refusal:
+            if before.status.settled:
+                tags = change.tags_after(before.tags)
+                await self._drop(before, [tag for tag in tags if tag not in before.tags])
+            raise
+
+    async def _drop(self, read: Record, tags: Iterable[str]) -> None:
+        """Take entries out of the index that a change of this record has put, or made needless."""
+        for tag in tags:
+            entry = entry_of(read, tag, version=read.tags_version + 1)
+            await self._records.drop_tag(entry, now=self._now())
 
     async def _applied(self, change: EditRequest, read: Record) -> Record | None:
         """Apply a change to the record that was read; return None if it changed meanwhile."""
@@ -110,8 +132,5 @@ class Editing:
             return read
         edited = await self._records.edit(read, tags=tags, filename=change.filename)
         if edited is not None and read.status.settled:
-            for tag in read.tags:
-                if tag not in tags:
-                    entry = entry_of(read, tag, version=version)
-                    await self._records.drop_tag(entry, now=self._now())
+            await self._drop(read, [tag for tag in read.tags if tag not in tags])
         return edited

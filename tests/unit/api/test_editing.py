@@ -6,10 +6,12 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from api.editing import Editing, EditRequest
+from api.problems import Problem, Refusal
 from safelight import keys
 from safelight.record import Record, Status
-from safelight.tags import entries_of
-from tests.support.fakes import FakeRecords
+from safelight.tags import entries_of, entry_of
+from tests.support.fakes import FakeRecords, FakeTombstones
 from tests.unit.api.clients import ALICE, BOB, Api, Start
 
 
@@ -164,3 +166,31 @@ async def test_a_request_for_an_image_of_another_user_is_logged(start: Start) ->
         await api.get(image.image_id)
     told = [(line["user_id"], line.get("owner_id")) for line in logs if "user_id" in line]
     assert told == [("key:bob", "key:alice"), ("key:bob", "key:alice"), ("key:alice", None)]
+
+
+class Erasing(FakeRecords):
+    """A table in which every image is erased just before a change is written."""
+
+    async def edit(
+        self, read: Record, *, tags: tuple[str, ...], filename: str | None
+    ) -> Record | None:
+        erased = await FakeTombstones(self).erase(
+            read.image_id, before=read.status, by="owner", requested_at=0, at=0
+        )
+        assert erased is not None
+        return await super().edit(read, tags=tags, filename=filename)
+
+
+async def test_a_change_that_loses_to_an_erasure_leaves_no_entry_of_an_added_tag() -> None:
+    records = Erasing()
+    image = await stored(records)
+
+    async def find() -> Record:
+        record = records.records[image.image_id]
+        if record.status is Status.ERASED:
+            raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
+        return record
+
+    with pytest.raises(Refusal):
+        await Editing(records).edit(EditRequest(addTags=("new",)), find)
+    assert records.entries[entry_of(image, "new", version=1).key] == (1, False)
