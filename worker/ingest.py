@@ -17,7 +17,7 @@ from safelight.aws.objects import ObjectVersion
 from safelight.errors import Unavailable
 from safelight.image_ids import ImageIds
 from safelight.queued import Ingest
-from safelight.record import Status
+from safelight.record import Record, Status
 from worker.events import Upload, upload_of
 from worker.observer import Observer
 from worker.processor import Processor
@@ -57,8 +57,10 @@ class Ingests:
         """Settle the latest version of a key. If the key has no version, do nothing.
 
         The record is read before S3 is asked. In the other order, a version that arrives between
-        the two could be settled already, and the older one be taken for the next. S3 is asked again
-        at the end, since another ingest may have settled a newer version meanwhile. Raises
+        the two could be settled already, and the older one be taken for the next. It is read again
+        afterwards, since an upload that the owner requests between the two has a token that the
+        first read does not know. S3 is asked again at the end, since another ingest may have
+        settled a newer version meanwhile. Raises
         `Unavailable` if the source is replaced again and again, or if its latest version does not
         count: that version may hide the one that the image waits for.
         """
@@ -73,6 +75,9 @@ class Ingests:
             if version is None:
                 self._observer.ingested(ingest, "gone")
                 return progress
+            _, now = await self._processor.identify(self._unversioned(ingest.key))
+            if _tokens(now) != _tokens(current):
+                continue
             upload = replace(
                 upload,
                 version_id=version.version_id,
@@ -100,3 +105,7 @@ class Ingests:
             size_bytes=None,
             happened_at=0,
         )
+
+
+def _tokens(record: Record | None) -> tuple[str | None, str | None]:
+    return (record.upload_token, record.settled_token) if record else (None, None)

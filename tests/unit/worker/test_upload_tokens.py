@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from safelight.aws.objects import ObjectVersion
 from safelight.errors import Reason, Rejection, Unavailable
 from safelight.queued import DeleteVersion, Ingest
 from safelight.record import Record, Status
@@ -236,3 +237,26 @@ async def test_an_ingest_of_a_settled_upload_ends_although_a_later_version_hides
     assert await house.render(INGEST) is Progress.NONE
     assert house.record.version_id == "v1"
     assert house.ingests("superseded") == 1
+
+
+@pytest.mark.parametrize("before", ["settled", "pending", "unknown"])
+async def test_an_ingest_settles_a_replacement_that_is_requested_and_arrives_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """The ingest has read the record, and S3 answers with the version that came afterwards."""
+    if before != "unknown":
+        waiting(house)
+    if before == "settled":
+        await house.process(house.upload(b"old", token="T1"))
+    ask = house.objects.current_version
+
+    async def replaced_first(key: str) -> ObjectVersion | None:
+        if house.objects.calls["current_version"] == 0:
+            waiting(house, "T2")
+            house.upload(b"new", token="T2")
+        return await ask(key)
+
+    monkeypatch.setattr(house.objects, "current_version", replaced_first)
+    assert await house.render(INGEST) is Progress.PUBLISHED
+    assert (house.record.settled_token, house.record.upload_token) == ("T2", None)
+    assert house.cleanup.letters == []
