@@ -83,7 +83,7 @@ class Processor:
         uploads_bucket: str,
         keep_days: int | None = None,
     ) -> None:
-        """`keep_days` is for images without a time of their own; by default they stay for good."""
+        """`keep_days` is for images without a record; by default they are kept for good."""
         self._sources = sources
         self._records = records
         self._topic = topic
@@ -174,7 +174,8 @@ class Processor:
         except Superseded:
             return None
         settlement = for_token(settlement, current)
-        settlement = stamped(settlement, started, keep_days=self._keep_days)
+        keep_days = self._keep_days if current is None else None
+        settlement = stamped(settlement, started, keep_days=keep_days)
         with self._observer.stage("commit"):
             commit = await self._records.commit(settlement)
         if commit.record.original_key != upload.key and not _is_erased(commit.record):

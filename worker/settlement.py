@@ -90,7 +90,8 @@ def variant_of(upload: Upload, rendered: RenderedVariant) -> Variant:
 def stamped(settlement: Record, started: float, *, keep_days: int | None = None) -> Record:
     """Add the time of day, and the processing time since `started` on the monotonic clock.
 
-    Of an image whose record has no `keepUntil`, `keep_days` says how long to keep it.
+    `keep_days` is how long to keep an image that arrived without the API, counted from its arrival.
+    With None the settlement has no `keepUntil` of its own, and the record keeps what it has.
     """
     completed_at = round(1000 * time.time())
     return settlement.model_copy(

@@ -89,6 +89,27 @@ async def test_an_upload_keeps_its_own_time_whatever_the_setting_says(tmp_path: 
     assert house.topic.published[0].data.keep_until == 123
 
 
+async def test_a_pending_upload_without_an_end_is_kept_for_good_whatever_the_setting_says(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path, keep_days=30)
+    house.records.records[IMAGE] = pending()
+    await house.process(house.upload())
+    assert house.record.status is Status.COMPLETED
+    assert house.record.keep_until is None
+
+
+async def test_a_replaced_image_that_is_kept_for_good_stays_so_whatever_the_setting_says(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path, keep_days=30)
+    await house.process(house.upload(b"A", sequencer="01"))
+    house.records.records[IMAGE] = house.record.model_copy(update={"keep_until": None})
+    await house.process(house.upload(b"B", sequencer="02"))
+    assert house.record.sha256 == hashlib.sha256(b"B").hexdigest()
+    assert house.record.keep_until is None
+
+
 async def test_without_the_setting_an_image_is_kept_for_good(house: House) -> None:
     await house.process(house.upload())
     assert house.record.keep_until is None
