@@ -15,9 +15,8 @@ from botocore.exceptions import ClientError
 from ops.doctor.findings import Finding
 from ops.doctor.permissions import DENIED
 from ops.doctor.places import Places
-from safelight.aws.day_index import DAY_INDEX
+from ops.doctor.table import faults_of_table
 from safelight.aws.failures import FOREIGN, code_of
-from safelight.aws.searching import OWNER_INDEX
 
 Faults = Sequence[str]
 Check = Callable[[Places], Awaitable[Faults]]
@@ -36,6 +35,10 @@ async def _uploads_queue(at: Places) -> Faults:
 
 async def _renders_queue(at: Places) -> Faults:
     return _faults_of_queue(at, await _attributes(at, "RendersQueue"))
+
+
+async def _cleanup_queue(at: Places) -> Faults:
+    return _faults_of_queue(at, await _attributes(at, "CleanupQueue"))
 
 
 def _faults_of_queue(at: Places, queue: Mapping[str, str]) -> list[str]:
@@ -61,7 +64,7 @@ def _faults_of_queue(at: Places, queue: Mapping[str, str]) -> list[str]:
 async def _dead_letters(at: Places) -> Faults:
     letters = await _attributes(at, "DeadLetterQueue")
     faults = []
-    for name in ("UploadsQueue", "RendersQueue"):
+    for name in ("UploadsQueue", "RendersQueue", "CleanupQueue"):
         if not at.named(name):
             continue
         queue = await _attributes(at, name)
@@ -120,18 +123,7 @@ async def _cors(at: Places) -> Faults:
 
 
 async def _table(at: Places) -> Faults:
-    table = (await at.dynamodb.describe_table(TableName=at.settings.table))["Table"]
-    keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
-    faults = []
-    if keys != [("imageId", "HASH")]:
-        faults.append(f"its key is {keys}, not imageId alone")
-    if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
-        faults.append(f"it is {table['TableStatus']}")
-    indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
-    faults += [
-        f"it has no index {name}" for name in (OWNER_INDEX, DAY_INDEX) if name not in indexes
-    ]
-    return faults
+    return faults_of_table((await at.dynamodb.describe_table(TableName=at.settings.table))["Table"])
 
 
 async def _topic(at: Places) -> Faults:
@@ -142,6 +134,7 @@ async def _topic(at: Places) -> Faults:
 CHECKS: Mapping[str, tuple[str, str, Check]] = {
     "uploads queue": ("UploadsQueue", "sqs:GetQueueAttributes", _uploads_queue),
     "renders queue": ("RendersQueue", "sqs:GetQueueAttributes", _renders_queue),
+    "cleanup queue": ("CleanupQueue", "sqs:GetQueueAttributes", _cleanup_queue),
     "dead-letter queue": ("DeadLetterQueue", "sqs:GetQueueAttributes", _dead_letters),
     "bucket notification": ("UploadsQueue", "s3:GetBucketNotification", _notification),
     "bucket versioning": ("UploadsBucket", "s3:GetBucketVersioning", _versioning),

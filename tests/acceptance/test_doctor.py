@@ -88,7 +88,7 @@ class Patient:
             "SAFELIGHT_WORKER_ROLE": worker_role,
             "SAFELIGHT_QUEUE_URL": stack.urls[own],
             "SAFELIGHT_RENDERS_QUEUE_URL": None if role == "worker" else stack.urls["RendersQueue"],
-            "SAFELIGHT_CLEANUP_QUEUE_URL": stack.urls["CleanupQueue"] if role == "worker" else None,
+            "SAFELIGHT_CLEANUP_QUEUE_URL": stack.urls["CleanupQueue"],
             "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.urls["DeadLetterQueue"],
             "SAFELIGHT_TOPIC_ARN": stack.outputs["TopicArn"],
             "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
@@ -153,7 +153,8 @@ async def test_an_owner_sees_that_all_is_set_up(patient: Patient) -> None:
     code, findings = await patient.looked_at()
     assert code == 0
     assert {one["state"] for one in findings} == {"ok"}
-    parts = {"uploads queue", "renders queue", "bucket notification", "table", "topic"}
+    queues = {"uploads queue", "renders queue", "cleanup queue"}
+    parts = queues | {"bucket notification", "table", "topic"}
     assert {one["what"] for one in findings} >= parts
 
 
@@ -241,25 +242,29 @@ async def test_the_one_permission_that_is_missing_is_named(
             assert what.removeprefix(f"{permission.action} on ") in lacking
 
 
-BREAKAGES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "no redrive policy": ("uploads queue", "sqs", "set_queue_attributes", {"RedrivePolicy": ""}),
+BREAKAGES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "no redrive policy": ("uploads queue", "UploadsQueue", {"RedrivePolicy": ""}),
     "visibility time-out is 900 s": (
-        "uploads queue", "sqs", "set_queue_attributes", {"VisibilityTimeout": "900"}
+        "uploads queue", "UploadsQueue", {"VisibilityTimeout": "900"}
     ),
-    "less than a day": (
-        "uploads queue", "sqs", "set_queue_attributes", {"MessageRetentionPeriod": "3600"}
+    "visibility time-out is 600 s": (
+        "cleanup queue", "CleanupQueue", {"VisibilityTimeout": "600"}
     ),
+    "less than a day": ("uploads queue", "UploadsQueue", {"MessageRetentionPeriod": "3600"}),
     "dead letters are kept no longer": (
-        "dead-letter queue", "sqs", "set_queue_attributes", {"MessageRetentionPeriod": "1209600"}
+        "dead-letter queue", "UploadsQueue", {"MessageRetentionPeriod": "1209600"}
+    ),
+    "dead letters of CleanupQueue go to None": (
+        "dead-letter queue", "CleanupQueue", {"RedrivePolicy": ""}
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("said", BREAKAGES)
 async def test_a_queue_that_is_set_up_wrongly_is_told(victim: Patient, said: str) -> None:
-    what, service, operation, attributes = BREAKAGES[said]
-    url = victim.stack.urls["UploadsQueue"]
-    await victim.owner(service, operation, QueueUrl=url, Attributes=attributes)
+    what, queue, attributes = BREAKAGES[said]
+    url = victim.stack.urls[queue]
+    await victim.owner("sqs", "set_queue_attributes", QueueUrl=url, Attributes=attributes)
     code, findings = await victim.looked_at()
     assert code == 1
     assert said in dict(failed(findings))[what]
