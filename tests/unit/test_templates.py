@@ -21,6 +21,7 @@ from api.delivery.query import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
 from api.settings import ApiSettings
 from api.uploads import A_DAY, PENDING_SECONDS
+from ops.capacity.metricmath import Metric
 from safelight.image_ids import LEAST_SECRET_LENGTH
 from safelight.keys import ASSETS_PREFIX
 from safelight.search import Settled
@@ -873,6 +874,24 @@ def test_every_queue_of_work_has_alarms_for_age_depth_and_messages_in_flight(met
     for queue in ("UploadsQueue", "RendersQueue"):
         name = f"<import <DataStack>-{queue}Name>"
         assert any(name in (said := json.dumps(one)) and metric in said for one in alarms), queue
+
+
+@pytest.mark.parametrize(
+    ("visible", "in_flight", "fires"),
+    [(0, 0, False), (1, 0, True), (0, 1, True), (0, None, False), (None, 1, True)],
+)
+def test_dead_letters_that_an_operator_looks_at_keep_the_alarm(visible, in_flight, fires):
+    alarm = Resolved("observability").properties("DeadLetters")
+    points = {
+        "ApproximateNumberOfMessagesVisible": visible,
+        "ApproximateNumberOfMessagesNotVisible": in_flight,
+    }
+    minute = {name: value for name, value in points.items() if value is not None}
+    (letters,) = Metric.read(alarm["Metrics"]).series([minute])
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert (letters >= alarm["Threshold"]) is fires
+    queues = {one["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for one in alarm["Metrics"][:2]}
+    assert queues == {"<import <DataStack>-DeadLetterQueueName>"}
 
 
 def test_the_dashboard_shows_both_queues_and_both_services_of_workers():
