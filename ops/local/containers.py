@@ -25,8 +25,9 @@ PROGRAMS = ("api", "delivery", "worker", "renders", "cleanup", "operator")
 
 def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
     """Return the principal of each program, and the settings that only it needs."""
+    erasing = {"SAFELIGHT_CLEANUP_QUEUE_URL": stack.cleanup_queue_url}
     return {
-        "api": (stack.api, {}),
+        "api": (stack.api, erasing),
         "delivery": (stack.delivery, stack.delivery_settings()),
         "worker": (stack.uploads_worker, stack.worker_settings("uploads")),
         "renders": (stack.renders_worker, stack.worker_settings("renders")),
@@ -34,6 +35,7 @@ def programs_of(stack: Stack) -> dict[str, tuple[Principal, dict[str, str]]]:
         "operator": (
             stack.operator,
             {
+                **erasing,
                 "SAFELIGHT_RENDERS_QUEUE_URL": stack.renders_queue_url,
                 "SAFELIGHT_DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
             },

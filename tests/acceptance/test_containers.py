@@ -79,6 +79,7 @@ class Project:
         for old, new in (
             ("emulator:4566", f"127.0.0.1:{self.ports['emulator']}"),
             ("localhost:4566", f"127.0.0.1:{self.ports['emulator']}"),
+            ("localhost:8081", f"127.0.0.1:{self.ports['delivery']}"),
             ("/templates", str(ROOT / "deploy" / "ecs")),
             ("/stack/", f"{self.mounted(service)}/"),
             ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - taken away
@@ -183,9 +184,7 @@ async def test_the_line_of_the_page_completes_a_picture(project: Project) -> Non
         image = await settled(http, url)
         assert image["status"] == "completed"
         small = image["variants"]["small"]["url"]
-        assert small.startswith(
-            f"http://127.0.0.1:{project.ports['emulator']}/"
-        )  # the address for browsers
+        assert small.startswith(f"http://127.0.0.1:{project.ports['delivery']}/")
         async with http.get(small) as answer:
             assert (answer.status, answer.content_type) == (200, "image/jpeg")
 

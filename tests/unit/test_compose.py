@@ -1,6 +1,7 @@
 """docker-compose.yml as it is written; tests/acceptance/test_containers.py runs its commands."""
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ import yaml
 from compose_spec import PyCompose
 
 from api.settings import ApiSettings
-from ops.local.containers import PROGRAMS
+from ops.local.account import Principal
+from ops.local.containers import PROGRAMS, programs_of
+from ops.local.stack import Stack
 from safelight.aws.settings import AwsSettings
 from safelight.settings import variable
 from tests.support.compose import ENVIRONMENT, FILE, ROOT, Unset, interpolated, services
@@ -183,6 +186,36 @@ def test_a_program_is_told_settings_that_exist(name: str) -> None:
     known = {variable(field) for field in settings.model_fields}
     told: dict[str, Any] = ALL[name]["environment"]
     assert told.keys() <= known
+
+
+def test_the_api_writes_urls_of_the_delivery_that_is_published() -> None:
+    (port,) = ALL["delivery"]["ports"]
+    assert port.startswith("127.0.0.1:8081:")
+    assert ALL["api"]["environment"]["SAFELIGHT_DELIVERY_URL"] == "http://localhost:8081"
+
+
+def test_admins_are_those_of_the_environment() -> None:
+    assert ALL["api"]["environment"]["SAFELIGHT_ADMINS"] == ""
+    named = services({**ENVIRONMENT, "SAFELIGHT_ADMINS": "key:local"})
+    assert named["api"]["environment"]["SAFELIGHT_ADMINS"] == "key:local"
+
+
+@pytest.mark.parametrize("program", ["api", *WORKERS, CLEANUP, "operator"])
+def test_a_program_that_has_images_erased_knows_the_queue(program: str) -> None:
+    """Without it the API offers no erasing."""
+    _, settings = programs_of(stack_of_names())[program]
+    assert settings["SAFELIGHT_CLEANUP_QUEUE_URL"] == "the cleanup_queue_url"
+
+
+def stack_of_names() -> Stack:
+    """Return a stack whose every value names its field."""
+    nobody = Principal(access_key_id="AKIA", secret_access_key="none")
+    return Stack(
+        **{
+            one.name: nobody if one.type is Principal else f"the {one.name}"
+            for one in fields(Stack)
+        }
+    )
 
 
 def test_images_of_others_are_of_a_version() -> None:
