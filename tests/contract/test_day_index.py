@@ -100,14 +100,17 @@ SEARCHES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("images", "examples"), [(30, 3), pytest.param(60, 25, marks=pytest.mark.slow)]
+)
 async def test_every_search_among_all_users_finds_what_reading_all_records_finds(
-    table: Table,
+    table: Table, images: int, examples: int
 ) -> None:
     """Times repeat, lie on both sides of midnight, and a day between them has no image."""
     seed = random.Random(7)  # noqa: S311 - test data
     first, last = bounds_of(next(_seasons))
     times = [first, first + 1, first + 2, last - 1, last, last + 1 + 24 * 3600 * 1000]
-    records = [settled(seed.choice(times), seed) for _ in range(60)]
+    records = [settled(seed.choice(times), seed) for _ in range(images)]
     for record in records:
         await table.store(record)
     await table.store(pending(uploaded_at=first))
@@ -115,7 +118,10 @@ async def test_every_search_among_all_users_finds_what_reading_all_records_finds
     bounds = st.sampled_from((times[0], times[2], times[4], times[5]))
 
     @settings(
-        max_examples=5, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=examples,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
     )
     @given(
         conditions=st.fixed_dictionaries(SEARCHES),

@@ -109,10 +109,16 @@ SEARCHES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-async def test_every_search_finds_what_reading_all_records_finds(table: Table) -> None:
+@pytest.mark.parametrize(
+    ("images", "examples"), [(14, 12), pytest.param(40, 60, marks=pytest.mark.slow)]
+)
+async def test_every_search_finds_what_reading_all_records_finds(
+    table: Table, images: int, examples: int
+) -> None:
     seed = random.Random(7)  # noqa: S311 - test data
     user, other = (f"key:{uuid.uuid4()}" for _ in range(2))
-    records = [an_image(user, seed) for _ in range(40)] + [an_image(other, seed) for _ in range(3)]
+    owners = [user] * images + [other] * 3
+    records = [an_image(owner, seed) for owner in owners]
     for record in records:
         await table.store(record)
         for entry in entries_of(record):
@@ -121,7 +127,10 @@ async def test_every_search_finds_what_reading_all_records_finds(table: Table) -
     searches: list[tuple[Search, int]] = []
 
     @settings(
-        max_examples=15, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=examples,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
     )
     @given(conditions=st.fixed_dictionaries(SEARCHES), most=st.sampled_from((1, 2, 7, 100)))
     def collect(conditions: dict[str, Any], most: int) -> None:
