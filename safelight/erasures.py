@@ -31,6 +31,8 @@ NOT_COVERED = (
     "copies made by subscribers and other clients",
 )
 """What an erasure does not remove, for the receipt."""
+STUCK_MS = 3_600_000
+"""How long an erasure may rest before its message counts as lost: far longer than any pause."""
 TRIES = 5
 """How often a record is read again because it changed, before the caller has to try later."""
 TOMBSTONE_SECONDS = 90 * 24 * 3600
@@ -61,6 +63,8 @@ class Erasure(StoredModel):
     """Whether nothing was ever delivered, so that no cache can have a copy."""
     due_at: int = 0
     """When the next step may be taken."""
+    tried_at: int = 0
+    """When a step was last tried: an erasure whose message was lost is not tried any more."""
     found: Found | None = None
     """None until the first listing."""
     late_objects: int = 0
@@ -76,6 +80,14 @@ class Erasure(StoredModel):
     invalidated_at: int | None = None
     """When the last invalidation was seen to be complete."""
     completed_at: int | None = None
+
+    def is_stuck(self, *, at: int) -> bool:
+        """Return whether the message that carries the erasure was lost, and has to be sent again.
+
+        `at` is the time in milliseconds since 1970.
+        """
+        moved_at = max(self.requested_at, self.due_at, self.tried_at)
+        return self.state != "complete" and at - moved_at > STUCK_MS
 
     def to_item(self) -> dict[str, Any]:
         """Return the stored attributes, without those that have no value."""

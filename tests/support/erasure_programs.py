@@ -103,6 +103,9 @@ class _Silent:
     """A topic, or a ledger, that is not looked at."""
 
     async def publish(self, _: Any) -> None: ...
+    async def put(self, *_: Any) -> None:
+        pass
+
     async def add(self, *_: Any) -> bool:
         return True
 

@@ -33,11 +33,15 @@ class Tombstones(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class Documents(Protocol):
     """Documents that outlive tombstones."""
 
     async def add(self, key: str, text: str) -> bool:
-        """Store a document unless it exists."""
+        """Store a document unless it exists; return whether it was stored."""
+        ...
+
+    async def put(self, key: str, text: str) -> None:
+        """Store a document, in place of the one with this key."""
         ...
 
     async def read(self, key: str) -> str | None:

@@ -5,7 +5,6 @@ that nothing has progressed meanwhile, and sends the message on. So a step may b
 messages of one image do no harm.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -13,21 +12,21 @@ from dataclasses import dataclass
 
 from structlog.contextvars import bind_contextvars
 
-from safelight.aws.cdn import EVERYTHING, tagged
 from safelight.erasure_events import ErasureEvent
 from safelight.erasures import TOMBSTONE_SECONDS, Erasure, entomb
 from safelight.errors import Misconfigured, Refused, Unavailable
 from safelight.queued import EraseImage
 from safelight.record import Record, Status
-from worker.cleanup import steps
-from worker.cleanup.collaborators import Cdn, Later, Ledger, Records, Tombstones, Topic
-from worker.cleanup.metrics import LATE_HOURS, CleanupMetrics
+from worker.cleanup import ledger, steps
+from worker.cleanup.caches import Caches
+from worker.cleanup.collaborators import Cdn, Documents, Later, Records, Tombstones, Topic
+from worker.cleanup.metrics import CleanupMetrics
 from worker.cleanup.remains import Remains, Remover
 from worker.verdict import Progress
 
 TRIES = 5
 """How often a step begins again because another message progressed, before its message waits."""
-RETRY_SECONDS = 60
+RETRY_SECONDS = 900
 """How long an erasure waits after S3 or CloudFront refused a step."""
 
 
@@ -51,7 +50,7 @@ class ImageErasures:
         *,
         records: Records,
         tombstones: Tombstones,
-        ledger: Ledger,
+        ledger: Documents,
         remover: Remover,
         topic: Topic,
         cdn: Cdn | None,
@@ -65,7 +64,7 @@ class ImageErasures:
         self._ledger = ledger
         self._remover = remover
         self._topic = topic
-        self._cdn = cdn
+        self._caches = Caches(cdn)
         self._queue = queue
         self._pauses = pauses
         self._metrics = metrics
@@ -79,7 +78,7 @@ class ImageErasures:
             if tombstone is None:
                 return self._report("refused")
             try:
-                return await self._step(message, tombstone, _progress_of(tombstone))
+                return await self._step(message, tombstone, steps.progress_of(tombstone))
             except _Overtaken:
                 continue
         raise Unavailable("dynamodb", f"{message.image_id} progressed {TRIES} times meanwhile")
@@ -106,7 +105,7 @@ class ImageErasures:
             return True
         record = await self._records.get(message.image_id)
         if record is None:
-            return await self._ledger.read(ledger_key(message.image_id)) is not None
+            return await ledger.has(self._ledger, message.image_id)
         if record.status is Status.ERASED:
             return True
         keep_until = record.keep_until
@@ -117,7 +116,7 @@ class ImageErasures:
         remains = await self._remover.list(tombstone, message.key)
         if steps.must_begin(erasure, remains):
             tombstone = await self._begin(message, tombstone, erasure, remains)
-            erasure = _progress_of(tombstone)
+            erasure = steps.progress_of(tombstone)
         if erasure.state == "requested":
             return await self._remove(message, tombstone, erasure, remains)
         if erasure.state == "complete":
@@ -134,13 +133,14 @@ class ImageErasures:
         self, message: EraseImage, tombstone: Record, erasure: Erasure, remains: Remains
     ) -> Record:
         """Write what there is to delete, in the ledger and the tombstone, before it is deleted."""
-        if erasure.found is None:
-            entry = {"imageId": tombstone.image_id, "requestedAt": erasure.requested_at}
-            await self._ledger.add(ledger_key(tombstone.image_id), json.dumps(entry))
+        late = erasure.found is not None
+        if not late:
+            await ledger.enter(self._ledger, tombstone, requested_at=erasure.requested_at)
             erasure = erasure.model_copy(update={"caches": message.caches})
-        else:
+        written = await self._write(tombstone, steps.begun(tombstone, erasure, remains))
+        if late:
             self._metrics.late_objects.inc(remains.number)
-        return await self._write(tombstone, steps.begun(tombstone, erasure, remains))
+        return written
 
     async def _remove(
         self, message: EraseImage, tombstone: Record, erasure: Erasure, remains: Remains
@@ -148,63 +148,74 @@ class ImageErasures:
         try:
             await self._remover.delete(remains, tombstone)
         except Refused as error:
-            return await self._retry(message, "not_deleted", error)
+            return await self._hold(message, tombstone, erasure, error)
         await self._topic.publish(ErasureEvent.erased(tombstone))
         at, pause_ms = self._ms(), self._pauses.before_invalidation_ms
         progress = steps.removed(erasure, at=at, pause_ms=pause_ms)
         await self._write(tombstone, progress)
-        self._took("removed", erasure, at)
+        self._metrics.took("removed", erasure, at)
         await self._send_on(message, progress.due_at - at)
         return self._report("removed", Progress.PUBLISHED)
+
+    async def _hold(
+        self, message: EraseImage, tombstone: Record, erasure: Erasure, error: Refused
+    ) -> Progress:
+        """Invalidate caches once, after the pause, although S3 keeps an object.
+
+        The assets are gone, and copies must not be served for as long as an object is locked.
+        """
+        at, pause_ms = self._ms(), self._pauses.before_invalidation_ms
+        if erasure.invalidation is not None or not self._caches.may_have(erasure):
+            return await self._retry(message, tombstone, "not_deleted", error)
+        if not erasure.due_at:
+            erasure = steps.paused(erasure, at=at, pause_ms=pause_ms)
+        elif at >= erasure.due_at:
+            try:
+                started = await self._caches.invalidate(tombstone.image_id, erasure)
+            except (Unavailable, Misconfigured, Refused) as refusal:
+                return await self._retry(message, tombstone, "not_invalidated", refusal)
+            erasure = steps.held(erasure, *started)
+        wait_ms = erasure.due_at - at if at < erasure.due_at else 1000 * RETRY_SECONDS
+        changed = tombstone.model_copy(update={"erasure": erasure})
+        return await self._retry(message, changed, "not_deleted", error, wait_ms=wait_ms)
 
     async def _invalidate(
         self, message: EraseImage, tombstone: Record, erasure: Erasure, at: int
     ) -> Progress:
-        cdn = None if steps.was_never_delivered(erasure) else self._cdn
-        invalidation = None
-        if cdn is not None:
+        started = None
+        if self._caches.may_have(erasure):
             try:
-                invalidation = await self._start_invalidation(cdn, tombstone.image_id, erasure)
+                started = await self._caches.invalidate(tombstone.image_id, erasure)
             except (Unavailable, Misconfigured, Refused) as error:
-                return await self._retry(message, "not_invalidated", error)
-        progress = steps.invalidated(
-            erasure,
-            at=at,
-            last_look_ms=self._pauses.before_last_look_ms,
-            distribution=None if cdn is None else cdn.distribution_id,
-            invalidation=invalidation,
-        )
+                return await self._retry(message, tombstone, "not_invalidated", error)
+        last_look_ms = self._pauses.before_last_look_ms
+        progress = steps.invalidated(erasure, started, at=at, last_look_ms=last_look_ms)
         await self._write(tombstone, progress)
         await self._send_on(message, progress.due_at - self._ms())
         return self._report("invalidated", Progress.STORED)
 
-    async def _start_invalidation(self, cdn: Cdn, image_id: str, erasure: Erasure) -> str:
-        if erasure.caches == "flush":
-            return await cdn.invalidate(EVERYTHING, reference=f"flush-{erasure.due_at}")
-        number = erasure.invalidations + 1
-        return await cdn.invalidate(tagged(image_id), reference=f"{image_id}-{number}")
-
     async def _finish(
         self, message: EraseImage, tombstone: Record, erasure: Erasure, at: int
     ) -> Progress:
-        if erasure.invalidation and self._cdn is not None:
-            try:
-                finished = await self._cdn.has_finished(erasure.invalidation)
-            except (Unavailable, Misconfigured, Refused) as error:
-                return await self._retry(message, "not_invalidated", error)
-            if not finished:
-                return await self._send_on(message, self._pauses.before_invalidation_ms)
+        try:
+            finished = await self._caches.have_no_copy(erasure)
+        except (Unavailable, Misconfigured, Refused) as error:
+            return await self._retry(message, tombstone, "not_invalidated", error)
+        if not finished:
+            await self._write(tombstone, erasure)
+            return await self._send_on(message, self._pauses.before_invalidation_ms)
         expires_at = at // 1000 + TOMBSTONE_SECONDS
         progress = steps.completed(erasure, at=at)
         finished_tombstone = await self._write(tombstone, progress, expires_at=expires_at)
-        self._took("complete", erasure, at)
+        self._metrics.took("complete", erasure, at)
         await self._topic.publish(ErasureEvent.completed(finished_tombstone))
         return self._report("complete", Progress.PUBLISHED)
 
     async def _write(
         self, tombstone: Record, erasure: Erasure, *, expires_at: int | None = None
     ) -> Record:
-        written = await self._tombstones.advance(tombstone, erasure, expires_at=expires_at)
+        tried = erasure.model_copy(update={"tried_at": self._ms()})
+        written = await self._tombstones.advance(tombstone, tried, expires_at=expires_at)
         if written is None:
             raise _Overtaken
         return written
@@ -212,15 +223,22 @@ class ImageErasures:
     async def _send_on(self, message: EraseImage, wait_ms: int) -> Progress:
         """Send the message to itself. It comes back early if it has to wait longer than SQS can."""
         await self._queue.send(message.to_json(), delay_seconds=max(0, math.ceil(wait_ms / 1000)))
-        for hours in LATE_HOURS:
-            if self._ms() - message.at > hours * 3_600_000:
-                self._metrics.late_steps.labels(hours).inc()
+        self._metrics.stepped(self._ms() - message.at)
         return Progress.NONE
 
-    async def _retry(self, message: EraseImage, outcome: str, error: Exception) -> Progress:
+    async def _retry(
+        self,
+        message: EraseImage,
+        tombstone: Record,
+        outcome: str,
+        error: Exception,
+        *,
+        wait_ms: int = 1000 * RETRY_SECONDS,
+    ) -> Progress:
         """Keep the state, and try again later: the erasure ends once an operator has acted."""
         bind_contextvars(detail=str(error))
-        await self._send_on(message, 1000 * RETRY_SECONDS)
+        await self._write(tombstone, steps.progress_of(tombstone))
+        await self._send_on(message, wait_ms)
         return self._report(outcome)
 
     def _report(self, outcome: str, progress: Progress = Progress.NONE) -> Progress:
@@ -228,20 +246,5 @@ class ImageErasures:
         bind_contextvars(outcome=f"erasure_{outcome}")
         return progress
 
-    def _took(self, to: str, erasure: Erasure, at: int) -> None:
-        seconds = max(0, at - erasure.requested_at) / 1000
-        self._metrics.erasure_seconds.labels(to).observe(seconds)
-
     def _ms(self) -> int:
         return round(1000 * self._now())
-
-
-def ledger_key(image_id: str) -> str:
-    """Return the key of an image's entry in the ledger."""
-    return f"erasures/{image_id}.json"
-
-
-def _progress_of(tombstone: Record) -> Erasure:
-    if tombstone.erasure is None:
-        raise ValueError(f"{tombstone.image_id} is not erased")
-    return tombstone.erasure

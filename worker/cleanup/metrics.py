@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from safelight.erasures import Erasure
 from worker.consumer_metrics import ConsumerMetrics
 
 OUTCOMES = (
@@ -59,3 +60,17 @@ class CleanupMetrics(ConsumerMetrics):
             self.erasures.labels(outcome)
         for hours in LATE_HOURS:
             self.late_steps.labels(hours)
+
+    def stepped(self, age_ms: int) -> None:
+        """Count a step of an erasure that was requested so many milliseconds ago, if it is late."""
+        for hours in LATE_HOURS:
+            if age_ms > hours * 3_600_000:
+                self.late_steps.labels(hours).inc()
+
+    def took(self, to: str, erasure: Erasure, at: int) -> None:
+        """Observe the time from the request until now, in milliseconds since 1970.
+
+        With late objects it would measure when they appeared.
+        """
+        if not erasure.late_objects:
+            self.erasure_seconds.labels(to).observe(max(0, at - erasure.requested_at) / 1000)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from safelight.aws.inventory import SourceVersion, StoredAsset
 from safelight.erasures import Found
+from safelight.errors import Refused
 from safelight.image_ids import ImageIds
 from safelight.keys import UPLOADS_PREFIX, read_source_key
 from safelight.record import Record
@@ -107,18 +108,30 @@ class Remover:
     async def delete(self, remains: Remains, tombstone: Record) -> None:
         """Delete sources first, so that nothing can be rendered again, then assets and tag entries.
 
-        Raises `Refused` if S3 keeps an object.
+        Raises `Refused` if S3 keeps an object, after all others were deleted.
         """
-        deleted = self._metrics.erased_objects
+        refusals: list[Refused] = []
         for key, versions in remains.versions.items():
-            await self._deletions.versions(key, [one.version_id for one in versions])
-            markers = sum(one.size_bytes is None for one in versions)
-            deleted.labels("version").inc(len(versions) - markers)
-            deleted.labels("delete_marker").inc(markers)
-        await self._deletions.assets([one.key for one in remains.assets])
-        deleted.labels("asset").inc(len(remains.assets))
+            try:
+                await self._delete_versions(key, versions)
+            except Refused as error:
+                refusals.append(error)
+        try:
+            await self._deletions.assets([one.key for one in remains.assets])
+            self._metrics.erased_objects.labels("asset").inc(len(remains.assets))
+        except Refused as error:
+            refusals.append(error)
         await self.delete_tags(tombstone)
-        deleted.labels("tag").inc(len(tombstone.tags))
+        self._metrics.erased_objects.labels("tag").inc(len(tombstone.tags))
+        if refusals:
+            raise refusals[0]
+
+    async def _delete_versions(self, key: str, versions: Sequence[SourceVersion]) -> None:
+        await self._deletions.versions(key, [one.version_id for one in versions])
+        markers = sum(one.size_bytes is None for one in versions)
+        deleted = self._metrics.erased_objects
+        deleted.labels("version").inc(len(versions) - markers)
+        deleted.labels("delete_marker").inc(markers)
 
     async def delete_tags(self, tombstone: Record) -> None:
         """Delete the tag entries of an image."""

@@ -15,6 +15,13 @@ FLUSH_SLOT_MS = 600_000
 """All erasures that flush within this time share one invalidation, in milliseconds."""
 
 
+def progress_of(tombstone: Record) -> Erasure:
+    """Return the progress in a tombstone. Raises `ValueError` for any other record."""
+    if tombstone.erasure is None:
+        raise ValueError(f"{tombstone.image_id} is not erased")
+    return tombstone.erasure
+
+
 def must_begin(erasure: Erasure, remains: Remains) -> bool:
     """Return whether there is something to delete that was not counted yet."""
     if erasure.found is None:
@@ -26,19 +33,33 @@ def begun(tombstone: Record, erasure: Erasure, remains: Remains) -> Erasure:
     """Return the progress before the deletion: the first listing is counted, later ones as late."""
     if erasure.found is None:
         return erasure.model_copy(update={"found": remains.counted(tombstone)})
-    late_objects = erasure.late_objects + remains.number
-    return erasure.model_copy(update={"state": "requested", "late_objects": late_objects})
+    return erasure.model_copy(
+        update={
+            "state": "requested",
+            "late_objects": erasure.late_objects + remains.number,
+            "due_at": 0,
+            "confirmed_at": None,
+            "invalidation": None,
+            "invalidated_at": None,
+            "completed_at": None,
+        }
+    )
 
 
 def removed(erasure: Erasure, *, at: int, pause_ms: int) -> Erasure:
-    """Return the progress after the deletion: caches are invalidated after a pause.
+    """Return the progress after the deletion: caches are invalidated after a pause."""
+    return paused(erasure, at=at, pause_ms=pause_ms).model_copy(update={"state": "removed"})
+
+
+def paused(erasure: Erasure, *, at: int, pause_ms: int) -> Erasure:
+    """Return the progress with the time when caches may be invalidated.
 
     A flush waits for the next end of a slot, so that others can join it.
     """
     due_at = at + pause_ms
     if erasure.caches == "flush":
         due_at = math.ceil(due_at / FLUSH_SLOT_MS) * FLUSH_SLOT_MS
-    return erasure.model_copy(update={"state": "removed", "due_at": due_at})
+    return erasure.model_copy(update={"due_at": due_at})
 
 
 def was_never_delivered(erasure: Erasure) -> bool:
@@ -48,20 +69,30 @@ def was_never_delivered(erasure: Erasure) -> bool:
 
 
 def invalidated(
-    erasure: Erasure,
-    *,
-    at: int,
-    last_look_ms: int,
-    distribution: str | None,
-    invalidation: str | None,
+    erasure: Erasure, started: tuple[str, str] | None, *, at: int, last_look_ms: int
 ) -> Erasure:
-    """Return the progress after an invalidation, or after there was nothing to invalidate."""
+    """Return the progress after an invalidation, or after there was nothing to invalidate.
+
+    `started` has the distribution and the id of the invalidation.
+    """
+    distribution, invalidation = started or (None, None)
     return erasure.model_copy(
         update={
             "state": "invalidated",
             "confirmed_at": at,
             "due_at": at + last_look_ms,
             "invalidations": erasure.invalidations + (not was_never_delivered(erasure)),
+            "distribution": distribution,
+            "invalidation": invalidation,
+        }
+    )
+
+
+def held(erasure: Erasure, distribution: str, invalidation: str) -> Erasure:
+    """Return the progress after an invalidation while S3 keeps an object."""
+    return erasure.model_copy(
+        update={
+            "invalidations": erasure.invalidations + 1,
             "distribution": distribution,
             "invalidation": invalidation,
         }

@@ -1,9 +1,11 @@
 """The role cleanup erases images: every step, repeated, overtaken, refused, and begun again."""
 
 import json
+from typing import Any
 
 import pytest
 
+from safelight import keys
 from safelight.erasures import Receipt
 from safelight.errors import Misconfigured, Refused, Unavailable, Unreadable, WrongQueue
 from safelight.queued import Ingest
@@ -12,6 +14,8 @@ from tests.unit.worker.vault import AT, COMPLETED, IMAGE, KEY, START, Vault, ask
 from worker.verdict import Progress
 
 ERASED = "safelight.image.erased"
+DUE = AT + 20_000
+"""When caches are invalidated."""
 DONE = "safelight.erasure.completed"
 PENDING = Record(image_id=IMAGE, user_id="key:alice", uploaded_at=AT, original_key=KEY)
 
@@ -56,7 +60,7 @@ async def test_the_receipt_says_what_was_removed_and_when(vault: Vault) -> None:
         },
         "tags": {"entries": 2, "confirmedAt": "2027-01-15T08:15:20.000Z"},
         "caches": {
-            "distribution": "E2FAKE", "invalidation": f"I-{IMAGE}-1",
+            "distribution": "E2FAKE", "invalidation": f"I-{IMAGE}-{DUE}",
             "confirmedAt": "2027-01-15T08:15:20.000Z",
         },
         "completedAt": "2027-01-15T08:15:20.000Z",
@@ -126,7 +130,7 @@ async def test_doubled_messages_end_with_one_receipt(vault: Vault) -> None:
     await vault.run()
     assert (vault.empty, vault.state) == (True, "complete")
     assert len(set(vault.published(DONE))) == 1
-    assert vault.cdn.invalidated == {f"{IMAGE}-1": f"#img-{IMAGE}"}
+    assert vault.cdn.invalidated == {f"{IMAGE}-{DUE}": f"#img-{IMAGE}"}
 
 
 async def test_caches_are_invalidated_after_the_pause_however_often_a_message_comes(
@@ -154,7 +158,7 @@ async def test_an_asset_that_appears_after_the_deletion_is_deleted_and_caches_ar
     erasure = vault.tombstone.erasure
     assert erasure
     assert (erasure.late_objects, erasure.invalidations) == (1, 2)
-    assert list(vault.cdn.invalidated) == [f"{IMAGE}-1", f"{IMAGE}-2"]
+    assert list(vault.cdn.invalidated) == [f"{IMAGE}-{DUE}", f"{IMAGE}-{DUE + 920_000}"]
     assert vault.now == START + 20 + 900 + 20 + 900
     assert vault.value("erased_late_objects_total") == 1
 
@@ -232,7 +236,7 @@ async def test_a_cancelled_upload_of_which_a_worker_made_assets_is_invalidated()
     vault.put_asset("v1")
     await vault.run()
     assert (vault.empty, vault.state) == (True, "complete")
-    assert list(vault.cdn.invalidated) == [f"{IMAGE}-1"]
+    assert list(vault.cdn.invalidated.values()) == [f"#img-{IMAGE}"]
 
 
 async def test_without_a_distribution_the_receipt_says_so() -> None:
@@ -294,15 +298,121 @@ async def test_an_object_that_s3_keeps_holds_the_erasure_until_it_can_be_deleted
     assert vault.value("erasures_total", outcome="not_deleted") == 2
 
 
+async def test_an_object_that_s3_keeps_keeps_no_variants_and_no_copies_in_caches(
+    vault: Vault,
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 5
+    await vault.erase()
+    assert not vault.objects.assets
+    assert not vault.records.entries
+    assert vault.cdn.invalidated == {}
+    for _ in range(3):
+        await vault.step()
+    assert vault.state == "requested"
+    assert vault.cdn.invalidated == {f"{IMAGE}-{DUE}": f"#img-{IMAGE}"}
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert len(vault.cdn.invalidated) == 2
+
+
+async def test_an_invalidation_that_is_refused_while_s3_keeps_an_object_is_tried_again(
+    vault: Vault,
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 5
+    vault.cdn.fail_next["invalidate"] = [Unavailable("cloudfront", "too many")]
+    await vault.erase(caches="flush")
+    for _ in range(3):
+        await vault.step()
+    assert (vault.state, list(vault.cdn.invalidated.values())) == ("requested", ["/*"])
+
+
+@pytest.mark.parametrize("kind", ["versions", "assets"])
+async def test_a_refused_step_comes_back_after_a_quarter_of_an_hour(
+    vault: Vault, kind: str
+) -> None:
+    vault.deletions.fail_next[kind] = [Refused("s3", "locked")] * 3
+    await vault.erase()
+    await vault.step()
+    await vault.step()
+    assert vault.now == START + 20 + 900
+
+
+async def test_the_second_life_of_an_id_is_erased_like_the_first(vault: Vault) -> None:
+    await vault.erase()
+    await vault.run()
+    del vault.records.records[IMAGE]
+    vault.now += 100 * 24 * 3600
+    requested_at = round(1000 * vault.now)
+    vault.records.records[IMAGE] = COMPLETED.model_copy(update={"uploaded_at": requested_at - 1})
+    await vault.fill()
+    await vault.erase(at=requested_at)
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert len(vault.cdn.invalidated) == 2
+    entry = json.loads(vault.ledger.texts[f"erasures/{IMAGE}.json"])
+    assert entry["requestedAt"] == requested_at
+    vault.records.records.clear()
+    await vault.erase(at=AT)
+    assert json.loads(vault.ledger.texts[f"erasures/{IMAGE}.json"]) == entry
+
+
+async def test_a_receipt_confirms_nothing_while_a_late_object_is_deleted(vault: Vault) -> None:
+    await vault.erase()
+    await vault.run()
+    vault.put_asset("late")
+    await vault.erase(by="worker")
+    receipt = Receipt.of(vault.tombstone).to_document()
+    assert receipt["state"] == "removed"
+    assert "completedAt" not in receipt
+    assert "caches" not in receipt
+    assert all("confirmedAt" not in receipt[part] for part in ("sources", "assets", "tags"))
+    await vault.run()
+    assert vault.value("erasure_seconds_count", to="complete") == 1
+    assert Receipt.of(vault.tombstone).to_document()["completedAt"]
+
+
+async def test_late_objects_are_counted_once_if_another_message_was_faster(vault: Vault) -> None:
+    await vault.erase()
+    vault.put_asset("late")
+    advance, calls = vault.tombstones.advance, 0
+
+    async def overtaken(*arguments: Any, **more: Any) -> Record | None:
+        nonlocal calls
+        calls += 1
+        return None if calls == 1 else await advance(*arguments, **more)
+
+    vault.tombstones.advance = overtaken  # type: ignore[method-assign]
+    await vault.run()
+    assert vault.value("erased_late_objects_total") == 1
+
+
+async def test_erasures_that_flush_ask_for_the_invalidation_once(vault: Vault) -> None:
+    asked_for: list[str] = []
+    invalidate = vault.cdn.invalidate
+
+    async def noted(what: str, *, reference: str) -> str:
+        asked_for.append(reference)
+        return await invalidate(what, reference=reference)
+
+    vault.cdn.invalidate = noted  # type: ignore[method-assign]
+    other = keys.new_image_id()
+    vault.put_asset("v1", other)
+    await vault.erase(caches="flush")
+    await vault.erase(caches="flush", image_id=other, key=None)
+    await vault.run()
+    assert len(asked_for) == 1
+
+
 async def test_an_erasure_that_takes_longer_than_an_hour_is_counted_as_late(vault: Vault) -> None:
     vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 100
     await vault.erase()
-    for _ in range(59):
+    while vault.now < START + 3600:
+        assert vault.value("erasures_late_total", hours="1") == 0
         await vault.step()
-    assert vault.value("erasures_late_total", hours="1") == 0
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 10
     await vault.run(most=100)
     assert vault.state == "complete"
-    assert vault.value("erasures_late_total", hours="1") > 30
+    assert 10 <= vault.value("erasures_late_total", hours="1") <= 15
     assert vault.value("erasures_late_total", hours="24") == 0
 
 
