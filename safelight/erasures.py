@@ -82,12 +82,9 @@ class Erasure(StoredModel):
     completed_at: int | None = None
 
     def is_stuck(self, *, at: int) -> bool:
-        """Return whether the message that carries the erasure was lost, and has to be sent again.
-
-        `at` is the time in milliseconds since 1970.
-        """
-        moved_at = max(self.requested_at, self.due_at, self.tried_at)
-        return self.state != "complete" and at - moved_at > STUCK_MS
+        """Return whether its message was lost. `at` is now, in milliseconds since 1970."""
+        rests = at - max(self.requested_at, self.due_at, self.tried_at)
+        return self.state != "complete" and rests > STUCK_MS
 
     def to_item(self) -> dict[str, Any]:
         """Return the stored attributes, without those that have no value."""
