@@ -30,6 +30,8 @@ from safelight.user_erasures import UserErasure, counts_key
 
 DELAY_SECONDS = 5
 """How long the message stays hidden, so that the tombstone is written by the API as a rule."""
+EVERYTHING_COSTS = 100
+"""As how many images the erasure of all images of a user counts."""
 AT_ONCE = 10
 """How many images of one request are erased at once."""
 REMEMBERED_SECONDS = 4 * 24 * 3600
@@ -187,10 +189,10 @@ class Erasures:
         return await self._erase(record, user_id)
 
     async def _erase(self, record: Record, user_id: str) -> RequestedErasure:
-        """Send the message, then write the tombstone, unless the image is being erased."""
-        if record.erasure is None:
+        """Send the message, unless there is one; write the tombstone, unless there is one."""
+        at = self._ms()
+        if record.erasure is None or record.erasure.is_stuck(at=at):
             by: By = "owner" if record.user_id == user_id else "admin"
-            at = self._ms()
             message = EraseImage(image_id=record.image_id, key=record.original_key, by=by, at=at)
             await self._cleanup.queue.send(message.to_json(), delay_seconds=DELAY_SECONDS)
             record = await entomb(
@@ -214,14 +216,14 @@ class Erasures:
             if not self._images.is_admin(client):
                 raise Refusal(Problem.NOT_AN_ADMIN, "You may erase your own images only.")
             note(request, owner_id=user_id)
-        self._limit(client, 1)
+        self._limit(client, EVERYTHING_COSTS)
         message = EraseUser(
             erasure_id=keys.new_image_id(),
             user_id=user_id,
             before=self._ms(),
             by="owner" if user_id == client else "admin",
         )
-        await self._cleanup.queue.send(message.to_json(), delay_seconds=0)
+        await self._cleanup.queue.send(message.to_json(), delay_seconds=DELAY_SECONDS)
         note(request, erasure_id=message.erasure_id)
         return RequestedErasures(
             erasure_id=message.erasure_id, status_url=f"/v1/erasures/{message.erasure_id}"

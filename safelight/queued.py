@@ -127,6 +127,8 @@ class DeleteAssets(Queued):
     """If there are none, all assets are deleted, but only of an image without a record."""
     at: int = Field(ge=0)
     """When the deletion was requested, in milliseconds since 1970."""
+    last: bool = False
+    """Whether the assets were deleted before, and now caches are invalidated too."""
 
 
 OfRenders = Demand | Ingest

@@ -100,6 +100,7 @@ async def build_cleanup(settings: CleanupSettings, aws: Aws, metrics: CleanupMet
             topic=topic,
             queue=queue,
             wait_seconds=-(-last_look_ms // 3000),
+            metrics=metrics,
         ),
         objects=Objects(
             records=records,

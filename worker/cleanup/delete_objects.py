@@ -56,7 +56,8 @@ class Objects:
     async def delete_assets(self, message: DeleteAssets) -> Progress:
         """Delete assets that can be rendered again, and then their copies in caches.
 
-        The message comes back after a pause, so that answers under way end before the invalidation.
+        The message comes back once, after a pause, so that answers under way end before the
+        invalidation. What viewers had rendered again meanwhile is deleted then.
         """
         bind_contextvars(image_id=message.image_id)
         record = await self._records.get(message.image_id)
@@ -67,18 +68,19 @@ class Objects:
         if keys:
             await self._deletions.assets(keys)
             self._metrics.erased_objects.labels("asset").inc(len(keys))
-            await self._queue.send(message.to_json(), delay_seconds=self._pause_seconds)
-            return self._report("assets", deleted=True)
-        if self._cdn is not None:
+        if keys and not message.last:
+            again = message.model_copy(update={"last": True})
+            await self._queue.send(again.to_json(), delay_seconds=self._pause_seconds)
+        elif self._cdn is not None:
             reference = f"{message.image_id}-assets-{message.at}"
             await self._cdn.invalidate(tagged(message.image_id), reference=reference)
-        return Progress.NONE
+        return self._report("assets", deleted=True)
 
     def _report(self, what: str, *, deleted: bool) -> Progress:
         outcome = "deleted" if deleted else "kept"
         self._metrics.deletions.labels(what, outcome).inc()
         bind_contextvars(outcome=f"{what}_{outcome}")
-        return Progress.NONE
+        return Progress.STORED if deleted else Progress.NONE
 
 
 def _replaces(record: Record | None, message: DeleteVersion) -> bool:

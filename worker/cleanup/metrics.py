@@ -40,7 +40,7 @@ class CleanupMetrics(ConsumerMetrics):
         )  # fmt: skip
         self.deletions = Counter(
             "safelight_deletions_total",
-            "Requests to delete a version or assets without an erasure, by what came of them.",
+            "Requests to delete a version, assets or all images of a user, by what came of them.",
             ["what", "outcome"],
             registry=registry,
         )

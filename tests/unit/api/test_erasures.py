@@ -96,6 +96,20 @@ async def test_a_repeated_request_answers_with_the_state_and_sends_nothing(api: 
     assert len(messages(api)) == 1
 
 
+async def test_a_request_for_an_erasure_whose_message_was_lost_sends_it_again(api: Api) -> None:
+    image = await stored(api.records)
+    await delete(api, image.image_id)
+    tombstone = api.records.records[image.image_id]
+    assert tombstone.erasure is not None
+    ages = {"requested_at": tombstone.erasure.requested_at - 3_700_000}
+    tried = ages | {"tried_at": tombstone.erasure.requested_at}
+    for changes, sent in ((tried, 1), (ages, 2), (ages | {"state": "complete"}, 2)):
+        erasure = tombstone.erasure.model_copy(update=changes)
+        api.records.records[image.image_id] = tombstone.model_copy(update={"erasure": erasure})
+        answer, _ = await delete(api, image.image_id)
+        assert (answer.status, len(messages(api))) == (202, sent)
+
+
 async def test_a_tombstone_without_an_erasure_is_erased_again(api: Api) -> None:
     """An administrator may have written it by hand."""
     image = await stored(api.records, status=Status.ERASED)
@@ -161,6 +175,7 @@ async def test_everything_of_a_user_is_erased_by_one_message(api: Api) -> None:
     assert answer.status == 202
     (message,) = messages(api)
     assert isinstance(message, EraseUser)
+    assert api.queue.letters[0].delay_seconds == DELAY_SECONDS
     assert (message.user_id, message.by) == ("key:alice", "owner")
     assert body == {
         "erasureId": message.erasure_id,
@@ -240,6 +255,16 @@ async def test_a_person_may_erase_so_many_images_a_minute(start: Start) -> None:
     assert answer.headers["RateLimit"].startswith('"erasures";r=1;')
     for expected in (202, 429):
         answer, _ = await ask("DELETE", f"/v1/images/{ids[99]}")
+        assert answer.status == expected
+
+
+async def test_everything_counts_as_a_hundred_images(start: Start) -> None:
+    authentication = Authentication(tokens=Subjects(), keys=ApiKeys(()), anonymous=False)
+    api = await start(authentication=authentication, erasures_per_minute=100)
+    token = {"Authorization": "Bearer a.b.c"}
+    for expected in (202, 429):
+        body = {"everything": True}
+        answer, _ = await api.ask("POST", "/v1/erasures", json=body, headers=token)
         assert answer.status == expected
 
 

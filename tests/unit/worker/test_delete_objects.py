@@ -5,6 +5,7 @@ import pytest
 from safelight.queued import DeleteAssets, DeleteVersion
 from safelight.record import Record, Status, Variant
 from tests.unit.worker.vault import AT, COMPLETED, IMAGE, KEY, Vault
+from worker.verdict import Progress
 
 PENDING = Record(image_id=IMAGE, user_id="key:alice", uploaded_at=AT, original_key=KEY)
 SETTLED = COMPLETED.model_copy(update={"settled_token": "T1"})
@@ -56,6 +57,25 @@ async def test_assets_of_an_object_without_a_record_are_deleted_and_then_invalid
     await vault.run()
     assert vault.cdn.invalidated == {f"{IMAGE}-assets-{AT}": f"#img-{IMAGE}"}
     assert vault.now == AT / 1000 + 20
+
+
+async def test_results_that_viewers_have_rendered_again_do_not_put_off_the_invalidation() -> None:
+    vault = Vault(None)
+    vault.put_asset("v1")
+    assert await vault.process(DeleteAssets(image_id=IMAGE, at=AT).to_json()) is Progress.STORED
+    vault.put_asset("v1")
+    await vault.step()
+    assert vault.objects.assets == {}
+    assert list(vault.cdn.invalidated) == [f"{IMAGE}-assets-{AT}"]
+    assert not await vault.step()
+
+
+async def test_a_deleted_version_is_work_that_closes_the_breaker() -> None:
+    vault = Vault(ERASED)
+    vault.objects.upload(KEY, b"1")
+    message = DeleteVersion(image_id=IMAGE, key=KEY, version_id="v1").to_json()
+    assert await vault.process(message) is Progress.STORED
+    assert await Vault(None).process(message) is Progress.NONE
 
 
 async def test_the_assets_of_an_image_are_not_deleted_without_their_names() -> None:
