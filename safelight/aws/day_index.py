@@ -115,7 +115,9 @@ class DaySearcher:
 def step_of(search: Search, after: Position | None, *, now: int) -> Step | None:
     """Return the next day of a search behind a position; None at the end. `now` is in ms."""
     least = max(search.uploaded.least or 0, bounds_of(FIRST_DAY)[0])
-    most = now + _AHEAD_MS if search.uploaded.most is None else search.uploaded.most
+    most = now + _AHEAD_MS
+    if search.uploaded.most is not None:
+        most = min(most, search.uploaded.most)
     passed = after is not None and after.image_id == EDGE
     if after is not None and search.newest_first:
         most = min(most, after.time - passed)
