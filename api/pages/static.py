@@ -31,7 +31,7 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
 FOR_GOOD = "public, max-age=31536000, immutable"
 _BUILD = b"{build}"
 """What a page has in place of the build."""
-_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?P<q>[0-9.]+)\s*)?(?:,|$)", re.IGNORECASE)
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?P<q>[01](?:\.[0-9]*)?)\s*)?(?:,|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

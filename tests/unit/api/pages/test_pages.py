@@ -108,7 +108,16 @@ async def test_every_file_of_a_page_is_served_for_good_and_compressed(site: Api)
 
 @pytest.mark.parametrize(
     ("accepted", "packed"),
-    [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("identity", False)],
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip;q=1.", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000", False),
+        ("identity", False),
+        ("gzip;q=.", False),
+        ("gzip;q=1.0.0", False),
+    ],
 )
 async def test_a_file_is_compressed_for_clients_that_accept_it(
     site: Api, accepted: str, packed: bool
