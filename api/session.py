@@ -7,7 +7,6 @@ from aiohttp import web
 from pydantic import Field
 
 from api.auth import USER
-from api.dialects.own import Own
 from api.middlewares import Endpoint
 from api.problems import Document, json_answer
 from api.settings import ApiSettings
@@ -72,5 +71,4 @@ class Sessions:
 
 def _dialects(settings: ApiSettings) -> tuple[str, ...]:
     """List the grammars that have keys here, such as `own`."""
-    own = (Own.NAME,) if settings.signing_keys else ()
-    return (*own, *(dialect.NAME for dialect in settings.dialects.known))
+    return tuple(dialect.NAME for dialect in settings.dialects.known)

@@ -25,6 +25,7 @@ async def test_the_session_has_what_the_settings_switch_on(start: Start) -> None
         accept_svg=True,
         originals=True,
         signing_keys=f"key-1:{'s' * 64}",
+        options_keys=f"key-1:{'o' * 64}",
         imgix_keys="k" * 64,
     )
     _, session = await site.ask("GET", "/v1/session")
@@ -32,3 +33,11 @@ async def test_the_session_has_what_the_settings_switch_on(start: Start) -> None
     assert "svg" in session["readable"]
     assert session["dialects"] == ["own", "imgix"]
     assert session["can"]["originals"]
+
+
+async def test_keys_of_presets_alone_are_no_keys_of_options(start: Start) -> None:
+    site = await start(
+        anonymous=True, api_roles=("uploads", "pages"), signing_keys=f"key-1:{'s' * 64}"
+    )
+    _, session = await site.ask("GET", "/v1/session")
+    assert session["dialects"] == []
