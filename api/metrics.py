@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from api.delivery.found import How
 from safelight.metrics import SECONDS
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "OPTIONS"})
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"})
 """Methods with a label value of their own; any other is counted as `other`."""
 UNMATCHED = "unmatched"
 """The label value of a request that matches no route."""
