@@ -390,8 +390,10 @@ def redrive(
     """
     from ops.redrive import Wanted, redrive  # noqa: PLC0415 - --help must be instant
 
-    if delete and (reason or show):
-        raise typer.BadParameter("give it without a reason and --show", param_hint="--delete")
+    if delete and (reason or show or dry_run):
+        raise typer.BadParameter(
+            "give it without a reason, --show and --dry-run", param_hint="--delete"
+        )
     wanted = Wanted(
         reason=reason,
         rate=rate,

@@ -45,6 +45,7 @@ def test_a_failure_outranks_a_rejection(statuses: list[str], code: ExitCode) -> 
         (["upload", PICTURE, "--api", "http://127.0.0.1:9"], ExitCode.FAILED, "cannot connect"),
         (["render", PICTURE, "--out", "x", "--presets", "none"], ExitCode.UNUSABLE, "none:"),
         (["redrive"], ExitCode.UNUSABLE, "SAFELIGHT_TABLE: not set"),
+        (["redrive", "--delete", "1", "--dry-run"], ExitCode.UNUSABLE, "--dry-run"),
         (["export", "--user", "alice", "out"], ExitCode.UNUSABLE, "--user: must be one user id"),
         (["export", "--user", "key:alice", "x"], ExitCode.UNUSABLE, "SAFELIGHT_TABLE: not set"),
         (["capacity", "--per-day", "-1"], ExitCode.UNUSABLE, "--per-day: must be greater than 0"),
