@@ -276,4 +276,5 @@ def _urls(settings: ApiSettings, records: Records, presets: Sequence[Preset]) ->
         signing=settings.signing,
         presets=presets,
         delivery_url=here if settings.delivery_url is None else settings.delivery_url,
+        quotas=Quotas(settings.urls_per_minute, policy="urls"),
     )

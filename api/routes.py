@@ -364,6 +364,7 @@ ROUTES: tuple[Route, ...] = (
                 *operations.BODY,
                 Problem.UNKNOWN_IMAGE,
                 Problem.IMAGE_ERASED,
+                Problem.RATE_LIMITED,
             ),
         ),
     ),

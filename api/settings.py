@@ -164,6 +164,12 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
         description="Images a minute that the user of a token may erase, in one process. API keys "
         "have no limit.",
     )
+    urls_per_minute: int = Field(
+        default=60,
+        ge=1,
+        description="Requests to sign URLs a minute for the user of a token, in one process. API "
+        "keys have no limit.",
+    )
     cleanup_queue_url: str | None = Field(
         default=None,
         description="The URL of CleanupQueue. With it, users may erase their images; without it, "

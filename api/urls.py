@@ -20,8 +20,9 @@ from api.dialects.table import DIALECTS, Dialects
 from api.dialects.writers import signed_url, written
 from api.middlewares import note
 from api.problems import Fault, Problem, Refusal, json_answer
+from api.quotas import Quotas
 from api.url_request import PREVIEW_SECONDS, SignedUrl, UrlsIssued, UrlsRequest
-from safelight import keys
+from safelight import keys, users
 from safelight.face_settings import NO_FACES
 from safelight.formats import BY_NAME, WRITABLE_WORDS
 from safelight.presets import Preset
@@ -54,6 +55,7 @@ class Urls:
         signing: SigningKeys,
         presets: Sequence[Preset],
         delivery_url: str | None,
+        quotas: Quotas,
         now: Callable[[], float] = time.time,
     ) -> None:
         """With the empty `delivery_url` URLs begin with their path; with None there are none."""
@@ -62,10 +64,12 @@ class Urls:
         self._signing = signing
         self._presets = {preset.name: preset for preset in presets}
         self._delivery_url = delivery_url
+        self._quotas = quotas
         self._now = now
 
     async def create(self, request: web.Request) -> web.Response:
         """Answer with URLs for the options or the preset that the body names."""
+        self._limit(request[USER])
         asked = await read_json(request, UrlsRequest, context={})
         wish = None if asked.options is None else self._wish(asked)
         record = await self._own_image(asked.image_id, user_id=request[USER])
@@ -80,6 +84,11 @@ class Urls:
             end = self._in(PREVIEW_SECONDS)
             preview = self._url(Own.NAME, record, wish, expires=end, stored=False)
         return json_answer(_issued(record, urls, expires, options=canonical(wish), preview=preview))
+
+    def _limit(self, user_id: str) -> None:
+        """Count a request against the limit of a person. API keys have none."""
+        if users.is_person(user_id):
+            self._quotas.take(user_id, detail=f"{user_id} has requested too many signed URLs.")
 
     def _in(self, seconds: int) -> datetime:
         return datetime.fromtimestamp(int(self._now()) + seconds, UTC)
@@ -190,12 +199,14 @@ def _check(wish: Options, *, faces: bool) -> None:
 
 
 def _key_for(dialect: Dialect, user_id: str) -> str | None:
-    """Return the first key that opens the images of a user: never that of another tenant."""
+    """Return the first key of a user, or else the first key for all; never another tenant's."""
     if not isinstance(dialect, Own):
         return dialect.keys[0]
-    holders = (dialect.holder(number)[1] for number in range(len(dialect.keys)))
-    pairs = zip(dialect.keys, holders, strict=True)
-    return next((key for key, holder in pairs if holder in (None, user_id)), None)
+    holders = [dialect.holder(number)[1] for number in range(len(dialect.keys))]
+    for wanted in (user_id, None):
+        if wanted in holders:
+            return dialect.keys[holders.index(wanted)]
+    return None
 
 
 def _refused(pointer: str, detail: str, *, option: str | None = None) -> Refusal:

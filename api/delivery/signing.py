@@ -80,10 +80,12 @@ class SigningKeys:
         return f"{quote(path, safe=UNESCAPED)}?{urlencode(sorted(given.items()))}"
 
     def key_for(self, user_id: str) -> str | None:
-        """Return the id of the first key that opens the images of a user; None without one."""
-        return next(
-            (key.key_id for key in self._keys.values() if key.user_id in (None, user_id)), None
-        )
+        """Return the id of the user's first key, or else of the first for all; None without one."""
+        for holder in (user_id, None):
+            for key in self._keys.values():
+                if key.user_id == holder:
+                    return key.key_id
+        return None
 
     def grant(self, access: str, path: str, query: Mapping[str, str]) -> Grant:
         """Return the grant of a URL of a preset with this access. Raises a `Refusal`.

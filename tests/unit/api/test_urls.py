@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from api.auth import Authentication
 from api.dialects.own import Own
 from api.dialects.table import DIALECTS, DialectSettings, read
 from safelight.keys import new_image_id
 from safelight.presets import Preset
 from safelight.record import Record, Status
 from safelight.wish.canonical import canonical
-from tests.unit.api.clients import ALICE, BOB, Api, Start
+from tests.unit.api.clients import ALICE, ALL_KEYS, BOB, Api, Start
+from tests.unit.api.test_quotas import Subjects
 
 KEY = "00112233445566778899aabbccddeeff"
 OWN_KEYS = "bobs:the-secret-of-bob-alone:key:bob,web:a-secret-of-the-web"
@@ -111,6 +113,37 @@ async def test_a_url_is_never_signed_with_the_key_of_another_tenant(api: Api) ->
         )
         _, body = await ask(api, image_id, headers=headers, preset="signed")
         assert f"key={holder.key_id}" in body["urls"]["preset"]["url"]
+
+
+async def test_the_key_of_the_caller_signs_before_the_key_for_all(start: Start) -> None:
+    pairs = "web:a-secret-of-the-web,alices:the-secret-of-alice-alone:key:alice"
+    api = await start(
+        presets=PRESETS, delivery_url=PICTURES, signing_keys=pairs, options_keys=pairs
+    )
+    image_id = own(api)
+    _, body = await ask(api, image_id, options="_")
+    dialects = DialectSettings(options_keys=pairs).dialects
+    path = body["urls"]["own"]["url"].removeprefix(PICTURES)
+    assert read(path, "", dialects, now=datetime.now(UTC)).key_id == "alices"
+    _, body = await ask(api, image_id, preset="signed")
+    assert "key=alices" in body["urls"]["preset"]["url"]
+
+
+async def test_a_person_may_have_urls_signed_so_often_a_minute(start: Start) -> None:
+    authentication = Authentication(tokens=Subjects(), keys=ALL_KEYS, anonymous=False)
+    api = await start(
+        authentication=authentication, delivery_url=PICTURES, urls_per_minute=2, **KEYS
+    )
+    image_id, person = own(api, user_id="oidc:a.b.c"), {"Authorization": "Bearer a.b.c"}
+    for width in (10, 20):
+        answer, _ = await ask(api, image_id, headers=person, options=f"box={width}x9")
+        assert answer.status == 200
+    answer, problem = await ask(api, image_id, headers=person, options="box=30x9")
+    assert (answer.status, problem["type"]) == (429, "/problems/rate_limited")
+    assert answer.headers["RateLimit"].startswith('"urls";r=0;')
+    for _ in range(3):
+        answer, _ = await ask(api, own(api), options="_")
+        assert answer.status == 200
 
 
 async def test_without_a_key_for_the_caller_a_dialect_is_off(start: Start) -> None:
