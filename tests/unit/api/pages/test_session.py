@@ -13,7 +13,7 @@ async def test_the_session_of_an_anonymous_server(site: Api) -> None:
         "readable": ["jpeg", "png", "webp", "gif", "tiff", "avif", "heic", "bmp"],
         "roles": ["uploads", "pages"],
         "dialects": [],
-        "can": {"erase": False, "originals": False},
+        "can": {"erase": True, "originals": False},
     }
 
 
