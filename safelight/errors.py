@@ -7,6 +7,7 @@
     ├── Unreadable         no one: the message makes no sense; it becomes a dead letter
     │   └── WrongQueue     no one: the message belongs to another role; it becomes a dead letter
     ├── UnusableWatermark  the client: the picture to lay on top cannot be used
+    ├── TooEarly           time: other work on the same image has to end first
     ├── Unavailable        time: throttled, 5xx, timed out, not connected
     ├── Misconfigured      an operator: access denied, no such queue, a wrong clock
     └── Refused            a developer: a service does not accept a request of ours
@@ -86,6 +87,10 @@ class Unreadable(SafelightError):
 
 class WrongQueue(Unreadable):
     """The message is of a kind that this queue's role does not process. It may be forged."""
+
+
+class TooEarly(SafelightError):
+    """The state of the data does not allow the work yet. No service is at fault."""
 
 
 class Unavailable(SafelightError):

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from safelight import keys
 from safelight.aws.objects import ObjectVersion
-from safelight.errors import Unavailable
+from safelight.errors import TooEarly
 from safelight.image_ids import ImageIds
 from safelight.queued import Ingest
 from safelight.record import Record, Status
@@ -61,7 +61,7 @@ class Ingests:
         afterwards, since an upload that the owner requests between the two has a token that the
         first read does not know. S3 is asked again at the end, since another ingest may have
         settled a newer version meanwhile. Raises
-        `Unavailable` if the source is replaced again and again, or if its latest version does not
+        `TooEarly` if the source is replaced again and again, or if its latest version does not
         count: that version may hide the one that the image waits for.
         """
         progress = Progress.NONE
@@ -87,12 +87,12 @@ class Ingests:
             ).following(current)
             progress = max(progress, await self._processor.settle(upload, current))
             if progress is Progress.NONE and current is not None and current.upload_token:
-                raise Unavailable("s3", f"the latest version of {ingest.key} does not count")
+                raise TooEarly(f"the latest version of {ingest.key} does not count")
             if await self._sources.current_version(ingest.key) == version:
                 settled = progress is not Progress.NONE
                 self._observer.ingested(ingest, "settled" if settled else "superseded")
                 return progress
-        raise Unavailable("s3", f"{ingest.key} was replaced {TRIES} times while it was settled")
+        raise TooEarly(f"{ingest.key} was replaced {TRIES} times while it was settled")
 
     def _unversioned(self, key: str) -> Upload:
         return upload_of(

@@ -11,6 +11,7 @@ from safelight.errors import (
     Reason,
     Refused,
     Rejection,
+    TooEarly,
     Unavailable,
     Unreadable,
     WrongQueue,
@@ -285,7 +286,7 @@ async def test_a_source_that_is_replaced_all_the_time_waits(house: House) -> Non
         return await look(key)
 
     house.objects.current_version = replaced  # type: ignore[method-assign] # a race, acted out
-    with pytest.raises(Unavailable):
+    with pytest.raises(TooEarly):
         await house.render(INGEST)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from safelight.errors import (
     Misconfigured,
+    TooEarly,
     Unavailable,
     Unreadable,
     UnusableWatermark,
@@ -88,3 +89,11 @@ def test_of_several_failures_the_one_that_a_retry_helps_most_decides() -> None:
 def test_the_runbook_of_dead_letters_explains_every_cause(cause: str) -> None:
     rows = [line for line in RUNBOOK.read_text().splitlines() if line.startswith("| `")]
     assert any(f"`{cause}`" in row.split("|")[1] for row in rows)
+
+
+def test_work_that_comes_too_early_is_returned_and_opens_no_breaker() -> None:
+    error = TooEarly("the latest version does not count")
+    verdict = verdict_on(error, receive_count=3)
+    assert isinstance(verdict, Retry)
+    assert (verdict.cause, verdict.after_seconds <= 20) == ("too_early", True)
+    assert not isinstance(error, (Unavailable, Misconfigured))
