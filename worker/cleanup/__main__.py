@@ -106,7 +106,6 @@ async def build_cleanup(settings: CleanupSettings, aws: Aws, metrics: CleanupMet
             records=records,
             inventory=inventory,
             deletions=deletions,
-            remover=remover,
             cdn=cdn,
             queue=queue,
             pause_ms=pause_ms,

@@ -8,7 +8,7 @@ from safelight.queued import DeleteAssets, DeleteVersion
 from safelight.record import Record, Status
 from worker.cleanup.collaborators import Cdn, Later, Records
 from worker.cleanup.metrics import CleanupMetrics
-from worker.cleanup.remains import Deletions, Inventory, Remover
+from worker.cleanup.remains import Deletions, Inventory
 from worker.verdict import Progress
 
 
@@ -21,7 +21,6 @@ class Objects:
         records: Records,
         inventory: Inventory,
         deletions: Deletions,
-        remover: Remover,
         cdn: Cdn | None,
         queue: Later,
         pause_ms: int,
@@ -30,7 +29,6 @@ class Objects:
         self._records = records
         self._inventory = inventory
         self._deletions = deletions
-        self._remover = remover
         self._cdn = cdn
         self._queue = queue
         self._pause_seconds = -(-pause_ms // 1000)
@@ -44,7 +42,7 @@ class Objects:
         """
         bind_contextvars(image_id=message.image_id)
         record = await self._records.get(message.image_id)
-        if not self._remover.owns(message.image_id, message.key) or not _replaces(record, message):
+        if not _replaces(record, message):
             return self._report("version", deleted=False)
         stored = [one.version_id for one in await self._inventory.versions(message.key)]
         settled = record.version_id if record else None
@@ -84,11 +82,11 @@ class Objects:
 
 
 def _replaces(record: Record | None, message: DeleteVersion) -> bool:
-    """Return whether the record shows that the version does not count.
+    """Return whether the version is of the record's source, and the record shows that it is stale.
 
     Without tokens, any version may become the one that counts.
     """
-    if record is None:
+    if record is None or record.original_key != message.key:
         return False
     if record.status is Status.ERASED:
         return True

@@ -2,6 +2,7 @@
 
 import pytest
 
+from safelight.keys import source_key
 from safelight.queued import DeleteAssets, DeleteVersion
 from safelight.record import Record, Status, Variant
 from tests.unit.worker.vault import AT, COMPLETED, IMAGE, KEY, Vault
@@ -9,6 +10,7 @@ from worker.verdict import Progress
 
 PENDING = Record(image_id=IMAGE, user_id="key:alice", uploaded_at=AT, original_key=KEY)
 SETTLED = COMPLETED.model_copy(update={"settled_token": "T1"})
+KEY_OF_BOB = source_key(user_id="key:bob", image_id=IMAGE)
 ERASED = COMPLETED.model_copy(update={"status": Status.ERASED, "version_id": None})
 
 
@@ -29,6 +31,7 @@ def versions_of(vault: Vault) -> list[str]:
         (ERASED, KEY, ["v1"]),
         (None, KEY, ["v1", "v2"]),
         (SETTLED, KEY[:-1] + "0", ["v1", "v2"]),
+        (SETTLED.model_copy(update={"original_key": KEY_OF_BOB}), KEY, ["v1", "v2"]),
     ],
 )
 async def test_a_version_is_deleted_only_if_the_records_tokens_say_that_it_never_counts(

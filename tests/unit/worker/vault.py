@@ -105,7 +105,6 @@ class Vault:
                 records=self.records,
                 inventory=inventory,
                 deletions=self.deletions,
-                remover=remover,
                 cdn=cdn,
                 queue=self.queue,
                 pause_ms=20_000,
