@@ -133,13 +133,23 @@ class Uploads:
     async def _created(
         self, request: web.Request, requested: UploadRequest, idempotency_key: str | None
     ) -> tuple[Record, bool]:
-        """Return the pending record of a new image, and whether this request made it."""
-        pending = self._pending(requested, user_id=request[USER], idempotency_key=idempotency_key)
-        note(request, image_id=pending.image_id)
+        """Return the pending record of a new image, and whether this request made it.
+
+        The same user and idempotency key always give the same image id.
+        """
+        user_id = request[USER]
+        image_id = (
+            keys.new_image_id()
+            if idempotency_key is None
+            else self._ids.of_request(user_id=user_id, idempotency_key=idempotency_key)
+        )
+        note(request, image_id=image_id)
+        token = self._token_name(user_id, image_id, idempotency_key, requested.hash)
+        pending = self._pending(requested, token, user_id=user_id, image_id=image_id)
         # The record must outlive the upload's message, or its file name and tags would be gone.
         soon = self._forgotten_at() - A_DAY
         stored = await self._records.create(pending, forgotten_before=soon)
-        self._check_same(stored, pending)
+        self._check_same(stored, pending, token)
         return stored, stored == pending
 
     def _forgotten_at(self) -> int:
@@ -156,15 +166,8 @@ class Uploads:
         return [*own, key] if key in self._quotas.own else own
 
     def _pending(
-        self, requested: UploadRequest, *, user_id: str, idempotency_key: str | None
+        self, requested: UploadRequest, token: TokenName, *, user_id: str, image_id: str
     ) -> Record:
-        """Make the pending record. The same user and idempotency key always give the same id."""
-        image_id = (
-            keys.new_image_id()
-            if idempotency_key is None
-            else self._ids.of_request(user_id=user_id, idempotency_key=idempotency_key)
-        )
-        token = self._token_name(user_id, image_id, idempotency_key, requested.hash)
         uploaded_at = int(self._now() * 1000)
         return Record(
             image_id=image_id,
@@ -194,7 +197,7 @@ class Uploads:
         )
         return TokenName(request=name, request_hash=request_hash)
 
-    def _check_same(self, stored: Record, pending: Record) -> None:
+    def _check_same(self, stored: Record, pending: Record, token: TokenName) -> None:
         if stored.status is Status.ERASED:
             detail = "The image of this Idempotency-Key was erased."
             raise erased(detail, stored, receipts=self._receipts)
@@ -205,6 +208,9 @@ class Uploads:
             )
         if stored.status.settled:
             raise already_settled(stored)
+        if stored.upload_token and not token.is_of(stored.upload_token):
+            detail = "Another upload of the image of this Idempotency-Key was requested meanwhile."
+            raise Refusal(Problem.CHANGED_MEANWHILE, detail)
 
     async def _sign(self, record: Record, requested: UploadRequest) -> PresignedPost | PresignedPut:
         sign = self._presigner.post if requested.method == "POST" else self._presigner.put

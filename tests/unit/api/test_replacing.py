@@ -190,3 +190,13 @@ async def test_a_put_may_replace_an_image_too(api: Api) -> None:
     _, told = await api.post(a_replacement(record.image_id, method="PUT"))
     token = api.records.records[record.image_id].upload_token
     assert told["headers"]["x-amz-meta-upload-token"] == token
+
+
+async def test_repeating_the_first_request_does_not_hand_out_the_form_of_a_replacement(
+    api: Api,
+) -> None:
+    """It would use the replacement's token up with the first picture."""
+    _, first = await api.post(an_upload(), **KEY)
+    await api.post(a_replacement(first["imageId"]), **{"Idempotency-Key": "replacement"})
+    answer, problem = await api.post(an_upload(), **KEY)
+    assert (answer.status, problem["type"]) == (409, "/problems/changed_meanwhile")
