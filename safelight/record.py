@@ -138,7 +138,8 @@ class Record(StoredModel):
     settled_token: str | None = None
     """Internal: the token of the upload that was settled last."""
     request_hash: str | None = None
-    """Hash of the request that issued the URL. An Idempotency-Key allows one request only."""
+    """Hash of the request that created the image, since an Idempotency-Key allows one request only.
+    None from the time when another upload is requested while the image is pending."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -160,24 +161,32 @@ class Record(StoredModel):
         return bool(self.upload_token or self.settled_token)
 
     @property
+    def was_replaced(self) -> bool:
+        """Whether an image with tokens is settled, or waits for an upload after its first one."""
+        return self.has_tokens and (self.status.settled or self.request_hash is None)
+
+    @property
     def accepted_tokens(self) -> frozenset[str | None] | None:
         """The tokens of uploads that count; None if every upload does.
 
-        While the image is pending, an upload without a token counts too: its form may be of an API
-        without tokens, which runs beside newer ones during an upgrade.
+        While the image waits for its first upload, one without a token counts too: its form may be
+        of an API without tokens, which runs beside newer ones during an upgrade.
         """
         if not self.has_tokens:
             return None
-        without = {None} if self.status is Status.PENDING else frozenset[None]()
+        without = frozenset[None]() if self.was_replaced else {None}
         return frozenset({self.upload_token} - {None}) | without
 
     def settles(self, *, revision: str, sequencer: str) -> bool:
         """Return whether no upload of this revision can be settled any more.
 
-        The record has this revision or a newer one, waits for no upload, or is erased.
+        The record has this revision or a newer one, waits for no upload, or is erased. While it
+        waits for a token, the token decides instead of the order.
         """
         if self.status is Status.ERASED or self.accepted_tokens == frozenset():
             return True
+        if self.upload_token is not None:
+            return self.status.settled and self.revision == revision
         if not self.status.settled or self.sequencer is None:
             return False
         return self.sequencer > sequencer or self.revision == revision

@@ -185,8 +185,8 @@ class Processor:
     async def _make(self, upload: Upload, current: Record | None) -> Record:
         """Render and store the variants of every preset; return the record to commit.
 
-        Raises `StaleUpload` if the image does not wait for this upload, or if it is settled and the
-        source is gone: then it is unknown whether it waited.
+        Raises `StaleUpload` if the image does not wait for this upload, or if the source is
+        gone and another upload was requested or settled: then it is unknown whether it waited.
         """
         source = Source(
             bucket=self._sources,
@@ -206,14 +206,10 @@ class Processor:
                     observer=self._observer,
                 )
         except Rejection as rejection:
-            if rejection.reason is Reason.SOURCE_GONE and _is_replaced_by_token(current):
+            if rejection.reason is Reason.SOURCE_GONE and current and current.was_replaced:
                 raise StaleUpload(rejection.detail) from rejection
             raise
         return completed(upload, made)
-
-
-def _is_replaced_by_token(current: Record | None) -> bool:
-    return current is not None and current.status.settled and current.has_tokens
 
 
 def _is_erased(record: Record) -> bool:

@@ -35,11 +35,7 @@ _ABSENT = "attribute_not_exists(imageId)"
 _ABSENT_OR_FORGOTTEN = (
     f"{_ABSENT} OR (#status = :pending AND expiresAt < :soon AND requestHash = :requestHash)"
 )
-_NEWER = (
-    f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND %s AND"
-    " (attribute_not_exists(#sequencer)"
-    " OR (#sequencer <= :sequencer AND #revision <> :revision)))"
-)
+_NEWER = f"{_ABSENT} OR (#status <> :erased AND #originalKey = :originalKey AND %s)"
 """The condition for writing a settlement: the image has the same source object, waits for this
 upload, and its current record does not settle it already (`Record.settles`)."""
 NOBODY = "0" * 26

@@ -376,16 +376,18 @@ async def test_a_settled_image_waits_for_a_new_upload_and_keeps_all_else(table):
     opened = await table.api.await_upload(settled, token="T2", expires_at=None)
     assert opened == settled.model_copy(update={"upload_token": "T2"})
     assert await table.edge.get(record.image_id) == opened
-    older = completed(record.image_id, "v0", "05", settled_token="T2")
-    assert (await table.edge.commit(older)).result == "stale"
-    newer = completed(record.image_id, "v2", "20", settled_token="T2")
-    assert (await table.edge.commit(newer)).result == "written"
+    same = completed(record.image_id, settled_token="T2")
+    assert (await table.edge.commit(same)).result == "repeated"
+    other = completed(record.image_id, "v0", "05", settled_token="T2")
+    assert (await table.edge.commit(other)).result == "written"
 
 
 async def test_a_pending_image_waits_for_a_new_upload_and_is_kept_longer(table):
     record = await waiting_for(table, "T1")
     opened = await table.api.await_upload(record, token="T2", expires_at=1_700_099_999)
-    assert opened == record.model_copy(update={"upload_token": "T2", "expires_at": 1_700_099_999})
+    expected = {"upload_token": "T2", "expires_at": 1_700_099_999, "request_hash": None}
+    assert opened == record.model_copy(update=expected)
+    assert await table.edge.get(record.image_id) == opened
 
 
 async def test_a_new_upload_is_not_awaited_if_the_image_changed_since_it_was_read(table):

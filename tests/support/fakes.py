@@ -491,6 +491,7 @@ class FakeRecords(Fake):
             return None
         changes: dict[str, object] = {"upload_token": token}
         changes |= {"expires_at": expires_at} if expires_at else {}
+        changes |= {} if read.status.settled else {"request_hash": None}
         self.records[read.image_id] = stored.model_copy(update=changes)
         return self.records[read.image_id]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from safelight.aws.objects import ObjectVersion
-from safelight.errors import Reason, Rejection, Unavailable
+from safelight.errors import Reason, Rejection, TooEarly, Unavailable
 from safelight.queued import DeleteVersion, Ingest
 from safelight.record import Record, Status
 from tests.unit.worker.house import IMAGE, KEY, House
@@ -19,10 +19,12 @@ def waiting(house: House, token: str | None = FIRST, **changes: Any) -> None:
     """Let the image wait for the upload with this token, as the API does."""
     usual: dict[str, Any] = {
         "image_id": IMAGE, "user_id": "key:alice", "uploaded_at": 1, "original_key": KEY,
-        "expires_at": 99,
+        "expires_at": 99, "request_hash": "f00d",
     }  # fmt: skip
-    stored = house.records.records.get(IMAGE) or Record(**usual)
-    changed = stored.model_copy(update={"upload_token": token, **changes})
+    stored = house.records.records.get(IMAGE)
+    if stored is not None and stored.status is Status.PENDING:
+        changes = {"request_hash": None} | changes
+    changed = (stored or Record(**usual)).model_copy(update={"upload_token": token, **changes})
     house.records.records[IMAGE] = changed
 
 
@@ -220,7 +222,7 @@ async def test_an_ingest_waits_until_a_version_that_hides_an_upload_is_deleted(
     waiting(house, "T2")
     house.upload(b"new", token="T2")
     house.upload(b"late", token="T1")
-    with pytest.raises(Unavailable, match="does not count"):
+    with pytest.raises(TooEarly, match="does not count"):
         await house.render(INGEST)
     assert house.record.status is Status.PENDING
     del house.objects.sources[KEY][1]
@@ -260,3 +262,61 @@ async def test_an_ingest_settles_a_replacement_that_is_requested_and_arrives_mea
     assert await house.render(INGEST) is Progress.PUBLISHED
     assert (house.record.settled_token, house.record.upload_token) == ("T2", None)
     assert house.cleanup.letters == []
+
+
+async def test_a_form_without_a_token_that_was_replaced_during_its_render_never_counts(
+    house: House,
+) -> None:
+    """Its version is deleted, so its event must not settle it afterwards. An API of 0.1.0 issued
+    the form."""
+    waiting(house, None)
+    old = house.upload(b"old")
+    house.renderer.meanwhile = lambda: waiting(house, "T1")
+    assert await house.process(old) is Progress.NONE
+    house.renderer.meanwhile = lambda: None
+    assert await house.process(old) is Progress.NONE
+    assert (house.record.status, house.record.upload_token) == (Status.PENDING, "T1")
+    assert await house.process(house.upload(b"new", token="T1")) is Progress.PUBLISHED
+    assert (house.record.version_id, house.record.settled_token) == ("v2", "T1")
+
+
+@pytest.mark.parametrize("sequencer", ["01", "03"])
+async def test_a_stale_version_that_is_deleted_never_rejects_an_image_that_waits_for_another(
+    house: House, sequencer: str
+) -> None:
+    waiting(house, "T1")
+    waiting(house, "T2")
+    late = house.upload(b"late", sequencer="02", token="T1")
+    await house.process(late)
+    del house.objects.sources[KEY][0]
+    assert await house.process(late) is Progress.NONE
+    assert (house.record.status, house.topic.published) == (Status.PENDING, [])
+    good = house.upload(b"good", sequencer=sequencer, token="T2")
+    assert await house.process(good) is Progress.PUBLISHED
+
+
+async def test_an_awaited_upload_is_settled_although_s3_ordered_it_before_one_that_is_gone(
+    house: House,
+) -> None:
+    waiting(house)
+    gone = house.upload(b"gone", sequencer="02", token="T1")
+    del house.objects.sources[KEY][0]
+    await house.process(gone)
+    assert house.record.reason is Reason.SOURCE_GONE
+    good = house.upload(b"good", sequencer="01", token="T1")
+    assert await house.process(good) is Progress.PUBLISHED
+    assert (house.record.status, house.record.settled_token) == (Status.COMPLETED, "T1")
+
+
+async def test_a_record_of_a_backup_without_its_tokens_takes_the_latest_version(
+    house: House,
+) -> None:
+    waiting(house)
+    await house.process(house.upload(b"old", token="T1"))
+    backup = house.record
+    waiting(house, "T2")
+    await house.process(house.upload(b"new", sequencer="02", token="T2"))
+    restored = backup.model_copy(update={"upload_token": None, "settled_token": None})
+    house.records.records[IMAGE] = restored
+    assert await house.render(INGEST) is Progress.PUBLISHED
+    assert (house.record.version_id, house.cleanup.letters) == ("v2", [])
