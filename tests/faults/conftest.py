@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from ops.local.emulator import Emulator
 from tests.support.emulator import emulator
+from tests.support.faults.cleaning import Cleaning, open_cleaning
 from tests.support.faults.rig import Rig, open_rig
 
 __all__ = ["emulator"]
@@ -33,4 +34,15 @@ async def rig(
 ) -> AsyncIterator[Rig]:
     row = re.findall(r"row_\d+", request.node.name)[0].replace("_", "-")
     async with open_rig(emulator, tmp_path, name=f"{row}-{next(_numbers)}", seed=seed) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def cleaning(
+    emulator: Emulator, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+) -> AsyncIterator[Cleaning]:
+    """Open a rig of its own for erasures, with a distribution."""
+    row = re.findall(r"row_\d+", request.node.name)[0].replace("_", "-")
+    name = f"{row}-{next(_numbers)}"
+    async with open_cleaning(emulator, tmp_path, name=name, seed=seed) as opened:
         yield opened

@@ -3,7 +3,9 @@
 Every uploaded picture that counts has reached one settled state per revision, published at least
 once under one id, whose `sequence` is the last of its image. Every variant of a record is in the
 bucket with the recorded size and checksum, and belongs to the record's own revision. Every tag of a
-settled image has its entry. The queue is empty. The dead-letter queue holds only expected messages.
+settled image has its entry. Nothing remains of an erased image but its tombstone with the complete
+receipt and its ledger entry, and both events of its erasure were published. The queue is empty. The
+dead-letter queue holds only expected messages.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from safelight import keys
 from safelight.record import Record, Status
 from safelight.tags import entries_of, is_entry
 from tests.support.faults.injector import Source
+from tests.support.faults.remains import remains_of
 
 READ_AT_ONCE = 8
 
@@ -44,6 +47,12 @@ class World:
     completions: Sequence[Mapping[str, Any]]
     entries: AbstractSet[str] = frozenset()
     """The keys of the tag entries that the index lists."""
+    sources: AbstractSet[str] = frozenset()
+    """The keys in the uploads bucket that have a version or a delete marker."""
+    ledger: AbstractSet[str] = frozenset()
+    """The keys of the ledger of erasures."""
+    erasures: Sequence[Mapping[str, Any]] = ()
+    """The events of erasures, repeats included."""
     queued: int = 0
     in_flight: int = 0
     dead_letters: Sequence[str] = ()
@@ -64,15 +73,22 @@ def faults_of(
         faults.append(
             f"{len(world.dead_letters)} dead letters, not {dead_letters}: {world.dead_letters}"
         )
-    newest = _expected(world, uploads)
+    erased = {one for one, record in world.records.items() if record.status is Status.ERASED}
+    newest = _expected(world, (one for one in uploads if one.image_id not in erased))
     published = {completion["id"] for completion in world.completions}
     for image_id, upload in newest.items():
         faults += _of_image(world, upload, (rejected or {}).get(image_id), published)
     faults += [
         f"{image_id} has a settled record, but no event of it was sent"
         for image_id, record in world.records.items()
-        if record.status.settled and image_id not in newest
+        if record.status.settled and image_id not in {*newest, *erased}
     ]
+    faults += remains_of(
+        records=world.records,
+        stored=[*world.assets, *world.sources, *world.entries],
+        ledger=world.ledger,
+        events=world.erasures,
+    )
     return faults + _of_completions(world) + _of_sequences(world) + _of_tags(world)
 
 
@@ -164,6 +180,8 @@ def _of_sequences(world: World) -> list[str]:
         if len(set(known.values())) < len(known):
             faults.append(f"completions of {image_id} share a sequence: {known}")
         record = world.records.get(image_id)
+        if record is not None and record.status is Status.ERASED:
+            continue
         current = f"{image_id}:{record.revision_tag}:{record.status}" if record else ""
         if known.get(current) != max(known.values()):
             faults.append(f"the current settlement of {image_id} is not the last one: {known}")

@@ -35,6 +35,7 @@ _NOT_HANDED_BACK = _NOT_HANDED_ON | {"content-length"}
 _S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject"}
 _SERVICES = {"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb"}
 _ATTEMPT = re.compile(r"attempt=(\d+)")
+_INVALIDATION = re.compile(r"/\d{4}-\d\d-\d\d/distribution/[^/]+/invalidation(/.+)?$")
 _CALLER = re.compile(r"\bapp/(\S+)")
 
 
@@ -394,6 +395,8 @@ def _service_and_operation(request: web.BaseRequest, body: bytes) -> tuple[str, 
     if target := request.headers.get("X-Amz-Target"):
         prefix, _, operation = target.rpartition(".")
         return _SERVICES.get(prefix, prefix), operation
+    if (named := _INVALIDATION.match(request.path)) is not None:
+        return "cloudfront", "GetInvalidation" if named[1] else "CreateInvalidation"
     if request.content_type == "application/x-www-form-urlencoded":
         return "sns", parse_qs(body.decode()).get("Action", ["?"])[0]
     return "s3", _S3_OPERATIONS.get(request.method, request.method)
@@ -404,7 +407,7 @@ def _error(service: str, status: int, code: str, message: str) -> Answer:
     if service == "s3":
         body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         return _text(status, "application/xml", body)
-    if service == "sns":
+    if service in ("sns", "cloudfront"):
         error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         return _text(status, "text/xml", f"<ErrorResponse>{error}</ErrorResponse>")
     body = f'{{"__type": "com.amazonaws#{code}", "message": "{message}"}}'

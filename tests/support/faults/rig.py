@@ -18,6 +18,7 @@ from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import Child
 from ops.local.stack import Stack, deploy
 from ops.local.system import LOCAL_SETTINGS
+from safelight import keys
 from safelight.record import Record
 from tests.support.faults.injector import Injector
 from tests.support.faults.invariant import (
@@ -28,6 +29,7 @@ from tests.support.faults.invariant import (
     read_records,
 )
 from tests.support.faults.proxy import FaultProxy
+from tests.support.faults.remains import is_of_erasure, read_keys
 from tests.support.faults.supervisor import Worker
 from tests.support.person import Person
 
@@ -104,6 +106,7 @@ class Rig:
                 **LOCAL_SETTINGS,
                 **self.stack.settings(),
                 "SAFELIGHT_PORT": "0",
+                "SAFELIGHT_CLEANUP_QUEUE_URL": self.stack.cleanup_queue_url,
                 "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
             },
             log=self._directory / f"{name}.log",
@@ -159,6 +162,25 @@ class Rig:
         except TimeoutError:
             raise AssertionError(f"after {seconds:g} s the queue holds {depth}") from None
 
+    async def until_cleaned(self, *, seconds: float = 120) -> None:
+        """Wait until no message is left for uploads, renders or cleanup, not even a delayed one."""
+        url, names = self.stack.cleanup_queue_url, ("", "NotVisible", "Delayed")
+        async with asyncio.timeout(seconds):
+            while True:
+                await self.until_empty(seconds=seconds)
+                answer = await self._clients["sqs"].get_queue_attributes(
+                    QueueUrl=url, AttributeNames=["All"]
+                )
+                counts = answer["Attributes"]
+                if not any(int(counts[f"ApproximateNumberOfMessages{name}"]) for name in names):
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def cleaned(self, *, seconds: float = 120, **expected: Any) -> World:
+        """Wait until all erasures are complete, and assert the invariant."""
+        await self.until_cleaned(seconds=seconds)
+        return await self.check(**expected)
+
     async def records(self) -> dict[str, Record]:
         return await read_records(self._clients["dynamodb"], self.stack.table)
 
@@ -205,10 +227,15 @@ class Rig:
     async def world(self) -> World:
         """Read everything that is stored and queued now."""
         visible, in_flight = await self.depth()
+        events = await self.completions()
+        s3, bucket = self._clients["s3"], self.stack.uploads_bucket
         return World(
             records=await self.records(),
             assets=await self.assets(),
-            completions=await self.completions(),
+            completions=[event for event in events if not is_of_erasure(event)],
+            erasures=[event for event in events if is_of_erasure(event)],
+            sources=await read_keys(s3, bucket, keys.UPLOADS_PREFIX),
+            ledger=await read_keys(s3, bucket, "erasures/"),
             entries=await read_entries(self._clients["dynamodb"], self.stack.table),
             queued=visible,
             in_flight=in_flight,
@@ -238,11 +265,12 @@ async def open_rig(
     name: str,
     seed: int = 0,
     remembered_calls: int | None = None,
+    parameters: dict[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
-    """Deploy a stack of this name, and set up the rig around it."""
+    """Deploy a stack of this name with these parameters, and set up the rig around it."""
     account = emulator.account
     async with AsyncExitStack() as opened:
-        stack = await deploy(account, name=name)
+        stack = await deploy(account, name=name, parameters=parameters)
         clients = {
             service: await opened.enter_async_context(account.client(service))
             for service in ("s3", "sqs", "dynamodb")

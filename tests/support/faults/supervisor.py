@@ -30,6 +30,13 @@ _WORKER_SETTINGS = {
     "SAFELIGHT_PREFETCH": "1",
     "SAFELIGHT_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
 }
+_CLEANUP_SETTINGS = {
+    **LOCAL_SETTINGS,
+    **LOCAL_WORKER_SETTINGS,
+    "SAFELIGHT_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+    "SAFELIGHT_ERASE_PAUSE_SECONDS": "1",
+    "SAFELIGHT_ERASE_LAST_LOOK_SECONDS": "3",
+}
 
 
 async def until(condition: Callable[[], T], what: str, *, seconds: float = 30) -> T:
@@ -44,13 +51,14 @@ async def until(condition: Callable[[], T], what: str, *, seconds: float = 30) -
 
 
 class Worker:
-    """One worker with its render children, in one process group."""
+    """One worker of any role with its render children, in one process group."""
 
     url: str
 
-    def __init__(self, child: Child, spool: Path) -> None:
+    def __init__(self, child: Child, spool: Path, role: str) -> None:
         self._child = child
         self.spool = spool
+        self.role = role
 
     @classmethod
     async def start(
@@ -65,23 +73,28 @@ class Worker:
         """Start one that uses AWS at this address, and wait until it listens."""
         spool = directory / f"{name}-spool"
         spool.mkdir()
+        cleans = role == "cleanup"
         principals = {"uploads": stack.uploads_worker, "renders": stack.renders_worker}
+        principal = stack.cleanup if cleans else principals[role]
+        own = {
+            **_WORKER_SETTINGS,
+            **({} if cleans else stack.worker_settings(role)),
+            "SAFELIGHT_SPOOL": str(spool),
+        }
         child = Child(
             name,
-            [sys.executable, "-m", "worker"],
+            [sys.executable, "-m", "worker.cleanup" if cleans else "worker"],
             environment={
-                **principals[role].environment(endpoint_url),
+                **principal.environment(endpoint_url),
                 "AWS_SDK_UA_APP_ID": name,  # so that a proxy knows the caller
                 **stack.settings(),
-                **_WORKER_SETTINGS,
-                **stack.worker_settings(role),
-                "SAFELIGHT_SPOOL": str(spool),
+                **(_CLEANUP_SETTINGS | stack.cleanup_settings() if cleans else own),
                 **settings,
             },
             log=directory / f"{name}.log",
             directory=ROOT,
         )
-        worker = cls(child, spool)
+        worker = cls(child, spool, role)
         try:
             worker.url = await child.listening(seconds=60)
         except BaseException:
