@@ -67,7 +67,7 @@ class Pages:
         # Signing calls no service. It alone knows the addresses, such as those of a bucket.
         posted = await self._presigner.post(
             key="uploads/policy",
-            content_type="image/png",
+            content_type="application/octet-stream",
             size_bytes=1,
             sha256=None,
             upload_token=None,

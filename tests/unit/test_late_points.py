@@ -88,6 +88,9 @@ CASES = {
     "RendersInAlarm": Case(
         points={"m1": 4, "m2": 2}, result=6, without={"m1": None, "m2": 6}, never={"m2": 4}
     ),
+    "DeadLetters": Case(
+        points={"m1": 2, "m2": 1}, result=3, without={"m1": None, "m2": 3}, never={"m2": 2}
+    ),
     "Stalled": Case(points={"m1": 5, "m2": 0}, result=1, without={"m1": None, "m2": 1}),
     "Stalled while messages are deleted": Case(
         points={"m1": 5, "m2": 9}, result=0, without={"m1": None, "m2": 0}, never={"m2": 1}

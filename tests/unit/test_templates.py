@@ -878,7 +878,7 @@ def test_every_queue_of_work_has_alarms_for_age_depth_and_messages_in_flight(met
 
 @pytest.mark.parametrize(
     ("visible", "in_flight", "fires"),
-    [(0, 0, False), (1, 0, True), (0, 1, True), (0, None, False), (None, 1, True)],
+    [(0, 0, False), (1, 0, True), (0, 1, True), (0, None, False), (1, None, True)],
 )
 def test_dead_letters_that_an_operator_looks_at_keep_the_alarm(visible, in_flight, fires):
     alarm = Resolved("observability").properties("DeadLetters")
