@@ -1,7 +1,8 @@
 """The records of images in DynamoDB, with the conditions that protect them."""
 
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -62,12 +63,19 @@ class Commit:
 class Records:
     """The table of images."""
 
-    def __init__(self, client: "DynamoDBClient", dependency: Dependency, *, table: str) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        dependency: Dependency,
+        *,
+        table: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
         self._dependency = dependency
         self._table = table
         self._searcher = Searcher(client, dependency, table=table)
-        self._days = DaySearcher(client, dependency, table=table)
+        self._days = DaySearcher(client, dependency, table=table, now=now)
 
     async def get(self, image_id: str) -> Record | None:
         """Read the current record, strongly consistent; None if there is none."""

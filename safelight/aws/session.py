@@ -3,7 +3,8 @@
 Credentials, region and endpoints come only from AWS's standard chain.
 """
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,10 +108,10 @@ class Aws:
             assets_bucket=self._settings.assets_bucket,
         )
 
-    async def records(self) -> Records:
-        """Open the table."""
+    async def records(self, *, now: Callable[[], float] = time.time) -> Records:
+        """Open the table. `now` is in seconds since 1970."""
         client, dependency = await self._client("dynamodb"), self._dependencies["dynamodb"]
-        return Records(client, dependency, table=self._settings.table)
+        return Records(client, dependency, table=self._settings.table, now=now)
 
     async def indexing(self) -> Indexing:
         """Open the table, to write what its indexes lack."""

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TYPES = ("image/jpeg", "image/png")
 NAMES = ("IMG_1.JPG", "img_1.jpg", None)
+LATER = datetime(2300, 1, 1, tzinfo=UTC).timestamp()
+"""The present of these searches, behind all seasons."""
 _seasons = iter(date(2030, 1, 1) + timedelta(days=10 * number) for number in range(10_000))
 
 
@@ -31,7 +33,9 @@ _seasons = iter(date(2030, 1, 1) + timedelta(days=10 * number) for number in ran
 async def table(place: Place | None) -> Table:
     if place is None:
         return FakeTable()
-    return AwsTable(place, await place.as_worker.records(), await place.as_api.records())
+    return AwsTable(
+        place, await place.as_worker.records(), await place.as_api.records(now=lambda: LATER)
+    )
 
 
 def settled(completed_at: int, random: random.Random, **changes: Any) -> Record:

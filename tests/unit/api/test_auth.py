@@ -506,7 +506,7 @@ async def test_only_public_routes_answer_anybody(start: Start, path: str) -> Non
 async def test_every_other_route_wants_credentials(start: Start) -> None:
     api = await start()
     for route in api.client.app.router.routes():
-        path = route.resource.canonical.format(imageId="x", problem="x")
+        path = route.resource.canonical.format(imageId="x", problem="x", erasureId="x")
         if path.startswith("/v1/"):
             answer, _ = await api.ask(route.method, path)
             assert answer.status == 401, path

@@ -106,7 +106,7 @@ async def test_what_is_not_there_is_a_problem_too(api: Api, path: str) -> None:
     ("method", "path", "allow"),
     [
         ("GET", "/v1/uploads", {"POST"}),
-        ("DELETE", "/v1/images/x", {"GET", "HEAD", "PATCH"}),
+        ("PUT", "/v1/images/x", {"DELETE", "GET", "HEAD", "PATCH"}),
         ("OPTIONS", "/healthz", {"GET", "HEAD"}),
     ],
 )
