@@ -18,7 +18,8 @@ from api.auth import Authentication
 from api.delivery.aliases import Alias, faults_of_names, load_aliases
 from api.erasures import Cleanup
 from api.jwks import Issuer, SigningKeys
-from api.settings import DELIVERY, UPLOADS, ApiSettings, is_safe_url
+from api.pages.sessions import make_sessions
+from api.settings import DELIVERY, UPLOADS, ApiSettings
 from api.tokens import Tokens
 from safelight import users
 from safelight.aws.session import Aws, connect
@@ -33,6 +34,7 @@ from safelight.program import (
     on_stop_signal,
     serve,
 )
+from safelight.serving import is_safe_url
 from safelight.tracing import tracing
 
 if TYPE_CHECKING:  # only a process with that role loads the renderer
@@ -143,8 +145,11 @@ async def _cleanup(settings: ApiSettings, aws: Aws) -> Cleanup | None:
 @contextlib.asynccontextmanager
 async def make_authentication(settings: ApiSettings) -> AsyncIterator[Authentication]:
     """Build the authentication of users, with an HTTP client of its own if an issuer is set."""
+    sessions = make_sessions(settings)
     if settings.oidc_issuer is None:
-        yield Authentication(tokens=None, keys=settings.keys, anonymous=settings.anonymous)
+        yield Authentication(
+            tokens=None, keys=settings.keys, anonymous=settings.anonymous, sessions=sessions
+        )
         return
     async with aiohttp.ClientSession() as session:
         issuer = Issuer(
@@ -156,7 +161,7 @@ async def make_authentication(settings: ApiSettings) -> AsyncIterator[Authentica
         tokens = Tokens(
             SigningKeys(issuer), issuer=settings.oidc_issuer, audience=settings.oidc_audience
         )
-        yield Authentication(tokens=tokens, keys=settings.keys, anonymous=False)
+        yield Authentication(tokens=tokens, keys=settings.keys, anonymous=False, sessions=sessions)
 
 
 def without_request_bytes(record: logging.LogRecord) -> bool:

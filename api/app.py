@@ -31,9 +31,10 @@ from api.middlewares import authenticated, observed, with_problems
 from api.operations import DOCUMENT
 from api.pages.cross_site import same_site_only
 from api.pages.pages import Pages
+from api.pages.sign_in import SignIn
 from api.quotas import Quotas
 from api.routes import Handlers, Route, pattern_of, served_by
-from api.settings import DELIVERY, PAGES, ApiSettings
+from api.settings import DELIVERY, ApiSettings
 from api.thumbnails import Thumbnails
 from api.watching import Sleep, Watches, until_set
 from safelight.metrics import serve_metrics
@@ -113,8 +114,8 @@ def make_app(
             urls=_urls(settings, records, presets),
             presets=vocabulary.Presets(presets, faces=settings.looks_for_faces),
         )
-        if PAGES in settings.api_roles:
-            handlers = _with_pages(settings, handlers, presigner)
+        if settings.serves_pages:
+            handlers = _with_pages(settings, handlers, presigner, authentication)
     served = served_by(handlers)
     routes = [route for route, _ in served]
     hide_software()
@@ -195,11 +196,18 @@ def _uploads(
     )
 
 
-def _with_pages(settings: ApiSettings, handlers: Handlers, presigner: Presigner) -> Handlers:
+def _with_pages(
+    settings: ApiSettings,
+    handlers: Handlers,
+    presigner: Presigner,
+    authentication: Authentication,
+) -> Handlers:
     endpoints = {route.endpoint for route, _ in served_by(handlers)}
+    sessions = authentication.sessions
     return replace(
         handlers,
         pages=Pages(presigner=presigner, delivery_url=settings.delivery_url),
+        sign_in=SignIn(sessions, keys=authentication.keys) if sessions else None,
         sessions=session.Sessions(settings, endpoints=endpoints),
     )
 

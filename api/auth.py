@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from api.apikeys import PREFIX, ApiKeys
+from api.pages.cross_site import SAFE_METHODS
+from api.pages.sessions import PageSession, PageSessions
 from api.problems import Problem, Refusal
 from api.tokens import InvalidToken, Tokens
 from safelight import users
 
 CHALLENGE = 'Bearer realm="safelight"'
 
+API_KEY = "X-Api-Key"
 USER = web.RequestKey("user", str)
+SESSION = web.RequestKey("session", PageSession)
+"""The session of the page that sent the request; not set if it has another credential."""
 NAMED_USER = "X-Safelight-User"
 """The header in which a request names its user, if its API key may do so."""
 
@@ -19,16 +24,27 @@ NAMED_USER = "X-Safelight-User"
 class Authentication:
     """Finds the user who sent a request, or refuses the request."""
 
-    def __init__(self, *, tokens: Tokens | None, keys: ApiKeys, anonymous: bool) -> None:
+    def __init__(
+        self,
+        *,
+        tokens: Tokens | None,
+        keys: ApiKeys,
+        anonymous: bool,
+        sessions: PageSessions | None = None,
+    ) -> None:
+        """With `sessions`, users may sign in on pages, and the cookie is a credential too."""
         self._tokens = tokens
-        self._keys = keys
+        self.keys = keys
+        """The accepted API keys."""
+        self.sessions = sessions
+        """The sessions of pages, if users can sign in."""
         self.anonymous = anonymous
         """Whether requests need no credentials."""
 
     @property
     def uploads_per_minute(self) -> Mapping[str, int]:
         """Limits of API keys that have one, in upload URLs a minute, by user id."""
-        return {users.of_key(name): rate for name, rate in self._keys.uploads_per_minute.items()}
+        return {users.of_key(name): rate for name, rate in self.keys.uploads_per_minute.items()}
 
     async def user_of(self, request: web.Request) -> str:
         """Return the client's user id, or raise a `Refusal`.
@@ -41,7 +57,10 @@ class Authentication:
             if named:
                 raise _may_not_name("Without authentication every client is the same user.")
             return users.ANONYMOUS
-        credential = _credential(request)
+        session = self.sessions.of(request) if self.sessions else None
+        if session is not None:
+            return self._user_of_session(request, session, named)
+        credential = self._credential(request)
         if credential.startswith(PREFIX):
             return self._user_of_key(credential, named)
         if named:
@@ -53,8 +72,47 @@ class Authentication:
         except InvalidToken as error:
             raise _refused(str(error)) from error
 
+    def _user_of_session(
+        self, request: web.Request, session: PageSession, named: Sequence[str]
+    ) -> str:
+        if _credentials(request):
+            raise _refused("The request carries more than one credential: one is the cookie.")
+        if named:
+            raise _may_not_name("A session is that of its own user.")
+        sessions = self.sessions
+        if request.method not in SAFE_METHODS and sessions and not sessions.may_change(request):
+            raise Refusal(
+                Problem.CROSS_SITE,
+                "The cookie of a session is no credential for requests that change something, "
+                "unless a page of this server sends them.",
+            )
+        request[SESSION] = session
+        return session.user_id
+
+    def _credential(self, request: web.Request) -> str:
+        """Return the request's only credential in a header, a bearer token or an API key."""
+        credentials = _credentials(request)
+        if not credentials:
+            raise Refusal(
+                Problem.UNAUTHENTICATED,
+                "The request carries neither an Authorization nor an X-Api-Key header.",
+                headers={"WWW-Authenticate": CHALLENGE},
+                sign_in=self.sessions.methods if self.sessions else (),
+            )
+        if len(credentials) > 1:
+            raise _refused("The request carries more than one credential.")
+        ((header, value),) = credentials
+        if header == API_KEY:
+            if not value.startswith(PREFIX):
+                raise _refused("X-Api-Key is for API keys, which begin with sl_.")
+            return value
+        scheme, _, credential = value.partition(" ")
+        if scheme.lower() != "bearer" or not credential.strip():
+            raise _refused("The Authorization header is not of the form: Bearer CREDENTIAL.")
+        return credential.strip()
+
     def _user_of_key(self, secret: str, named: Sequence[str]) -> str:
-        key = self._keys.find(secret)
+        key = self.keys.find(secret)
         if key is None:
             raise _refused("The API key is not known here.")
         user_id = users.of_key(key.name)
@@ -71,26 +129,13 @@ class Authentication:
             ) from error
 
 
-def _credential(request: web.Request) -> str:
-    """Return the request's only credential, a bearer token or an API key."""
-    authorizations = request.headers.getall("Authorization", [])
-    keys = request.headers.getall("X-Api-Key", [])
-    if not authorizations and not keys:
-        raise Refusal(
-            Problem.UNAUTHENTICATED,
-            "The request carries neither an Authorization nor an X-Api-Key header.",
-            headers={"WWW-Authenticate": CHALLENGE},
-        )
-    if len(authorizations) + len(keys) > 1:
-        raise _refused("The request carries more than one credential.")
-    if keys:
-        if not keys[0].startswith(PREFIX):
-            raise _refused("X-Api-Key is for API keys, which begin with sl_.")
-        return keys[0]
-    scheme, _, credential = authorizations[0].partition(" ")
-    if scheme.lower() != "bearer" or not credential.strip():
-        raise _refused("The Authorization header is not of the form: Bearer CREDENTIAL.")
-    return credential.strip()
+def _credentials(request: web.Request) -> list[tuple[str, str]]:
+    """List the credentials in a request's headers, each with its header."""
+    return [
+        (header, value)
+        for header in ("Authorization", API_KEY)
+        for value in request.headers.getall(header, [])
+    ]
 
 
 def _may_not_name(why: str) -> Refusal:

@@ -1,10 +1,10 @@
-"""Reads JSON bodies within limits of size and time. Invalid ones raise a `Refusal`."""
+"""Reads JSON bodies and forms within limits of size and time. Invalid ones raise a `Refusal`."""
 
 import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -19,6 +19,10 @@ BODY_SECONDS = 10
 """How long a body may take to arrive."""
 MAX_FAULTS = 20
 """How many faults of a body are listed at most."""
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 20
+"""How many fields a form may have."""
 
 _JSON = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]*)')
@@ -41,6 +45,17 @@ async def read_json(
     """
     _check_media_type(request)
     return parse(await _read(request), model, context=context)
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Read a form as browsers send it. If a field is given twice, the last one counts."""
+    if request.content_type != FORM:
+        raise Refusal(Problem.UNSUPPORTED_MEDIA_TYPE, f"The body must be {FORM}.")
+    body = await _read(request)
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    except ValueError as error:
+        raise Refusal(Problem.MALFORMED_REQUEST, "The form is not readable.") from error
 
 
 def parse(body: bytes, model: type[Model], *, context: Mapping[str, Any]) -> Model:

@@ -58,6 +58,7 @@ PROTECTED = (
     Problem.INVALID_CREDENTIALS,
     Problem.INVALID_USER,
     Problem.USER_NOT_ALLOWED,
+    Problem.CROSS_SITE,
     Problem.MISDIRECTED,
     Problem.INTERNAL,
     Problem.MISCONFIGURED,

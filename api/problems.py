@@ -176,6 +176,11 @@ class ProblemDocument(Document):
     receipt_url: str | None = Field(
         default=None, description="Of an erased image: the path of the receipt on this API."
     )
+    sign_in: tuple[str, ...] | None = Field(
+        default=None,
+        description="The ways to sign in on the pages, if a request has no credential: `oidc`, "
+        "`key`.",
+    )
 
 
 class ProblemExplanation(Document):
@@ -199,6 +204,7 @@ class Refusal(Exception):
         errors: Sequence[Fault] = (),
         status_url: str | None = None,
         receipt_url: str | None = None,
+        sign_in: Sequence[str] = (),
     ) -> None:
         super().__init__(f"{problem.slug}: {detail}")
         self.problem = problem
@@ -207,6 +213,7 @@ class Refusal(Exception):
         self.errors = tuple(errors)
         self.status_url = status_url
         self.receipt_url = receipt_url
+        self.sign_in = tuple(sign_in)
 
     def document(self, *, instance: str, request_id: str) -> ProblemDocument:
         """Return the problem as a document."""
@@ -220,6 +227,7 @@ class Refusal(Exception):
             status_url=self.status_url,
             errors=self.errors or None,
             receipt_url=self.receipt_url,
+            sign_in=self.sign_in or None,
         )
 
     def answer(self, *, instance: str, request_id: str) -> web.Response:

@@ -24,6 +24,7 @@ from api.listing import ImageList, Listing
 from api.operations import Answer, Operation
 from api.originals import Original, Originals
 from api.pages.pages import Pages
+from api.pages.sign_in import SignIn
 from api.problems import Problem, ProblemExplanation
 from api.session import Session, Sessions
 from api.streams import Streams
@@ -52,6 +53,7 @@ class Handlers:
     streams: Streams | None = None
     sessions: Sessions | None = None
     pages: Pages | None = None
+    sign_in: SignIn | None = None
     urls: Urls | None = None
     presets: Presets | None = None
     delivery: "Delivery | None" = None
@@ -73,8 +75,8 @@ class Route:
     handler: Callable[[Handlers], Handler | None]
     """Return the method that answers, or None if this process does not serve the route."""
     operation: Operation | None
-    """The description for OpenAPI; None for pages, and for a grammar of URLs that OpenAPI cannot
-    describe."""
+    """The description for OpenAPI; None for pages and their forms, and for a grammar of URLs that
+    OpenAPI cannot describe."""
     method: Literal["DELETE", "GET", "PATCH", "POST"] = "GET"
     """GET includes HEAD."""
     public: bool = False
@@ -155,7 +157,6 @@ ROUTES: tuple[Route, ...] = (
             problems=(
                 *operations.PROTECTED,
                 *operations.BODY,
-                Problem.CROSS_SITE,
                 Problem.INVALID_IDEMPOTENCY_KEY,
                 Problem.IDEMPOTENCY_KEY_REUSED,
                 Problem.UNKNOWN_IMAGE,
@@ -220,7 +221,6 @@ ROUTES: tuple[Route, ...] = (
             problems=(
                 *operations.PROTECTED,
                 *operations.BODY,
-                Problem.CROSS_SITE,
                 Problem.UNKNOWN_IMAGE,
                 Problem.IMAGE_ERASED,
                 Problem.CHANGED_MEANWHILE,
@@ -375,6 +375,28 @@ ROUTES: tuple[Route, ...] = (
         public=True,
     ),
     _page("/ui/", "pictures"),
+    Route(
+        path="/ui/sign-in",
+        handler=lambda handlers: (
+            handlers.pages.page("sign-in") if handlers.pages and handlers.sign_in else None
+        ),
+        operation=None,
+        public=True,
+    ),
+    Route(
+        method="POST",
+        path="/ui/key",
+        handler=lambda handlers: handlers.sign_in.by_key if handlers.sign_in else None,
+        operation=None,
+        public=True,
+    ),
+    Route(
+        method="POST",
+        path="/ui/logout",
+        handler=lambda handlers: handlers.sign_in.sign_out if handlers.sign_in else None,
+        operation=None,
+        public=True,
+    ),
     Route(
         path="/ui/static/{build}/{path}",
         handler=lambda handlers: handlers.pages.static if handlers.pages else None,

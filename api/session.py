@@ -6,7 +6,7 @@ from types import MappingProxyType
 from aiohttp import web
 from pydantic import Field
 
-from api.auth import USER
+from api.auth import SESSION, USER
 from api.middlewares import Endpoint
 from api.problems import Document, json_answer
 from api.settings import ApiSettings
@@ -34,6 +34,9 @@ class Session(Document):
     """The facts that a page asks for before anything else."""
 
     user_id: str
+    name: str | None = Field(
+        default=None, description="What pages call the user, if the user signed in on a page."
+    )
     anonymous: bool = Field(description="Whether all clients are one user, without credentials.")
     limits: Limits
     readable: tuple[str, ...] = Field(description="The names of formats that sources may have.")
@@ -66,7 +69,9 @@ class Sessions:
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the session of the request's user."""
-        return json_answer(self._session.model_copy(update={"user_id": request[USER]}))
+        signed_in = request.get(SESSION)
+        of_user = {"user_id": request[USER], "name": signed_in.name if signed_in else None}
+        return json_answer(self._session.model_copy(update=of_user))
 
 
 def _dialects(settings: ApiSettings) -> tuple[str, ...]:

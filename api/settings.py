@@ -9,13 +9,14 @@ from api.apikeys import ApiKeys
 from api.delivery.signing import SigningKeys
 from api.dialects.table import DialectSettings
 from api.origins import ANY, check_origin
+from api.pages.settings import PagesSettings
 from safelight import users
 from safelight.aws.settings import AwsSettings
 from safelight.image_ids import IdSettings
 from safelight.imaging.settings import RenderSettings
 from safelight.retention import RetentionSettings
 from safelight.secret_length import LEAST_SECRET_LENGTH
-from safelight.serving import is_loopback
+from safelight.serving import is_loopback, is_safe_url
 from safelight.settings import CommaSeparated
 
 S3_MAX_UPLOAD_BYTES = 5 * 1024**3
@@ -100,7 +101,7 @@ class DeliverySettings(RenderSettings, DialectSettings):
         return SigningKeys.read(self.signing_keys.get_secret_value() if self.signing_keys else "")
 
 
-class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
+class ApiSettings(PagesSettings, DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     """The settings of `python -m api`."""
 
     api_roles: CommaSeparated = Field(
@@ -121,8 +122,24 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
         default=None,
         description="The URL of the issuer's signing keys; by default the issuer announces it.",
     )
+    oidc_client_id: str | None = Field(
+        default=None,
+        description="The client id of the pages at the issuer. With it, users sign in there. It "
+        "needs `SAFELIGHT_PAGES_URL`, and `PAGES_URL/ui/callback` as a redirect URI at the issuer.",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None,
+        description="The secret of that client; unset for a public client. PKCE is used in any "
+        "case.",
+    )
+    oidc_discovery_url: str | None = Field(
+        default=None,
+        description="The URL of the issuer's configuration document; by default "
+        "`ISSUER/.well-known/openid-configuration`.",
+    )
     api_keys: SecretStr | None = Field(
         default=None,
+        validate_default=True,
         description="API keys as `name:sha256`, or as `name:sha256:RATE` to limit upload URLs a "
         "minute in one process, with commas between them. `:users` at the end lets requests with "
         "the key name their user. `python -m api --new-key NAME` makes one. Its user id is "
@@ -228,11 +245,15 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
 
     @field_validator("oidc_issuer", "api_keys")
     @classmethod
-    def _no_pages_yet(
+    def _has_session_keys(
         cls, given: str | SecretStr | None, info: ValidationInfo
     ) -> str | SecretStr | None:
-        if given is not None and PAGES in info.data.get("api_roles", ()):
-            raise ValueError("is not supported with the role pages, which has no sign-in yet")
+        pages = PAGES in info.data.get("api_roles", ())
+        if given is not None and pages and info.data.get("session_keys", True) is None:
+            raise ValueError(
+                "needs SAFELIGHT_SESSION_KEYS too: the role pages seals the sessions of users who "
+                "sign in"
+            )
         return given
 
     @field_validator("admins")
@@ -255,7 +276,7 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     def _any_or_exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return origins if origins == (ANY,) else tuple(map(check_origin, origins))
 
-    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @field_validator("oidc_issuer", "oidc_jwks_url", "oidc_discovery_url")
     @classmethod
     def _secure(cls, url: str | None) -> str | None:
         if url is not None and not is_safe_url(url):
@@ -272,12 +293,29 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
             )
         return issuer
 
-    @field_validator("oidc_jwks_url")
+    @field_validator("oidc_jwks_url", "oidc_discovery_url", "oidc_client_id")
     @classmethod
-    def _has_issuer(cls, url: str | None, info: ValidationInfo) -> str | None:
-        if url and not info.data.get("oidc_issuer", True):
+    def _has_issuer(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given and not info.data.get("oidc_issuer", True):
             raise ValueError("needs SAFELIGHT_OIDC_ISSUER too")
-        return url
+        return given
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _has_pages_url(cls, client_id: str | None, info: ValidationInfo) -> str | None:
+        if client_id and not info.data.get("pages_url", True):
+            raise ValueError("needs SAFELIGHT_PAGES_URL too: the issuer sends users back to it")
+        return client_id or None
+
+    @field_validator("api_keys")
+    @classmethod
+    def _lets_users_sign_in(cls, keys: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        pages = PAGES in info.data.get("api_roles", ()) and info.data.get("oidc_issuer")
+        if pages and keys is None and not info.data.get("oidc_client_id", True):
+            raise ValueError(
+                "the role pages needs a way to sign in: set SAFELIGHT_OIDC_CLIENT_ID, or API keys"
+            )
+        return keys
 
     @field_validator("api_keys")
     @classmethod
@@ -293,12 +331,15 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
         # Delivery needs no authentication: it checks the signatures of its URLs.
         only_delivers = set(info.data.get("api_roles", ())) == {DELIVERY}
         authenticated = any(info.data.get(name, True) for name in ("oidc_issuer", "api_keys"))
-        if is_loopback(host) or only_delivers or authenticated:
-            return host
-        raise ValueError(
-            "without authentication this must be a loopback address such as 127.0.0.1; "
-            "set SAFELIGHT_OIDC_ISSUER and SAFELIGHT_OIDC_AUDIENCE, or SAFELIGHT_API_KEYS"
-        )
+        if not is_loopback(host) and not only_delivers and not authenticated:
+            raise ValueError(
+                "without authentication this must be a loopback address such as 127.0.0.1; "
+                "set SAFELIGHT_OIDC_ISSUER and SAFELIGHT_OIDC_AUDIENCE, or SAFELIGHT_API_KEYS"
+            )
+        pages = PAGES in info.data.get("api_roles", ())
+        if pages and not is_loopback(host) and not info.data.get("pages_url", True):
+            raise ValueError("beyond loopback the role pages needs SAFELIGHT_PAGES_URL too")
+        return host
 
     @field_validator("delivery_url")
     @classmethod
@@ -314,6 +355,11 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
         return ApiKeys.read(self.api_keys.get_secret_value() if self.api_keys else "")
 
     @property
+    def serves_pages(self) -> bool:
+        """Whether this process serves the pages for browsers."""
+        return PAGES in self.api_roles
+
+    @property
     def loopback_names_only(self) -> bool:
         """Whether only requests with a loopback Host are answered, because anyone may upload."""
         return self.anonymous and UPLOADS in self.api_roles
@@ -322,15 +368,3 @@ class ApiSettings(DeliverySettings, AwsSettings, IdSettings, RetentionSettings):
     def anonymous(self) -> bool:
         """Whether requests need no credentials."""
         return self.oidc_issuer is None and self.api_keys is None
-
-
-def is_safe_url(url: str) -> bool:
-    """Return whether a URL is HTTPS, or HTTP to this machine, so that its answer can be trusted."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    host = parts.hostname or ""
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    )

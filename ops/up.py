@@ -41,7 +41,7 @@ async def up(*, presets: Path | None, first_port: int | None) -> None:
         renders=True,
         delivers=True,
         cleans=True,
-        pages=not given.authenticates,  # there is no sign-in yet
+        pages=True,
         first_port=first_port,
         **given.settings(),
     ) as system:
@@ -68,9 +68,9 @@ def describe(system: LocalSystem, given: Given) -> str:
     sample = SAMPLE.relative_to(ROOT)
     option = " --key $KEY" if given.authenticates else ""
     needed = " (set KEY to an API key or a token first)" if given.authenticates else ""
-    pages = f"pages         {system.api_url}/ui/   (in a browser: upload pictures)\n"
+    sign_in = f"; {given.sign_in}" if given.authenticates else ""
     return f"""
-{"" if given.authenticates else pages}\
+pages         {given.pages_url or system.api_url}/ui/   (in a browser: upload pictures{sign_in})
 api           {system.api_url}   (try /openapi.json, /readyz, /metrics)
 delivery      {system.delivery_url}   (/small/IMAGE_ID, /large/IMAGE_ID.webp)
 worker        {worker}   (uploads: /metrics, /healthz)

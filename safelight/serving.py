@@ -1,7 +1,8 @@
-"""Rules for every HTTP server of Safelight: the `Server` header and loopback hosts."""
+"""Rules for every HTTP server of Safelight: the `Server` header, loopback hosts, safe URLs."""
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web, web_response
 from aiohttp.typedefs import Handler
@@ -47,3 +48,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_safe_url(url: str) -> bool:
+    """Return whether a URL is HTTPS, or HTTP to this machine, so that its answer can be trusted."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    )

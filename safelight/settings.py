@@ -71,7 +71,7 @@ class Settings(BaseSettings):
             return f"{name}: not set; {cls.model_fields[field or ''].description}"
         value = fault.get("input")
         secret = field is not None and _is_secret(cls.model_fields.get(field))
-        shown = "a secret value" if secret else repr(value)
+        shown = "a secret value" if secret and value is not None else repr(value)
         found = f"; found {shown}" if field else ""
         return f"{name}: {message[:1].lower()}{message[1:]}{found}"
 

@@ -1,8 +1,8 @@
 """Refuses requests that other web sites make a browser send (CSRF).
 
-Credentials in headers cannot be forged by another site. Without authentication there are none, so
-each change needs proof that it comes from our own pages, from an allowed origin, or from a program:
-programs that are no browsers send neither `Origin` nor `Sec-Fetch-Site`.
+Credentials in headers cannot be forged by another site, but a browser adds cookies itself. Without
+authentication there are no credentials at all. In both cases each change needs proof that it comes
+from our own pages.
 """
 
 from collections.abc import Collection
@@ -12,16 +12,20 @@ from aiohttp.typedefs import Handler, Middleware
 
 from api.problems import Problem, Refusal
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing. Other sites may send them, but cannot read the answers."""
 
 
 def same_site_only(origins: Collection[str]) -> Middleware:
-    """Refuse changes that pages of other origins send, apart from these origins."""
+    """Refuse changes that pages of other origins send, apart from these origins.
+
+    For servers without authentication. Programs that are no browsers send neither `Origin` nor
+    `Sec-Fetch-Site`, and need no proof.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method not in _SAFE_METHODS and not may_change(request, origins):
+        if request.method not in SAFE_METHODS and not may_change(request, origins):
             raise Refusal(
                 Problem.CROSS_SITE,
                 "A page of another origin sent the request. The operator can allow its origin with "
@@ -40,3 +44,14 @@ def may_change(request: web.Request, origins: Collection[str]) -> bool:
     if site is not None:
         return site == "same-origin"
     return origin is None or origin == f"{request.scheme}://{request.host}"
+
+
+def is_from_own_page(request: web.Request, pages_url: str | None) -> bool:
+    """Return whether a browser says that a page of this server sent the request.
+
+    Requests without `Sec-Fetch-Site` need an `Origin` that is the origin of the pages.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return pages_url is not None and request.headers.get("Origin") == pages_url

@@ -53,6 +53,21 @@ class Given:
         """Whether the API refuses requests without a key or a token."""
         return any(self.api.get(name) for name in _OF_USERS)
 
+    @property
+    def sign_in(self) -> str:
+        """How users sign in on the pages."""
+        ways = []
+        if self.api.get(variable("oidc_client_id")):
+            ways.append(f"at {self.api.get(variable('oidc_issuer'))}")
+        if self.api.get(variable("api_keys")):
+            ways.append("with an API key")
+        return f"sign in {' or '.join(ways)}"
+
+    @property
+    def pages_url(self) -> str | None:
+        """The origin of the pages, if the operator names it."""
+        return self.api.get(variable("pages_url"))
+
     @classmethod
     def of(cls, environment: Mapping[str, str], *, presets: Path | None = None) -> Self:
         """Sort variables. `presets` replaces SAFELIGHT_PRESETS. Raises `InvalidSettings`."""

@@ -4,6 +4,7 @@ Each program is a separate process with only its principal's policy, as on AWS.
 """
 
 import asyncio
+import secrets
 import shutil
 import sys
 import tempfile
@@ -221,7 +222,7 @@ class LocalSystem:
                 "SAFELIGHT_PORT": self._port(0),
                 "SAFELIGHT_PRESETS": str(self._presets),  # it lists the URLs of each
                 **({DELIVERY_URL: self.public_url} if self.public_url else {}),
-                **({"SAFELIGHT_API_ROLES": "uploads,pages"} if self._pages else {}),
+                **(_of_pages() if self._pages else {}),
                 **({CLEANUP_QUEUE_URL: self.stack.cleanup_queue_url} if self._cleans else {}),
                 **self._api_settings,
             },
@@ -273,3 +274,11 @@ class LocalSystem:
     async def _stop_children(self) -> None:
         children = [*self.workers, *self.cleanups, *self._others]
         await asyncio.gather(*(child.stop(seconds=STOP_SECONDS) for child in children))
+
+
+def _of_pages() -> dict[str, str]:
+    """Return the settings of an API with pages. A new session key ends the sessions of others."""
+    return {
+        "SAFELIGHT_API_ROLES": "uploads,pages",
+        "SAFELIGHT_SESSION_KEYS": secrets.token_hex(32),
+    }

@@ -1,5 +1,7 @@
 // Calls the API of the server that the page comes from.
 
+import { hasBegun, renewed } from './session.js';
+
 /** An answer of the API that is a problem (RFC 9457), or no answer at all (status 0). */
 export class Problem extends Error {
     /**
@@ -21,22 +23,24 @@ export class Problem extends Error {
 }
 
 /**
- * Send a request, and return its JSON with the answer. Throws a `Problem`, or the `AbortError` of
- * the signal.
+ * Send a request, and return its JSON with the answer. If the session has ended, send it once the
+ * user has signed in again; `waits` is called before. Throws a `Problem`, or the `AbortError` of the
+ * signal.
  * @param {string} path
- * @param {{method?: string, body?: object, headers?: Record<string, string>, signal?: AbortSignal}} [options]
+ * @param {{method?: string, body?: object, headers?: Record<string, string>, signal?: AbortSignal, waits?: () => void}} [options]
  */
-export async function call(path, { method = 'GET', body, headers = {}, signal } = {}) {
-    let answer;
-    try {
-        answer = await fetch(path, {
-            method,
-            signal,
-            headers: body ? { 'Content-Type': 'application/json', ...headers } : headers,
-            body: body ? JSON.stringify(body) : undefined,
-        });
-    } catch (error) {
-        throw error.name === 'AbortError' ? error : new Problem(0);
+export async function call(path, { method = 'GET', body, headers = {}, signal, waits = () => {} } = {}) {
+    const request = {
+        method,
+        signal,
+        headers: body ? { 'Content-Type': 'application/json', ...headers } : headers,
+        body: body ? JSON.stringify(body) : undefined,
+    };
+    let answer = await send(path, request);
+    while (answer.status === 401 && hasBegun()) {
+        waits();
+        await renewed(signal);
+        answer = await send(path, request);
     }
     const isJson = /[/+]json\b/.test(answer.headers.get('Content-Type') ?? '');
     const json = isJson ? await answer.json().catch(() => ({})) : {};
@@ -44,4 +48,12 @@ export async function call(path, { method = 'GET', body, headers = {}, signal } 
         throw new Problem(answer.status, json, Number(answer.headers.get('Retry-After') ?? 0));
     }
     return { json, answer };
+}
+
+async function send(path, request) {
+    try {
+        return await fetch(path, request);
+    } catch (error) {
+        throw error.name === 'AbortError' ? error : new Problem(0);
+    }
 }

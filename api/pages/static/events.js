@@ -85,6 +85,7 @@ async function check() {
     }
     const pauses = await Promise.all([...awaited.keys()].map(ask));
     if (!stream) {
+        await call('/v1/session').catch(() => {}); // waits if the session has ended
         connect();
     }
     const soonest = Math.max(SECONDS_BETWEEN_ASKING, ...pauses);

@@ -2,6 +2,7 @@
 
 import { call, Problem } from './api.js';
 import { helpShown, KeyHelp, listenToKeys } from './keys.js';
+import { begin, ended, signInUrl } from './session.js';
 import { html, render, signal } from './vendor/preact.js';
 import { t } from './words.js';
 
@@ -41,12 +42,37 @@ function Header({ session, path }) {
         <button class="icon" aria-label=${t('keys.help')} title=${t('keys.help')} onClick=${() => (helpShown.value = true)}>
             <span aria-hidden="true" translate=${false}>?</span>
         </button>
-        <p class="who quiet">${session.anonymous ? t('site.anonymous') : html`<span translate=${false}>${session.userId}</span>`}</p>
+        <${Who} session=${session} />
     </header>`;
+}
+
+/** Whose session it is, with a form to end it. */
+function Who({ session }) {
+    if (session.anonymous) {
+        return html`<p class="who quiet">${t('site.anonymous')}</p>`;
+    }
+    const user = session.name ?? session.userId;
+    return html`<form class="who" method="post" action="/ui/logout">
+        <span class="unseen">${t('signin.as')}</span>
+        <span class="quiet" translate=${false} title=${session.userId}>${user}</span>
+        <button>${t('signin.out')}</button>
+    </form>`;
+}
+
+/** A line that stays until the user has signed in again. A new tab keeps the files of this page. */
+function Ended() {
+    return html`<div role="alert">
+        ${ended.value &&
+        html`<p class="notice">
+            <span>${t('signin.ended')}</span>
+            <a class="button" href=${signInUrl()} target="_blank" rel="noopener" title=${t('signin.againHint')}>${t('signin.again')}</a>
+        </p>`}
+    </div>`;
 }
 
 function Page({ session, path, title, children }) {
     return html`<${Header} session=${session} path=${path} />
+        <${Ended} />
         <main id="content" tabindex="-1">
             <h1>${t(title)}</h1>
             ${children}
@@ -74,10 +100,15 @@ export async function start({ path, title, Content }) {
     try {
         session = (await call('/v1/session')).json;
     } catch (error) {
+        if (error instanceof Problem && error.status === 401) {
+            location.replace(signInUrl());
+            return;
+        }
         const reason = error instanceof Problem && error.status ? error.message : t('site.unreachable');
         render(html`<${Failed} reason=${reason} />`, document.body);
         return;
     }
+    begin(session.userId);
     render(
         html`<${Page} session=${session} path=${path} title=${title}><${Content} session=${session} /></${Page}>`,
         document.body,

@@ -13,9 +13,13 @@ const SECONDS_OF_A_LIMIT = 10;
 export async function ticketFor(row) {
     const { name, type, size } = row.file;
     const body = { filename: name, contentType: type, size, tags: row.tags };
+    const headers = { 'Idempotency-Key': row.key };
+    const waits = () => {
+        row.state.value = { kind: 'waiting', ended: true };
+    };
     for (let tried = 1; ; tried += 1) {
         try {
-            return (await call('/v1/uploads', { method: 'POST', body, headers: { 'Idempotency-Key': row.key } })).json;
+            return (await call('/v1/uploads', { method: 'POST', body, headers, waits })).json;
         } catch (error) {
             const limited = error.status === 429;
             if (row.cancelled || !error.passes || (!limited && tried === TRIES)) {

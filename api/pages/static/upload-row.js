@@ -48,9 +48,12 @@ function facts({ size }, image) {
     return html`<span translate=${false}>${bytes(size)}</span>${width && html` · ${t('row.size', { width, height })}`}`;
 }
 
-function stateText({ kind, share, seconds, reason, image }) {
+function stateText({ kind, share, seconds, ended, reason, image }) {
     switch (kind) {
         case 'waiting':
+            if (ended) {
+                return t('signin.waiting');
+            }
             return seconds ? t('row.waitingLonger', { n: seconds }) : t('row.waiting');
         case 'sending':
             return t('row.sending', { percent: percent(share) });

@@ -10,6 +10,26 @@ const WORDS = {
     'site.again': 'Try again',
     'site.unreachable': 'it cannot be reached',
 
+    'signin.title': 'Sign in',
+    'signin.oidc': 'Sign in with your account',
+    'signin.or': 'or',
+    'signin.key': 'API key',
+    'signin.keyHint': 'It begins with sl_. The operator of this server gives out keys.',
+    'signin.submit': 'Sign in',
+    'signin.out': 'Sign out',
+    'signin.as': 'Signed in as',
+    'signin.ended': 'Your session has ended. Uploads wait until you sign in again.',
+    'signin.again': 'Sign in again',
+    'signin.againHint': 'opens a new tab',
+    'signin.waiting': 'Waiting: sign in again',
+
+    'denied.key': 'This key is not known here.',
+    'denied.users': 'This key is for a server that acts for many users. Sign in with a key of your own.',
+    'denied.denied': 'You or the account service refused the sign-in.',
+    'denied.unavailable': 'The account service does not answer. Try again in a minute.',
+    'denied.expired': 'The sign-in took too long, or was begun in another browser. Try again.',
+    'denied.refused': 'The account service sent something that this server does not accept. Ask its operator.',
+
     'pictures.title': 'Pictures',
 
     'keys.title': 'Keyboard',

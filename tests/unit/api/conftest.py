@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
+from api.pages.sessions import make_sessions
 from api.watching import Sleep, until_set
 from safelight.presets import Preset
 from tests.support.fakes import FakePresigner, FakeRecords
-from tests.unit.api.clients import ALL_KEYS, Api, Start, a_cleanup, api_settings
+from tests.unit.api.clients import Api, Start, a_cleanup, api_settings
 from tests.unit.api.issuer import OidcIssuer
 
 
@@ -32,12 +33,18 @@ async def start() -> AsyncIterator[Start]:
         presigner, registry = FakePresigner(), CollectorRegistry()
         cleanup = a_cleanup(records)
         keys = {"api_keys": None} if anonymous else {}
+        settings = api_settings(**keys | changes)
         app = make_app(
-            settings=api_settings(**keys | changes),
+            settings=settings,
             records=records,
             presigner=presigner,
             authentication=authentication
-            or Authentication(tokens=None, keys=ALL_KEYS, anonymous=anonymous),
+            or Authentication(
+                tokens=None,
+                keys=settings.keys,
+                anonymous=anonymous,
+                sessions=make_sessions(settings),
+            ),
             registry=registry,
             presets=presets,
             cleanup=cleanup if erases else None,

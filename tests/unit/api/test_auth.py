@@ -23,11 +23,11 @@ from api.jwks import (
     SigningKeys,
     read_keys,
 )
-from api.settings import is_safe_url
 from api.tokens import InvalidToken, Tokens
 from safelight import keys
 from safelight.errors import Unavailable
 from safelight.record import Record
+from safelight.serving import is_safe_url
 from tests.unit.api.clients import ALL_KEYS, Start, an_upload
 from tests.unit.api.issuer import ALGORITHM, PRIVATE, OidcIssuer, public_jwk
 

@@ -17,6 +17,7 @@ from api.delivery.aliases import RESERVED
 from api.dialects.table import DIALECTS
 from api.metrics import METHODS
 from api.operations import DOCUMENT
+from api.pages.sessions import make_sessions
 from api.routes import ROUTES, Route
 from tests.support.fakes import FakePresigner, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, a_cleanup, api_settings
@@ -40,6 +41,9 @@ PAGES = {
     ("GET", "/v1/session"),
     ("GET", "/ui"),
     ("GET", "/ui/"),
+    ("GET", "/ui/sign-in"),
+    ("POST", "/ui/key"),
+    ("POST", "/ui/logout"),
     ("GET", "/ui/static/{build}/{path}"),
 }
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
@@ -68,13 +72,16 @@ def application(
 ) -> web.Application:
     roles = ("uploads", "pages") if pages else ("uploads",)
     records = FakeRecords()
+    settings = api_settings(
+        **{"originals": True, "api_roles": roles, "session_keys": "5e" * 32} | changes
+    )
     return make_app(
-        settings=api_settings(
-            **{"originals": True, "api_roles": roles, "api_keys": None} | changes
-        ),
+        settings=settings,
         records=records,
         presigner=FakePresigner() if uploads else None,
-        authentication=Authentication(tokens=None, keys=ALL_KEYS, anonymous=False),
+        authentication=Authentication(
+            tokens=None, keys=ALL_KEYS, anonymous=False, sessions=make_sessions(settings)
+        ),
         registry=CollectorRegistry(),
         delivery=Pictures() if delivery else None,
         cleanup=a_cleanup(records),

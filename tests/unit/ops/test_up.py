@@ -99,9 +99,29 @@ async def test_the_address_of_the_pages_is_printed_first(told: str) -> None:
     assert told.split()[:2] == ["pages", "http://api/ui/"]
 
 
-@pytest.mark.parametrize("told", [{"SAFELIGHT_API_KEYS": "a:b"}], indirect=True)
-async def test_no_address_of_pages_is_printed_while_they_have_no_sign_in(told: str) -> None:
-    assert "/ui/" not in told
+@pytest.mark.parametrize(
+    ("given", "address", "way"),
+    [
+        ({}, "http://api/ui/", "(in a browser: upload pictures)"),
+        ({"SAFELIGHT_API_KEYS": "a:b"}, "http://api/ui/", "; sign in with an API key)"),
+        (
+            {
+                "SAFELIGHT_OIDC_ISSUER": "https://issuer.example",
+                "SAFELIGHT_OIDC_CLIENT_ID": "pages",
+                "SAFELIGHT_PAGES_URL": "http://localhost:8080",
+            },
+            "http://localhost:8080/ui/",
+            "; sign in at https://issuer.example)",
+        ),
+    ],
+)
+async def test_the_line_of_the_pages_says_how_to_sign_in(
+    given: dict[str, str], address: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = describe(await started(Given.of(given), tmp_path, monkeypatch), Given.of(given))
+    line = told.splitlines()[1]
+    assert line.split()[:2] == ["pages", address]
+    assert line.endswith(way)
 
 
 @pytest.mark.parametrize("pages", [True, False])
@@ -109,7 +129,17 @@ async def test_only_an_api_with_pages_has_their_role(
     pages: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = await started(Given.of({}), tmp_path, monkeypatch, pages=pages)
-    assert ("SAFELIGHT_API_ROLES" in system.api.environment) is pages
+    environment = system.api.environment
+    assert ("SAFELIGHT_API_ROLES" in environment) is pages
+    assert ("SAFELIGHT_SESSION_KEYS" in environment) is pages
+
+
+async def test_session_keys_that_were_given_are_those_of_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Given.of({"SAFELIGHT_SESSION_KEYS": "5e" * 32})
+    system = await started(given, tmp_path, monkeypatch, pages=True)
+    assert system.api.environment["SAFELIGHT_SESSION_KEYS"] == "5e" * 32
 
 
 @pytest.mark.parametrize("told", [{"SAFELIGHT_PRESETS": "/mine.toml"}], indirect=True)

@@ -156,11 +156,12 @@ def test_the_build_is_another_one_after_any_change(tmp_path: Path) -> None:
     assert len(builds) == 4
 
 
-def test_a_page_preloads_the_modules_that_it_reaches() -> None:
-    page = (FOLDER / "pictures.html").read_text()
+@pytest.mark.parametrize("name", ["pictures", "sign-in"])
+def test_a_page_preloads_the_modules_that_it_reaches(name: str) -> None:
+    page = (FOLDER / f"{name}.html").read_text()
     linked = {link.partition("{build}/")[2] for link in Links(page).found}
     modules = {name for name in linked if name.endswith(".js")}
-    assert modules == reached("pictures.js")
+    assert modules == reached(f"{name}.js")
 
 
 def reached(name: str) -> set[str]:
