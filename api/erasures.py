@@ -28,7 +28,7 @@ from safelight.queued import EraseImage, EraseUser
 from safelight.record import Record
 from safelight.user_erasures import UserErasure, counts_key
 
-DELAY_SECONDS = 5
+DELAY_SECONDS = 1
 """How long the message stays hidden, so that the tombstone is written by the API as a rule."""
 EVERYTHING_COSTS = 100
 """As how many images the erasure of all images of a user counts."""

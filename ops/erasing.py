@@ -40,6 +40,7 @@ class How:
     as_json: bool = False
     confirmed: bool = False
     caches: Caches = "tag"
+    poll_seconds: float = POLL_SECONDS
 
 
 class Erasing:
@@ -53,14 +54,12 @@ class Erasing:
         documents: Documents,
         queue: Queue,
         how: How,
-        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._records = records
         self._inventory = inventory
         self._documents = documents
         self._queue = queue
         self._how = how
-        self._poll_seconds = poll_seconds
 
     async def erase_images(self, found: AsyncIterator[Target], *, by: By) -> None:
         """Send a message for each image, and on request wait for the receipts."""
@@ -142,7 +141,7 @@ class Erasing:
                         del left[image_id]
                         self._say(Receipt.of(record).to_document())
                 status.update(f"{counted(len(left), 'erasure')} not complete yet")
-                await asyncio.sleep(self._poll_seconds if left else 0)
+                await asyncio.sleep(self._how.poll_seconds if left else 0)
 
     async def _wait_for_user(self, erasure_id: str) -> None:
         """Wait until all images of the user are erased, and print the counts."""
@@ -154,7 +153,7 @@ class Erasing:
                     break
                 if counts:
                     status.update(f"{counts.complete} of {counts.images} erasures complete")
-                await asyncio.sleep(self._poll_seconds)
+                await asyncio.sleep(self._how.poll_seconds)
         self._say(counts.model_dump(by_alias=True, exclude_none=True))
 
     def _say(self, document: dict[str, Any]) -> None:

@@ -19,7 +19,15 @@ ACCEPTANCE = "tests/acceptance/"
 BROWSER = "tests/browser/"
 SHARED_SYSTEM = {
     f"{ACCEPTANCE}test_{name}.py"
-    for name in ("main_job", "forged_events", "cost", "upload_clients", "operators_images")
+    for name in (
+        "main_job",
+        "forged_events",
+        "cost",
+        "upload_clients",
+        "operators_images",
+        "erasing",
+        "erasing_by_clients",
+    )
 }
 """Modules whose tests use the `system` of tests/acceptance/conftest.py."""
 

@@ -17,7 +17,13 @@ from ops.local.system import LocalSystem
 from tests.support.person import Person
 
 VISIBILITY_SECONDS = 6
-KEYS = {"alice": "sl_alice", "bob": "sl_bob"}
+ERASING = {
+    "SAFELIGHT_ERASE_PAUSE_SECONDS": "0.0001",
+    "SAFELIGHT_ERASE_LAST_LOOK_SECONDS": "0.0001",
+    "SAFELIGHT_ERASE_INDEX_LAG_SECONDS": "1",
+}
+"""Settings of the role cleanup with which an erasure makes no pause: they are rounded to ms."""
+KEYS = {"alice": "sl_alice", "bob": "sl_bob", "carol": "sl_carol"}
 API_KEYS = ",".join(f"{user}:{sha256(key.encode()).hexdigest()}" for user, key in KEYS.items())
 
 
@@ -26,8 +32,10 @@ async def system() -> AsyncIterator[LocalSystem]:
     """Start the system that modules share, with a worker of each role."""
     async with LocalSystem(
         renders=True,
+        cleans=True,
         api_settings={"SAFELIGHT_API_KEYS": API_KEYS},
         worker_settings={"SAFELIGHT_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS)},
+        cleanup_settings=ERASING,
     ) as running:
         yield running
 

@@ -1,37 +1,17 @@
 """Images are erased by real programs, each with its own policy only."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
-import pytest_asyncio
 
 from ops.local.completions import subscribe
 from ops.local.system import LocalSystem
 from safelight import keys
 from safelight.queued import EraseImage
-from tests.acceptance.conftest import API_KEYS, KEYS
 from tests.acceptance.test_operators_images import CAT
 from tests.support.person import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-FAST = {"SAFELIGHT_ERASE_PAUSE_SECONDS": "1", "SAFELIGHT_ERASE_LAST_LOOK_SECONDS": "2"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def system() -> AsyncIterator[LocalSystem]:
-    async with LocalSystem(
-        cleans=True, api_settings={"SAFELIGHT_API_KEYS": API_KEYS}, cleanup_settings=FAST
-    ) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def alice(system: LocalSystem) -> AsyncIterator[Person]:
-    async with aiohttp.ClientSession() as session:
-        yield Person(session, system.api_url, KEYS["alice"])
 
 
 async def erase(system: LocalSystem, image_id: str) -> None:
@@ -58,7 +38,7 @@ async def state(system: LocalSystem, image_id: str) -> str:
 async def erased(system: LocalSystem, image_id: str) -> None:
     async with asyncio.timeout(60):
         while await state(system, image_id) != "complete":
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
 
 
 async def objects(system: LocalSystem, image_id: str, *, user_id: str = "key:alice") -> list[str]:
@@ -129,6 +109,6 @@ async def test_a_form_that_is_used_again_leaves_the_settled_version_as_the_lates
             listed = await s3.list_object_versions(**where)
             if [one["VersionId"] for one in listed["Versions"]] == [settled]:
                 break
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
     assert (await item(system, ticket["imageId"]))["versionId"]["S"] == settled
     assert (await item(system, ticket["imageId"]))["sequence"] == {"N": "1"}

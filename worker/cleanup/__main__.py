@@ -99,7 +99,8 @@ async def build_cleanup(settings: CleanupSettings, aws: Aws, metrics: CleanupMet
             counts=documents,
             topic=topic,
             queue=queue,
-            wait_seconds=-(-last_look_ms // 3000),
+            wait_seconds=max(1, -(-last_look_ms // 3000)),
+            index_lag_ms=round(1000 * settings.erase_index_lag_seconds),
             metrics=metrics,
         ),
         objects=Objects(

@@ -23,12 +23,10 @@ from worker.verdict import Progress
 MOST_IN_A_TURN = 1000
 """The most erasures that a turn begins; the lease of its message is renewed meanwhile."""
 NEXT_TURN_SECONDS = 5
-"""The pause between two turns. The index shows a tombstone about a second after it is written."""
+"""The longest pause between two turns. The index shows a tombstone a second after its write."""
 MOST_TAGS = 100
 """The most images of a turn whose copies are invalidated by their tags. With more, caches drop
 everything, which makes the next view of every user's pictures slower."""
-INDEX_LAG_MS = 60_000
-"""How long after the request an image may be missing in the index: far longer than ever seen."""
 READ_AT_ONCE = 16
 """How many records are read at once."""
 _PAGE = 1000
@@ -78,16 +76,22 @@ class UserErasures:
         topic: Topic,
         queue: Later,
         wait_seconds: int,
+        index_lag_ms: int,
         metrics: CleanupMetrics,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`wait_seconds` is the time between two looks whether all images are erased."""
+        """`wait_seconds` is the time between two looks whether all images are erased.
+
+        `index_lag_ms` is how long after the request an image may be missing in the index.
+        """
         self._records = records
         self._tombstones = tombstones
         self._counts = counts
         self._topic = topic
         self._queue = queue
         self._wait_seconds = wait_seconds
+        self._next_turn_seconds = min(NEXT_TURN_SECONDS, wait_seconds)
+        self._index_lag_ms = index_lag_ms
         self._metrics = metrics
         self._now = now
 
@@ -102,7 +106,7 @@ class UserErasures:
         await self._counts.put(counts_key(message.erasure_id), counts.to_json())
         if counts.state == "complete":
             return await self._forget(message, counts)
-        pause = NEXT_TURN_SECONDS if begun else self._wait_seconds
+        pause = self._next_turn_seconds if begun else self._wait_seconds
         await self._queue.send(message.to_json(), delay_seconds=pause)
         self._metrics.deletions.labels("user", "begun" if begun else "counted").inc()
         return Progress.STORED
@@ -139,7 +143,7 @@ class UserErasures:
         erasure = EraseImage(
             image_id=record.image_id, key=record.original_key, by="user", at=at, caches=caches
         )
-        await self._queue.send(erasure.to_json(), delay_seconds=NEXT_TURN_SECONDS)
+        await self._queue.send(erasure.to_json(), delay_seconds=self._next_turn_seconds)
 
     async def _count(self, message: EraseUser) -> UserErasure:
         """Count the images, and send the messages of erasures that were lost.
@@ -156,7 +160,7 @@ class UserErasures:
             size += _bytes(erasure)
             if _is_lost(record, at=at):
                 await self._send(record, at=at, caches="tag")
-        whole = images == complete and at >= message.before + INDEX_LAG_MS
+        whole = images == complete and at >= message.before + self._index_lag_ms
         return UserErasure(
             erasure_id=message.erasure_id,
             state="complete" if whole else "running",

@@ -28,6 +28,13 @@ class CleanupSettings(QueueSettings, AwsSettings, IdSettings):
         description="Seconds between deleting the objects of an image and invalidating caches, so "
         "that answers under way end first.",
     )
+    erase_index_lag_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        description="Seconds after a request to erase all images of a user during which the index "
+        "by user may lack some of them: the erasure is not complete before.",
+    )
     erase_last_look_seconds: float = Field(
         default=LONGEST_DELAY_SECONDS,
         gt=0,

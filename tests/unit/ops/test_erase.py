@@ -76,8 +76,7 @@ class Bench:
             inventory=self.inventory,
             documents=self.documents,
             queue=self.queue,
-            how=How(**how),
-            poll_seconds=0,
+            how=How(poll_seconds=0, **how),
         )
 
     async def again(self, since: float = OLD) -> list[Target]:

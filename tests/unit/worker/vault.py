@@ -98,6 +98,7 @@ class Vault:
                 topic=self.topic,
                 queue=self.queue,
                 wait_seconds=300,
+                index_lag_ms=60_000,
                 metrics=metrics,
                 now=lambda: self.now,
             ),
