@@ -132,6 +132,8 @@ async def test_an_erasure_that_s3_refuses_is_not_asked_for_again_and_again() -> 
     await vault.run(most=400)
     assert counts(vault)["state"] == "complete"
     assert vault.value("erasures_total", outcome="removed") == 1
+    sent = [body for body in vault.sent if '"safelight.erase-image"' in body]
+    assert len(sent) == 1 + 30 + 2  # by the turn, after each refusal, and for the last two steps
 
 
 async def test_a_turn_begins_only_so_many_erasures(monkeypatch: pytest.MonkeyPatch) -> None:

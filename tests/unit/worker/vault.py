@@ -68,6 +68,8 @@ class Vault:
         self.topic = FakeTopic()
         self.cdn = FakeCdn()
         self.queue = FakeDeadLetters()
+        self.sent: list[str] = []
+        """The bodies of the messages that cleanup sent."""
         metrics = CleanupMetrics(self.registry)
         inventory, cdn = FakeInventory(self.objects), self.cdn if caches else None
         remover = Remover(
@@ -145,6 +147,7 @@ class Vault:
             return await self.cleanup.process(message)
         finally:
             for letter in self.queue.letters:
+                self.sent.append(letter.body)
                 due = (self.now + letter.delay_seconds, next(self._numbers), letter.body)
                 heapq.heappush(self._waiting, due)
             self.queue.letters.clear()
