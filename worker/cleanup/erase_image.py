@@ -26,8 +26,6 @@ from worker.verdict import Progress
 
 TRIES = 5
 """How often a step begins again because another message progressed, before its message waits."""
-RETRY_SECONDS = 900
-"""How long an erasure waits after S3 or CloudFront refused a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +34,7 @@ class Pauses:
 
     before_invalidation_ms: int
     before_last_look_ms: int
+    """Also the time until a step is tried again that S3 or CloudFront refused."""
 
 
 class _Overtaken(Exception):
@@ -175,7 +174,7 @@ class ImageErasures:
             except (Unavailable, Misconfigured, Refused) as refusal:
                 return await self._retry(message, tombstone, "not_invalidated", refusal)
             erasure = steps.held(erasure, *started)
-        wait_ms = erasure.due_at - at if at < erasure.due_at else 1000 * RETRY_SECONDS
+        wait_ms = erasure.due_at - at if at < erasure.due_at else None
         changed = tombstone.model_copy(update={"erasure": erasure})
         return await self._retry(message, changed, "not_deleted", error, wait_ms=wait_ms)
 
@@ -233,12 +232,12 @@ class ImageErasures:
         outcome: str,
         error: Exception,
         *,
-        wait_ms: int = 1000 * RETRY_SECONDS,
+        wait_ms: int | None = None,
     ) -> Progress:
         """Keep the state, and try again later: the erasure ends once an operator has acted."""
         bind_contextvars(detail=str(error))
         await self._write(tombstone, steps.progress_of(tombstone))
-        await self._send_on(message, wait_ms)
+        await self._send_on(message, wait_ms or self._pauses.before_last_look_ms)
         return self._report(outcome)
 
     def _report(self, outcome: str, progress: Progress = Progress.NONE) -> Progress:

@@ -40,5 +40,6 @@ class CleanupSettings(QueueSettings, AwsSettings, IdSettings):
         gt=0,
         le=LONGEST_DELAY_SECONDS,
         description="Seconds after the invalidation until the last look for objects of the image: "
-        "longer than any request to delivery takes.",
+        "longer than any request to delivery takes. A step that S3 or CloudFront refused is tried "
+        "again after the same time.",
     )
