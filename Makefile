@@ -10,6 +10,8 @@ CHECK_PYTHON := import sys; here = sys.version_info[:2]; \
 	here > (3, 13) and sys.stderr.write("Python %d.%d is newer than Safelight is tested with\n" % here)
 PHOTOS ?= samples
 export PHOTOS OUT PRESETS PORTS OVERWRITE
+# Tests start hundreds of programs. None is to compile what the one before has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 # Two installs into one environment would spoil it, also under `make -j`.
