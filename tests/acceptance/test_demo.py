@@ -179,8 +179,15 @@ def test_folders_that_cannot_be_used_are_refused_before_anything_starts(
     assert "Starting" not in output
 
 
-@pytest.mark.parametrize("moment", ["Starting", "Up after"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("Starting", signal.SIGINT),
+        ("Up after", signal.SIGTERM),
+        pytest.param("Starting", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("Up after", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_demo_stops_everything(temporary, moment, number):
     with safelight("demo", SAMPLES, temporary=temporary, PYTHONUNBUFFERED="1") as demo:
         read_until(moment, demo)
