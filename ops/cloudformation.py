@@ -21,11 +21,11 @@ class InvalidTemplate(Exception):
     """A template cannot be read, or a parameter is unknown or has an invalid value."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads `!Ref x` as {"Ref": x} and `!Sub x` as {"Fn::Sub": x}, as CloudFormation does."""
 
 
-def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _function(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -39,6 +39,12 @@ def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str
 
 
 _Loader.add_multi_constructor("!", _function)
+
+
+def read_body(path: Path) -> dict[str, Any]:
+    """Read a template as plain values, with every function in its long form."""
+    body: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    return body
 
 
 def _check(name: str, value: str, declared: Mapping[str, Any]) -> None:
@@ -75,7 +81,7 @@ class Template:
         """
         given, path = dict(parameters or {}), TEMPLATES / name
         try:
-            body = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
+            body = read_body(path)
         except OSError as error:
             raise InvalidTemplate(f"{path}: cannot be read: {error.strerror}") from error
         known = body["Parameters"]

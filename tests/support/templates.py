@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from functools import cache
 from typing import Any
 
-from cfnlint import decode
+from ops.cloudformation import TEMPLATES, read_body
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "ecs"
+FOLDER = TEMPLATES
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 PSEUDO = {
     "AWS::AccountId": "123456789012",
@@ -30,9 +30,13 @@ _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
 
 def read(name: str) -> dict[str, Any]:
     """Read a template as plain values, with every function in its long form."""
-    template, _ = decode.decode(str(FOLDER / f"{name}.yaml"))
-    plain: dict[str, Any] = json.loads(json.dumps(template))
+    plain: dict[str, Any] = json.loads(_text(name))
     return plain
+
+
+@cache
+def _text(name: str) -> str:
+    return json.dumps(read_body(FOLDER / f"{name}.yaml"))
 
 
 class Resolved:

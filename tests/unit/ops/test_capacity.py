@@ -9,7 +9,6 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from cfnlint import decode
 from typer.testing import CliRunner
 
 from ops.__main__ import app
@@ -20,7 +19,7 @@ from ops.capacity.metricmath import Metric, Query, UnknownMath
 from ops.capacity.policies import scaling_of
 from ops.capacity.scaling import Controller, Policy, Scaling, Step, StepScaling, TargetTracking
 from ops.capacity.simulator import Task, _Flow, simulate
-from ops.cloudformation import TEMPLATES, InvalidTemplate, Template
+from ops.cloudformation import TEMPLATES, InvalidTemplate, Template, read_body
 
 ROOT = Path(__file__).parents[3]
 TASK = Task(seconds_per_picture=0.5, slots=2)
@@ -398,8 +397,7 @@ def test_row_44_busy_workers_without_a_backlog_are_not_taken_away():
 
 @pytest.fixture(scope="module")
 def written_template() -> dict:
-    template, _ = decode.decode(str(TEMPLATES / "workers.yaml"))
-    return json.loads(json.dumps(template))
+    return read_body(TEMPLATES / "workers.yaml")
 
 
 def test_every_policy_of_the_template_is_simulated(written_template):
