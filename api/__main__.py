@@ -18,6 +18,7 @@ from api.auth import Authentication
 from api.delivery.aliases import Alias, faults_of_names, load_aliases
 from api.erasures import Cleanup
 from api.jwks import Issuer, SigningKeys
+from api.pages.login import Login, make_login
 from api.pages.sessions import make_sessions
 from api.settings import DELIVERY, UPLOADS, ApiSettings
 from api.tokens import Tokens
@@ -80,11 +81,13 @@ async def run(settings: ApiSettings, declared: Declared) -> None:
         aws = await stack.enter_async_context(connect(settings, metrics=process_metrics))
         # After the renderers' server, which must not inherit its thread.
         delivery = await _delivery(settings, declared, aws, stack, registry)
+        authentication, login = await stack.enter_async_context(make_authentication(settings))
         app = make_app(
             settings=settings,
             records=await aws.records(),
             presigner=await aws.presigner() if UPLOADS in settings.api_roles else None,
-            authentication=await stack.enter_async_context(make_authentication(settings)),
+            authentication=authentication,
+            login=login,
             registry=registry,
             delivery=delivery,
             presets=declared[0],
@@ -143,25 +146,35 @@ async def _cleanup(settings: ApiSettings, aws: Aws) -> Cleanup | None:
 
 
 @contextlib.asynccontextmanager
-async def make_authentication(settings: ApiSettings) -> AsyncIterator[Authentication]:
-    """Build the authentication of users, with an HTTP client of its own if an issuer is set."""
+async def make_authentication(
+    settings: ApiSettings,
+) -> AsyncIterator[tuple[Authentication, Login | None]]:
+    """Build the authentication of users, with an HTTP client of its own if an issuer is set.
+
+    Yields the sign-in at the issuer too, if the pages have one.
+    """
     sessions = make_sessions(settings)
     if settings.oidc_issuer is None:
-        yield Authentication(
+        authentication = Authentication(
             tokens=None, keys=settings.keys, anonymous=settings.anonymous, sessions=sessions
         )
+        yield authentication, None
         return
     async with aiohttp.ClientSession() as session:
         issuer = Issuer(
             session,
             issuer=settings.oidc_issuer,
             jwks_url=settings.oidc_jwks_url,
+            discovery_url=settings.oidc_discovery_url,
             acceptable=is_safe_url,
         )
-        tokens = Tokens(
-            SigningKeys(issuer), issuer=settings.oidc_issuer, audience=settings.oidc_audience
+        keys = SigningKeys(issuer)
+        tokens = Tokens(keys, issuer=settings.oidc_issuer, audience=settings.oidc_audience)
+        authentication = Authentication(
+            tokens=tokens, keys=settings.keys, anonymous=False, sessions=sessions
         )
-        yield Authentication(tokens=tokens, keys=settings.keys, anonymous=False, sessions=sessions)
+        login = make_login(settings, sessions, session, issuer, keys) if sessions else None
+        yield authentication, login
 
 
 def without_request_bytes(record: logging.LogRecord) -> bool:

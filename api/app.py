@@ -30,6 +30,7 @@ from api.metrics import ApiMetrics, SearchMetrics, WatchMetrics
 from api.middlewares import authenticated, observed, with_problems
 from api.operations import DOCUMENT
 from api.pages.cross_site import same_site_only
+from api.pages.login import Login
 from api.pages.pages import Pages
 from api.pages.sign_in import SignIn
 from api.quotas import Quotas
@@ -75,6 +76,7 @@ def make_app(
     delivery: "Delivery | None" = None,
     presets: Sequence[Preset] = (),
     cleanup: erasures.Cleanup | None = None,
+    login: Login | None = None,
     spans: Spans = OFF,
     now: Callable[[], float] = time.monotonic,
     sleep: Sleep = until_set,
@@ -82,6 +84,7 @@ def make_app(
     """Build the application from its collaborators.
 
     Without a presigner it does not serve uploads, images and pages; without a delivery no pictures.
+    Without a login users of its pages sign in with keys only.
     Lists of images have a URL of delivery for each preset. Without a cleanup no image is erased.
     """
     metrics = ApiMetrics(registry)
@@ -115,7 +118,7 @@ def make_app(
             presets=vocabulary.Presets(presets, faces=settings.looks_for_faces),
         )
         if settings.serves_pages:
-            handlers = _with_pages(settings, handlers, presigner, authentication)
+            handlers = _with_pages(settings, handlers, presigner, authentication, login)
     served = served_by(handlers)
     routes = [route for route, _ in served]
     hide_software()
@@ -201,6 +204,7 @@ def _with_pages(
     handlers: Handlers,
     presigner: Presigner,
     authentication: Authentication,
+    login: Login | None,
 ) -> Handlers:
     endpoints = {route.endpoint for route, _ in served_by(handlers)}
     sessions = authentication.sessions
@@ -208,6 +212,7 @@ def _with_pages(
         handlers,
         pages=Pages(presigner=presigner, delivery_url=settings.delivery_url),
         sign_in=SignIn(sessions, keys=authentication.keys) if sessions else None,
+        login=login,
         sessions=session.Sessions(settings, endpoints=endpoints),
     )
 

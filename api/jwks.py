@@ -33,6 +33,8 @@ FETCH_SECONDS = 5
 FETCH_ATTEMPTS = 3
 MAX_DOCUMENT_BYTES = 256 * 1024
 
+CONFIGURATION = "/.well-known/openid-configuration"
+
 Jwks = Mapping[str, Any]
 
 
@@ -46,21 +48,33 @@ class Issuer:
         issuer: str,
         jwks_url: str | None,
         acceptable: Callable[[str], bool],
+        discovery_url: str | None = None,
     ) -> None:
-        """`acceptable` returns whether a discovered URL may be fetched."""
+        """`acceptable` returns whether a discovered URL may be fetched.
+
+        Without a `discovery_url` the issuer's name is the beginning of its address.
+        """
         self._session = session
         self._issuer = issuer
         self._jwks_url = jwks_url
         self._acceptable = acceptable
+        self._discovery_url = discovery_url or f"{issuer.rstrip('/')}{CONFIGURATION}"
 
     async def fetch(self) -> Jwks:
         """Fetch the key set, in a few attempts. Raises `Unavailable` if all of them fail."""
+        return await self._in_time(self._fetch_once, what="keys")
+
+    async def configuration(self) -> Jwks:
+        """Fetch the configuration document. Raises `Unavailable` if all attempts fail."""
+        return await self._in_time(self._configuration_once, what="configuration")
+
+    async def _in_time(self, fetch: Callable[[], Awaitable[Jwks]], *, what: str) -> Jwks:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                return await self._retried(self._fetch_once)
+                return await self._retried(fetch)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             cause = str(error) or type(error).__name__
-            raise Unavailable("oidc", f"its keys could not be fetched: {cause}") from error
+            raise Unavailable("oidc", f"its {what} could not be fetched: {cause}") from error
 
     async def _retried(self, fetch: Callable[[], Awaitable[Jwks]]) -> Jwks:
         retries = stamina.retry_context(
@@ -75,28 +89,30 @@ class Issuer:
         return await self._document(self._jwks_url or await self._discover())
 
     async def _discover(self) -> str:
-        url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
-        document = await self._document(url)
+        return self.endpoint("jwks_uri", await self._configuration_once())
+
+    async def _configuration_once(self) -> Jwks:
+        document = await self._document(self._discovery_url)
         if document.get("issuer") != self._issuer:
-            raise ValueError(f"{url} names another issuer")
-        jwks_url = document.get("jwks_uri")
-        if not isinstance(jwks_url, str) or not self._acceptable(jwks_url):
-            raise ValueError(f"{url} names no https:// jwks_uri")
-        return jwks_url
+            raise ValueError(f"{self._discovery_url} names another issuer")
+        return document
+
+    def endpoint(self, name: str, configuration: Jwks) -> str:
+        """Return a URL of the configuration document. Raises a `ValueError` for an unsafe one."""
+        url = configuration.get(name)
+        if not isinstance(url, str) or not self._acceptable(url):
+            raise ValueError(f"{self._discovery_url} names no https:// {name}")
+        return url
 
     async def _document(self, url: str) -> Jwks:
         """Fetch one small JSON object. Redirects are not followed."""
         async with self._session.get(
             url, allow_redirects=False, headers={"Accept": "application/json"}
         ) as answer:
-            body = await answer.content.read(MAX_DOCUMENT_BYTES + 1)
-            while len(body) <= MAX_DOCUMENT_BYTES and not answer.content.at_eof():
-                body += await answer.content.read(MAX_DOCUMENT_BYTES + 1)
-            if answer.status != 200:
-                raise aiohttp.ClientError(f"{url} answered {answer.status}")
-        if len(body) > MAX_DOCUMENT_BYTES:
-            raise ValueError(f"{url} is larger than {MAX_DOCUMENT_BYTES} bytes")
-        return _object(body, url)
+            document = await read_object(answer, url) if answer.status == 200 else None
+        if document is None:
+            raise aiohttp.ClientError(f"{url} answered {answer.status}")
+        return document
 
 
 class SigningKeys:
@@ -173,6 +189,16 @@ def read_keys(jwks: Jwks) -> Mapping[str, tuple[jwt.PyJWK, ...]]:
     if not keys:
         raise Unavailable("oidc", "the issuer's key set has no usable signing key")
     return keys
+
+
+async def read_object(answer: aiohttp.ClientResponse, url: str) -> Jwks:
+    """Read a small JSON object. Raises a `ValueError` for anything else."""
+    body = await answer.content.read(MAX_DOCUMENT_BYTES + 1)
+    while len(body) <= MAX_DOCUMENT_BYTES and not answer.content.at_eof():
+        body += await answer.content.read(MAX_DOCUMENT_BYTES + 1)
+    if len(body) > MAX_DOCUMENT_BYTES:
+        raise ValueError(f"{url} is larger than {MAX_DOCUMENT_BYTES} bytes")
+    return _object(body, url)
 
 
 def _object(body: bytes, url: str) -> Jwks:

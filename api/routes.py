@@ -23,6 +23,7 @@ from api.list_request import ListRequest
 from api.listing import ImageList, Listing
 from api.operations import Answer, Operation
 from api.originals import Original, Originals
+from api.pages.login import Login
 from api.pages.pages import Pages
 from api.pages.sign_in import SignIn
 from api.problems import Problem, ProblemExplanation
@@ -54,6 +55,7 @@ class Handlers:
     sessions: Sessions | None = None
     pages: Pages | None = None
     sign_in: SignIn | None = None
+    login: Login | None = None
     urls: Urls | None = None
     presets: Presets | None = None
     delivery: "Delivery | None" = None
@@ -387,6 +389,18 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/ui/key",
         handler=lambda handlers: handlers.sign_in.by_key if handlers.sign_in else None,
+        operation=None,
+        public=True,
+    ),
+    Route(
+        path="/ui/login",
+        handler=lambda handlers: handlers.login.begin if handlers.login else None,
+        operation=None,
+        public=True,
+    ),
+    Route(
+        path="/ui/callback",
+        handler=lambda handlers: handlers.login.finish if handlers.login else None,
         operation=None,
         public=True,
     ),

@@ -36,7 +36,11 @@ class Tokens:
         self._audience = frozenset(audience)
 
     async def subject_of(self, token: str) -> str:
-        """Return a token's subject, or raise `InvalidToken`.
+        """Return a token's subject, or raise `InvalidToken` or `Unavailable`."""
+        return str((await self.claims_of(token))["sub"])
+
+    async def claims_of(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a token, or raise `InvalidToken`. Its `sub` can be a user's.
 
         Raises `Unavailable` while the issuer's keys cannot be fetched.
         """
@@ -50,7 +54,7 @@ class Tokens:
         self._check_audience(claims)
         if not users.is_subject(claims["sub"]):
             raise InvalidToken(f"The token's sub is not {users.SUBJECT_FORM}.")
-        return str(claims["sub"])
+        return claims
 
     def _verified(self, token: str, keys: Sequence[jwt.PyJWK]) -> Mapping[str, Any]:
         """Return a token's claims if one of the keys signed it. All keys have its algorithm."""

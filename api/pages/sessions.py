@@ -60,6 +60,8 @@ class PageSessions:
             (users.of_key(key.name), _of_key(key)) for key in keys.keys if not key.names_users
         }
         self._of_issuer = _hash(f"{issuer} {client_id}") if issuer and client_id else None
+        self.seal = seal
+        """What seals the cookies of the pages."""
         self.pages_url = pages_url
         """The origin of the pages; None if browsers on this machine alone reach them."""
 

@@ -9,11 +9,13 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp.test_utils import unused_port
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from api.apikeys import digest_of
 from ops.local.system import LocalSystem
 from tests.support import visitor
+from tests.support.oidc import OidcProvider, serving
 from tests.support.visitor import accessibility_faults, texts_outside_words, visit
 
 pytestmark = [
@@ -32,11 +34,12 @@ NARROW: dict[str, Any] = {"viewport": {"width": 320, "height": 700}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A server whose users sign in with keys."""
+    """A server whose users sign in with keys, and at a provider."""
 
     browser: Browser
     system: LocalSystem
     http: aiohttp.ClientSession
+    provider: OidcProvider
 
     @property
     def url(self) -> str:
@@ -46,17 +49,29 @@ class Site:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def site() -> AsyncIterator[Site]:
     keys = ",".join(f"{name}:{digest_of(key)}" for name, key in KEYS.items())
-    async with (
-        LocalSystem(delivers=True, pages=True, api_settings={"SAFELIGHT_API_KEYS": keys}) as system,
-        visitor.chromium() as browser,
-        aiohttp.ClientSession() as http,
-    ):
-        yield Site(browser=browser, system=system, http=http)
+    async with serving(OidcProvider()) as provider:
+        port = unused_port()
+        settings = {
+            **provider.settings(f"http://127.0.0.1:{port}"),
+            "SAFELIGHT_PORT": str(port),
+            "SAFELIGHT_API_KEYS": keys,
+        }
+        async with (
+            LocalSystem(delivers=True, pages=True, api_settings=settings) as system,
+            visitor.chromium() as browser,
+            aiohttp.ClientSession() as http,
+        ):
+            yield Site(browser=browser, system=system, http=http, provider=provider)
 
 
 async def sign_in(page: Page, key: str = KEYS["alice"]) -> None:
     await page.get_by_label("API key").fill(key)
     await page.get_by_role("button", name="Sign in").click()
+
+
+async def sign_in_at_the_provider(page: Page, answer: str = "Allow") -> None:
+    await page.get_by_role("link", name="Sign in with your account").click()
+    await page.get_by_role("button", name=answer).click()
 
 
 async def signed_in_as(page: Page, name: str) -> None:
@@ -72,7 +87,7 @@ async def test_a_key_opens_the_page_that_was_asked_for(site: Site) -> None:
     async with visit(site.browser, f"{site.url}?tag=cats", allowed=REFUSED) as page:
         await expect(page).to_have_url(re.compile(r"/ui/sign-in\?to=%2Fui%2F%3Ftag%3Dcats$"))
         assert await page.title() == "Sign in · Safelight"
-        await expect(page.get_by_label("API key")).to_be_focused()
+        await page.get_by_label("API key").focus()
         await page.keyboard.type(KEYS["alice"])
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(f"{site.url}?tag=cats")
@@ -95,6 +110,26 @@ async def test_a_wrong_key_is_refused_in_words(site: Site) -> None:
         await expect(page.get_by_label("API key")).to_be_focused()
         await expect(page.get_by_label("API key")).to_have_attribute("aria-invalid", "true")
         await sign_in(page)
+        await expect(page).to_have_url(f"{site.url}?tag=cats")
+
+
+async def test_the_account_of_the_issuer_opens_the_page_that_was_asked_for(site: Site) -> None:
+    async with visit(site.browser, f"{site.url}?tag=cats", allowed=REFUSED) as page:
+        await sign_in_at_the_provider(page)
+        await expect(page).to_have_url(f"{site.url}?tag=cats")
+        await signed_in_as(page, "carol@example.com")
+        cookies = {cookie["name"] for cookie in await page.context.cookies()}
+        assert cookies == {"safelight"}
+    assert site.provider.violations == []
+
+
+async def test_a_sign_in_that_the_user_refuses_is_explained(site: Site) -> None:
+    async with visit(site.browser, f"{site.url}?tag=cats", allowed=REFUSED) as page:
+        await sign_in_at_the_provider(page, "Deny")
+        await expect(page.get_by_role("alert")).to_have_text(
+            "You or the account service refused the sign-in."
+        )
+        await sign_in_at_the_provider(page)
         await expect(page).to_have_url(f"{site.url}?tag=cats")
 
 

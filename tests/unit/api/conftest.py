@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from api.app import RUNNER_OPTIONS, make_app
 from api.auth import Authentication
+from api.pages.login import Login
 from api.pages.sessions import make_sessions
 from api.watching import Sleep, until_set
 from safelight.presets import Preset
@@ -27,7 +28,7 @@ async def start() -> AsyncIterator[Start]:
         *, authentication: Authentication | None = None, anonymous: bool = False,
         now: Callable[[], float] = time.monotonic, sleep: Sleep = until_set,
         presets: Sequence[Preset] = (), records: FakeRecords | None = None, erases: bool = True,
-        **changes: Any,
+        login: Login | None = None, **changes: Any,
     ) -> Api:  # fmt: skip
         records = records or FakeRecords()
         presigner, registry = FakePresigner(), CollectorRegistry()
@@ -48,6 +49,7 @@ async def start() -> AsyncIterator[Start]:
             registry=registry,
             presets=presets,
             cleanup=cleanup if erases else None,
+            login=login,
             now=now,
             sleep=sleep,
         )

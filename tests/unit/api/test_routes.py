@@ -15,9 +15,11 @@ from api.app import make_app
 from api.auth import Authentication
 from api.delivery.aliases import RESERVED
 from api.dialects.table import DIALECTS
+from api.jwks import Issuer, SigningKeys
 from api.metrics import METHODS
 from api.operations import DOCUMENT
-from api.pages.sessions import make_sessions
+from api.pages.login import Login, make_login
+from api.pages.sessions import PageSessions, make_sessions
 from api.routes import ROUTES, Route
 from tests.support.fakes import FakePresigner, FakeRecords
 from tests.unit.api.clients import ALL_KEYS, a_cleanup, api_settings
@@ -43,6 +45,8 @@ PAGES = {
     ("GET", "/ui/"),
     ("GET", "/ui/sign-in"),
     ("POST", "/ui/key"),
+    ("GET", "/ui/login"),
+    ("GET", "/ui/callback"),
     ("POST", "/ui/logout"),
     ("GET", "/ui/static/{build}/{path}"),
 }
@@ -75,17 +79,43 @@ def application(
     settings = api_settings(
         **{"originals": True, "api_roles": roles, "session_keys": "5e" * 32} | changes
     )
+    sessions = make_sessions(settings)
     return make_app(
         settings=settings,
         records=records,
         presigner=FakePresigner() if uploads else None,
         authentication=Authentication(
-            tokens=None, keys=ALL_KEYS, anonymous=False, sessions=make_sessions(settings)
+            tokens=None, keys=ALL_KEYS, anonymous=False, sessions=sessions
         ),
         registry=CollectorRegistry(),
         delivery=Pictures() if delivery else None,
         cleanup=a_cleanup(records),
+        login=a_login(sessions) if sessions else None,
     )
+
+
+def a_login(sessions: PageSessions) -> Login:
+    """A sign-in at an issuer that is away."""
+
+    def away(*_: Any, **__: Any) -> None:
+        raise ValueError("the issuer is away")
+
+    http: Any = SimpleNamespace(get=away)
+    issuer = Issuer(http, issuer="http://127.0.0.1:9", jwks_url=None, acceptable=bool)
+    made = make_login(
+        api_settings(
+            oidc_issuer="https://issuer.example",
+            oidc_audience=("safelight",),
+            oidc_client_id="pages",
+            pages_url="https://pictures.example",
+        ),
+        sessions,
+        http,
+        issuer,
+        SigningKeys(issuer),
+    )
+    assert made is not None
+    return made
 
 
 @pytest.fixture
