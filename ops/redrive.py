@@ -1,7 +1,8 @@
 """`safelight redrive`: list dead letters by reason, show or delete single ones, send them back.
 
-Everything is sent to RendersQueue, because only S3 may send to UploadsQueue. An S3 event becomes an
-ingest of its key: the worker looks up the object in S3, so a forged event does no harm.
+Messages of the role `cleanup` are sent to CleanupQueue, all others to RendersQueue, because only S3
+may send to UploadsQueue. An S3 event becomes an ingest of its key: the worker looks up the object
+in S3, so a forged event does no harm.
 
 Safe to repeat and to stop at any moment: a message that arrives twice is settled once.
 """
@@ -12,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from pydantic import Field
 from rich.console import Console
@@ -26,7 +27,7 @@ from safelight.aws.queue import BATCH_SIZE, Message, Queue
 from safelight.aws.session import connect
 from safelight.aws.settings import AwsSettings
 from safelight.errors import Unreadable
-from safelight.queued import ingest_of, read_queued
+from safelight.queued import OfCleanup, OfRenders, ingest_of, read_ours
 from worker.envelopes import parsed
 from worker.events import is_event, source_keys
 
@@ -34,13 +35,45 @@ HIDDEN_SECONDS = 300
 """How long a received letter is hidden from other receivers. It is returned at the end."""
 ALL = "all"
 """The word that chooses letters of every reason."""
+NO_CLEANUP = "it belongs to the role cleanup, and SAFELIGHT_CLEANUP_QUEUE_URL is not set"
+"""Why a letter stays if no setting names its queue."""
 
 
 class RedriveSettings(AwsSettings):
     """Settings of `safelight redrive`. It needs the permissions of OperatorPolicy."""
 
-    renders_queue_url: str = Field(min_length=1, description="RendersQueue, the target.")
+    renders_queue_url: str = Field(
+        min_length=1, description="RendersQueue, the target of demands and uploads."
+    )
+    cleanup_queue_url: str | None = Field(
+        default=None, min_length=1, description="CleanupQueue, the target of what is to be erased."
+    )
     dead_letter_queue_url: str = Field(min_length=1, description="The dead-letter queue.")
+
+
+class Target(Protocol):
+    """A queue that letters are sent back to."""
+
+    async def send(self, body: str) -> None:
+        """Send a message."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """The queues that letters are sent back to."""
+
+    renders: Target
+    cleanup: Target | None
+    """None if no setting names CleanupQueue: its letters stay."""
+
+    def of(self, message: OfRenders | OfCleanup) -> Target:
+        """Return the queue of the role that processes a message. Raises `Unreadable` without it."""
+        if not isinstance(message, OfCleanup):
+            return self.renders
+        if self.cleanup is None:
+            raise Unreadable(NO_CLEANUP)
+        return self.cleanup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,18 +98,22 @@ async def redrive(wanted: Wanted) -> int:
     settings = RedriveSettings.load()
     async with connect(settings) as aws:
         letters = await aws.queue(settings.dead_letter_queue_url, visibility_seconds=HIDDEN_SECONDS)
-        queue = await aws.queue(settings.renders_queue_url)
+        cleanup = settings.cleanup_queue_url
+        targets = Targets(
+            renders=await aws.queue(settings.renders_queue_url),
+            cleanup=await aws.queue(cleanup) if cleanup else None,
+        )
         found = [message async for message in _read(letters)]
         try:
             if wanted.delete:
                 return await delete_letters(letters, found, wanted.delete)
-            return await _treat(found, wanted, letters, queue, bucket=settings.uploads_bucket)
+            return await _treat(found, wanted, letters, targets, bucket=settings.uploads_bucket)
         finally:
             await _release(letters, found)
 
 
 async def _treat(
-    found: Sequence[Message], wanted: Wanted, letters: Queue, queue: Queue, *, bucket: str
+    found: Sequence[Message], wanted: Wanted, letters: Queue, targets: Targets, *, bucket: str
 ) -> int:
     reason = ALL if wanted.show and wanted.reason is None else wanted.reason
     chosen = [message for message in found if reason in (reason_of(message), ALL)]
@@ -86,10 +123,10 @@ async def _treat(
     _print_counts(found, as_json=wanted.as_json)
     if not chosen:
         return _without_letters(reason)
-    returns = [Return.of(letter, bucket=bucket) for letter in chosen]
+    returns = [Return.of(letter, targets, bucket=bucket) for letter in chosen]
     _explain_what_stays(returns)
     if not wanted.dry_run:
-        await _send_back(returns, letters, queue, rate=wanted.rate)
+        await _send_back(returns, letters, rate=wanted.rate)
     _print_sum(returns, dry_run=wanted.dry_run)
     sent = any(one.bodies or not one.fault for one in returns)
     return ExitCode.DONE if sent else ExitCode.FAILED
@@ -123,17 +160,19 @@ async def _read(letters: Queue) -> AsyncIterator[Message]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """The messages to send in place of a letter, and the fault of any unreadable part."""
+    """The messages to send in place of a letter, and the fault of any part that stays."""
 
     letter: Message
     bodies: tuple[str, ...]
+    target: Target
     fault: str | None
 
     @classmethod
-    def of(cls, letter: Message, *, bucket: str) -> Self:
+    def of(cls, letter: Message, targets: Targets, *, bucket: str) -> Self:
         """Read a letter: each S3 event becomes an ingest, our own messages are sent unchanged."""
         bodies: list[str] = []
         faults: list[Unreadable] = []
+        target = targets.renders
         try:
             document = parsed(letter.body)
             if is_event(document):
@@ -145,21 +184,26 @@ class Return:
                     except Unreadable as fault:
                         faults.append(fault)
             else:
-                bodies.append(read_queued(document).to_json())
+                ours = read_ours(document)
+                target = targets.of(ours)
+                bodies.append(ours.to_json())
         except Unreadable as fault:
             faults.append(fault)
-        return cls(letter=letter, bodies=tuple(bodies), fault=str(faults[0]) if faults else None)
+        return cls(
+            letter=letter,
+            bodies=tuple(bodies),
+            target=target,
+            fault=str(faults[0]) if faults else None,
+        )
 
 
 def _explain_what_stays(returns: Sequence[Return]) -> None:
     for why, count in Counter(one.fault for one in returns if one.fault).items():
         letters = counted(count, "letter")
-        print(f"{letters} cannot be read whole and will stay: {why}", file=sys.stderr)
+        print(f"{letters} cannot be sent back whole and will stay: {why}", file=sys.stderr)
 
 
-async def _send_back(
-    returns: Sequence[Return], letters: Queue, queue: Queue, *, rate: float
-) -> None:
+async def _send_back(returns: Sequence[Return], letters: Queue, *, rate: float) -> None:
     """Send the messages of each letter, then delete it.
 
     If stopped in between, the messages are sent again next time. A letter with an unreadable part
@@ -168,7 +212,7 @@ async def _send_back(
     with Progress(console=Console(stderr=True)) as progress:
         for one in progress.track(returns, description="Sent back"):
             for body in one.bodies:
-                await queue.send(body, attributes={})
+                await one.target.send(body)
                 await asyncio.sleep(1 / rate)
             if one.fault is None:
                 await letters.delete([one.letter.receipt])

@@ -135,6 +135,9 @@ OfRenders = Demand | Ingest
 OfCleanup = EraseImage | EraseUser | DeleteVersion | DeleteAssets
 _OF_RENDERS: TypeAdapter[OfRenders] = TypeAdapter(Annotated[OfRenders, Field(discriminator="type")])
 _OF_CLEANUP: TypeAdapter[OfCleanup] = TypeAdapter(Annotated[OfCleanup, Field(discriminator="type")])
+_OF_BOTH: TypeAdapter[OfRenders | OfCleanup] = TypeAdapter(
+    Annotated[OfRenders | OfCleanup, Field(discriminator="type")]
+)
 _TYPES = frozenset(
     model.model_fields["type"].default
     for model in (Demand, Ingest, EraseImage, EraseUser, DeleteVersion, DeleteAssets)
@@ -157,6 +160,11 @@ def read_queued(document: object) -> OfRenders:
 def read_cleanup(document: object) -> OfCleanup:
     """Read the parsed body of a message on CleanupQueue. Raises the same as `read_queued`."""
     return _read(document, _OF_CLEANUP)
+
+
+def read_ours(document: object) -> OfRenders | OfCleanup:
+    """Read the parsed body of a message on either queue. Raises `Unreadable` for any other body."""
+    return _read(document, _OF_BOTH)
 
 
 def _read(document: object, adapter: TypeAdapter[Message]) -> Message:

@@ -12,9 +12,12 @@ import pytest_asyncio
 from ops.local.emulator import Emulator
 from ops.local.stack import Stack, deploy
 from safelight.presets import Preset
-from safelight.queued import Demand
+from safelight.queued import Demand, EraseImage
 from tests.support.events import s3_event
 
+ERASURE = EraseImage(
+    image_id="01M7YB1NC8XE9XQ3H3PCRZFKK6", key=None, by="owner", at=1_800_000_000_000
+).to_json()
 DEMAND = Demand(
     image_id="01M7YB1NC8XE9XQ3H3PCRZFKK6", revision="v1", preset=Preset(name="a", format="avif")
 ).to_json()
@@ -23,7 +26,7 @@ SAFELIGHT = Path(sys.executable).with_name("safelight")
 
 
 class Desk:
-    """Runs the command with the permissions of OperatorPolicy, and reads the two queues."""
+    """Runs the command with the permissions of OperatorPolicy, and reads the queues."""
 
     def __init__(self, emulator: Emulator, stack: Stack) -> None:
         self._emulator, self._stack = emulator, stack
@@ -63,6 +66,10 @@ class Desk:
     def queues(self) -> tuple[str, str]:
         return self._stack.renders_queue_url, self._stack.dead_letter_queue_url
 
+    @property
+    def cleanup_queue(self) -> str:
+        return self._stack.cleanup_queue_url
+
     async def redrive(self, *arguments: str, **changes: str) -> tuple[int, str]:
         """Run the command; return its exit code and output."""
         environment = {
@@ -70,6 +77,7 @@ class Desk:
             **self._stack.operator.environment(self._emulator.endpoint_url),
             **self._stack.settings(),
             "SAFELIGHT_RENDERS_QUEUE_URL": self._stack.renders_queue_url,
+            "SAFELIGHT_CLEANUP_QUEUE_URL": self._stack.cleanup_queue_url,
             "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self._stack.dead_letter_queue_url,
             **changes,
         }
@@ -93,7 +101,7 @@ async def desk(emulator: Emulator, redrives: Stack) -> Desk:
     """Return a desk whose queues are empty."""
     opened = Desk(emulator, redrives)
     async with emulator.account.client("sqs") as sqs:
-        for url in opened.queues:
+        for url in (*opened.queues, redrives.cleanup_queue_url):
             await sqs.purge_queue(QueueUrl=url)
     return opened
 
@@ -115,12 +123,14 @@ async def test_letters_are_told_by_reason_and_stay_where_they_are(desk: Desk) ->
 
 async def test_those_of_one_reason_go_back_and_the_others_stay(desk: Desk) -> None:
     await desk.bury(DEMAND, reason="unknown")
+    await desk.bury(ERASURE, reason="unknown")
     await desk.bury("b", reason="unreadable")
     assert (await desk.redrive("unknown", "--dry-run"))[0] == 0
     code, told = await desk.redrive("unknown", "--rate", "100")
     assert code == 0, told
     queue, dead_letters = desk.queues
     assert await desk.bodies(queue) == [DEMAND]
+    assert await desk.bodies(desk.cleanup_queue) == [ERASURE]
     assert await desk.bodies(dead_letters) == ["b"]
 
 
@@ -143,8 +153,8 @@ async def test_what_nobody_can_read_stays_and_is_counted(desk: Desk) -> None:
         await desk.bury(body, reason="unreadable")
     code, told = await desk.redrive("unreadable")
     assert code == 1
-    assert "2 letters cannot be read whole and will stay: the body is not JSON" in told
-    assert "1 letter cannot be read whole and will stay" in told
+    assert "2 letters cannot be sent back whole and will stay: the body is not JSON" in told
+    assert "1 letter cannot be sent back whole and will stay" in told
     queue, dead_letters = desk.queues
     assert len(await desk.bodies(dead_letters)) == 4
     assert await desk.bodies(queue) == []
