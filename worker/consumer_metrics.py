@@ -36,8 +36,12 @@ class ConsumerMetrics:
         self.stages = histogram(
             "stage_duration_seconds", "Duration of one stage.", "stage", buckets=WORK
         )
-        self.slots = gauge("slots", "Pictures that can be processed at once.")
-        self.slots_busy = gauge("slots_busy", "Pictures being processed.")
+        self.slots = gauge(
+            "slots",
+            "Messages that can be processed at once: pictures for uploads and renders, steps of "
+            "erasures and deletions for cleanup.",
+        )
+        self.slots_busy = gauge("slots_busy", "Messages being processed, counted in the same way.")
         self.messages_held = gauge("messages_held", "Messages leased.", "state")
         self.receives = counter("receives_total", "Receive calls that succeeded.")
         self.receive_messages = counter("receive_messages_total", "Messages received.")
