@@ -8,6 +8,7 @@
     │   └── WrongQueue     no one: the message belongs to another role; it becomes a dead letter
     ├── UnusableWatermark  the client: the picture to lay on top cannot be used
     ├── TooEarly           time: other work on the same image has to end first
+    ├── ImageIdTaken       time: another object has the image id; a retry derives another id
     ├── Unavailable        time: throttled, 5xx, timed out, not connected
     ├── Misconfigured      an operator: access denied, no such queue, a wrong clock
     └── Refused            a developer: a service does not accept a request of ours
@@ -91,6 +92,10 @@ class WrongQueue(Unreadable):
 
 class TooEarly(SafelightError):
     """The state of the data does not allow the work yet. No service is at fault."""
+
+
+class ImageIdTaken(SafelightError):
+    """Another object was settled under the image id meanwhile. A retry adopts this one."""
 
 
 class Unavailable(SafelightError):

@@ -13,7 +13,7 @@ from typing import Protocol
 from safelight.aws.queue import Message
 from safelight.aws.records import Commit
 from safelight.completion import Completion
-from safelight.errors import Reason, Rejection, StaleUpload, Superseded, Unavailable
+from safelight.errors import ImageIdTaken, Reason, Rejection, StaleUpload, Superseded
 from safelight.image_ids import ImageIds
 from safelight.imaging.plan import plan
 from safelight.imaging.spool import Spool
@@ -179,7 +179,7 @@ class Processor:
         with self._observer.stage("commit"):
             commit = await self._records.commit(settlement)
         if commit.record.original_key != upload.key and not _is_erased(commit.record):
-            raise Unavailable("dynamodb", f"image id {upload.image_id} was taken meanwhile")
+            raise ImageIdTaken(f"{upload.key}: its image id belongs to another object meanwhile")
         return commit
 
     async def _make(self, upload: Upload, current: Record | None) -> Record:

@@ -5,7 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from safelight.errors import Misconfigured, TooEarly, Unavailable, Unreadable, WrongQueue
+from safelight.errors import (
+    ImageIdTaken,
+    Misconfigured,
+    TooEarly,
+    Unavailable,
+    Unreadable,
+    WrongQueue,
+)
 
 UNKNOWN_RETRY_SECONDS = 30
 """The first delay after an error that Safelight has no class for."""
@@ -91,6 +98,7 @@ FAILURE_KINDS = (
     FailureKind(Misconfigured, "misconfigured", backoff_seconds),
     FailureKind(Unavailable, "unavailable", backoff_seconds),
     FailureKind(TooEarly, "too_early", backoff_seconds),
+    FailureKind(ImageIdTaken, "image_id_taken", backoff_seconds),
     FailureKind(Exception, "unknown", _unknown_seconds),
     FailureKind(Unreadable, "unreadable", None),
     FailureKind(WrongQueue, "wrong_queue", None),

@@ -7,7 +7,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from safelight import keys
-from safelight.errors import Misconfigured, Reason, Rejection, Unavailable, Unreadable
+from safelight.errors import (
+    ImageIdTaken,
+    Misconfigured,
+    Reason,
+    Rejection,
+    Unavailable,
+    Unreadable,
+)
 from safelight.faces import Face
 from safelight.imaging.render import Rendering
 from safelight.queued import EraseImage
@@ -388,7 +395,7 @@ async def test_an_image_id_taken_while_a_borrowed_key_was_worked_on_is_not_settl
         return await render(*arguments)  # type: ignore[arg-type] # handed on as they came
 
     house.renderer.render = meanwhile  # type: ignore[method-assign] # a race, acted out
-    with pytest.raises(Unavailable):
+    with pytest.raises(ImageIdTaken):
         await house.process(event)
     assert house.record == pending()
     await house.process(event)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.errors import (
+    ImageIdTaken,
     Misconfigured,
     TooEarly,
     Unavailable,
@@ -91,9 +92,17 @@ def test_the_runbook_of_dead_letters_explains_every_cause(cause: str) -> None:
     assert any(f"`{cause}`" in row.split("|")[1] for row in rows)
 
 
-def test_work_that_comes_too_early_is_returned_and_opens_no_breaker() -> None:
-    error = TooEarly("the latest version does not count")
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (TooEarly("the latest version does not count"), "too_early"),
+        (ImageIdTaken("another object has the id"), "image_id_taken"),
+    ],
+)
+def test_work_that_the_data_does_not_allow_yet_is_returned_and_opens_no_breaker(
+    error: Exception, cause: str
+) -> None:
     verdict = verdict_on(error, receive_count=3)
     assert isinstance(verdict, Retry)
-    assert (verdict.cause, verdict.after_seconds <= 20) == ("too_early", True)
+    assert (verdict.cause, verdict.after_seconds <= 20) == (cause, True)
     assert not isinstance(error, (Unavailable, Misconfigured))
