@@ -6,6 +6,7 @@ no longer count.
 
 from typing import Protocol
 
+from api.images import erased
 from api.problems import Fault, Problem, Refusal
 from api.upload_tokens import TokenName
 from safelight import keys
@@ -32,8 +33,10 @@ class Records(Protocol):
 class Replacing:
     """The request for a new upload of an image. A repeat with the same key changes nothing."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, *, receipts: bool) -> None:
+        """`receipts`: whether this API has the receipts of erased images."""
         self._records = records
+        self._receipts = receipts
 
     async def open(
         self, image_id: str, name: TokenName, *, user_id: str, expires_at: int
@@ -58,7 +61,7 @@ class Replacing:
         if record is None or record.user_id != user_id:
             raise Refusal(Problem.UNKNOWN_IMAGE, "You have no image of this id.")
         if record.status is Status.ERASED:
-            raise Refusal(Problem.IMAGE_ERASED, "The image was erased.")
+            raise erased("The image was erased.", record, receipts=self._receipts)
         if keys.read_source_key(record.original_key) != (user_id, image_id):
             fault = Fault(
                 pointer="#/imageId",

@@ -81,7 +81,7 @@ class Uploads:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
-        self._replacing = Replacing(records)
+        self._replacing = Replacing(records, receipts=receipts)
         self._presigner = presigner
         self._ids = ids
         self._presigned = metrics.uploads_presigned

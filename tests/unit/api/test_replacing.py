@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.uploads import PENDING_SECONDS
+from safelight.erasures import Erasure
 from safelight.record import Record, Status
 from tests.unit.api.clients import BOB, Api, an_upload
 from tests.unit.api.test_uploads import settle, token_in
@@ -146,10 +147,12 @@ async def test_only_its_owner_replaces_an_image(api: Api) -> None:
 
 async def test_an_erased_image_is_not_replaced(api: Api) -> None:
     record = await completed(api)
-    erased = record.model_copy(update={"status": Status.ERASED})
+    erasure = {"erased_at": 1, "erased_by": "owner", "erasure": Erasure(requested_at=1)}
+    erased = record.model_copy(update={"status": Status.ERASED, **erasure})
     api.records.records[record.image_id] = erased
-    answer, _ = await api.post(a_replacement(record.image_id))
+    answer, problem = await api.post(a_replacement(record.image_id))
     assert answer.status == 410
+    assert problem["receiptUrl"] == f"/v1/images/{record.image_id}/erasure"
     assert api.records.records[record.image_id] == erased
 
 
