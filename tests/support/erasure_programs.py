@@ -100,7 +100,10 @@ class _Pipeline:
 
 
 class _Silent:
-    """A topic, or a ledger, that is not looked at."""
+    """A topic, a ledger, or the records of other images, that are not looked at."""
+
+    async def get(self, _: str) -> None:
+        return None
 
     async def publish(self, _: Any) -> None: ...
     async def put(self, *_: Any) -> None:
@@ -219,8 +222,8 @@ def a_cleanup(*, passes: int, now: float = 0, pauses: Pauses = PAUSES) -> Progra
         images = ImageErasures(
             records=the_records(), tombstones=tombstones, ledger=_Silent(),
             remover=Remover(
-                inventory=buckets, deletions=buckets, tags=tombstones, metrics=metrics, ids=IDS,
-                uploads_bucket=BUCKET,
+                records=_Silent(), inventory=buckets, deletions=buckets, tags=tombstones,
+                metrics=metrics, ids=IDS, uploads_bucket=BUCKET,
             ),
             topic=_Silent(), cdn=None, queue=_Queue(), pauses=pauses, metrics=metrics,
             now=lambda: now,

@@ -74,6 +74,7 @@ async def build_cleanup(settings: CleanupSettings, aws: Aws, metrics: CleanupMet
     pause_ms = round(1000 * settings.erase_pause_seconds)
     last_look_ms = round(1000 * settings.erase_last_look_seconds)
     remover = Remover(
+        records=records,
         inventory=inventory,
         deletions=deletions,
         tags=tombstones,

@@ -38,6 +38,14 @@ class Deletions(Protocol):
         ...
 
 
+class Records(Protocol):
+    """The table of images."""
+
+    async def get(self, image_id: str) -> Record | None:
+        """Read the current record of an image."""
+        ...
+
+
 class TagEntries(Protocol):
     """The index of tags."""
 
@@ -79,6 +87,7 @@ class Remover:
     def __init__(
         self,
         *,
+        records: Records,
         inventory: Inventory,
         deletions: Deletions,
         tags: TagEntries,
@@ -86,6 +95,7 @@ class Remover:
         ids: ImageIds,
         uploads_bucket: str,
     ) -> None:
+        self._records = records
         self._inventory = inventory
         self._deletions = deletions
         self._tags = tags
@@ -95,13 +105,13 @@ class Remover:
 
     async def list(self, tombstone: Record, key: str | None) -> Remains:
         """List the objects of an image: at its key, and at the key of a message if it is its."""
-        keys = dict.fromkeys(
-            one
-            for one in (tombstone.original_key, key)
-            if one is not None and self.owns(tombstone.image_id, one)
-        )
+        keys = dict.fromkeys(one for one in (tombstone.original_key, key) if one is not None)
         return Remains(
-            versions={one: await self._inventory.versions(one) for one in keys},
+            versions={
+                one: await self._inventory.versions(one)
+                for one in keys
+                if await self._has_source(tombstone, one)
+            },
             assets=await self._inventory.assets(tombstone.image_id),
         )
 
@@ -138,11 +148,21 @@ class Remover:
         for entry in entries_of(tombstone):
             await self._tags.delete_tag(entry)
 
-    def owns(self, image_id: str, key: str) -> bool:
-        """Return whether an object with this key is a source of the image."""
+    async def _has_source(self, tombstone: Record, key: str) -> bool:
+        """Return whether an object with this key is a source of the image, and of no other.
+
+        An object that was stored without the API may have the id of this image in its key. Then it
+        was adopted: the record of the id that is derived from its key names it.
+        """
         if not key.startswith(UPLOADS_PREFIX):
             return False
-        named = read_source_key(key)
-        if named is not None and named[1] == image_id:
+        derived = self._ids.of_object(bucket=self._uploads_bucket, key=key)
+        if derived == tombstone.image_id:
             return True
-        return self._ids.of_object(bucket=self._uploads_bucket, key=key) == image_id
+        named = read_source_key(key)
+        if named is None or named[1] != tombstone.image_id:
+            return False
+        if key == tombstone.original_key:
+            return True
+        other = await self._records.get(derived)
+        return other is None or other.original_key != key

@@ -10,7 +10,8 @@ from safelight.erasures import Receipt
 from safelight.errors import Misconfigured, Refused, Unavailable, Unreadable, WrongQueue
 from safelight.queued import Ingest
 from safelight.record import Record, Status
-from tests.unit.worker.vault import AT, COMPLETED, IMAGE, KEY, START, Vault, asked
+from tests.support.fakes import IDS
+from tests.unit.worker.vault import AT, BUCKET, COMPLETED, IMAGE, KEY, START, Vault, asked
 from worker.verdict import Progress
 
 ERASED = "safelight.image.erased"
@@ -187,6 +188,35 @@ async def test_nothing_is_deleted_at_a_key_of_another_image(vault: Vault) -> Non
     await vault.run()
     assert len(vault.objects.sources[other]) == 1
     assert len(vault.objects.sources["erasures/x.json"]) == 1
+
+
+async def test_an_object_with_the_id_in_its_key_stays_if_another_image_was_made_of_it(
+    vault: Vault,
+) -> None:
+    """It was stored without the API, under the id of an image that existed then."""
+    foreign = keys.source_key(user_id="key:mallory", image_id=IMAGE)
+    adopted = IDS.of_object(bucket=BUCKET, key=foreign)
+    named = {"image_id": adopted, "original_key": foreign, "user_id": "key:mallory"}
+    vault.records.records[adopted] = COMPLETED.model_copy(update=named)
+    vault.objects.upload(foreign, b"of the other image")
+    await vault.erase()
+    await vault.erase(by="worker", key=foreign)
+    await vault.run()
+    await vault.erase(by="worker", key=foreign)
+    await vault.run()
+    assert vault.state == "complete"
+    assert len(vault.objects.sources[foreign]) == 1
+
+
+async def test_an_object_with_the_id_in_its_key_is_deleted_if_no_image_was_made_of_it(
+    vault: Vault,
+) -> None:
+    foreign = keys.source_key(user_id="key:mallory", image_id=IMAGE)
+    await vault.erase()
+    await vault.run()
+    vault.objects.upload(foreign, b"late")
+    await vault.erase(by="worker", key=foreign)
+    assert vault.empty
 
 
 async def test_a_message_of_a_worker_begins_no_erasure(vault: Vault) -> None:

@@ -73,6 +73,7 @@ class Vault:
         metrics = CleanupMetrics(self.registry)
         inventory, cdn = FakeInventory(self.objects), self.cdn if caches else None
         remover = Remover(
+            records=self.records,
             inventory=inventory,
             deletions=self.deletions,
             tags=self.tombstones,
