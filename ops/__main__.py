@@ -27,6 +27,7 @@ class Role(StrEnum):
     WORKER = "worker"
     API = "api"
     DELIVERY = "delivery"
+    CLEANUP = "cleanup"
 
 
 app = typer.Typer(
@@ -383,10 +384,11 @@ def redrive(
 ) -> None:
     """List dead letters by reason, show or delete single ones, and send them back.
 
-    All are sent to RendersQueue. An S3 event is replaced by its source key, and a
-    worker processes the object that S3 has now. Reads SAFELIGHT_RENDERS_QUEUE_URL,
-    SAFELIGHT_DEAD_LETTER_QUEUE_URL and SAFELIGHT_UPLOADS_BUCKET; needs the
-    permissions of OperatorPolicy.
+    Messages of the role cleanup are sent to CleanupQueue, all others to RendersQueue. An S3
+    event is replaced by its source key, and a worker processes the object that S3 has now.
+    Reads SAFELIGHT_RENDERS_QUEUE_URL, SAFELIGHT_CLEANUP_QUEUE_URL,
+    SAFELIGHT_DEAD_LETTER_QUEUE_URL and SAFELIGHT_UPLOADS_BUCKET; needs the permissions of
+    OperatorPolicy.
     """
     from ops.redrive import Wanted, redrive  # noqa: PLC0415 - --help must be instant
 
@@ -553,8 +555,8 @@ def doctor(
 ) -> None:
     """Check a deployment's settings, permissions and resources. Exits with 1 on any failure.
 
-    Reads the settings of api and worker. Calls AWS and changes nothing. The check of a worker
-    receives one message, if there is any, and returns it to the queue.
+    Reads the settings of the programs. Calls AWS and changes nothing. The check of a worker or
+    of cleanup receives one message, if there is any, and returns it to the queue.
     """
     from ops.doctor.command import doctor  # noqa: PLC0415 - --help must be instant
 

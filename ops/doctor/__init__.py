@@ -1,1 +1,1 @@
-"""`safelight doctor`: checks that a deployment fits what api and worker need. Changes nothing."""
+"""`safelight doctor`: checks that a deployment fits what its programs need. Changes nothing."""

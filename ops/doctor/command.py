@@ -17,6 +17,7 @@ from safelight.errors import SafelightError, Unavailable
 from safelight.imaging.pool import RenderPool
 from safelight.presets import InvalidPresets
 from safelight.settings import InvalidSettings, Settings
+from worker.cleanup.settings import CleanupSettings
 from worker.settings import WorkerSettings
 
 ROLES = tuple(POLICIES)
@@ -24,6 +25,7 @@ _SETTINGS: dict[str, type[Settings]] = {
     "worker": WorkerSettings,
     "api": ApiSettings,
     "delivery": ApiSettings,
+    "cleanup": CleanupSettings,
 }
 MOST_SKEW_SECONDS = 60
 """The largest accepted clock skew. AWS refuses signatures that are five minutes off."""
@@ -101,6 +103,7 @@ async def _look_at_aws(role: str | None, settings: DoctorSettings, aws: Aws) -> 
         sqs=await aws.client("sqs"),
         sns=await aws.client("sns"),
         rekognition=await aws.client("rekognition"),
+        cloudfront=await aws.client("cloudfront"),
     )
     return [
         replace(who, detail=f"{answer['Arn']} at {places.sqs.meta.endpoint_url}"),

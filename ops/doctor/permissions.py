@@ -14,13 +14,18 @@ from botocore.exceptions import ClientError
 
 from ops.cloudformation import Template
 from ops.doctor.findings import Finding
-from ops.doctor.places import ANY, Places
+from ops.doctor.places import ANY, DISTRIBUTION, Places
 from safelight.aws.day_index import DAY_INDEX
 from safelight.aws.failures import FOREIGN, code_of
 from safelight.aws.records import NOBODY
 from safelight.aws.searching import OWNER_INDEX
 
-POLICIES = {"worker": "UploadsWorkerPolicy", "api": "ApiPolicy", "delivery": "DeliveryPolicy"}
+POLICIES = {
+    "worker": "UploadsWorkerPolicy",
+    "api": "ApiPolicy",
+    "delivery": "DeliveryPolicy",
+    "cleanup": "CleanupPolicy",
+}
 """Policy in data.yaml by program; a worker in the role `renders` has `RENDERS_POLICY`."""
 RENDERING = frozenset({"worker", "delivery"})
 """The roles that have render children."""
@@ -40,11 +45,13 @@ HARMLESS = frozenset(
         "404",
         "BadDigest",
         "ConditionalCheckFailedException",
+        "InconsistentQuantities",
         "InvalidDigest",
         "InvalidImageFormatException",
         "InvalidMessageContents",
         "InvalidParameter",
         "InvalidParameterException",
+        "NoSuchInvalidation",
         "NoSuchKey",
         "NoSuchVersion",
         "ReceiptHandleIsInvalid",
@@ -92,6 +99,19 @@ def _put(bucket: str, prefix: str) -> Probe:
     )
 
 
+def _erase(bucket: str, prefix: str) -> Probe:
+    """Delete an object on condition that it exists: without that, S3 would add a delete marker."""
+    return lambda at: at.s3.delete_object(
+        Bucket=getattr(at.settings, bucket), Key=prefix + _KEY, IfMatch="*"
+    )
+
+
+def _erase_version(bucket: str, prefix: str) -> Probe:
+    return lambda at: at.s3.delete_object(
+        Bucket=getattr(at.settings, bucket), Key=prefix + _KEY, VersionId="null"
+    )
+
+
 def _list(bucket: str, operation: str) -> Probe:
     return lambda at: getattr(at.s3, operation)(Bucket=getattr(at.settings, bucket), MaxKeys=1)
 
@@ -127,22 +147,32 @@ def _hide(queue: str) -> Probe:
 
 
 UPLOADS, ASSETS = ("uploads_bucket", "uploads/"), ("assets_bucket", "images/")
-COUNTS = (UPLOADS[0], "erasures/users/")
+LEDGER, COUNTS = (UPLOADS[0], "erasures/"), (UPLOADS[0], "erasures/users/")
 FACES = Permission("rekognition:DetectFaces", ANY)
 """What every program that looks for faces needs, from the policies of workers.yaml and web.yaml."""
+CACHES = tuple(
+    Permission(f"cloudfront:{action}", DISTRIBUTION)
+    for action in ("CreateInvalidation", "GetInvalidation")
+)
+"""What CleanupPolicy has in addition if data.yaml has a DistributionArn."""
 PROBES: Mapping[Permission, Probe] = {
     Permission("s3:GetObject", "UploadsBucket/uploads/*"): _get(*UPLOADS),
     Permission("s3:GetObject", "UploadsBucket/erasures/users/*"): _get(*COUNTS),
     Permission("s3:GetObject", "AssetsBucket/images/*"): _get(*ASSETS),
     Permission("s3:GetObjectVersion", "UploadsBucket/uploads/*"): _get(*UPLOADS, VersionId="null"),
+    Permission("s3:GetObject", "UploadsBucket/erasures/*"): _get(*LEDGER),
     Permission("s3:PutObject", "UploadsBucket/uploads/*"): _put(*UPLOADS),
+    Permission("s3:PutObject", "UploadsBucket/erasures/*"): _put(*LEDGER),
     Permission("s3:PutObject", "AssetsBucket/images/*"): _put(*ASSETS),
+    Permission("s3:DeleteObject", "UploadsBucket/uploads/*"): _erase(*UPLOADS),
+    Permission("s3:DeleteObject", "AssetsBucket/images/*"): _erase(*ASSETS),
+    Permission("s3:DeleteObjectVersion", "UploadsBucket/uploads/*"): _erase_version(*UPLOADS),
     Permission("s3:ListBucket", "UploadsBucket"): _list(UPLOADS[0], "list_objects_v2"),
     Permission("s3:ListBucket", "AssetsBucket"): _list(ASSETS[0], "list_objects_v2"),
     Permission("s3:ListBucketVersions", "UploadsBucket"): _list(UPLOADS[0], "list_object_versions"),
     **{
         Permission(f"sqs:{action}", queue): probe(queue)
-        for queue in ("UploadsQueue", "RendersQueue")
+        for queue in ("UploadsQueue", "RendersQueue", "CleanupQueue")
         for action, probe in (
             ("ReceiveMessage", _receive),
             ("DeleteMessage", _delete),
@@ -166,6 +196,9 @@ PROBES: Mapping[Permission, Probe] = {
     Permission("dynamodb:UpdateItem", "Table"): lambda at: at.dynamodb.update_item(
         TableName=at.settings.table, Key=_nobody(), ConditionExpression=_NEVER
     ),
+    Permission("dynamodb:DeleteItem", "Table"): lambda at: at.dynamodb.delete_item(
+        TableName=at.settings.table, Key=_nobody(), ConditionExpression=_NEVER
+    ),
     Permission("dynamodb:Query", f"Table/index/{OWNER_INDEX}"): lambda at: at.dynamodb.query(
         TableName=at.settings.table,
         IndexName=OWNER_INDEX,
@@ -185,6 +218,13 @@ PROBES: Mapping[Permission, Probe] = {
         TopicArn=at.settings.topic_arn, Message="x" * _TOO_LONG
     ),
     FACES: lambda at: at.rekognition.detect_faces(Image={"Bytes": b"no picture"}),
+    CACHES[0]: lambda at: at.cloudfront.create_invalidation(
+        DistributionId=at.settings.distribution_id,
+        InvalidationBatch={"Paths": {"Quantity": 1, "Items": []}, "CallerReference": _KEY},
+    ),
+    CACHES[1]: lambda at: at.cloudfront.get_invalidation(
+        DistributionId=at.settings.distribution_id, Id="NONE"
+    ),
 }
 
 
@@ -208,6 +248,7 @@ async def look_at_permissions(role: str, places: Places) -> list[Finding]:
     """Probe every permission that a role needs."""
     permissions = permissions_of(policy_of(role, places.settings.worker_role))
     permissions += [FACES] if role in RENDERING else []
+    permissions += CACHES if role == "cleanup" else ()
     looked = [one for one in permissions if places.named(one.resource)]
     return list(await asyncio.gather(*(_look(one, places) for one in looked)))
 

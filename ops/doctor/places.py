@@ -11,12 +11,14 @@ from safelight.face_settings import REKOGNITION
 
 ANY = "*"
 """The resource of a permission to look for faces: a picture that is sent along is none."""
+DISTRIBUTION = "Distribution"
+"""The CloudFront distribution, which data.yaml knows by its ARN."""
 QUEUES = ("UploadsQueue", "RendersQueue", "CleanupQueue", "DeadLetterQueue")
 """The queues in data.yaml."""
 
 
 class DoctorSettings(AwsSettings):
-    """Settings of `safelight doctor`: those of api and worker that name resources."""
+    """Settings of `safelight doctor`: those of all programs that name resources."""
 
     worker_role: Literal["uploads", "renders"] = Field(
         default="uploads", description="Which queue SAFELIGHT_QUEUE_URL names."
@@ -30,6 +32,9 @@ class DoctorSettings(AwsSettings):
     )
     dead_letter_queue_url: str | None = Field(default=None, description="The dead-letter queue.")
     topic_arn: str | None = Field(default=None, description="The SNS topic of completions.")
+    distribution_id: str | None = Field(
+        default=None, description="The CloudFront distribution whose caches erasures invalidate."
+    )
     max_receives: int = Field(
         default=10, ge=1, le=1000, description="The maxReceiveCount that a worker expects."
     )
@@ -52,6 +57,7 @@ class Places:
     sqs: Any
     sns: Any
     rekognition: Any
+    cloudfront: Any
 
     def queue_url(self, name: str) -> str | None:
         """Return the URL of a queue in data.yaml, None if no setting names it."""
@@ -76,6 +82,8 @@ class Places:
             **{queue: f"{start}:sqs:{where}:{_last(self.queue_url(queue))}" for queue in QUEUES},
             "Table": f"{start}:dynamodb:{where}:table/{settings.table}",
             "Topic": settings.topic_arn or "",
+            DISTRIBUTION: f"{start}:cloudfront::{self.account}:distribution/"
+            f"{settings.distribution_id}",
             ANY: ANY,
         }
         return arns[name] + slash + rest
@@ -87,6 +95,8 @@ class Places:
             return self.queue_url(name) is not None
         if name == ANY:
             return self.settings.faces == REKOGNITION
+        if name == DISTRIBUTION:
+            return self.settings.distribution_id is not None
         return name != "Topic" or self.settings.topic_arn is not None
 
 

@@ -205,7 +205,8 @@ async def test_it_leaves_nothing_behind(victim: Patient) -> None:
     after = [await held(victim, url) for url in stack.urls.values()]
     assert after == before
     for bucket in (stack.outputs["UploadsBucketName"], stack.outputs["AssetsBucketName"]):
-        assert not (await victim.owner("s3", "list_objects_v2", Bucket=bucket))["KeyCount"]
+        versions = await victim.owner("s3", "list_object_versions", Bucket=bucket)
+        assert not versions.keys() & {"Versions", "DeleteMarkers"}
     assert not (await victim.owner("dynamodb", "scan", TableName=stack.outputs["TableName"]))[
         "Count"
     ]

@@ -31,6 +31,7 @@ BY_COMMAND = {
     "promtool test": "test_every_alert_fires_when_it_should_and_is_silent_when_it_should",
     "safelight doctor worker": "test_a_role_with_its_policy_is_well",
     "safelight doctor api": "test_a_role_with_its_policy_is_well",
+    "safelight doctor cleanup": "test_a_role_with_its_policy_is_well",
 }
 """Commands that need long, or a role of their own."""
 CODES = {"safelight redrive REASON": 1}

@@ -30,11 +30,15 @@ class Client:
         return call
 
 
-def places(code: str, faces: str = "rekognition") -> Places:
+def places(code: str, faces: str = "rekognition", distribution_id: str | None = None) -> Places:
     other = Client("NoSuchKey")
     return Places(
         settings=DoctorSettings(
-            uploads_bucket="uploads", assets_bucket="assets", table="images", faces=faces
+            uploads_bucket="uploads",
+            assets_bucket="assets",
+            table="images",
+            faces=faces,
+            distribution_id=distribution_id,
         ),
         partition="aws",
         region="eu-central-1",
@@ -44,10 +48,11 @@ def places(code: str, faces: str = "rekognition") -> Places:
         sqs=other,
         sns=other,
         rekognition=Client(code),
+        cloudfront=Client(code),
     )
 
 
-async def found(code: str, *, role: str, **settings: str) -> dict[str, Any]:
+async def found(code: str, *, role: str, **settings: Any) -> dict[str, Any]:
     findings = await look_at_permissions(role, places(code, **settings))
     return {finding.what: finding for finding in findings}
 
@@ -67,6 +72,34 @@ async def test_a_missing_permission_to_look_for_faces_is_named(role):
 @pytest.mark.parametrize("faces", ["off", "local"])
 async def test_the_permission_is_not_probed_where_it_is_not_used(faces):
     assert WHAT not in await found("AccessDeniedException", role="worker", faces=faces)
+
+
+CACHES = [f"cloudfront:{action}Invalidation on Distribution" for action in ("Create", "Get")]
+
+
+@pytest.mark.parametrize("code", ["InconsistentQuantities", "NoSuchInvalidation"])
+async def test_cleanup_may_invalidate_the_caches_of_its_distribution(code):
+    seen = await found(code, role="cleanup", distribution_id="E1")
+    assert [seen[what].state for what in CACHES] == ["ok", "ok"]
+
+
+async def test_a_missing_permission_to_invalidate_caches_is_named():
+    seen = await found("AccessDenied", role="cleanup", distribution_id="E1")
+    assert [seen[what].detail for what in CACHES] == [
+        f"allow {what.partition(' ')[0]} on arn:aws:cloudfront::1:distribution/E1"
+        for what in CACHES
+    ]
+
+
+@pytest.mark.parametrize(("role", "distribution"), [("cleanup", None), ("api", "E1")])
+async def test_invalidations_are_probed_only_for_a_cleanup_with_a_distribution(role, distribution):
+    seen = await found("AccessDenied", role=role, distribution_id=distribution)
+    assert not seen.keys() & {*CACHES}
+
+
+async def test_a_distribution_that_does_not_exist_is_reported():
+    seen = await found("NoSuchDistribution", role="cleanup", distribution_id="E1")
+    assert {seen[what].state for what in CACHES} == {"failed"}
 
 
 @pytest.mark.parametrize("policy", sorted({*POLICIES.values(), RENDERS_POLICY}))
