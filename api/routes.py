@@ -117,11 +117,16 @@ def _freeform(prefix: str, operation: Operation | None = None) -> Route:
     )
 
 
-def _page(path: str, name: str) -> Route:
+def _page(path: str, name: str, *, fetches_pictures: bool = False) -> Route:
     """Make the row of a page. It has no data, so it is public."""
+
+    def handler(handlers: Handlers) -> Handler | None:
+        pages = handlers.pages
+        return pages.page(name, fetches_pictures=fetches_pictures) if pages else None
+
     return Route(
         path=path,
-        handler=lambda handlers: handlers.pages.page(name) if handlers.pages else None,
+        handler=handler,
         operation=None,
         public=True,
     )
@@ -377,6 +382,7 @@ ROUTES: tuple[Route, ...] = (
         public=True,
     ),
     _page("/ui/", "pictures"),
+    _page("/ui/playground", "playground", fetches_pictures=True),
     Route(
         path="/ui/sign-in",
         handler=lambda handlers: (

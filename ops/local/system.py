@@ -69,7 +69,8 @@ class LocalSystem:
         """Prepare `workers` workers for uploads, and optionally others and delivery.
 
         `renders` and `cleans` start a worker in the role of this name. With `pages` the API serves
-        the pages for browsers.
+        the pages for browsers; with delivery, every dialect then has a random key, so that the
+        playground has URLs.
 
         With a first port, the `PORTS` ports from there on are used: by the API, delivery, the
         embedded AWS, the first worker and the worker of renders. Otherwise free ones.
@@ -83,6 +84,7 @@ class LocalSystem:
         self._renders = renders
         self._delivers = delivers
         self._pages = pages
+        self._keys = _new_keys() if pages and delivers else {}
         self._cleans = cleans
         self._cleanup_settings = dict(cleanup_settings or {})
         self._others: list[Child] = []
@@ -224,6 +226,7 @@ class LocalSystem:
                 **({DELIVERY_URL: self.public_url} if self.public_url else {}),
                 **(_of_pages() if self._pages else {}),
                 **({CLEANUP_QUEUE_URL: self.stack.cleanup_queue_url} if self._cleans else {}),
+                **self._keys,
                 **self._api_settings,
             },
         )
@@ -243,6 +246,7 @@ class LocalSystem:
                 **self.stack.delivery_settings(),
                 "SAFELIGHT_PRESETS": str(self._presets),
                 "SAFELIGHT_SPOOL": str(spool),
+                **self._keys,
                 **self._delivery_settings,
             },
         )
@@ -281,4 +285,18 @@ def _of_pages() -> dict[str, str]:
     return {
         "SAFELIGHT_API_ROLES": "uploads,pages",
         "SAFELIGHT_SESSION_KEYS": secrets.token_hex(32),
+    }
+
+
+def _new_keys() -> dict[str, str]:
+    """Make random keys that sign URLs, for the API and delivery of one system."""
+    key = secrets.token_hex(32)
+    named, pair = f"local:{key}", f"{key}:{key}"
+    return {
+        "SAFELIGHT_SIGNING_KEYS": named,
+        "SAFELIGHT_OPTIONS_KEYS": named,
+        "SAFELIGHT_THUMBOR_KEYS": key,
+        "SAFELIGHT_IMGPROXY_KEYS": pair,
+        "SAFELIGHT_AWS_HANDLER_KEYS": key,
+        "SAFELIGHT_IMGIX_KEYS": key,
     }

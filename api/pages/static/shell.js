@@ -6,7 +6,10 @@ import { begin, ended, signInUrl } from './session.js';
 import { html, render, signal } from './vendor/preact.js';
 import { t } from './words.js';
 
-const PAGES = [['/ui/', 'pictures.title']];
+const PAGES = [
+    ['/ui/', 'pictures.title'],
+    ['/ui/playground', 'play.title'],
+];
 const SECONDS_BETWEEN_SENTENCES = 1;
 
 const said = signal('');

@@ -1,5 +1,5 @@
-// Every visible text of the pages. `?words=pseudo` marks each of them, so that a test finds texts
-// that are written elsewhere.
+// Every visible text of the pages; those that one page alone needs are in words-*.js. `?words=pseudo`
+// marks each of them, so that a test finds texts that are written elsewhere.
 
 const WORDS = {
     'site.name': 'Safelight',
@@ -9,6 +9,7 @@ const WORDS = {
     'site.failed': 'The server does not answer: {reason}',
     'site.again': 'Try again',
     'site.unreachable': 'it cannot be reached',
+    'site.gone': 'The page is of an older version of the server.',
 
     'signin.title': 'Sign in',
     'signin.oidc': 'Sign in with your account',
@@ -31,6 +32,7 @@ const WORDS = {
     'denied.refused': 'The account service sent something that this server does not accept. Ask its operator.',
 
     'pictures.title': 'Pictures',
+    'play.title': 'Playground',
 
     'keys.title': 'Keyboard',
     'keys.on': 'Use these keys',
@@ -90,12 +92,23 @@ const WORDS = {
     'said.rejected': '{name} rejected: {reason}',
     'said.failed': '{name} not sent: {reason}',
     'said.cancelled': '{name} cancelled',
+
+    'copy.copy': 'Copy',
+    'copy.copied': 'Copied',
+    'copy.name': 'Copy {name}',
+    'copy.said': '{name} copied',
+    'copy.failed': 'Not copied: select the text',
 };
 
 const ACCENTED = { a: 'á', e: 'é', i: 'í', o: 'ó', u: 'ú', A: 'Á', E: 'É', I: 'Í', O: 'Ó', U: 'Ú' };
 const pseudo = new URLSearchParams(location.search).get('words') === 'pseudo';
 const plurals = new Intl.PluralRules('en');
 const numbers = new Intl.NumberFormat('en');
+
+/** Add the texts of a page, which others need not load. */
+export function define(words) {
+    Object.assign(WORDS, words);
+}
 
 /**
  * Return a text by its key, with values in place of `{name}`. A text with plural forms is chosen by

@@ -48,6 +48,7 @@ PAGES = {
     ("GET", "/ui/login"),
     ("GET", "/ui/callback"),
     ("POST", "/ui/logout"),
+    ("GET", "/ui/playground"),
     ("GET", "/ui/static/{build}/{path}"),
 }
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from api.dialects.table import DIALECTS
 from ops.__main__ import app
 from ops.local import system as module
 from ops.local.given import Given
 from ops.local.stack import Stack
 from ops.local.system import LocalSystem
 from ops.up import describe
+from safelight.settings import variable
 from tests.support.fakes import ID_SECRET
 
 EMULATOR = SimpleNamespace(
@@ -73,6 +75,18 @@ async def test_api_and_delivery_have_the_same_presets(
     system = await started(given, tmp_path, monkeypatch)
     for program in (system.api, system.delivery, *system.workers):
         assert program.environment["SAFELIGHT_PRESETS"] == "/mine.toml", program.name
+
+
+async def test_the_playground_has_a_key_of_every_dialect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "a-key-of-the-operator"
+    given = Given.of({"SAFELIGHT_IMGIX_KEYS": own})
+    system = await started(given, tmp_path, monkeypatch, pages=True)
+    names = ["SAFELIGHT_SIGNING_KEYS", *(variable(each.KEYS) for each in DIALECTS.values())]
+    api, delivery = system.api.environment, system.delivery.environment
+    assert [api[name] for name in names] == [delivery[name] for name in names]
+    assert api["SAFELIGHT_IMGIX_KEYS"] == own
 
 
 @pytest.mark.parametrize(
