@@ -55,6 +55,10 @@ class Records(Protocol):
         """Write a tag entry, unless a newer one is there."""
         ...
 
+    async def drop_tag(self, entry: TagEntry, *, now: float) -> None:
+        """Take a tag entry out of the index, unless a newer one is there."""
+        ...
+
 
 class Topic(Protocol):
     """The topic for completions."""
@@ -138,14 +142,31 @@ class Processor:
             if commit and commit.result == "stale":
                 await self._stale_versions.met(upload)
             return Progress.NONE
-        if entries := entries_of(commit.record):
-            with self._observer.stage("commit"):
-                for entry in entries:
-                    await self._records.put_tag(entry)
+        if not await self._index(commit.record, upload):
+            return Progress.NONE
         with self._observer.stage("publish"):
             await self._topic.publish(Completion.of(commit.record))
         self._observer.published(commit.record)
         return Progress.PUBLISHED
+
+    async def _index(self, record: Record, upload: Upload) -> bool:
+        """Write the tag entries of an image, and return whether it is still there.
+
+        Its erasure may have come to its end since the record was written. It has not seen the
+        entries then, and its tombstone does not name their tags any more.
+        """
+        if not (entries := entries_of(record)):
+            return True
+        with self._observer.stage("commit"):
+            for entry in entries:
+                await self._records.put_tag(entry)
+            current = await self._records.get(record.image_id)
+            if current is None or not _is_erased(current):
+                return True
+            for entry in entries:
+                await self._records.drop_tag(entry, now=time.time())
+        await self._tombstones.met(record.image_id, key=upload.key)
+        return False
 
     async def identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image of an upload; return the upload and the image's record, if it has one.

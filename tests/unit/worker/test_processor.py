@@ -19,7 +19,7 @@ from safelight.faces import Face
 from safelight.imaging.render import Rendering
 from safelight.queued import EraseImage
 from safelight.record import Record, Status
-from safelight.tags import entries_of
+from safelight.tags import TagEntry, entries_of
 from tests.support.fakes import APPEARANCE, IDS, FakeFaces
 from tests.unit.worker.house import BUCKET, IMAGE, KEY, NOW, PRESETS, House
 from worker.metrics import WorkerMetrics
@@ -266,6 +266,25 @@ async def test_an_image_that_is_erased_while_it_renders_is_erased_again(
     assert await house.process(house.upload()) is Progress.NONE
     assert house.objects.assets
     assert house.records.records == {IMAGE: tombstone}
+    assert house.erasures() == [EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)]
+
+
+async def test_an_image_whose_erasure_ends_before_its_tag_entries_are_written_has_none(
+    house: House,
+) -> None:
+    """The finished tombstone does not name their tags, so cleanup cannot find them."""
+    house.records.records[IMAGE] = pending().model_copy(update={"tags": ("a", "b")})
+    tombstone = pending().model_copy(update={"status": Status.ERASED, "original_key": "(erased)"})
+    put_tag = house.records.put_tag
+
+    async def late(entry: TagEntry) -> None:
+        house.records.records[IMAGE] = tombstone
+        await put_tag(entry)
+
+    house.records.put_tag = late  # type: ignore[method-assign]
+    assert await house.process(house.upload()) is Progress.NONE
+    assert [listed for _, listed in house.records.entries.values()] == [False, False]
+    assert house.topic.published == []
     assert house.erasures() == [EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)]
 
 
