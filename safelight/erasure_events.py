@@ -55,11 +55,14 @@ class ErasureEvent(BaseModel):
 
     @classmethod
     def erased(cls, tombstone: Record) -> Self:
-        """Build the event that the objects of an image were deleted."""
+        """Build the event that the objects of an image were deleted.
+
+        An image that a backup brought back, and that is erased once more, has another id.
+        """
         if tombstone.erased_at is None or tombstone.erased_by is None:
             raise ValueError(f"{tombstone.image_id} is not erased")
         return cls(
-            id=f"{tombstone.image_id}:erased",
+            id=f"{tombstone.image_id}:erased:{tombstone.erased_at}",
             type="safelight.image.erased",
             subject=tombstone.image_id,
             time=_rfc3339(tombstone.erased_at),

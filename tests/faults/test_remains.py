@@ -14,7 +14,7 @@ COMPLETE = Erasure(
     state="complete", requested_at=1, found=Found(versions=1), confirmed_at=2, completed_at=2
 )
 EVENTS = (
-    {"subject": IMAGE, "type": "safelight.image.erased", "id": f"{IMAGE}:erased", "data": {}},
+    {"subject": IMAGE, "type": "safelight.image.erased", "id": f"{IMAGE}:erased:1", "data": {}},
     {
         "subject": IMAGE,
         "type": "safelight.erasure.completed",
@@ -68,10 +68,10 @@ def test_an_unfinished_erasure_is_found(changes: dict[str, Any]) -> None:
         {"ledger": frozenset()},
         {"events": EVENTS[:1]},
         {"events": EVENTS[1:]},
-        {"events": (*EVENTS, {**EVENTS[0], "id": "another"})},
+        {"events": ({**EVENTS[0], "id": f"{IMAGE}:erased:2"}, EVENTS[1])},
         {"events": (*EVENTS, {**EVENTS[1], "data": {"imageId": IMAGE}})},
     ],
-    ids=["ledger", "receipt", "erased", "two ids", "two contents"],
+    ids=["ledger", "receipt", "erased", "of another tombstone", "two contents"],
 )
 def test_a_missing_ledger_entry_and_wrong_events_are_found(changes: dict[str, Any]) -> None:
     assert len(found(tombstone(), **changes)) == 1

@@ -52,7 +52,7 @@ def _of_receipt(image_id: str, record: Record) -> list[str]:
 def _of_erasure_events(
     image_id: str, record: Record, events: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Check that both events came, the first with one id and the second with the last receipt."""
+    """Check that both events came, for this tombstone and with its last receipt."""
     ids: dict[str, set[str]] = defaultdict(set)
     receipts: dict[str, Mapping[str, Any]] = {}
     for event in events:
@@ -62,7 +62,7 @@ def _of_erasure_events(
                 return [f"{event['id']} was published with two contents"]
     completed_at = record.erasure.completed_at if record.erasure else None
     faults = []
-    if ids["safelight.image.erased"] != {f"{image_id}:erased"}:
+    if f"{image_id}:erased:{record.erased_at}" not in ids["safelight.image.erased"]:
         faults.append(f"{image_id} was published as erased with {ids}")
     if f"{image_id}:erasure:{completed_at}" not in ids["safelight.erasure.completed"]:
         faults.append(f"the last receipt of {image_id} was not published: {ids}")

@@ -38,7 +38,7 @@ async def test_an_image_is_erased_to_the_end_and_only_its_tombstone_stays(vault:
     tombstone = vault.tombstone
     assert (tombstone.original_key, tombstone.tags, tombstone.filename) == ("(erased)", (), None)
     assert tombstone.expires_at == START + 20 + 900 + 90 * 24 * 3600
-    assert vault.published(ERASED) == [f"{IMAGE}:erased"]
+    assert vault.published(ERASED) == [f"{IMAGE}:erased:{AT}"]
     assert len(vault.published(DONE)) == 1
 
 
@@ -121,7 +121,7 @@ async def test_a_step_that_failed_is_repeated_with_the_same_receipt(
     erasures = [one.tombstone.erasure for one in (vault, whole)]
     counted, expected = ((one.found, one.late_objects) for one in erasures if one is not None)
     assert counted == expected
-    assert set(vault.published(ERASED)) == {f"{IMAGE}:erased"}
+    assert set(vault.published(ERASED)) == {f"{IMAGE}:erased:{vault.tombstone.erased_at}"}
     assert len(set(vault.published(DONE))) == 1
 
 
