@@ -30,6 +30,9 @@ EMULATOR_SECRET_ACCESS_KEY={secrets.token_urlsafe(30)}
 API_KEY={api_key}
 SAFELIGHT_API_KEYS=local:{sha256(api_key.encode()).hexdigest()}
 
+# Seals the cookies of the pages.
+SAFELIGHT_SESSION_KEYS={secrets.token_hex(32)}
+
 # Signs delivery URLs: id:secret
 SAFELIGHT_SIGNING_KEYS=local:{secrets.token_urlsafe(32)}
 

@@ -189,6 +189,18 @@ async def test_the_line_of_the_page_completes_a_picture(project: Project) -> Non
             assert (answer.status, answer.content_type) == (200, "image/jpeg")
 
 
+async def test_the_key_of_env_signs_in_on_the_pages(project: Project) -> None:
+    api = f"http://127.0.0.1:{project.ports['api']}"
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        async with http.get(f"{api}/ui/") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+        own = {"Sec-Fetch-Site": "same-origin"}
+        async with http.post(f"{api}/ui/key", data={"key": KEY}, headers=own) as answer:
+            assert str(answer.url) == f"{api}/ui/"
+        async with http.get(f"{api}/v1/session") as answer:
+            assert (await answer.json())["userId"] == "key:local"
+
+
 async def test_every_program_is_somebody_else(project: Project) -> None:
     keys = set()
     for program in containers.PROGRAMS:

@@ -30,6 +30,7 @@ KEYS = {
     "EMULATOR_SECRET_ACCESS_KEY": {"emulator", "stack"},
     "API_KEY": set(),
     "SAFELIGHT_API_KEYS": {"api"},
+    "SAFELIGHT_SESSION_KEYS": {"api"},
     "SAFELIGHT_SIGNING_KEYS": {"delivery"},
     "GRAFANA_PASSWORD": {"grafana"},
 }
@@ -192,6 +193,14 @@ def test_the_api_writes_urls_of_the_delivery_that_is_published() -> None:
     (port,) = ALL["delivery"]["ports"]
     assert port.startswith("127.0.0.1:8081:")
     assert ALL["api"]["environment"]["SAFELIGHT_DELIVERY_URL"] == "http://localhost:8081"
+
+
+def test_the_pages_are_served_where_they_are_published() -> None:
+    (port,) = ALL["api"]["ports"]
+    assert port.startswith("127.0.0.1:8080:")
+    environment = ALL["api"]["environment"]
+    assert environment["SAFELIGHT_API_ROLES"] == "uploads,pages"
+    assert environment["SAFELIGHT_PAGES_URL"] == "http://localhost:8080"
 
 
 def test_admins_are_those_of_the_environment() -> None:

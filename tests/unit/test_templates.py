@@ -6,6 +6,7 @@ First what holds for all of them, then data.yaml, whose policies are all that Sa
 import fnmatch
 import json
 import re
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from api.app import make_app
 from api.auth import Authentication
 from api.delivery.query import OF_ALIASES, OWN
 from api.delivery.signing import PARAMETERS
+from api.pages.seal import Seal
 from api.settings import ApiSettings
 from api.uploads import A_DAY, PENDING_SECONDS
 from ops.capacity.metricmath import Metric
@@ -52,6 +54,9 @@ WHOLE = {
         "KeepDays": 30,
         "Originals": "true",
         "Erasing": "true",
+        "PagesUrl": "https://api.example.com",
+        "OidcClientId": "pages",
+        "OidcClientSecretArn": "arn:aws:secretsmanager:::secret:client",
     },
     "cleanup": WATCHED | {"DistributionId": "E2", "AlarmsTopicArn": "arn:aws:sns:::alarms"},
     "workers": WATCHED | {"WorkerMinTasks": 0, "Faces": "rekognition", "KeepDays": 30},
@@ -315,6 +320,93 @@ def test_with_an_origin_secret_nothing_is_delivered_round_cloudfront(sent):
 @pytest.mark.parametrize("path", OWN_PATHS)
 def test_clients_reach_the_api_without_the_origin_secret(path):
     assert _answer(Resolved("web", OriginSecret=SECRET), path) == "<ApiTargets>"
+
+
+@pytest.mark.parametrize("path", ["/ui", "/ui/", "/ui/sign-in", "/ui/static/0/words.js"])
+def test_browsers_reach_the_pages_without_the_origin_secret(path):
+    pages = {"PagesUrl": "https://api.example.com"}
+    assert _answer(Resolved("web", OriginSecret=SECRET, **pages), path) == "<ApiTargets>"
+    assert _answer(Resolved("web", OriginSecret=SECRET), path) == "403"
+    assert _answer(Resolved("web", **pages), "/uimage/img-1") == "<DeliveryTargets>"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_rule_has_no_more_patterns_than_a_load_balancer_takes(whole):
+    web = Resolved("web", **(WHOLE if whole else BARE)["web"])
+    rules = web.of_type("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    priorities = [rule["Priority"] for rule in rules]
+    assert len(set(priorities)) == len(priorities)
+    for rule in rules:
+        values = [
+            value
+            for condition in rule["Conditions"]
+            for config in ("PathPatternConfig", "HttpHeaderConfig")
+            for value in condition.get(config, {}).get("Values", [])
+        ]
+        assert len(values) <= 5
+
+
+OF_PAGES = {
+    "SAFELIGHT_API_ROLES", "SAFELIGHT_PAGES_URL", "SAFELIGHT_SESSION_KEYS",
+    "SAFELIGHT_OIDC_CLIENT_ID", "SAFELIGHT_OIDC_CLIENT_SECRET",
+}  # fmt: skip
+PAGES = {"PagesUrl": "https://api.example.com"}
+ISSUER = {"OidcIssuer": "https://issuer", "OidcAudience": "safelight"}
+BY_KEY = {"ApiKeysSecretArn": "arn:keys"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        (BY_KEY, {"SAFELIGHT_API_ROLES": "uploads"}),
+        (
+            BY_KEY | PAGES,
+            {
+                "SAFELIGHT_API_ROLES": "uploads,pages",
+                "SAFELIGHT_PAGES_URL": "https://api.example.com",
+                "SAFELIGHT_SESSION_KEYS": "<SessionKeys>",
+            },
+        ),
+        (
+            ISSUER | PAGES | {"OidcClientId": "pages", "OidcClientSecretArn": "arn:client"},
+            {
+                "SAFELIGHT_API_ROLES": "uploads,pages",
+                "SAFELIGHT_PAGES_URL": "https://api.example.com",
+                "SAFELIGHT_SESSION_KEYS": "<SessionKeys>",
+                "SAFELIGHT_OIDC_CLIENT_ID": "pages",
+                "SAFELIGHT_OIDC_CLIENT_SECRET": "arn:client",
+            },
+        ),
+    ],
+)
+def test_the_api_serves_pages_if_the_parameter_names_their_address(parameters, expected):
+    web = Resolved("web", **parameters)
+    assert not web.refusals()
+    (container,) = [
+        one for one in web.properties("ApiTask")["ContainerDefinitions"] if one["Name"] == "api"
+    ]
+    given = {one["Name"]: one["Value"] for one in container["Environment"]}
+    given |= {one["Name"]: one["ValueFrom"] for one in container["Secrets"]}
+    assert {name: given[name] for name in given.keys() & OF_PAGES} == expected
+    readable = str(web.properties("ExecutionRole")["Policies"])
+    for secret in ("<SessionKeys>", "arn:client"):
+        assert (secret in readable) is (secret in expected.values())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [ISSUER | PAGES, ISSUER | {"OidcClientId": "pages"}, BY_KEY | PAGES | {"OidcClientId": "p"}],
+)
+def test_pages_without_a_way_to_sign_in_are_refused(parameters):
+    assert Resolved("web", **parameters).refusals()
+
+
+def test_the_generated_session_key_is_one():
+    made = Resolved("web", **WHOLE["web"]).properties("SessionKeys")["GenerateSecretString"]
+    assert made["ExcludeUppercase"] is made["ExcludePunctuation"] is True
+    left = set(string.ascii_lowercase + string.digits) - set(made["ExcludeCharacters"])
+    assert left == set("0123456789abcdef")
+    Seal.read("".join(sorted(left)) * (made["PasswordLength"] // 16))
 
 
 def test_both_origin_secrets_open_delivery_while_one_replaces_the_other():
@@ -739,14 +831,16 @@ def test_ecs_reads_the_keys_for_the_web_programs_only():
     def secrets(name):
         made = Resolved(name, **WHOLE[name]).resources
         return {
-            statement["Resource"]
+            resource
             for _, statement in templates.statements(made)
             if "secretsmanager:GetSecretValue" in words(statement["Action"])
+            for resource in words(statement["Resource"])
         }
 
     ids = "<import <DataStack>-IdSecretArn>"
     keys = {WHOLE["web"][f"{kind}KeysSecretArn"] for kind in ("Api", "Signing")}
-    assert secrets("web") == {ids, *keys}
+    pages = {"<SessionKeys>", WHOLE["web"]["OidcClientSecretArn"]}
+    assert secrets("web") == {ids, *keys, *pages}
     assert secrets("workers") == secrets("cleanup") == {ids}
 
 

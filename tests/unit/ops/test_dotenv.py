@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api.pages.seal import Seal
 from ops.local import dotenv
 from tests.support.compose import variables
 
@@ -66,6 +67,7 @@ def test_keys_are_long_enough() -> None:
     assert len(written["API_KEY"]) >= 43
     assert len(written["SAFELIGHT_SIGNING_KEYS"].partition(":")[2]) >= 43
     assert len(written["GRAFANA_PASSWORD"]) >= 24
+    Seal.read(written["SAFELIGHT_SESSION_KEYS"])
 
 
 def test_the_api_gets_the_hash_of_the_key() -> None:
