@@ -68,7 +68,7 @@ function Ended() {
         ${ended.value &&
         html`<p class="notice">
             <span>${t('signin.ended')}</span>
-            <a class="button" href=${signInUrl()} target="_blank" rel="noopener" title=${t('signin.againHint')}>${t('signin.again')}</a>
+            <a class="button" href=${signInUrl()} target="_blank" rel="noopener">${t('signin.again')}</a>
         </p>`}
     </div>`;
 }

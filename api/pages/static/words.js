@@ -19,9 +19,8 @@ const WORDS = {
     'signin.submit': 'Sign in',
     'signin.out': 'Sign out',
     'signin.as': 'Signed in as',
-    'signin.ended': 'Your session has ended. Uploads wait until you sign in again.',
+    'signin.ended': 'Your session has ended. This page waits until you have signed in again in a new tab.',
     'signin.again': 'Sign in again',
-    'signin.againHint': 'opens a new tab',
     'signin.waiting': 'Waiting: sign in again',
 
     'denied.key': 'This key is not known here.',
