@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Collection
 from typing import Any
 
 import aiohttp
@@ -19,9 +20,10 @@ class Person:
 
     async def ask(
         self, body: bytes, *, filename: str = "photo.jpg", content_type: str = "image/jpeg",
-        method: str = "POST", **more: Any,
+        method: str = "POST", key: str | None = None, status: int | Collection[int] = 201,
+        **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        """Request a presigned upload of this many bytes."""
+        """Request a presigned upload of this many bytes, with an Idempotency-Key if it is given."""
         request = {
             **({} if "imageId" in more else {"filename": filename}),
             "contentType": content_type,
@@ -29,11 +31,10 @@ class Person:
             "method": method,
             **more,
         }
-        url = f"{self._api_url}/v1/uploads"
-        async with self._http.post(url, json=request, headers=self._headers) as answer:
-            assert answer.status == 201, await answer.text()
-            ticket: dict[str, Any] = await answer.json()
-            return ticket
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self.request(
+            "POST", "/v1/uploads", status=status, json=request, headers=headers
+        )
 
     async def send(self, ticket: dict[str, Any], body: bytes) -> int:
         """Send the bytes to the ticket's URL; return the status of storage's answer."""
@@ -95,27 +96,30 @@ class Person:
 
     async def erase(self, image_id: str) -> dict[str, Any]:
         """Erase an image; return the answer."""
-        return await self._asked("DELETE", f"/v1/images/{image_id}", status=202)
+        return await self.request("DELETE", f"/v1/images/{image_id}", status=202)
 
     async def erase_all(self, **what: Any) -> dict[str, Any]:
         """Erase several images, or everything; return the answer."""
-        return await self._asked("POST", "/v1/erasures", status=202, json=what)
+        return await self.request("POST", "/v1/erasures", status=202, json=what)
 
     async def erasure(self, erasure_id: str) -> dict[str, Any]:
         """Request the counts of an erasure of all images."""
-        return await self._asked("GET", f"/v1/erasures/{erasure_id}")
+        return await self.request("GET", f"/v1/erasures/{erasure_id}")
 
     async def receipt(self, image_id: str) -> dict[str, Any]:
         """Request the receipt of an erased image."""
-        return await self._asked("GET", f"/v1/images/{image_id}/erasure")
+        return await self.request("GET", f"/v1/images/{image_id}/erasure")
 
-    async def _asked(
-        self, method: str, path: str, *, status: int = 200, **more: Any
+    async def request(
+        self, method: str, path: str, *, status: int | Collection[int] = 200, **more: Any
     ) -> dict[str, Any]:
+        """Send a request that must be answered with this status, or one of these."""
+        expected = (status,) if isinstance(status, int) else status
         url = f"{self._api_url}{path}"
-        async with self._http.request(method, url, headers=self._headers, **more) as answer:
-            assert answer.status == status, await answer.text()
-            return dict(await answer.json())
+        headers = self._headers | more.pop("headers", {})
+        async with self._http.request(method, url, headers=headers, **more) as answer:
+            assert answer.status in expected, await answer.text()
+            return dict(await answer.json(content_type=None))
 
     async def download(self, url: str) -> tuple[str, bytes]:
         """Fetch a delivered variant; return its media type and bytes."""

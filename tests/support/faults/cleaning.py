@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import re
+import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -11,6 +13,9 @@ from typing import Any
 
 from ops.local.account import Account
 from ops.local.emulator import Emulator
+from safelight.erasures import By
+from safelight.queued import EraseImage
+from tests.support.faults.injector import Source
 from tests.support.faults.invariant import World
 from tests.support.faults.proxy import Answer, Call
 from tests.support.faults.rig import Rig, open_rig
@@ -57,6 +62,8 @@ class Cleaning:
         self.kills = 0
         self.invalidated: list[str] = []
         """What was invalidated, in the order of the calls, repeats included."""
+        self.references: defaultdict[str, set[str]] = defaultdict(set)
+        """The references by what was invalidated. A repeat with the same one starts nothing."""
         rig.proxy.watch(self._see)
         self._distribution_id = distribution_id
 
@@ -95,10 +102,29 @@ class Cleaning:
         for role in {"uploads", "cleanup"} - running:
             await self.start(role)
 
-    async def until_state(self, alice: Person, image_id: str, *states: str) -> None:
-        """Wait until an erasure is in one of these states."""
+    async def picture(self, alice: Person, body: bytes, **request: Any) -> Source:
+        """Request an upload and store the picture as by its form, without sending the event."""
+        ticket = await alice.ask(body, **request)
+        token = ticket["fields"]["x-amz-meta-upload-token"]
+        return await self.rig.injector.put(body, key=ticket["key"], token=token)
+
+    async def erase(self, source: Source, *, by: By = "operator") -> None:
+        """Send the message that erases an image. Unlike the API's it is not delayed."""
+        message = EraseImage(
+            image_id=source.image_id, key=source.key, by=by, at=round(1000 * time.time())
+        )
+        url = self.rig.stack.cleanup_queue_url
+        await self.rig.injector.send(message.to_json(), queue_url=url)
+
+    async def until_state(self, alice: Person, image_id: str, *states: str, late: int = 0) -> None:
+        """Wait until an erasure is in one of these states, after so many late objects."""
+        path = f"/v1/images/{image_id}/erasure"
         async with asyncio.timeout(240):
-            while (await alice.receipt(image_id))["state"] not in states:
+            while True:
+                receipt = await alice.request("GET", path, status=(200, 404))
+                found = receipt.get("assets", {}).get("lateObjects", 0)
+                if receipt.get("state") in states and found >= late:
+                    return
                 await asyncio.sleep(0.1)
 
     def faults(self, world: World) -> list[str]:
@@ -125,7 +151,11 @@ class Cleaning:
 
     def _see(self, call: Call, answer: Answer) -> None:
         if call.operation == "CreateInvalidation" and answer.status == 201:
-            self.invalidated += re.findall(r"<Path>(.*?)</Path>", call.body.decode())
+            batch = call.body.decode()
+            (reference,) = re.findall(r"<CallerReference>(.*?)</CallerReference>", batch)
+            for path in re.findall(r"<Path>(.*?)</Path>", batch):
+                self.invalidated.append(path)
+                self.references[path].add(reference)
 
 
 @asynccontextmanager
@@ -135,6 +165,7 @@ async def open_cleaning(
     *,
     name: str,
     seed: int,
+    remembered_calls: int | None = None,
 ) -> AsyncIterator[Cleaning]:
     """Deploy a stack whose caches a distribution holds, without any program yet."""
     arn = await create_distribution(emulator.account)
@@ -143,6 +174,7 @@ async def open_cleaning(
         directory,
         name=name,
         seed=seed,
+        remembered_calls=remembered_calls,
         parameters={"DistributionArn": arn},
     ) as rig:
         yield Cleaning(rig, arn.rpartition("/")[2])

@@ -5,6 +5,7 @@ contract test shows. Events are as S3 would send them.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -77,6 +78,25 @@ class Injector:
         bucket = self._stack.uploads_bucket
         metadata = {"upload-token": token} if token else {}
         answer = await self._s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
+        return self._source(answer, key, len(body), sequencer=sequencer, token=token)
+
+    async def latest(self, key: str) -> Source:
+        """Return the latest version of a key, which a client stored."""
+        answer = await self._s3.head_object(Bucket=self._stack.uploads_bucket, Key=key)
+        token = answer["Metadata"].get("upload-token")
+        return self._source(answer, key, answer["ContentLength"], token=token)
+
+    def _source(
+        self,
+        answer: Mapping[str, Any],
+        key: str,
+        size_bytes: int,
+        *,
+        sequencer: str | None = None,
+        token: str | None,
+    ) -> Source:
+        """Describe the version that S3's answer names."""
+        bucket = self._stack.uploads_bucket
         uploaded = keys.read_source_key(key)
         ids = self._stack.image_ids
         return Source(
@@ -85,7 +105,7 @@ class Injector:
             image_id=uploaded[1] if uploaded else ids.of_object(bucket=bucket, key=key),
             version_id=answer["VersionId"],
             etag=answer["ETag"].strip('"'),
-            size_bytes=len(body),
+            size_bytes=size_bytes,
             sequencer=sequencer or f"{next(self._numbers):016X}",
             token=token,
         )
@@ -106,9 +126,10 @@ class Injector:
         """Note that events of these sources were sent, so that the invariant expects them."""
         self.notified |= dict.fromkeys(sources)
 
-    async def send(self, body: str) -> None:
-        """Send a message with any body."""
-        await self._sqs.send_message(QueueUrl=self._stack.uploads_queue_url, MessageBody=body)
+    async def send(self, body: str, *, queue_url: str | None = None) -> None:
+        """Send a message with any body, to UploadsQueue by default."""
+        url = queue_url or self._stack.uploads_queue_url
+        await self._sqs.send_message(QueueUrl=url, MessageBody=body)
 
     async def upload(self, body: bytes, **how: Any) -> Source:
         """Store a source and send its event."""

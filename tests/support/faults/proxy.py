@@ -49,6 +49,8 @@ class Call:
     operation: str
     path: str
     """Decoded; for S3 the bucket and the key."""
+    query: str = ""
+    """Decoded; a list of S3 has its prefix here."""
     body: bytes = field(repr=False)
     invocation: str
     """The SDK's id of the logical call, shared by its retries."""
@@ -383,6 +385,7 @@ def _named(request: web.BaseRequest, body: bytes, number: int) -> Call:
         service=service,
         operation=operation,
         path=unquote(request.raw_path.partition("?")[0]),
+        query=unquote(request.raw_path.partition("?")[2]),
         body=body,
         invocation=request.headers.get("amz-sdk-invocation-id", ""),
         attempt=int(attempt[1]) if attempt else 1,

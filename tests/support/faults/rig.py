@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from ops.local.account import Principal
 from ops.local.completions import Completions, subscribe
 from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import Child
@@ -96,18 +97,31 @@ class Rig:
         await child.listening()
         return child
 
-    def _api(self, endpoint_url: str) -> Child:
+    async def delivery(self) -> Child:
+        """Start an api in the role delivery behind the proxy, and wait until it listens."""
+        settings = {
+            **self.stack.delivery_settings(),
+            "SAFELIGHT_PRESETS": str(ROOT / "presets.toml"),
+            "SAFELIGHT_SPOOL": str(self._directory),
+        }
+        child = self._api(self.proxy.url, self.stack.delivery, **settings)
+        await child.listening()
+        return child
+
+    def _api(self, endpoint_url: str, principal: Principal | None = None, **settings: str) -> Child:
         name = f"api-{next(self._numbers)}"
         child = Child(
             name,
             [sys.executable, "-m", "api"],
             environment={
-                **self.stack.api.environment(endpoint_url),
+                **(principal or self.stack.api).environment(endpoint_url),
+                "AWS_SDK_UA_APP_ID": name,  # so that a proxy knows the caller
                 **LOCAL_SETTINGS,
                 **self.stack.settings(),
                 "SAFELIGHT_PORT": "0",
                 "SAFELIGHT_CLEANUP_QUEUE_URL": self.stack.cleanup_queue_url,
                 "SAFELIGHT_API_KEYS": f"alice:{sha256(b'sl_alice').hexdigest()}",
+                **settings,
             },
             log=self._directory / f"{name}.log",
             directory=ROOT,
@@ -125,6 +139,7 @@ class Rig:
                 **self.stack.operator.environment(self.emulator.endpoint_url),
                 **self.stack.settings(),
                 "SAFELIGHT_RENDERS_QUEUE_URL": self.stack.renders_queue_url,
+                "SAFELIGHT_CLEANUP_QUEUE_URL": self.stack.cleanup_queue_url,
                 "SAFELIGHT_DEAD_LETTER_QUEUE_URL": self.stack.dead_letter_queue_url,
             },
             stdout=asyncio.subprocess.PIPE,
