@@ -92,11 +92,12 @@ async def test_row_16_any_key_is_fetched_as_it_is_named(rig: Rig) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing",
     [
-        pytest.param(("sequencer",), marks=pytest.mark.slow),
-        pytest.param(("versionId",), marks=pytest.mark.slow),
+        ("sequencer",),
+        ("versionId",),
         ("sequencer", "versionId"),
     ],
 )
@@ -141,6 +142,7 @@ async def test_row_16_what_nobody_can_read_becomes_a_dead_letter_and_nothing_wor
     assert worker.exit_code is None
 
 
+@pytest.mark.slow
 async def test_row_16_the_good_record_of_a_message_completes_beside_a_bad_one(rig: Rig) -> None:
     source = await rig.injector.put(CAT)
     await rig.injector.send(json.dumps({"Records": [{"eventVersion": "9.0"}, s3_record(source)]}))

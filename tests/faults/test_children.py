@@ -64,6 +64,7 @@ async def test_row_35_a_child_that_dies_once_costs_nothing(rig: Rig) -> None:
     assert (await worker.metrics()).value("receive_messages_total") == 1
 
 
+@pytest.mark.slow
 async def test_row_36_a_child_that_hangs_is_killed_at_its_limit_and_leases_hold(rig: Rig) -> None:
     """A frozen process represents any hang: neither can be stopped from inside."""
     worker = await rig.worker(VISIBILITY_SECONDS="3", MAX_SECONDS="6")
@@ -186,6 +187,7 @@ async def test_row_43_a_full_run_makes_at_most_four_hundred_series(rig: Rig) -> 
     assert page.series <= 400
 
 
+@pytest.mark.slow
 async def test_row_47_a_worker_without_libseccomp_says_so_once_and_renders(
     rig: Rig, tmp_path: Path
 ) -> None:

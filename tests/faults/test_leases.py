@@ -137,6 +137,7 @@ async def test_row_10_a_worker_told_to_stop_under_load_gives_back_what_it_did_no
     await rig.settled()
 
 
+@pytest.mark.slow
 async def test_row_11_a_render_longer_than_the_drain_is_stopped_and_given_back(rig: Rig) -> None:
     worker = await rig.worker(DRAIN_SECONDS="2", MAX_SECONDS="60", VISIBILITY_SECONDS="60")
     source = await rig.injector.upload(pictures.slow_jpeg())
@@ -207,6 +208,7 @@ async def test_row_15_only_the_failed_entry_of_a_batch_delete_is_sent_again(rig:
     assert sent().total() == 11
 
 
+@pytest.mark.slow
 async def test_row_15_only_the_failed_entry_of_a_batch_release_is_sent_again(rig: Rig) -> None:
     change = FailingOnce(2)
     rig.proxy.add(Rule(RENEWALS, altered(change)))

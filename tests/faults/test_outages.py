@@ -63,6 +63,7 @@ def _nonsense(_: Call, answer: Answer) -> Answer:
     return replace(answer, body=json.dumps({"Item": item}).encode())
 
 
+@pytest.mark.slow
 async def test_row_17_what_always_fails_is_tried_as_often_as_allowed_and_explains_itself(
     rig: Rig,
 ) -> None:

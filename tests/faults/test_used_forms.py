@@ -114,11 +114,12 @@ async def _kill_now_and_then(rig: Rig, fleet: list[Worker]) -> None:
         fleet[fleet.index(victim)] = await rig.worker()
 
 
-async def _run(rig: Rig, draws: int) -> None:
+@pytest.mark.slow
+async def test_row_50_fifty_images_with_used_forms_and_workers_that_die(rig: Rig) -> None:
     """Run the schedules, some at once, with two workers of which one is killed now and then."""
     alice = await rig.alice()
     fleet = await rig.fleet(2)
-    schedules = [Schedule(rig, alice, Random(rig.random.random())) for _ in range(draws)]
+    schedules = [Schedule(rig, alice, Random(rig.random.random())) for _ in range(DRAWS)]
     room = asyncio.Semaphore(AT_ONCE)
 
     async def in_turn(schedule: Schedule) -> None:
@@ -143,13 +144,4 @@ async def _run(rig: Rig, draws: int) -> None:
         for fault in schedule.faults(world.records[image_id], revisions[image_id])
     ]
     assert not faults, "\n".join(faults)
-    assert sum(schedule.stale for schedule in schedules) >= draws
-
-
-async def test_row_50_a_form_that_is_used_again_changes_nothing(rig: Rig) -> None:
-    await _run(rig, 2)
-
-
-@pytest.mark.slow
-async def test_row_50_fifty_images_with_used_forms_and_workers_that_die(rig: Rig) -> None:
-    await _run(rig, DRAWS)
+    assert sum(schedule.stale for schedule in schedules) >= DRAWS
