@@ -27,6 +27,7 @@ SHARED_SYSTEM = {
         "operators_images",
         "erasing",
         "erasing_by_clients",
+        "restoring",
     )
 }
 """Modules whose tests use the `system` of tests/acceptance/conftest.py."""

@@ -19,6 +19,7 @@ SECRET = "a-secret-for-this-test-alone"
 BY_PAGE = {
     "README.md": "test_every_command_of_the_readme_is_run_by_a_test",
     "docs/measured.md": "test_every_make_target_that_is_told_is_there",
+    "docs/operate/data.md": "test_restoring",
     "docs/operate/containers.md": "test_the_line_of_the_page_completes_a_picture",
     "docs/guide/completions.md": "test_ecs_guide",
     "docs/guide/erasing.md": "test_erasing_by_clients",

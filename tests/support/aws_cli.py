@@ -60,10 +60,10 @@ def _run(service: str, operation: str, given: dict[str, list[str]]) -> Any:
     if operation == "get-login-password":
         return "password"
     if operation == "wait":
-        waiter = client.get_waiter(xform_name(next(iter(given.pop("")))))
-        names = {xform_name(name).replace("_", "-"): name for name in ("cluster", "services")}
-        waiter.config.delay, waiter.config.max_attempts = 0.1, 1
-        assert given.keys() == names.keys()
+        waiter = client.get_waiter(given.pop("")[0].replace("-", "_"))
+        model = client.meta.service_model.operation_model(waiter.config.operation)
+        waiter.config.delay = 0.1
+        waiter.wait(**_parameters(model, given))
         return None
     names = {xform_name(name): name for name in client.meta.service_model.operation_names}
     if operation.replace("-", "_") not in names:
