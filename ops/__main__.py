@@ -128,6 +128,10 @@ def upload(
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag for every picture; may be repeated.")
     ] = None,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(help="Days for which to keep the images. By default the API decides.", min=1),
+    ] = None,
     replace: Annotated[
         str | None, typer.Option(help="The image whose picture the file replaces.", metavar="ID")
     ] = None,
@@ -142,7 +146,12 @@ def upload(
         )
     if replace and len(files) > 1:
         raise typer.BadParameter("replaces the picture by one file", param_hint="--replace")
-    _run(upload(files, api_url=api, key=key, user=user, tags=tag or (), replacing=replace))
+    _run(
+        upload(
+            files, api_url=api, key=key, user=user, tags=tag or (), keep_days=keep_days,
+            replacing=replace,
+        )
+    )  # fmt: skip
 
 
 @app.command("list")
@@ -300,7 +309,9 @@ def erase(
     wait: Annotated[
         bool,
         typer.Option(
-            "--wait", help="Wait until all is complete, about 16 minutes; print the receipts."
+            "--wait",
+            help="Wait until all is complete, about 16 minutes and up to 10 more if all caches are "
+            "flushed; print the receipts.",
         ),
     ] = False,
     flush: Annotated[

@@ -58,13 +58,17 @@ class Client:
         key: str | None = None,
         user: str | None = None,
         tags: Sequence[str] = (),
+        keep_days: int | None = None,
     ) -> None:
         """Use the API at `api_url`, with an API key if it requires one, and for a user it names.
 
-        Every upload gets the tags.
+        Every upload gets the tags, and is kept for so many days; with None the API decides.
         """
         self._http = http
-        self._tags = tuple(tags)
+        self._of_images = {
+            **({"tags": list(tags)} if tags else {}),
+            **({} if keep_days is None else {"keepDays": keep_days}),
+        }
         self._api_url = api_url.rstrip("/")
         self._headers = {
             **({"Authorization": f"Bearer {key}"} if key else {}),
@@ -77,9 +81,8 @@ class Client:
         Raises `Refused` if the API refuses it.
         """
         url = f"{self._api_url}/v1/uploads"
-        async with self._http.post(
-            url, json=_announcement(picture, self._tags, replacing), headers=self._headers
-        ) as answer:
+        body = _announcement(picture, replacing) | self._of_images
+        async with self._http.post(url, json=body, headers=self._headers) as answer:
             if answer.status == _ABOUT_THE_FILE:
                 raise _refused(await answer.json(content_type=None))
             if answer.status == _NO_SUCH_ROUTE and replacing is None:
@@ -139,13 +142,12 @@ def declared_type(picture: Path) -> str:
     return guessed if guessed in _MEDIA_TYPES else UNKNOWN
 
 
-def _announcement(picture: Path, tags: Sequence[str], replacing: str | None) -> dict[str, object]:
+def _announcement(picture: Path, replacing: str | None) -> dict[str, object]:
     name = "".join(c if c.isprintable() else "\ufffd" for c in printable_name(picture))
     return {
         **({"filename": name} if replacing is None else {"imageId": replacing}),
         "contentType": declared_type(picture),
         "size": picture.stat().st_size,
-        **({"tags": list(tags)} if tags else {}),
     }
 
 

@@ -18,7 +18,10 @@ from safelight import keys
 from safelight.erasures import By, Caches, Receipt
 from safelight.queued import DeleteAssets, EraseImage, EraseUser
 from safelight.user_erasures import UserErasure, counts_key
+from worker.cleanup.erase_user import MOST_TAGS
 
+FLUSHED = "; all caches are flushed together with other erasures, up to 10 minutes later"
+"""Why an erasure that flushes takes longer than one that invalidates by tag."""
 POLL_SECONDS = 2
 """The time between two looks at an erasure that is waited for."""
 
@@ -140,7 +143,7 @@ class Erasing:
                     if record and record.erasure and record.erasure.state == "complete":
                         del left[image_id]
                         self._say(Receipt.of(record).to_document())
-                status.update(f"{counted(len(left), 'erasure')} not complete yet")
+                status.update(progress_of_images(len(left), self._how.caches))
                 await asyncio.sleep(self._how.poll_seconds if left else 0)
 
     async def _wait_for_user(self, erasure_id: str) -> None:
@@ -152,7 +155,7 @@ class Erasing:
                 if counts and counts.state == "complete":
                     break
                 if counts:
-                    status.update(f"{counts.complete} of {counts.images} erasures complete")
+                    status.update(progress_of_user(counts))
                 await asyncio.sleep(self._how.poll_seconds)
         self._say(counts.model_dump(by_alias=True, exclude_none=True))
 
@@ -163,6 +166,17 @@ class Erasing:
             return
         plain = (one for one in document.items() if isinstance(one[1], str | int))
         print("  ".join(f"{name} {value}" for name, value in plain), flush=True)
+
+
+def progress_of_images(left: int, caches: Caches) -> str:
+    """Return the line that is shown while erasures are waited for."""
+    return f"{counted(left, 'erasure')} not complete yet{FLUSHED if caches == 'flush' else ''}"
+
+
+def progress_of_user(counts: UserErasure) -> str:
+    """Return the line that is shown while the erasure of a user is waited for."""
+    flushed = FLUSHED if counts.images > MOST_TAGS else ""
+    return f"{counts.complete} of {counts.images} erasures complete{flushed}"
 
 
 async def _without_key(image_ids: Sequence[str]) -> AsyncIterator[Target]:

@@ -26,17 +26,19 @@ async def upload(
     key: str | None,
     user: str | None,
     tags: Sequence[str] = (),
+    keep_days: int | None = None,
     replacing: str | None = None,
 ) -> ExitCode:
     """Upload one file after the other, each with the tags; return the exit code.
 
-    One file may replace the picture of an image.
+    Each is kept for so many days; by default the API decides. One file may replace the picture of
+    an image.
     """
     if faults := unknown_settings(os.environ):
         raise InvalidSettings(faults)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(timeout=timeout) as http:
-        client = Client(http, api_url, key=key, user=user, tags=tags)
+        client = Client(http, api_url, key=key, user=user, tags=tags, keep_days=keep_days)
         return code_of([await _upload_one(client, file, replacing) for file in files])
 
 

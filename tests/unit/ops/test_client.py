@@ -109,6 +109,15 @@ async def test_every_announcement_of_a_client_has_its_tags(service, url, picture
     assert json.loads(service.body)["tags"] == ["cat", "summer"]
 
 
+async def test_every_announcement_of_a_client_says_how_long_to_keep_the_image(
+    service, url, picture
+):
+    service.answer = web.json_response(ticket(url), status=201)
+    async with aiohttp.ClientSession() as http:
+        await Client(http, url, keep_days=30).announce(picture)
+    assert json.loads(service.body)["keepDays"] == 30
+
+
 async def test_a_form_has_its_fields_in_order_the_file_last_and_an_exact_length(
     client, service, url, picture
 ):

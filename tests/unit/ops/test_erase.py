@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ops.__main__ import app
 from ops.erase import AliasSettings, Wanted, moment, past_their_time, results_of
 from ops.erase_targets import Target, erased_before, named, of_user
-from ops.erasing import Erasing, How
+from ops.erasing import FLUSHED, Erasing, How, progress_of_images, progress_of_user
 from ops.exit_codes import ExitCode
 from ops.folders import Unusable
 from safelight import keys
@@ -30,6 +30,8 @@ from tests.support.fakes import (
     FakeObjects,
     FakeRecords,
 )
+from worker.cleanup.erase_user import MOST_TAGS
+from worker.cleanup.steps import FLUSH_SLOT_MS
 
 USER = "key:alice"
 BUCKET = "uploads"
@@ -214,6 +216,18 @@ async def test_waiting_for_a_user_ends_with_the_counts(
     await bench.erasing(wait=True, confirmed=True, as_json=True).erase_user(USER)
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["state"], last["images"], states) == ("complete", 2, [])
+
+
+def test_the_progress_says_that_a_flush_takes_longer() -> None:
+    few, many = (
+        UserErasure(erasure_id=keys.new_image_id(), images=images, complete=1, bytes=0)
+        for images in (MOST_TAGS, MOST_TAGS + 1)
+    )
+    assert progress_of_images(2, "tag") == "2 erasures not complete yet"
+    assert progress_of_user(few) == "1 of 100 erasures complete"
+    for line in (progress_of_images(2, "flush"), progress_of_user(many)):
+        assert line.endswith(FLUSHED)
+        assert f"{FLUSH_SLOT_MS // 60_000} minutes later" in line
 
 
 async def test_a_restored_record_is_erased_again(bench: Bench) -> None:
