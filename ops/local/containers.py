@@ -17,7 +17,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from ops.local.account import Account, Principal
-from ops.local.stack import Stack, deploy
+from ops.local.stack import Stack, deploy, serves_originals
 
 NAME = "safelight-compose"
 PROGRAMS = ("api", "delivery", "worker", "renders", "cleanup", "operator")
@@ -65,13 +65,18 @@ async def exists(account: Account) -> bool:
     return True
 
 
-async def prepare(account: Account, folder: Path, template: Path) -> None:
-    """Deploy the stack and write the files, unless both exist."""
+async def prepare(
+    account: Account, folder: Path, template: Path, *, originals: bool = False
+) -> None:
+    """Deploy the stack and write the files, unless both exist.
+
+    With `originals` the API may read sources.
+    """
     files = {program: folder / program / "env" for program in PROGRAMS}
     if all(path.exists() for path in files.values()) and await exists(account):
         print(f"{NAME} exists already")
         return
-    stack = await deploy(account, name=NAME, template=template)
+    stack = await deploy(account, name=NAME, template=template, originals=originals)
     for program, (principal, settings) in programs_of(stack).items():
         files[program].parent.mkdir(mode=0o700, exist_ok=True)
         files[program].touch(mode=0o600)
@@ -89,7 +94,8 @@ def main() -> int:
         secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
     )
     account = Account(endpoint_url=os.environ["AWS_ENDPOINT_URL"], principal=owner)
-    asyncio.run(prepare(account, Path(sys.argv[1]), Path(sys.argv[2])))
+    folder, template = map(Path, sys.argv[1:])
+    asyncio.run(prepare(account, folder, template, originals=serves_originals(os.environ)))
     return 0
 
 

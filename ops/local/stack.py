@@ -35,6 +35,11 @@ PRINCIPALS = {
 """Policy in data.yaml by attribute of `Stack`."""
 
 
+def serves_originals(settings: Mapping[str, str]) -> bool:
+    """Return whether these variables let the API serve originals."""
+    return settings.get("SAFELIGHT_ORIGINALS", "").lower() in ("true", "1", "yes", "on", "t", "y")
+
+
 class StackFailed(Exception):
     """A stack could not be created; the message names each failed resource with its reason."""
 
@@ -53,7 +58,7 @@ class Stack:
     dead_letter_queue_url: str
     topic_arn: str
     api: Principal
-    """Holds ApiPolicy and nothing else."""
+    """Holds ApiPolicy, and with originals the permission to read sources."""
     delivery: Principal
     """Holds DeliveryPolicy and nothing else."""
     uploads_worker: Principal
@@ -115,15 +120,19 @@ async def deploy(
     name: str = "safelight-local",
     template: Path = TEMPLATE,
     parameters: dict[str, str] | None = None,
+    originals: bool = False,
 ) -> Stack:
-    """Create the stack and the principals, and wait until all exist."""
+    """Create the stack and the principals, and wait until all exist.
+
+    With `originals` the API may also read sources, as with the parameter `Originals` of web.yaml.
+    """
     outputs = await create(
         account, name=name, template=template, parameters=LOCAL_PARAMETERS | (parameters or {})
     )
     queue_urls, id_secret, principals = await asyncio.gather(
         _queue_urls(account, *(outputs[f"{queue}Name"] for queue in QUEUES)),
         _secret(account, outputs["IdSecretArn"]),
-        _principals(account, name, outputs),
+        _principals(account, name, outputs, originals=originals),
     )
     uploads, renders, cleanup, dead_letters = queue_urls
     return Stack(
@@ -142,13 +151,19 @@ async def deploy(
 
 
 async def _principals(
-    account: Account, name: str, outputs: Mapping[str, str]
+    account: Account, name: str, outputs: Mapping[str, str], *, originals: bool
 ) -> dict[str, Principal]:
     """Create an IAM user for each policy of the stack."""
+    sources = f"arn:aws:s3:::{outputs['UploadsBucketName']}/uploads/*"
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": sources}
+    reading = {"Version": "2012-10-17", "Statement": [statement]}
     users = await asyncio.gather(
         *(
             create_principal(
-                account, f"{name}-{principal}", policy_arn=outputs[f"{policy}PolicyArn"]
+                account,
+                f"{name}-{principal}",
+                policy_arn=outputs[f"{policy}PolicyArn"],
+                document=reading if originals and principal == "api" else None,
             )
             for principal, policy in PRINCIPALS.items()
         )

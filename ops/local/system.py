@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from ops.local.account import Account, Principal
 from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import POLL_SECONDS, Child
-from ops.local.stack import Stack, deploy
+from ops.local.stack import Stack, deploy, serves_originals
 
 T = TypeVar("T")
 
@@ -104,7 +104,8 @@ class LocalSystem:
             exit_stack.push(self._tidy)
             self.emulator = await exit_stack.enter_async_context(self._emulator())
             exit_stack.push_async_callback(self._stop_children)
-            self.stack = await deploy(self.emulator.account)
+            originals = serves_originals(self._api_settings)
+            self.stack = await deploy(self.emulator.account, originals=originals)
             await self._start_children()
             self._exit = exit_stack.pop_all()
         return self

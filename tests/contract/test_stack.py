@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from ops.local.account import Account, Principal
 from ops.local.completions import subscribe
 from ops.local.emulator import Emulator
-from ops.local.stack import LOCAL_PARAMETERS, create, create_principal
+from ops.local.stack import LOCAL_PARAMETERS, create, create_principal, deploy
 from safelight.aws.day_index import DAY_INDEX
 from safelight.aws.searching import OWNER_INDEX
 
@@ -351,3 +351,11 @@ async def test_no_program_reads_the_secret_by_its_own_rights(stack, doors, who):
     """ECS passes the secret on, so an exploited container cannot read its former versions."""
     refused = code_of(doors[who], "secretsmanager", "list_secrets")
     assert await refused in DENIED
+
+
+async def test_an_api_that_serves_originals_may_read_sources(emulator):
+    stack = await deploy(emulator.account, name="originals", originals=True)
+    source = {"Bucket": stack.uploads_bucket, "Key": "uploads/u/i"}
+    await call(emulator.account, "s3", "put_object", **source, Body=b"x")
+    door = emulator.account.as_principal(stack.api)
+    assert await code_of(door, "s3", "get_object", **source) == "allowed"

@@ -11,7 +11,7 @@ from compose_spec import PyCompose
 from api.settings import ApiSettings
 from ops.local.account import Principal
 from ops.local.containers import PROGRAMS, programs_of
-from ops.local.stack import Stack
+from ops.local.stack import Stack, serves_originals
 from safelight.aws.settings import AwsSettings
 from safelight.settings import variable
 from tests.support.compose import ENVIRONMENT, FILE, ROOT, Unset, interpolated, services
@@ -158,6 +158,18 @@ def test_nobody_waits_for_somebody_in_a_state_that_cannot_come(name: str) -> Non
         ends = other == "stack"
         expected = "service_completed_successfully" if ends else "service_healthy"
         assert how == {"condition": expected}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "false"), ({"SAFELIGHT_ORIGINALS": "true"}, "true")]
+)
+def test_the_api_and_its_permissions_agree_about_originals(
+    given: dict[str, str], expected: str
+) -> None:
+    made = services(ENVIRONMENT | given)
+    assert made["api"]["environment"]["SAFELIGHT_ORIGINALS"] == expected
+    assert made["stack"]["environment"]["SAFELIGHT_ORIGINALS"] == expected
+    assert serves_originals(given) is (expected == "true")
 
 
 @pytest.mark.parametrize("name", WORKERS)
