@@ -130,7 +130,7 @@ dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/operate/dashboa
 vendor: .venv/.dev ## Bundle the libraries of the pages as vendor/package-lock.json names them (needs node, npm)
 	$(BIN)/python -m tools.vendor
 
-vendor-check: .venv/.dev ## Fail if the committed bundles of the pages differ from what `make vendor` writes
+vendor-check: .venv/.dev ## Check the bundles of the pages against what `make vendor` writes, and the types of our modules
 	$(BIN)/python -m tools.vendor --check
 
 lock: ## Resolve requirements/*.in again into hash-locked *.txt (needs uv)

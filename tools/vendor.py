@@ -2,7 +2,8 @@
 
 It installs exactly what vendor/package-lock.json names, bundles each file of vendor/entries with
 esbuild, and writes the bundles, their licences and `vendored.toml`. `--check` writes nothing, and
-fails if the committed files differ. Only maintainers who change a version need npm and Node.
+fails if the committed files differ, or if TypeScript finds a fault of types in our own modules.
+Only maintainers who change a version need npm and Node.
 """
 
 import json
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "vendor"
 BUNDLES = ROOT / "api" / "pages" / "static" / "vendor"
 ESBUILD = SOURCES / "node_modules" / "esbuild" / "bin" / "esbuild"
+TYPESCRIPT = SOURCES / "node_modules" / "typescript" / "bin" / "tsc"
 FLAGS = ("--bundle", "--minify", "--format=esm", "--target=es2022", "--legal-comments=eof")
 INDEX, LICENCES = "vendored.toml", "licences.txt"
 
@@ -109,6 +111,14 @@ def _index(
     return "\n".join(lines)
 
 
+def type_faults() -> list[str]:
+    """List the faults that TypeScript finds in our modules; those of bundles are not ours."""
+    command = ("node", str(TYPESCRIPT), "--project", str(SOURCES), "--pretty", "false")
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = (checked.stdout + checked.stderr).splitlines()
+    return [line for line in lines if not line.startswith((" ", "api/pages/static/vendor/"))]
+
+
 def _run(*command: str) -> None:
     subprocess.run(command, cwd=SOURCES, check=True)
 
@@ -121,7 +131,9 @@ def main(*, check: bool) -> int:
         wrong += [path.name for path in BUNDLES.iterdir() if path.name not in files]
         if wrong:
             print("Run `make vendor`; these files differ:", *wrong)
-        return 1 if wrong else 0
+        faults = type_faults()
+        print(*faults, sep="\n")
+        return 1 if wrong or faults else 0
     BUNDLES.mkdir(parents=True, exist_ok=True)
     for path in BUNDLES.iterdir():
         path.unlink()

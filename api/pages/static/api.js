@@ -6,7 +6,7 @@ import { hasBegun, renewed } from './session.js';
 export class Problem extends Error {
     /**
      * @param {number} status
-     * @param {{title?: string, detail?: string, type?: string, errors?: {pointer: string, detail: string}[]}} document
+     * @param {{title?: string, detail?: string, type?: string, errors?: {pointer: string, detail: string}[], signIn?: object[]}} document
      * @param {number} retryAfter seconds, 0 if the answer names none
      */
     constructor(status, document = {}, retryAfter = 0) {

@@ -17,10 +17,11 @@ export const settled = signal(tried.value);
 export const before = signal(null);
 let timer = 0;
 
+/** @returns {Tried} */
 function read() {
     const query = new URLSearchParams(location.search);
-    const found = Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? '']));
-    return { ...found, o: found.o || found.preset ? found.o : START };
+    const [image, o, preset, format, expires] = NAMES.map((name) => query.get(name) ?? '');
+    return { image, o: o || preset ? o : START, preset, format, expires };
 }
 
 /** Return the address of the page with what is tried. The words of options stay readable. */

@@ -134,7 +134,7 @@ export class Uploads {
         this.sendAgain(row);
     }
 
-    againAll(wanted = () => true) {
+    againAll(wanted = (_) => true) {
         const failed = this.rows.value.filter(({ canSend, state }) => canSend && state.value.kind === 'failed');
         failed.filter((row) => wanted(row.state.value)).forEach((row) => this.again(row));
     }
