@@ -41,7 +41,7 @@ def test_a_new_key_is_printed_with_what_the_setting_must_say() -> None:
     assert key not in pair
 
 
-@pytest.mark.parametrize("name", ["", "zoë", "a,b", " a", "a b", "a/b", "x" * 65])
+@pytest.mark.parametrize("name", ["", "a/b"])
 def test_a_key_of_a_name_that_no_user_id_can_hold_is_refused(name: str) -> None:
     result = run("--new-key", name)
     assert result.returncode == 2
