@@ -36,6 +36,9 @@ SAFELIGHT_SESSION_KEYS={secrets.token_hex(32)}
 # Signs delivery URLs: id:secret
 SAFELIGHT_SIGNING_KEYS=local:{secrets.token_urlsafe(32)}
 
+# Signs free-form URLs, such as those of the playground: id:secret
+SAFELIGHT_OPTIONS_KEYS=local:{secrets.token_urlsafe(32)}
+
 # The password of Grafana's user admin. Viewers need none.
 GRAFANA_PASSWORD={secrets.token_urlsafe(18)}
 """

@@ -31,7 +31,8 @@ KEYS = {
     "API_KEY": set(),
     "SAFELIGHT_API_KEYS": {"api"},
     "SAFELIGHT_SESSION_KEYS": {"api"},
-    "SAFELIGHT_SIGNING_KEYS": {"delivery"},
+    "SAFELIGHT_SIGNING_KEYS": {"api", "delivery"},
+    "SAFELIGHT_OPTIONS_KEYS": {"api", "delivery"},
     "GRAFANA_PASSWORD": {"grafana"},
 }
 """The services that get each variable of .env."""

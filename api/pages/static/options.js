@@ -2,7 +2,6 @@
 // server checks them: here words are only taken apart.
 
 export const NOTHING = '_';
-const LOSSY = ['format', 'quality', 'max-bytes'];
 
 /** @typedef {{name: string, texts: string[]}} Operation the texts of its arguments, in order */
 /** @typedef {{words: Record<string, string>, operations: Operation[]}} Options */
@@ -34,11 +33,4 @@ export function write({ words, operations }) {
     const said = Object.entries(words).filter(([, value]) => value !== '');
     const done = operations.map(({ name, texts }) => [name, texts.join(':')]);
     return [...said, ...done].map(([name, value]) => (value ? `${name}=${value}` : name)).join(',') || NOTHING;
-}
-
-/** Return options for the same picture as they ask for, without loss, or nearly so if it is large. */
-export function withoutLoss({ words, operations }, isLarge) {
-    const kept = Object.fromEntries(Object.entries(words).filter(([name]) => !LOSSY.includes(name)));
-    const format = isLarge ? { format: 'jpeg', quality: '98' } : { format: 'png' };
-    return write({ words: { ...kept, ...format }, operations });
 }

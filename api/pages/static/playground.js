@@ -42,7 +42,7 @@ function Playground() {
     }, [image]);
     useEffect(() => {
         if (vocabulary?.words && settled.value.image) {
-            show(settled.value, vocabulary);
+            show(settled.value, vocabulary.presets);
         }
     }, [vocabulary, settled.value]);
     if (vocabulary instanceof Error) {

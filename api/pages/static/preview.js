@@ -1,12 +1,12 @@
 // Renders what is tried, and a reference to compare it with. Nothing of it is stored by the server.
 
 import { call, Problem } from './api.js';
-import { parse, withoutLoss } from './options.js';
 import { signal } from './vendor/preact.js';
 
 /** What browsers of today send for pictures, so that delivery chooses the format as for them. */
 const ACCEPT = 'image/avif,image/webp,image/png,image/*,*/*;q=0.8';
 const MOST_LOSSLESS_PIXELS = 2_000_000;
+const LOSSY = /^(_$|format=|quality=|max-bytes=)/;
 const KEPT = 8;
 const SECONDS_OF_A_LIMIT = 5;
 
@@ -22,20 +22,19 @@ function update(parts) {
     view.value = { ...view.value, ...parts };
 }
 
-/** Show what is tried. The preview before is given up. */
-export async function show(tried, vocabulary) {
+/** Show what is tried: options, or one of the presets. The preview before is given up. */
+export async function show(tried, presets) {
     running.abort();
     running = new AbortController();
     const { signal: ended } = running;
-    const names = vocabulary.operations.map(({ name }) => name);
     const key = JSON.stringify([tried.image, tried.o, tried.preset, tried.format]);
     const stale = view.value.image === tried.image ? {} : { result: null, reference: null, urls: null };
     update({ busy: true, seconds: 0, problem: null, image: tried.image, ...stale });
-    const closest = vocabulary.presets.find(({ name }) => name === tried.preset)?.options;
+    const closest = presets.find(({ name }) => name === tried.preset)?.options;
     const options = tried.preset ? closest : tried.o;
     const found = (result) => {
         const isLarge = result.width * result.height > MOST_LOSSLESS_PIXELS;
-        const lossless = options && withoutLoss(parse(options, names), isLarge);
+        const lossless = options && withoutLoss(options, isLarge);
         update({ result, reference: known(keyOf(tried.image, lossless)) ?? null });
         return lossless;
     };
@@ -61,6 +60,12 @@ function bodyOf({ image, o, preset, format, expires }) {
 
 async function sign(body, ended) {
     return (await call('/v1/urls', { method: 'POST', body, signal: ended })).json;
+}
+
+/** Return options for the same picture as they ask for, without loss, or nearly so if it is large. */
+function withoutLoss(options, isLarge) {
+    const kept = options.split(',').filter((word) => !LOSSY.test(word));
+    return [...kept, isLarge ? 'format=jpeg,quality=98' : 'format=png'].join(',');
 }
 
 const keyOf = (image, options) => JSON.stringify([image, options]);

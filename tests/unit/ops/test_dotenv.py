@@ -65,7 +65,8 @@ def test_keys_are_long_enough() -> None:
     assert len(written["EMULATOR_ACCESS_KEY_ID"]) == 20
     assert len(written["EMULATOR_SECRET_ACCESS_KEY"]) == 40
     assert len(written["API_KEY"]) >= 43
-    assert len(written["SAFELIGHT_SIGNING_KEYS"].partition(":")[2]) >= 43
+    for name in ("SAFELIGHT_SIGNING_KEYS", "SAFELIGHT_OPTIONS_KEYS"):
+        assert len(written[name].partition(":")[2]) >= 43
     assert len(written["GRAFANA_PASSWORD"]) >= 24
     Seal.read(written["SAFELIGHT_SESSION_KEYS"])
 
