@@ -1,8 +1,8 @@
 """Lets web pages of configured origins call the API, and read pictures by script.
 
-No answer allows credentials, so scripts of these pages cannot use the cookie of a session. Pages can
-show any picture. To read its pixels (`fetch`, a canvas, an `<img>` with `crossorigin`) they need a
-permission.
+No answer allows credentials, so scripts of these pages cannot use the cookie of a session. Pages
+can show any picture. To read its pixels (`fetch`, a canvas, an `<img>` with `crossorigin`) they
+need a permission.
 """
 
 from collections.abc import Collection
