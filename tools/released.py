@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 
 from safelight import __version__, keys
 from safelight.aws.dependency import Dependency
@@ -24,7 +25,15 @@ from safelight.erasures import Erasure, Found
 from safelight.errors import Reason
 from safelight.faces import Face
 from safelight.presets import Policy, Preset
-from safelight.queued import Demand, Ingest
+from safelight.queued import (
+    DeleteAssets,
+    DeleteVersion,
+    Demand,
+    EraseImage,
+    EraseUser,
+    Ingest,
+    Queued,
+)
 from safelight.record import Record, Status, Variant
 from safelight.wish.wish import Wish
 from tests.support.events import s3_event
@@ -34,7 +43,6 @@ from worker.metrics import WorkerMetrics
 from worker.verdict import DeadLetter
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
-MODELS = (Record, Demand, Ingest, Completion)
 IMAGE_ID = "01JZ6V8M7Q2N4R5T6W8X9Y0ZAB"
 KEY = keys.source_key(user_id="key:alice", image_id=IMAGE_ID)
 BUCKET = "uploads-bucket"
@@ -114,11 +122,26 @@ ERASED = PENDING.model_copy(
     }
 )
 RECORDS = {"pending": PENDING, "completed": COMPLETED, "rejected": REJECTED, "erased": ERASED}
+OURS: dict[str, Queued] = {
+    "ingest": Ingest(key=KEY),
+    "demand": Demand(image_id=IMAGE_ID, revision="v1", preset=PRESET),
+    "erase-image": EraseImage(
+        image_id=IMAGE_ID, key=KEY, by="owner", at=1_790_000_002_000, caches="flush"
+    ),
+    "erase-user": EraseUser(
+        erasure_id=IMAGE_ID, user_id="key:alice", before=1_790_000_002_000, by="admin"
+    ),
+    "delete-version": DeleteVersion(image_id=IMAGE_ID, key=KEY, version_id="v1"),
+    "delete-assets": DeleteAssets(
+        image_id=IMAGE_ID, keys=(ASSET_KEY,), at=1_790_000_002_000, last=True
+    ),
+}
+"""Our own messages, each kind once, with a value for every field."""
 MESSAGES = {
     "s3-event": s3_event(BUCKET, KEY),
-    "ingest": Ingest(key=KEY).to_json(),
-    "demand": Demand(image_id=IMAGE_ID, revision="v1", preset=PRESET).to_json(),
+    **{kind: message.to_json() for kind, message in OURS.items()},
 }
+MODELS: tuple[type[BaseModel], ...] = (Record, *map(type, OURS.values()), Completion)
 
 
 class Recorder:
