@@ -86,7 +86,7 @@ class Login:
                 state=state, nonce=nonce, challenge=challenge
             )
         except Unavailable as error:
-            note(request, sign_in="unavailable", error=str(error))
+            note(request, sign_in_failed="unavailable", error=str(error))
             return failed("unavailable", to)
         response = went(url)
         document = {"state": state, "nonce": nonce, "verifier": verifier, "to": to}
@@ -100,18 +100,18 @@ class Login:
         """
         pending = self._pending.read(request)
         if pending is None or not _same(_one(request, "state"), pending["state"]):
-            note(request, sign_in="expired")
+            note(request, sign_in_failed="expired")
             return failed("expired", START)
         to = checked(pending["to"])
         try:
             claims = await self._claims(request, pending)
         except NotSignedIn as error:
-            note(request, sign_in=error.fault, error=str(error))
+            note(request, sign_in_failed=error.fault, error=str(error))
             response = failed(error.fault, to)
         else:
-            note(request, sign_in="oidc")
             response = went(to)
-            self._sessions.begin_by_claims(request, response, claims)
+            user_id = self._sessions.begin_by_claims(request, response, claims)
+            note(request, signed_in="oidc", user_id=user_id)
         self._pending.clear(request, response)
         return response
 

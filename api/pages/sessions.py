@@ -85,16 +85,16 @@ class PageSessions:
         """Return whether a request that changes something was sent by a page of this server."""
         return is_from_own_page(request, self.pages_url)
 
-    def begin_by_key(self, request: web.Request, response: web.Response, key: ApiKey) -> None:
-        """Begin the session of an API key's user."""
-        self._begin(request, response, users.of_key(key.name), key.name, _of_key(key))
+    def begin_by_key(self, request: web.Request, response: web.Response, key: ApiKey) -> str:
+        """Begin the session of an API key's user, and return the user id."""
+        return self._begin(request, response, users.of_key(key.name), key.name, _of_key(key))
 
     def begin_by_claims(
         self, request: web.Request, response: web.Response, claims: Mapping[str, Any]
-    ) -> None:
-        """Begin the session of the user of a verified id token."""
+    ) -> str:
+        """Begin the session of the user of a verified id token, and return the user id."""
         user_id = users.of_token(str(claims["sub"]))
-        self._begin(request, response, user_id, _name_of(claims), self._of_issuer or "")
+        return self._begin(request, response, user_id, _name_of(claims), self._of_issuer or "")
 
     def end(self, request: web.Request, response: web.Response) -> None:
         """End the session of a browser."""
@@ -102,8 +102,9 @@ class PageSessions:
 
     def _begin(
         self, request: web.Request, response: web.Response, user_id: str, name: str, voucher: str
-    ) -> None:
+    ) -> str:
         self._cookie.write(request, response, {"user": user_id, "name": name, "by": voucher})
+        return user_id
 
     def _is_vouched_for(self, session: PageSession) -> bool:
         if session.user_id.startswith("oidc:"):

@@ -37,11 +37,11 @@ class SignIn:
         key = self._keys.find(form.get("key", "").strip())
         if key is None or key.names_users:
             fault = "key" if key is None else "users"
-            note(request, sign_in=fault)
+            note(request, sign_in_failed=fault)
             return failed(fault, to)
         response = went(to)
-        self._sessions.begin_by_key(request, response, key)
-        note(request, sign_in="key", key=key.name)
+        user_id = self._sessions.begin_by_key(request, response, key)
+        note(request, signed_in="key", user_id=user_id)
         return response
 
     async def sign_out(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import structlog
 import time_machine
 from aiohttp import ClientResponse
 
@@ -309,3 +310,13 @@ async def test_the_page_of_sign_in_is_confined_like_every_page(keyed: Api) -> No
     assert b"evil" not in body
     for name in ("Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy"):
         assert answer.headers[name] == pictures.headers[name]
+
+
+async def test_a_sign_in_is_logged_with_its_user_and_without_the_key(keyed: Api) -> None:
+    with structlog.testing.capture_logs() as events:
+        await sign_in(keyed, KEYS["alice"])
+        await sign_in(keyed, "sl_wrong")
+    done, failed = (event for event in events if event["event"] == "request")
+    assert (done["signed_in"], done["user_id"]) == ("key", "key:alice")
+    assert (failed["sign_in_failed"], "user_id" in failed) == ("key", False)
+    assert "sl_" not in str(events)
