@@ -382,6 +382,7 @@ ROUTES: tuple[Route, ...] = (
         public=True,
     ),
     _page("/ui/", "pictures"),
+    _page("/ui/pictures/{imageId}", "pictures"),
     _page("/ui/playground", "playground", fetches_pictures=True),
     Route(
         path="/ui/sign-in",

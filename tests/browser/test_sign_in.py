@@ -148,7 +148,7 @@ async def test_uploads_wait_while_the_session_has_ended(site: Site) -> None:
         await end_session(page.context)
         cat = {"name": "waits.jpg", "mimeType": "image/jpeg", "buffer": CAT}
         await page.locator("input[type=file]").set_input_files([cat])
-        row = page.get_by_role("listitem").filter(has_text="waits.jpg")
+        row = page.locator(".rows").get_by_role("listitem").filter(has_text="waits.jpg")
         await expect(row.locator(".word")).to_have_text("Waiting: sign in again")
         notice = page.get_by_role("alert").filter(has_text="Your session has ended.")
         await expect(notice).to_be_visible()

@@ -3,6 +3,17 @@
 const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
 const MEBIBYTE = 1024 * 1024;
 const TAIL = 9;
+const FORMATS = { jpeg: 'JPEG', webp: 'WebP' };
+const MONTH = new Intl.DateTimeFormat('en', { month: 'long', year: 'numeric' });
+const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'long', year: 'numeric' });
+const MOMENT = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
+/** Return the name of a format for people, such as `WebP`. */
+export const formatName = (name) => FORMATS[name] ?? name.toUpperCase();
+
+export const month = (time) => MONTH.format(new Date(time));
+export const day = (time) => DAY.format(new Date(time));
+export const moment = (time) => MOMENT.format(new Date(time));
 
 /** Return a size such as `4.97 MB`, of 1000 kB each. */
 export function bytes(count) {

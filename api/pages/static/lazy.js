@@ -21,6 +21,9 @@ export function lazy(load, name) {
     };
 }
 
+/** Call a function when the browser has nothing else to do. */
+export const whenIdle = globalThis.requestIdleCallback ?? setTimeout;
+
 /** A new version of the server has other files. */
 function Gone() {
     return html`<p role="alert" class="bad">${t('site.gone')} <button type="button" onClick=${() => location.reload()}>${t('site.again')}</button></p>`;

@@ -32,6 +32,11 @@ export function say(sentence) {
     }, 1000 * SECONDS_BETWEEN_SENTENCES);
 }
 
+/** What was said last. A dialog has one of its own: the rest of the page is silent beside it. */
+export function Said({ look = 'said quiet' }) {
+    return html`<p role="status" class=${look}>${said}</p>`;
+}
+
 function Header({ session, path }) {
     return html`<header>
         <a class="skip" href="#content">${t('site.skip')}</a>
@@ -79,7 +84,7 @@ function Page({ session, path, title, children }) {
         <main id="content" tabindex="-1">
             <h1>${t(title)}</h1>
             ${children}
-            <p role="status" class="said quiet">${said}</p>
+            <${Said} />
         </main>
         <${KeyHelp} />`;
 }

@@ -1,7 +1,9 @@
 // Shows the uploads of a page: the zone to drop files on, the tags, and a row for each file.
 
-import { limit } from './format.js';
+import { tagsOf } from './filters.js';
+import { formatName, limit } from './format.js';
 import { bind } from './keys.js';
+import { whenIdle } from './lazy.js';
 import { say } from './shell.js';
 import { isUnderWay } from './rows.js';
 import { Row } from './upload-row.js';
@@ -9,17 +11,10 @@ import { Uploads } from './uploads.js';
 import { createRef, html, signal, useEffect, useMemo } from './vendor/preact.js';
 import { t } from './words.js';
 
-const FORMATS = { jpeg: 'JPEG', png: 'PNG', webp: 'WebP', gif: 'GIF', tiff: 'TIFF', avif: 'AVIF', heic: 'HEIC', bmp: 'BMP', svg: 'SVG' };
-
 const dragging = signal(false);
 const tagText = signal('');
 const input = createRef();
 const heading = createRef();
-
-/** Split a text at commas into tags. */
-function tagsOf(text) {
-    return [...new Set(text.split(',').map((tag) => tag.trim()).filter(Boolean))];
-}
 
 function faultOf(tags, { tags: most, tagCharacters }) {
     const long = tags.find((tag) => [...tag].length > tagCharacters);
@@ -74,6 +69,7 @@ export function UploadPanel({ session }) {
     useEffect(() => {
         listenToDrops(add);
         bind('u', 'keys.choose', () => input.current.click());
+        whenIdle(() => uploads.ready().catch(() => {})); // adding files tries again
     }, []);
     return html`<section aria-labelledby="upload-title" class="panel">
             <h2 id="upload-title" class="unseen">${t('upload.title')}</h2>
@@ -94,7 +90,7 @@ export function UploadPanel({ session }) {
 }
 
 function DropZone({ session, add }) {
-    const formats = session.readable.map((name) => FORMATS[name] ?? name.toUpperCase()).join(' ');
+    const formats = session.readable.map(formatName).join(' ');
     const choose = (event) => {
         add([...event.target.files]);
         event.target.value = ''; // the same file may be chosen again

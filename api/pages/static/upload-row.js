@@ -1,6 +1,8 @@
 // Shows one file of the list of uploads, in its state.
 
-import { bytes, halves, percent } from './format.js';
+import { bytes, percent } from './format.js';
+import { Name } from './name.js';
+import { opener, pathOf } from './route.js';
 import { html, useState } from './vendor/preact.js';
 import { isUnsent } from './rows.js';
 import { t } from './words.js';
@@ -32,15 +34,9 @@ export function Row({ row, uploads, left }) {
         <div class="acts">
             ${isUnsent(row) && html`<button aria-label=${t('row.cancelName', { name })} onClick=${cancel}>${t('row.cancel')}</button>`}
             ${state.kind === 'failed' && row.canSend && html`<button aria-label=${t('row.againName', { name })} onClick=${again}>${t('row.again')}</button>`}
-            ${state.image && openable(state.image, name)}
+            ${state.image && html`<a class="button" href=${pathOf(row.imageId)} onClick=${opener(row.imageId)} aria-label=${t('row.openName', { name })}>${t('row.open')}</a>`}
         </div>
     </li>`;
-}
-
-/** A name whose middle a narrow page leaves out. It is whole for screen readers, and in the title. */
-function Name({ name }) {
-    const [start, end] = halves(name);
-    return html`<span class="name" title=${name} translate=${false}><span>${start}</span><span>${end}</span></span>`;
 }
 
 function facts({ size }, image) {
@@ -85,12 +81,4 @@ function Thumbnail({ image }) {
     const [broken, setBroken] = useState(false);
     const url = thumbnailOf(image)?.url;
     return html`<span class="thumb">${url && !broken && html`<img src=${url} alt="" loading="lazy" onError=${() => setBroken(true)} />`}</span>`;
-}
-
-function openable(image, name) {
-    const largest = Object.values(image.variants).sort((one, other) => other.width - one.width)[0];
-    return (
-        largest &&
-        html`<a class="button" href=${largest.url} target="_blank" rel="noopener" aria-label=${t('row.openName', { name })}>${t('row.open')}</a>`
-    );
 }

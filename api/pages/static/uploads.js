@@ -3,13 +3,12 @@
 import { call, Problem } from './api.js';
 import { settled } from './events.js';
 import { limit } from './format.js';
+import { reasonOf } from './reasons.js';
 import { identity, isUnderWay, isUnsent, newRow } from './rows.js';
+import { startSender } from './sender.js';
 import { ticketFor } from './tickets.js';
 import { signal } from './vendor/preact.js';
-import { AwsS3, Uppy } from './vendor/uppy.js';
 import { t } from './words.js';
-
-const SILENT = { debug() {}, warn() {}, error() {} }; // rows show every error
 
 /** The uploads of a page. `say` lets screen readers say a sentence. */
 export class Uploads {
@@ -18,25 +17,31 @@ export class Uploads {
         this.session = session;
         this.say = say;
         this.byFile = new Map();
-        this.uppy = new Uppy({ autoProceed: true, logger: SILENT }).use(AwsS3, {
-            shouldUseMultipart: false,
-            generateObjectKey: (file) => file.id,
-            signRequest: ({ key }) => this.sign(this.byFile.get(key)),
-        });
-        this.uppy.on('upload-progress', (file, { bytesUploaded, bytesTotal }) => {
-            const row = this.byFile.get(file.id);
-            if (row?.state.value.kind === 'sending') {
-                row.state.value = { kind: 'sending', share: (100 * bytesUploaded) / bytesTotal };
-            }
-        });
-        this.uppy.on('upload-success', (file) => this.sent(this.byFile.get(file.id)));
-        this.uppy.on('upload-error', (file, error) => this.failed(this.byFile.get(file.id), error));
+        this.uppy = null;
+        this.starting = null;
         addEventListener('online', () => this.againAll((state) => state.offline));
         addEventListener('beforeunload', (event) => {
             if (this.rows.value.some(isUnsent)) {
                 event.preventDefault();
             }
         });
+    }
+
+    /** Start Uppy, once. Throws an error if it cannot be loaded. */
+    async ready() {
+        const of = (act) => (fileId, ...more) => act.call(this, this.byFile.get(fileId), ...more);
+        this.starting ??= startSender({
+            sign: of(this.sign),
+            progress: of(this.progress),
+            success: of(this.sent),
+            error: of(this.failed),
+        });
+        try {
+            this.uppy = await this.starting;
+        } catch (error) {
+            this.starting = null;
+            throw error;
+        }
     }
 
     /** Add files with tags. A file that is under way is not added again. */
@@ -59,12 +64,21 @@ export class Uploads {
         added.forEach((row) => this.begin(row));
     }
 
-    begin(row) {
+    async begin(row) {
         const most = this.session.limits.uploadBytes;
         row.state.value = { kind: 'waiting' };
         if (row.file.size > most) {
             row.canSend = false;
             this.fail(row, { reason: t('reason.tooLarge', { size: limit(most) }) });
+            return;
+        }
+        try {
+            await this.ready();
+        } catch {
+            this.fail(row, { reason: t('reason.network'), offline: true });
+            return;
+        }
+        if (row.cancelled) {
             return;
         }
         const { name, type } = row.file;
@@ -84,6 +98,12 @@ export class Uploads {
         }
         row.state.value = { kind: 'sending', share: 0 };
         return { url, fields };
+    }
+
+    progress(row, share) {
+        if (row?.state.value.kind === 'sending') {
+            row.state.value = { kind: 'sending', share };
+        }
     }
 
     async sent(row) {
@@ -169,18 +189,8 @@ export class Uploads {
 
     forget(row) {
         this.byFile.delete(row.fileId);
-        if (this.uppy.getFile(row.fileId)) {
+        if (this.uppy?.getFile(row.fileId)) {
             this.uppy.removeFile(row.fileId);
         }
     }
-}
-
-function reasonOf(error, { type }) {
-    if (!error.status) {
-        return t('reason.network');
-    }
-    if (!(error instanceof Problem)) {
-        return t('reason.storage', { n: error.status });
-    }
-    return error.document.errors?.[0]?.pointer === '#/contentType' ? t('reason.type', { type }) : error.message;
 }

@@ -48,6 +48,7 @@ PAGES = {
     ("GET", "/ui/login"),
     ("GET", "/ui/callback"),
     ("POST", "/ui/logout"),
+    ("GET", "/ui/pictures/{imageId}"),
     ("GET", "/ui/playground"),
     ("GET", "/ui/static/{build}/{path}"),
 }

@@ -1,0 +1,40 @@
+// The library below the uploads: filters and grid, kept up to date by the stream of changes.
+
+import { listen } from './events.js';
+import { FilterForm } from './filter-form.js';
+import { faultsOf, valuesOf } from './filters.js';
+import { Grid, isAtTop, scrollToTop, topOf } from './grid.js';
+import { keepPlace, keptPlace } from './place.js';
+import { route } from './route.js';
+import { say } from './shell.js';
+import { html, useEffect } from './vendor/preact.js';
+import { t } from './words.js';
+
+async function show(listing, values, kept) {
+    await listing.begin(values, kept?.shown);
+    const n = listing.images.value.length;
+    if (kept) {
+        requestAnimationFrame(() => scrollToTop(kept.top));
+    } else if (listing.phase.value !== 'loading') {
+        say(n ? t('said.shown', { n }) : t('said.none'));
+    }
+}
+
+export function Gallery({ session, listing }) {
+    const { search } = route.value;
+    useEffect(() => {
+        const values = valuesOf(search);
+        if (Object.keys(faultsOf(values, session)).length) {
+            listing.clear();
+        } else {
+            show(listing, values, listing.begun ? null : keptPlace());
+        }
+    }, [search]);
+    useEffect(() => {
+        keepPlace(() => ({ shown: listing.images.value.length, top: topOf() }));
+        return listen((image) => image && listing.change(image, isAtTop()));
+    }, []);
+    return html`<${Grid} listing=${listing} place=${search}>
+        <${FilterForm} session=${session} />
+    </${Grid}>`;
+}

@@ -1,0 +1,157 @@
+// The grid of pictures by months, with what is shown when there are none, or when there may be more.
+
+import { Problem } from './api.js';
+import { Cell } from './cell.js';
+import { isSet } from './filters.js';
+import { day, month } from './format.js';
+import { bind } from './keys.js';
+import { search } from './route.js';
+import { createRef, html, useEffect, useRef } from './vendor/preact.js';
+import { t } from './words.js';
+
+const AHEAD = { rootMargin: '100% 0px' };
+const heading = createRef();
+const grid = createRef();
+const cells = new WeakMap();
+
+/** The vnode of an image stays the same, so that only changed cells are compared. */
+function cellOf(image, place) {
+    const found = cells.get(image);
+    if (found?.place === place) {
+        return found.cell;
+    }
+    const cell = html`<${Cell} key=${image.imageId} image=${image} />`;
+    cells.set(image, { place, cell });
+    return cell;
+}
+
+/** Where the heading of the grid is, in pixels below the top of the window. */
+export const topOf = () => heading.current?.getBoundingClientRect().top ?? 0;
+
+/** Whether the reader sees the heading of the grid, or what is above it. */
+export const isAtTop = () => topOf() >= 0;
+
+/** Scroll, so that the heading is where it was. */
+export const scrollToTop = (top) => scrollBy({ top: topOf() - top, behavior: 'instant' });
+
+/** Move the focus to the cell of an image, or to the heading if it is gone. */
+export function focusCell(imageId) {
+    const cell = grid.current?.querySelector(`[data-image="${CSS.escape(imageId)}"]`);
+    (cell ?? heading.current)?.focus();
+}
+
+function monthsOf(images) {
+    const months = [];
+    for (const image of images) {
+        const title = month(image.uploadedAt);
+        if (months.at(-1)?.title !== title) {
+            months.push({ title, images: [] });
+        }
+        months.at(-1).images.push(image);
+    }
+    return months;
+}
+
+/** `children` are shown below the heading. */
+export function Grid({ listing, place, children }) {
+    useEffect(() => bind(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'], 'keys.move', move), []);
+    const images = listing.images.value;
+    return html`<section aria-labelledby="grid-title" class="gallery">
+        <h2 id="grid-title" tabindex="-1" ref=${heading}>${t('grid.title')}</h2>
+        ${children}
+        <${Fresh} listing=${listing} />
+        <div ref=${grid} aria-busy=${listing.phase.value === 'loading'}>
+            ${monthsOf(images).map(({ title, images: shown }, number) => html`<section key=${`${title} ${number}`} aria-label=${t('grid.month', { month: title })}>
+                <h3><span translate=${false}>${title}</span></h3>
+                <ul class="cells">${shown.map((image) => cellOf(image, place))}</ul>
+            </section>`)}
+        </div>
+        <${Foot} listing=${listing} />
+    </section>`;
+}
+
+function Fresh({ listing }) {
+    const n = listing.fresh.value.length;
+    const show = () => {
+        const [first] = listing.fresh.value;
+        listing.showFresh();
+        heading.current.scrollIntoView();
+        setTimeout(() => focusCell(first.imageId));
+    };
+    return n > 0 && html`<button class="fresh" onClick=${show}>${t('grid.fresh', { n })}</button>`;
+}
+
+function Foot({ listing }) {
+    const shown = listing.images.value.length;
+    switch (listing.phase.value) {
+        case 'failed':
+            return html`<p role="alert" class="bad">${t('grid.failed', { reason: reasonOf(listing.problem.value) })}</p>
+                <p><button onClick=${() => listing.load()}>${t('site.again')}</button></p>`;
+        case 'end':
+            return shown ? null : html`<${Nothing} filtered=${isSet(listing.values)} />`;
+        case 'more':
+            return html`<${More} listing=${listing} shown=${shown} />`;
+        default:
+            return html`<${Searching} listing=${listing} />`;
+    }
+}
+
+function reasonOf(error) {
+    return error instanceof Problem && error.status ? error.message : t('site.unreachable');
+}
+
+function Nothing({ filtered }) {
+    return html`<p class="nothing quiet">${t(filtered ? 'grid.noMatch' : 'grid.empty')}</p>
+        ${filtered && html`<p><button onClick=${() => search('')}>${t('filter.clear')}</button></p>`}`;
+}
+
+/** The next page is loaded one screen before it is reached. The button does the same for keyboards. */
+function More({ listing, shown }) {
+    const button = useRef(null);
+    useEffect(() => {
+        const observer = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && listing.load(), AHEAD);
+        observer.observe(button.current);
+        return () => observer.disconnect();
+    }, [shown]);
+    return html`<p><button ref=${button} onClick=${() => listing.load()}>${t('grid.more')}</button></p>`;
+}
+
+function Searching({ listing }) {
+    const paused = listing.phase.value === 'paused';
+    const to = listing.searchedTo.value;
+    const text = to ? t('grid.searchedTo', { day: day(to) }) : t(paused ? 'grid.stopped' : 'grid.loading');
+    return html`<div class="bar">
+        <p class="quiet">${text}</p>
+        ${paused
+            ? html`<button onClick=${() => listing.load()}>${t('grid.continue')}</button>`
+            : to && html`<button onClick=${() => listing.stop()}>${t('grid.stop')}</button>`}
+    </div>`;
+}
+
+/** Move the focus among the cells. Returns whether it did. */
+function move({ key }) {
+    const all = [...(grid.current?.querySelectorAll('.cell') ?? [])];
+    const at = all.indexOf(document.activeElement);
+    if (at < 0) {
+        return false;
+    }
+    const next = { ArrowLeft: () => all[at - 1], ArrowRight: () => all[at + 1] }[key] ?? (() => across(all, at, key === 'ArrowUp' ? -1 : 1));
+    next()?.focus();
+    return true;
+}
+
+/** Return the cell above (-1) or below (1) another one, also in the next month. */
+function across(all, at, direction) {
+    const { left, top } = all[at].getBoundingClientRect();
+    let best;
+    for (let place = at + direction; all[place]; place += direction) {
+        const box = all[place].getBoundingClientRect();
+        if (best && box.top !== best.top) {
+            break;
+        }
+        if (box.top !== top && (!best || Math.abs(box.left - left) < Math.abs(best.left - left))) {
+            best = { cell: all[place], left: box.left, top: box.top };
+        }
+    }
+    return best?.cell;
+}

@@ -1,0 +1,131 @@
+// Everything about one picture: it is loaded, shown, changed and erased here.
+
+import { addressesOf } from './addresses.js';
+import { call, Problem } from './api.js';
+import { Rename, Tags } from './edit.js';
+import { EraseDialog } from './erase.js';
+import { settled } from './events.js';
+import { Facts } from './facts.js';
+import { presets } from './presets.js';
+import { Receipt } from './receipt.js';
+import { Snippet } from './snippet-form.js';
+import { Variants } from './variants.js';
+import { html, useEffect, useRef, useState } from './vendor/preact.js';
+import { t } from './words.js';
+
+const PREVIEW_PIXELS = 600;
+const GONE = 410;
+const UNKNOWN = 404;
+
+/** Read an image, again once it is settled. `show` gets the states of the picture. */
+async function load(imageId, signal, show) {
+    try {
+        const { json: image } = await call(`/v1/images/${encodeURIComponent(imageId)}`, { signal });
+        show({ image });
+        if (image.status === 'pending') {
+            show({ image: await settled(imageId) });
+        }
+    } catch (error) {
+        if (error instanceof Problem) {
+            show(refusedBy(error));
+        }
+    }
+}
+
+function refusedBy(error) {
+    switch (error.status) {
+        case GONE:
+            return { erased: true, receiptUrl: error.document.receiptUrl };
+        case UNKNOWN:
+            return { reason: t('detail.unknown') };
+        default:
+            return { reason: t('detail.notLoaded', { reason: error.status ? error.message : t('site.unreachable') }) };
+    }
+}
+
+/** `head` returns the heading for a name; `left` is called with an image that was erased. */
+export function Picture({ imageId, session, head, left }) {
+    const [state, setState] = useState({});
+    useEffect(() => {
+        const aborting = new AbortController();
+        setState({});
+        load(imageId, aborting.signal, (loaded) => aborting.signal.aborted || setState(loaded));
+        return () => aborting.abort();
+    }, [imageId]);
+    const { image, erased, receiptUrl, reason } = state;
+    const name = image?.filename ?? state.name ?? imageId;
+    useEffect(() => {
+        const before = document.title;
+        document.title = t('detail.title', { name });
+        return () => (document.title = before);
+    }, [name]);
+    const gone = (url) => {
+        setState({ erased: true, receiptUrl: url, name });
+        left?.(imageId);
+    };
+    return html`${head(name)}
+        ${reason && html`<p role="alert">${reason}</p>`}
+        ${erased && html`<p>${t('detail.erased')}</p>`}
+        ${receiptUrl && html`<${Receipt} url=${receiptUrl} />`}
+        ${!image && !erased && !reason && html`<p class="quiet">${t('grid.loading')}</p>`}
+        ${image && presets.value && html`<${Loaded} key=${imageId} image=${image} name=${name} session=${session} changed=${(now) => setState({ image: now })} gone=${gone} />`}`;
+}
+
+function Loaded({ image, name, session, changed, gone }) {
+    const [addresses, setAddresses] = useState(null);
+    const shown = previewOf(image);
+    useEffect(() => {
+        const aborting = new AbortController();
+        addressesOf(image, session, aborting.signal).then((found) => aborting.signal.aborted || setAddresses(found));
+        return () => aborting.abort();
+    }, [image.imageId, image.status]);
+    return html`<div class="picture">
+            <${Preview} image=${image} name=${name} preset=${shown} address=${addresses?.[shown]} />
+            <div class="about">
+                <${Facts} image=${image} />
+                <${Tags} image=${image} changed=${changed} />
+                <${Actions} image=${image} name=${name} session=${session} changed=${changed} gone=${gone} />
+            </div>
+        </div>
+        ${image.status === 'completed' && html`<${Variants} image=${image} addresses=${addresses} />`}
+        ${shown && session.deliveryUrl && html`<${Snippet} image=${image} session=${session} shown=${shown} />`}
+        ${shown && !session.deliveryUrl && html`<p class="quiet">${t('snippet.noDelivery')}</p>`}`;
+}
+
+/** The preset of the smallest variant that is sharp at the size of the preview, or of the largest. */
+function previewOf({ variants }) {
+    const sorted = Object.keys(variants).sort((one, other) => variants[one].width - variants[other].width);
+    const side = (name) => Math.max(variants[name].width, variants[name].height);
+    return sorted.find((name) => side(name) >= PREVIEW_PIXELS * Math.min(2, devicePixelRatio)) ?? sorted.at(-1);
+}
+
+function Preview({ image, name, preset, address }) {
+    const [broken, setBroken] = useState(false);
+    useEffect(() => setBroken(false), [address?.url]);
+    if (!preset) {
+        return null;
+    }
+    const { width, height } = image.variants[preset];
+    const colour = (one) => one && (one.style.backgroundColor = image.dominantColour ?? '');
+    if (broken || address?.reason) {
+        return html`<p class="quiet preview">${t('detail.noPreview', { preset })}</p>`;
+    }
+    return html`<img class="preview" src=${address?.url} width=${width} height=${height} alt=${name} translate=${false} ref=${colour} onError=${() => setBroken(true)} />`;
+}
+
+function Actions({ image, name, session, changed, gone }) {
+    const [open, setOpen] = useState('');
+    const renaming = useRef(null);
+    const close = () => {
+        setOpen('');
+        setTimeout(() => renaming.current?.focus());
+    };
+    const { erase, originals } = session.can;
+    return html`${open === 'rename' && html`<${Rename} image=${image} changed=${changed} done=${close} />`}
+        <div class="acts">
+            ${originals && image.status !== 'pending' && html`<a class="button" href=${`/v1/images/${image.imageId}/original`} download>${t('detail.original')}</a>`}
+            ${open !== 'rename' && html`<button ref=${renaming} onClick=${() => setOpen('rename')}>${t('detail.rename')}</button>`}
+            ${erase && html`<button onClick=${() => setOpen('erase')}>${t('detail.erase')}</button>`}
+        </div>
+        ${open === 'erase' && html`<${EraseDialog} image=${image} name=${name} erased=${gone} kept=${() => setOpen('')} />`}`;
+}

@@ -1,0 +1,18 @@
+// Keeps the place in the grid when a reader leaves the page, and comes back or loads it again.
+
+const STORED = 'place';
+const RETURNS = new Set(['back_forward', 'reload']);
+
+/** Keep how many images are shown and where their heading is, as `now` returns them. */
+export function keepPlace(now) {
+    addEventListener('pagehide', () => {
+        sessionStorage.setItem(STORED, JSON.stringify({ href: location.href, ...now() }));
+    });
+}
+
+/** Return what was kept for this address: `shown` and `top`. Null for a new visit. */
+export function keptPlace() {
+    const kept = JSON.parse(sessionStorage.getItem(STORED));
+    const [{ type }] = performance.getEntriesByType('navigation');
+    return kept?.href === location.href && RETURNS.has(type) ? kept : null;
+}
