@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import unused_port
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from api.apikeys import digest_of
 from ops.local.system import LocalSystem
@@ -261,3 +261,25 @@ async def test_every_text_is_one_of_words(site: Site) -> None:
         await page.locator("input[type=file]").set_input_files([cat])
         await expect(page.locator(".notice")).to_be_visible()
         assert not await texts_outside_words(page)
+
+
+async def test_a_page_that_is_idle_says_that_its_session_has_ended(site: Site) -> None:
+    """The server ends each stream of events after a while; the next one is refused."""
+
+    async def ends(route: Route) -> None:
+        await route.fulfill(body="retry: 200\n\n", content_type="text/event-stream")
+
+    async with visit(site.browser, "about:blank", allowed=REFUSED) as page:
+        await page.route("**/v1/events", ends)
+        await page.goto(site.url)
+        await sign_in(page)
+        await signed_in_as(page, "alice")
+        await end_session(page.context)
+        await page.unroute("**/v1/events")
+        await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+        other = await page.context.new_page()
+        await other.goto(site.url)
+        await sign_in(other)
+        async with page.expect_request("**/v1/events"):
+            await signed_in_as(other, "alice")
+        await expect(page.get_by_text("Your session has ended.")).to_have_count(0)

@@ -118,6 +118,7 @@ def state(page: Page, name: str) -> Locator:
     return row(page, name).locator(".word")
 
 
+@pytest.mark.slow
 async def test_a_picture_is_uploaded_and_shown(site: Site) -> None:
     async with visit(site.browser, site.url) as page:
         await page.get_by_label("Tags for these uploads").fill("summer, cats")
