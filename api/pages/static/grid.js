@@ -89,6 +89,8 @@ function Foot({ listing }) {
                 <p><button onClick=${() => listing.load()}>${t('site.again')}</button></p>`;
         case 'end':
             return shown ? null : html`<${Nothing} filtered=${isSet(listing.values)} />`;
+        case 'none':
+            return null;
         case 'more':
             return html`<${More} listing=${listing} shown=${shown} />`;
         default:

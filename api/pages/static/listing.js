@@ -15,7 +15,7 @@ function isBehind(image, other) {
 export class Listing {
     constructor() {
         this.images = signal([]);
-        /** loading, more (there is another page), paused (nothing found for a while), end or failed */
+        /** loading, more (there is another page), paused (nothing found for a while), end, failed or none */
         this.phase = signal('loading');
         /** Why the last page could not be read. */
         this.problem = signal(null);
@@ -47,7 +47,7 @@ export class Listing {
     clear() {
         this.reset({});
         this.images.value = [];
-        this.phase.value = 'end';
+        this.phase.value = 'none';
     }
 
     /** Read the next page. Pages may be empty: they are skipped, but not without an end. */

@@ -13,6 +13,6 @@ export function keepPlace(now) {
 /** Return what was kept for this address: `shown` and `top`. Null for a new visit. */
 export function keptPlace() {
     const kept = JSON.parse(sessionStorage.getItem(STORED));
-    const [{ type }] = performance.getEntriesByType('navigation');
-    return kept?.href === location.href && RETURNS.has(type) ? kept : null;
+    const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
+    return kept?.href === location.href && RETURNS.has(visit.type) ? kept : null;
 }

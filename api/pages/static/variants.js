@@ -5,6 +5,7 @@ import { bytes, formatName, percent } from './format.js';
 import { html } from './vendor/preact.js';
 import { t } from './words.js';
 
+const UNKNOWN = { url: '', reason: '' };
 const COLUMNS = ['format', 'size', 'bytes', 'share', 'quality', 'score', 'url'];
 
 /** Return the name of a media type for people, such as `WebP` for `image/webp`. */
@@ -32,7 +33,7 @@ export function Variants({ image, addresses }) {
     </section>`;
 }
 
-function Variant({ name, variant, source, address = {} }) {
+function Variant({ name, variant, source, address = UNKNOWN }) {
     const { mediaType, width, height, size, quality, score } = variant;
     return html`<tr>
         <th scope="row" translate=${false}>${name}</th>
