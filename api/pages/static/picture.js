@@ -124,6 +124,7 @@ function Actions({ image, name, session, changed, gone }) {
     return html`${open === 'rename' && html`<${Rename} image=${image} changed=${changed} done=${close} />`}
         <div class="acts">
             ${originals && image.status !== 'pending' && html`<a class="button" href=${`/v1/images/${image.imageId}/original`} download>${t('detail.original')}</a>`}
+            ${image.status === 'completed' && html`<a class="button" href=${`/ui/playground?image=${image.imageId}`}>${t('detail.playground')}</a>`}
             ${open !== 'rename' && html`<button ref=${renaming} onClick=${() => setOpen('rename')}>${t('detail.rename')}</button>`}
             ${erase && html`<button onClick=${() => setOpen('erase')}>${t('detail.erase')}</button>`}
         </div>

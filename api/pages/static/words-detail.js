@@ -23,6 +23,7 @@ define({
     'detail.theSha': 'the SHA-256',
     'detail.noPreview': 'The variant {preset} cannot be shown here.',
     'detail.original': 'Download the original',
+    'detail.playground': 'Open in the playground',
     'detail.rename': 'Rename',
     'detail.fileName': 'File name',
     'detail.save': 'Save',
