@@ -131,7 +131,8 @@ async def _is_new(record: Record, documents: Documents) -> bool:
     """Return whether an image was uploaded after the erasure of an earlier one with its id."""
     if record.status is Status.ERASED:
         return False
-    text = await documents.read(f"{LEDGER}{record.image_id}.json", lists=False)
+    # The entry was listed. So a refusal does not mean that there is none, and must not be ignored.
+    text = await documents.read(f"{LEDGER}{record.image_id}.json", lists=True)
     return text is not None and record.uploaded_at > int(json.loads(text)["requestedAt"])
 
 
