@@ -41,6 +41,10 @@ export function Form({ image, text, preset, vocabulary, fault }) {
 
 function Start({ vocabulary: { presets }, preset }) {
     const { preset: name, format } = tried.value;
+    const edit = (event) => {
+        event.target.closest('.group').querySelector('select').focus();
+        change({ preset: '', format: '', o: preset.options });
+    };
     const take = (chosen) => {
         const access = presets.find((one) => one.name === chosen)?.access;
         change({ preset: chosen, format: '', ...(access === 'private' && !tried.value.expires ? { expires: HOUR } : {}) });
@@ -50,7 +54,7 @@ function Start({ vocabulary: { presets }, preset }) {
         ${preset && html`<${ChoiceField} label=${t('play.format')} value=${format} choices=${preset.formats} none=${t('play.auto')} put=${(value) => change({ format: value })} />`}
         ${
             preset?.options &&
-            html`<div class="whole"><button type="button" onClick=${() => change({ preset: '', format: '', o: preset.options })}>${t('play.edit')}</button>
+            html`<div class="whole"><button type="button" onClick=${edit}>${t('play.edit')}</button>
                 <p class="quiet">${t('play.editHint')}</p></div>`
         }
     </div>`;

@@ -9,6 +9,7 @@ import { t } from './words.js';
 export function Operations({ options, vocabulary, fault }) {
     const [next, setNext] = useState('');
     const adding = useRef(null);
+    const focusOnAdding = () => adding.current.querySelector('select').focus();
     const { operations } = options;
     const put = (changed) => change({ o: write({ ...options, operations: changed }) });
     const add = () => {
@@ -16,13 +17,14 @@ export function Operations({ options, vocabulary, fault }) {
         if (one) {
             put([...operations, { name: one.name, texts: firstTexts(one) }]);
             setNext('');
+            focusOnAdding();
         }
     };
     const at = (place, ...instead) => put([...operations.slice(0, place), ...instead, ...operations.slice(place + 1)]);
     const up = (place) => put(operations.with(place - 1, operations[place]).with(place, operations[place - 1]));
     const remove = (place) => {
         at(place);
-        adding.current.querySelector('select').focus();
+        focusOnAdding();
     };
     const isFull = operations.length >= vocabulary.maxOperations;
     return html`<fieldset>

@@ -79,7 +79,7 @@ function Preview({ picture, image }) {
             <${Views} />
             <button type="button" disabled=${!before.value} onClick=${swap}>${t('play.swap')}</button>
         </div>
-        <div aria-busy=${busy}>
+        <div aria-busy=${busy} class=${problem ? 'stale' : ''}>
             ${result ? html`<${Compare} result=${result} reference=${reference} name=${name} />` : html`<div class="frame empty" />`}
         </div>
         ${busy && html`<p class="quiet">${seconds ? t('play.waiting', { n: seconds }) : t('play.rendering')}</p>`}

@@ -38,17 +38,18 @@ export async function show(tried, presets) {
         update({ result, reference: known(keyOf(tried.image, lossless)) ?? null });
         return lossless;
     };
+    let issued = null;
     try {
         if (known(key)) {
             found(known(key)); // at once, before the server answers
         }
-        const issued = await patiently(() => sign(bodyOf(tried), ended), ended);
+        issued = await patiently(() => sign(bodyOf(tried), ended), ended);
         update({ urls: issued.urls, options: issued.options });
         const lossless = found(known(key) ?? (await rendered(issued.preview ?? issued.urls.preset, key, ended)));
         update({ reference: lossless ? await referenceOf(tried.image, lossless, ended) : null, busy: false });
     } catch (problem) {
         if (!ended.aborted) {
-            update({ problem, busy: false });
+            update({ problem, busy: false, ...(issued ? {} : { urls: null }) });
         }
     }
 }

@@ -37,7 +37,7 @@ define({
     'play.swap': 'Swap with the last (x)',
     'play.swapKey': 'Swap with the last options',
     'play.rendering': 'Rendering',
-    'play.waiting': 'Too many requests: continues in {n} s',
+    'play.waiting': 'The server asks to wait: continues in {n} s',
     'play.facts': '{size} {format}, {width} × {height}, in {seconds} s',
     'play.smaller': '{percent} smaller than the source of {size}',
     'play.source': 'The source has {size}',
