@@ -97,7 +97,7 @@ def cells(page: Page) -> Locator:
 
 def alert(page: Page) -> Locator:
     """Find what the content reports. The frame of the page has a region of its own."""
-    return page.locator("main").get_by_role("alert")
+    return page.locator("main").get_by_role("alert").filter(has_text=re.compile("."))
 
 
 def cell(page: Page, name: str) -> Locator:
@@ -735,6 +735,27 @@ async def test_erasing_shows_a_receipt_and_the_urls_are_dead(library: Library) -
         await page.goto(library.url(f"pictures/{image_id}"))
         await expect(page.get_by_text("This picture was erased.")).to_be_visible()
         await expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
+
+
+async def test_a_session_that_ends_is_noticed_in_the_dialog_too(library: Library) -> None:
+    image_id = await library.add("session.jpg")
+
+    async def refuse(route: Route) -> None:
+        if route.request.method == "DELETE":
+            await route.fulfill(status=401, json={"title": "Authentication is required"})
+        else:
+            await route.continue_()
+
+    async with visit(library.browser, library.url("?name=session"), allowed=REFUSED) as page:
+        await page.route(f"**/v1/images/{image_id}", refuse)
+        await cell(page, "session.jpg").click()
+        await page.get_by_role("button", name="Erase…").click()
+        await page.get_by_role("button", name="Erase", exact=True).click()
+        asks = dialog(page, "Erase session.jpg?")
+        await expect(asks.get_by_text("Your session has ended.")).to_be_visible()
+        await asks.get_by_role("link", name="Sign in again").focus()
+        await expect(asks.get_by_role("link", name="Sign in again")).to_be_focused()
+        assert not await accessibility_faults(page)
 
 
 async def test_a_picture_is_kept_if_its_erasure_is_refused(library: Library) -> None:

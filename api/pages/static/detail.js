@@ -4,7 +4,7 @@ import { focusCell } from './grid.js';
 import { acts } from './keys.js';
 import { Picture } from './picture.js';
 import { gridPath, route, step } from './route.js';
-import { Said, say } from './shell.js';
+import { Ended, Said, say } from './shell.js';
 import { html, useEffect, useRef } from './vendor/preact.js';
 import './words-detail.js';
 import { t } from './words.js';
@@ -65,6 +65,7 @@ export function PictureDialog({ session, listing }) {
         <${Turn} text="detail.close" sign="×" go=${close} />
     </div>`;
     return html`<dialog ref=${dialog} class="sheet" aria-labelledby="picture-title" onKeyDown=${turn} onCancel=${close} onClose=${close}>
+        <${Ended} />
         <article class="detail">
             <${Picture} imageId=${imageId} session=${session} head=${head} left=${(gone) => listing.remove(gone)} />
         </article>

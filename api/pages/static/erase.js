@@ -2,6 +2,7 @@
 
 import { call } from './api.js';
 import { bytes } from './format.js';
+import { Ended } from './shell.js';
 import { html, useEffect, useRef, useState } from './vendor/preact.js';
 import { t } from './words.js';
 
@@ -33,6 +34,7 @@ export function EraseDialog({ image, name, erased, kept }) {
         }
     };
     return html`<dialog ref=${dialog} aria-labelledby="erase-title" onClose=${kept}>
+        <${Ended} />
         <h2 id="erase-title">${t('erase.title', { name })}</h2>
         <p>${t('erase.goes')}</p>
         <ul class="plain">${goes(image).map((one) => html`<li>${one}</li>`)}</ul>

@@ -67,8 +67,11 @@ function Who({ session }) {
     </form>`;
 }
 
-/** A line that stays until the user has signed in again. A new tab keeps the files of this page. */
-function Ended() {
+/**
+ * A line that stays until the user has signed in again. A new tab keeps the files of this page. A
+ * dialog has one of its own: it covers the rest of the page.
+ */
+export function Ended() {
     return html`<div role="alert">
         ${ended.value &&
         html`<p class="notice">
