@@ -4,6 +4,7 @@ silent when it should, and has a runbook."""
 import ast
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,12 @@ def test_the_list_of_runbooks_has_every_alert() -> None:
     assert sorted(listed) == [(name, page_of(name).name) for name in NAMES]
 
 
+@cache
 def promtools_tests() -> list[dict[str, Any]]:
     return [
         one
         for path in PROMETHEUS.glob("*.test.yml")
-        for one in yaml.safe_load(path.read_text())["tests"]
+        for one in yaml.load(path.read_text(), Loader=yaml.CSafeLoader)["tests"]
     ]
 
 
@@ -286,6 +288,7 @@ def test_every_command_and_metric_in_a_runbook_is_there(path: Path) -> None:
         assert event in logged_events(), event
 
 
+@cache
 def logged_events() -> set[str]:
     """Every event that a log call of ours can name."""
     trees = (
