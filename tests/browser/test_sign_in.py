@@ -29,6 +29,7 @@ CAT = (Path(__file__).parents[2] / "samples" / "cat-451px.jpg").read_bytes()
 KEYS = {"alice": "sl_alices-key", "bob": "sl_bobs-key"}
 DONE = re.compile(r"^Completed")
 REFUSED = r"Failed to load resource: the server responded with a status of 40[134]"
+WIDTH = "document.documentElement.scrollWidth"
 NARROW: dict[str, Any] = {"viewport": {"width": 320, "height": 700}}
 
 
@@ -244,7 +245,13 @@ async def test_every_state_is_accessible_on_a_narrow_page(site: Site, scheme: An
         await sign_in(page)
         await signed_in_as(page, "alice")
         assert not await accessibility_faults(page)
-        assert await page.evaluate("document.documentElement.scrollWidth") == 320
+        assert await page.evaluate(WIDTH) == 320
+        site.provider.claims = {"name": "a name of some length " * 3}
+        await page.get_by_role("button", name="Sign out").click()
+        await sign_in_at_the_provider(page)
+        await signed_in_as(page, "a name of some length")
+        assert await page.evaluate(WIDTH) == 320
+        site.provider.claims = {}
 
 
 async def test_every_text_is_one_of_words(site: Site) -> None:

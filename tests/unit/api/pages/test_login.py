@@ -1,5 +1,6 @@
 """Users sign in at the issuer by the code flow, and no one can be signed in as another."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -233,6 +234,15 @@ async def test_a_code_of_another_sign_in_buys_nothing(visitor: Visitor) -> None:
     answer = await visitor.get(f"/ui/callback?code={stolen}&state={state}")
     assert fault(answer) == "expired"
     assert visitor.provider.violations == ["invalid_grant"]
+
+
+async def test_an_answer_that_names_another_issuer_sends_no_code(visitor: Visitor) -> None:
+    """Else one issuer could get the codes of another (RFC 9207)."""
+    back = await visitor.allow(await visitor.begin())
+    foreign = re.sub(r"iss=[^&]+", "iss=https%3A%2F%2Fevil.example", back)
+    assert foreign != back
+    assert fault(await visitor.get(foreign)) == "refused"
+    assert len(visitor.provider.grants) == 1
 
 
 @pytest.mark.parametrize(
