@@ -7,7 +7,7 @@ import { parse, write } from './options.js';
 import { lazy } from './lazy.js';
 import { change, tried } from './tried.js';
 import { html } from './vendor/preact.js';
-import './words-options.js';
+import './words-parts.js';
 import { t } from './words.js';
 
 const HOUR = '3600';

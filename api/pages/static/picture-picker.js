@@ -4,6 +4,7 @@ import { call } from './api.js';
 import { halves } from './format.js';
 import { change, tried } from './tried.js';
 import { html, useEffect, useState } from './vendor/preact.js';
+import './words-parts.js';
 import { t } from './words.js';
 
 const MOST = 30;

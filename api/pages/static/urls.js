@@ -3,6 +3,7 @@
 import { Copy } from './copy.js';
 import { change } from './tried.js';
 import { html } from './vendor/preact.js';
+import './words-parts.js';
 import { t } from './words.js';
 
 const NAMES = { aws: 'AWS', own: 'Safelight' };

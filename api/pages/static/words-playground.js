@@ -1,4 +1,4 @@
-// The texts of the playground, but for those of the form.
+// The texts of the playground, but for those of parts that are loaded later.
 
 import { define } from './words.js';
 
@@ -9,13 +9,7 @@ define({
         'The picture cannot be fetched from {origin}. Is delivery running, and does SAFELIGHT_PICTURE_CORS_ORIGINS allow this page?',
     'play.change': '{name}: choose another',
     'play.choosePicture': 'Choose a picture',
-    'play.search': 'File name begins with',
-    'play.searching': 'Searching',
-    'play.noneFound': 'No picture has such a name.',
-    'play.noneYet': 'There are no pictures yet.',
-    'play.upload': 'Upload pictures',
     'play.what': 'Options',
-    'play.preset': 'Preset',
     'play.preview': 'Preview',
     'play.views': 'View',
     'play.slider': 'Slider',
@@ -43,13 +37,5 @@ define({
     'play.source': 'The source has {size}',
     'play.timing': '{how}: {stages}',
     'play.stage': '{name} {n} ms',
-    'play.urls': 'URLs',
-    'play.options': 'Options',
-    'play.refused': 'Cannot be expressed: {reason}',
     'play.off': 'Off: {reason}. Set it for the API and for delivery, to the same value.',
-    'play.expires': 'URLs end',
-    'play.never': 'never',
-    'play.hour': 'in an hour',
-    'play.day': 'in a day',
-    'play.month': 'in 30 days',
 });

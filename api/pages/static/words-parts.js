@@ -1,8 +1,22 @@
-// The texts of the form of options.
+// The texts of the playground's parts that are loaded later: the form, the list of pictures, the URLs.
 
 import { define } from './words.js';
 
 define({
+    'play.search': 'File name begins with',
+    'play.searching': 'Searching',
+    'play.noneFound': 'No picture has such a name.',
+    'play.noneYet': 'There are no pictures yet.',
+    'play.upload': 'Upload pictures',
+    'play.preset': 'Preset',
+    'play.urls': 'URLs',
+    'play.options': 'Options',
+    'play.refused': 'Cannot be expressed: {reason}',
+    'play.expires': 'URLs end',
+    'play.never': 'never',
+    'play.hour': 'in an hour',
+    'play.day': 'in a day',
+    'play.month': 'in 30 days',
     'play.fault': '{fault}',
     'play.choose': 'Choose',
     'play.form': 'Options',
