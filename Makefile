@@ -112,7 +112,7 @@ load: .venv/.runtime .venv-emulator/.ready ## Measure workers on a backlog; LOAD
 	@$(BIN)/python -m bench.load $(LOAD)
 
 ##@ Generate
-.PHONY: format docs dashboards dashboard-picture lock vendor vendor-check
+.PHONY: format docs dashboards dashboard-picture screenshots lock vendor vendor-check
 
 format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -126,6 +126,9 @@ dashboards: .venv/.dev ## Write Grafana's dashboards from their declarations
 
 dashboard-picture: .venv/.dev .venv-emulator/.ready ## Draw docs/operate/dashboard.svg from a live Prometheus (Debian's prometheus)
 	$(BIN)/python -m tools.dashboard_picture
+
+screenshots: .venv/.dev .venv-emulator/.ready ## Draw docs/pictures-page.png and docs/playground.png (needs chromium)
+	$(BIN)/python -m tools.screenshots
 
 vendor: .venv/.dev ## Bundle the libraries of the pages as vendor/package-lock.json names them (needs node, npm)
 	$(BIN)/python -m tools.vendor
