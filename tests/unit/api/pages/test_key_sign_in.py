@@ -5,6 +5,7 @@ from http.cookies import Morsel
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp.helpers
 import pytest
 import structlog
 import time_machine
@@ -280,7 +281,12 @@ async def test_a_refused_session_lists_the_ways_to_sign_in(keyed: Api, api: Api)
         (b"key=sl_wrong", "application/x-www-form-urlencoded", 303),
         (b"", "application/x-www-form-urlencoded", 303),
         (b"key=%ff%00", "application/x-www-form-urlencoded", 303),
+        (b"key=sl_wrong", " Application/X-WWW-Form-Urlencoded ; charset=UTF-8", 303),
         (b"key=sl_wrong", "text/plain", 415),
+        (b"key=sl_wrong", "", 415),
+        (b"key=sl_wrong", "application/x-www-form-urlencoded-not", 415),
+        (b"key=sl_wrong", "(" * 20_000, 415),
+        (b"key=sl_wrong", "a/" + "(" * 20_000, 415),
         (b'{"key": "sl_wrong"}', "application/json", 415),
         (b"key=\xff", "application/x-www-form-urlencoded", 400),
         (b"&".join([b"a=b"] * 50), "application/x-www-form-urlencoded", 400),
@@ -295,6 +301,23 @@ async def test_a_form_is_read_within_limits(
         "POST", "/ui/key", data=body, headers=headers, allow_redirects=False
     )
     assert answer.status == status
+
+
+async def test_a_form_is_read_without_the_parser_that_hostile_headers_delay(
+    keyed: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp's parser of `Content-Type` takes seconds for some texts, and raises for others."""
+
+    def refuse(_: str) -> None:
+        raise AssertionError("the header was parsed by aiohttp")
+
+    monkeypatch.setattr(aiohttp.helpers, "parse_content_type", refuse)
+    answer = await keyed.send(
+        b"POST /ui/key HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\n"
+        b"Connection: close\r\n\r\nkey=sl_wrong"
+    )
+    assert answer.startswith(b"HTTP/1.1 303 ")
 
 
 async def test_without_authentication_there_is_no_sign_in(site: Api) -> None:
