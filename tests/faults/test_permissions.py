@@ -26,10 +26,11 @@ from safelight.aws.tombstones import Tombstones
 from safelight.keys import new_image_id
 from safelight.user_erasures import UserErasure, counts_key
 from tests.support.events import s3_event
-from tests.support.faults.proxy import Answer, Call, FaultProxy, Rule, delayed
+from tests.support.faults.proxy import FaultProxy, Rule, delayed
 from tests.support.faults.rig import Rig, open_rig
 from tests.support.permissions import (
     Permission,
+    Refusals,
     hiding_what_is_gone,
     permissions_of,
     principal_without,
@@ -63,21 +64,6 @@ API_STEPS = {
 """The step that needs a permission: by its action, or by its statement."""
 
 _numbers = count(1)
-
-
-class Refusals:
-    """The calls that a worker was refused, as observed by a proxy."""
-
-    def __init__(self) -> None:
-        self.operations: list[str] = []
-        self.came = asyncio.Event()
-
-    def see(self, call: Call, answer: Answer) -> None:
-        if answer.status in (400, 403) and (
-            b"AccessDenied" in answer.body or b"Authoriz" in answer.body
-        ):
-            self.operations.append(call.operation)
-            self.came.set()
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Lists the permissions that data.yaml grants, and makes principals that lack one of them."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -32,14 +33,30 @@ class Permission:
         return f"{self.policy}-{self.sid}-{self.action}"
 
 
-def permissions_of(policy: str) -> list[Permission]:
-    """List the permissions of a managed policy of data.yaml, as on AWS."""
-    document = Resolved("data").properties(policy)["PolicyDocument"]
+def permissions_of(policy: str, **parameters: str) -> list[Permission]:
+    """List the permissions of a managed policy of data.yaml with these parameters, as on AWS."""
+    document = Resolved("data", **parameters).properties(policy)["PolicyDocument"]
     return [
         Permission(policy, statement["Sid"], action)
         for statement in document["Statement"]
         for action in words(statement["Action"])
     ]
+
+
+class Refusals:
+    """The calls that a program was refused, as observed by a proxy."""
+
+    def __init__(self) -> None:
+        self.operations: list[str] = []
+        self.came = asyncio.Event()
+
+    def see(self, call: Call, answer: Answer) -> None:
+        some = call.operation == "POST"  # S3 may refuse some deletions of a batch
+        if (answer.status in (400, 403) or some) and (
+            b"AccessDenied" in answer.body or b"Authoriz" in answer.body
+        ):
+            self.operations.append(call.operation)
+            self.came.set()
 
 
 async def principal_without(account: Account, permission: Permission, *, stack: str) -> Principal:
