@@ -68,6 +68,10 @@ async def test_pictures_come_from_delivery_alone_where_its_address_is_set(
     policy = directives(answer.headers["Content-Security-Policy"])
     assert policy["img-src"] == {"'self'", "blob:", DELIVERY}
     assert policy["connect-src"] == {"'self'", "https://uploads.example"}
+    answer, _ = await site.ask("GET", "/ui/playground")
+    fetched = directives(answer.headers["Content-Security-Policy"])
+    assert fetched["connect-src"] == policy["connect-src"] | {DELIVERY}
+    assert {**fetched, "connect-src": policy["connect-src"]} == policy
 
 
 @pytest.fixture
