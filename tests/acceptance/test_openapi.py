@@ -47,7 +47,12 @@ SCHEMA = schemathesis.openapi.from_dict(
                         "positive_data_acceptance": {"expected-statuses": ["2xx", 403, 404, 422]}
                     },
                 }
-                for name in ("POST /v1/uploads", "GET /v1/images", "PATCH /v1/images/{imageId}")
+                for name in (
+                    "POST /v1/uploads",
+                    "GET /v1/images",
+                    "PATCH /v1/images/{imageId}",
+                    "POST /v1/urls",
+                )
             ],
         }
     ),
