@@ -1,9 +1,10 @@
 """Soaks Safelight: sends thousands of mixed pictures through workers, some of which are killed.
 
-    python -m tools.soak [--pictures 10000] [--workers 2] [--seed N] [--out DIR]
+    python -m tools.soak [--pictures 10000] [--workers 2] [--erase 5] [--seed N] [--out DIR]
 
 The first worker lives through the whole run and shows whether memory or open files grow. The others
-are killed at random moments and replaced at once. Exits with 0 only if the invariant holds,
+are killed at random moments and replaced at once. Some of the images are erased at random moments,
+by two processes of the role cleanup that are killed too. Exits with 0 only if the invariant holds,
 everything held by killed workers was recovered in time, and neither memory nor open files grew.
 """
 
@@ -23,11 +24,11 @@ import uvloop
 from ops.local.emulator import ROOT, Emulator
 from ops.local.processes import ChildDied
 from safelight.program import background
+from tests.support.faults.cleaning import Cleaning, open_cleaning
 from tests.support.faults.corpus import Corpus
 from tests.support.faults.footprint import footprint
 from tests.support.faults.injector import Source
-from tests.support.faults.invariant import faults_of
-from tests.support.faults.rig import Rig, open_rig
+from tests.support.faults.invariant import World, faults_of
 from tests.support.faults.supervisor import Worker
 from tests.support.faults.weather import Weather
 from tests.support.faults.witness import Witness
@@ -40,6 +41,10 @@ BACKLOG_PER_WORKER = 8
 """Most unsettled pictures per worker: twice what it holds, so that it is never idle."""
 FAIR_SECONDS = 15
 """Mean time between faults of services."""
+CLEANERS = 2
+"""Processes of the role cleanup."""
+LATEST_ERASURE_SECONDS = 20
+"""The longest time from a picture's upload until it is erased: before, during or after its turn."""
 SAMPLE_SECONDS = 0.25
 PROGRESS_SECONDS = 10
 PATIENCE_SECONDS = 120
@@ -60,13 +65,16 @@ class Setup:
     """Mean time between kills."""
     faults: bool = False
     """Whether workers are also frozen and stopped, and services fail."""
+    erase: float = 5
+    """How many of a hundred pictures are erased."""
 
     @property
     def command(self) -> str:
         """The command that repeats the run."""
         return (
             f'make soak SOAK="--seed {self.seed} --pictures {self.pictures} --workers '
-            f'{self.workers} --kill-seconds {self.kill_seconds:g}{" --faults" * self.faults}"'
+            f"{self.workers} --kill-seconds {self.kill_seconds:g}{' --faults' * self.faults}"
+            f' --erase {self.erase:g}"'
         )
 
 
@@ -77,7 +85,7 @@ class Stalled(Exception):
 class Soak:
     """One run."""
 
-    def __init__(self, rig: Rig, setup: Setup) -> None:
+    def __init__(self, cleaning: Cleaning, setup: Setup) -> None:
         self.samples: list[Sample] = []
         self.settled = 0
         self.kills: list[float] = []
@@ -86,12 +94,19 @@ class Soak:
         self.drains = 0
         self.wrong_exits: list[str] = []
         self.rejected: dict[str, str] = {}
+        self.erased: set[str] = set()
+        """The images that are or will be erased."""
+        self.late_objects = 0
+        """Objects of erased images that were stored after the others were deleted."""
+        rig = cleaning.rig
         self.weather = Weather(rig.proxy, random.Random(setup.seed), fair_seconds=FAIR_SECONDS)
         self.witness = Witness()
         rig.proxy.watch(self.witness.see)
+        self._cleaning = cleaning
         self._rig = rig
         self._setup = setup
         self._corpus = Corpus(random.Random(setup.seed))
+        self._draw = random.Random(setup.seed + 1)
         self._unsettled: dict[str, Source] = {}
         self._settled_at = self._started = time.monotonic()
 
@@ -100,25 +115,33 @@ class Soak:
         self.veteran, *self._mortals = await self._rig.fleet(
             self._setup.workers, **self._settings()
         )
+        for _ in range(CLEANERS):
+            await self._cleaning.start("cleanup")
         self._settled_at = self._started = time.monotonic()
         weather = [self.weather.change_forever()] if self._setup.faults else []
         async with background(self._listen(), self._print_progress(), self._watch()):
-            async with background(self._sample(), self._disturb(), *weather):
-                await self._feed()
+            disturbing = (self._disturb(), self._disturb_cleanup(), *weather)
+            async with background(self._sample(), *disturbing), asyncio.TaskGroup() as erasing:
+                await self._feed(erasing)
             while self._unsettled:
                 await asyncio.sleep(0.05)
-        await self._rig.until_empty()
+        await self._rig.until_cleaned(seconds=PATIENCE_SECONDS)
 
     @property
     def seconds(self) -> float:
         """Seconds since the first upload event was sent."""
         return time.monotonic() - self._started
 
+    @property
+    def cleanup_kills(self) -> int:
+        """How many processes of the role cleanup were killed."""
+        return self._cleaning.kills
+
     def _settings(self) -> dict[str, str]:
         return {"SLOTS": str(SLOTS), "VISIBILITY_SECONDS": str(VISIBILITY_SECONDS)}
 
-    async def _feed(self) -> None:
-        """Upload as fast as the workers settle, so that they are never idle."""
+    async def _feed(self, erasing: asyncio.TaskGroup) -> None:
+        """Upload as fast as the workers settle, so that they are never idle; erase some."""
         for _ in range(self._setup.pictures):
             while len(self._unsettled) >= BACKLOG_PER_WORKER * self._setup.workers:
                 await asyncio.sleep(0.02)
@@ -127,10 +150,21 @@ class Soak:
             self._unsettled[source.image_id] = source
             if upload.reason:
                 self.rejected[source.image_id] = upload.reason
+            if self._draw.random() < self._setup.erase / 100:
+                self.erased.add(source.image_id)
+                erasing.create_task(self._erase(source))
             await self._rig.injector.notify(source)
 
+    async def _erase(self, source: Source) -> None:
+        """Erase an image at a random moment."""
+        await asyncio.sleep(self._draw.uniform(0, LATEST_ERASURE_SECONDS))
+        await self._cleaning.erase(source)
+
     async def _listen(self) -> None:
-        """Receive completions and remove their sources: a worker still rendering one would fail."""
+        """Receive completions and remove their sources: a worker still rendering one would fail.
+
+        An image that is erased before it is settled counts as settled once its objects are gone.
+        """
         while True:
             for completion in await self._rig.some_completions():
                 source = self._unsettled.pop(completion["subject"], None)
@@ -161,6 +195,12 @@ class Soak:
         while self._mortals:
             await self._rig.random.choice(ways)()
             await asyncio.sleep(self._rig.random.expovariate(1 / self._setup.kill_seconds))
+
+    async def _disturb_cleanup(self) -> None:
+        """Kill and replace processes of the role cleanup."""
+        while True:
+            await asyncio.sleep(self._rig.random.expovariate(1 / self._setup.kill_seconds))
+            await self._cleaning.replace(self._rig.random.choice(self._cleaning.running))
 
     async def _kill(self) -> None:
         worker = self._take_mortal()
@@ -197,7 +237,7 @@ class Soak:
     async def _watch(self) -> None:
         """Give up if a worker ends without a kill, or if nothing is settled for too long."""
         while True:
-            for worker in (self.veteran, *self._mortals):
+            for worker in (self.veteran, *self._mortals, *self._cleaning.running):
                 worker.check()
             if time.monotonic() - self._settled_at > PATIENCE_SECONDS:
                 raise Stalled(f"nothing was settled for {PATIENCE_SECONDS} s")
@@ -218,15 +258,26 @@ class Soak:
 
     async def faults(self) -> list[str]:
         """List the faults of the stored state and of the worker that lived through the run."""
-        sources = self._rig.injector.notified
-        faults = faults_of(await self._rig.world(), sources, rejected=self.rejected)
+        world = await self._rig.world()
+        faults = faults_of(world, self._rig.injector.notified, rejected=self.rejected)
         grown = self.trend()
         late = [] if self._setup.faults else self.witness.late(VISIBILITY_SECONDS)
         return [
             *faults,
+            *self._of_erasures(world),
             *self.wrong_exits,
             *late,  # not with faults: while a service is down, nothing is recovered in time
             *(grown.faults() if grown else ["too few pictures to find out whether anything grew"]),
+        ]
+
+    def _of_erasures(self, world: World) -> list[str]:
+        """List images that are erased and should not be, or the reverse, and copies in caches."""
+        records = world.records.values()
+        erased = {record.image_id for record in records if record.erasure is not None}
+        self.late_objects = sum(one.erasure.late_objects for one in records if one.erasure)
+        return self._cleaning.faults(world) + [
+            f"{image_id} is {'not ' * (image_id in self.erased)}erased"
+            for image_id in erased ^ self.erased
         ]
 
     def trend(self) -> Trend | None:
@@ -241,11 +292,11 @@ async def soak(setup: Setup, out: Path) -> int:
     logs.mkdir(parents=True)
     async with (
         Emulator(directory=logs) as emulator,
-        open_rig(
+        open_cleaning(
             emulator, logs, name="soak", seed=setup.seed, remembered_calls=REMEMBERED_CALLS
-        ) as rig,
+        ) as cleaning,
     ):
-        run, code = Soak(rig, setup), 0
+        run, code = Soak(cleaning, setup), 0
         try:
             await run.run()
             faults = await run.faults()
@@ -287,6 +338,9 @@ def report(run: Soak, setup: Setup, faults: list[str], out: Path) -> None:
         "freezes": run.freezes,
         "drains": run.drains,
         "weather": run.weather.seen,
+        "erased": len(run.erased),
+        "lateObjects": run.late_objects,
+        "cleanupKills": run.cleanup_kills,
         "faults": faults,
     }
     write_json(out / "soak.json", facts, run.samples, grown)
@@ -298,6 +352,10 @@ def report(run: Soak, setup: Setup, faults: list[str], out: Path) -> None:
         print(f"memory grew to {grown.memory_growth:.2f} and open files to ", end="")
         print(f"{grown.files_growth:.2f} of the reference")
     print(run.witness.summary())
+    print(
+        f"{len(run.erased)} images erased while cleanup was killed {run.cleanup_kills} times; "
+        f"{run.late_objects} objects came late"
+    )
     if setup.faults:
         seen = ", ".join(f"{name} {count}x" for name, count in Counter(run.weather.seen).items())
         print(f"{run.freezes} freezes, {run.drains} drains; {seen}")
@@ -315,6 +373,9 @@ def main() -> int:
     parser.add_argument(
         "--faults", action="store_true", help="also freeze and drain workers, and let services fail"
     )
+    parser.add_argument(
+        "--erase", type=float, default=5, help="how many of a hundred pictures are erased"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "soak")
     arguments = parser.parse_args()
@@ -324,6 +385,7 @@ def main() -> int:
         seed=arguments.seed,
         kill_seconds=arguments.kill_seconds,
         faults=arguments.faults,
+        erase=arguments.erase,
     )
     print(f"replay: {setup.command}", flush=True)
     try:

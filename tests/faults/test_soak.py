@@ -8,9 +8,9 @@ import pytest
 import time_machine
 from time_machine import Traveller
 
+from tests.support.faults.cleaning import Cleaning
 from tests.support.faults.footprint import Footprint
 from tests.support.faults.proxy import Answer, Call
-from tests.support.faults.rig import Rig
 from tests.support.faults.witness import Witness
 from tools.soak import Setup, Soak
 from tools.trend import Sample, trend
@@ -22,13 +22,16 @@ IMAGE = "01KAJ0000000000000000000AA"
 @pytest.mark.slow
 @pytest.mark.parametrize("faults", [False, True], ids=["kills", "every fault"])
 async def test_row_39_mixed_pictures_and_hurt_workers_leave_everything_settled(
-    rig: Rig, seed: int, faults: bool
+    cleaning: Cleaning, seed: int, faults: bool
 ) -> None:
-    run = Soak(rig, Setup(pictures=60, workers=2, seed=seed, kill_seconds=3, faults=faults))
+    setup = Setup(pictures=60, workers=2, seed=seed, kill_seconds=3, faults=faults, erase=20)
+    run = Soak(cleaning, setup)
     await run.run()
-    world = await rig.check(rejected=run.rejected)
+    world = await cleaning.cleaned(rejected=run.rejected)
     assert run.settled == len(world.records) == 60
     assert run.kills or faults
+    assert run.erased == {one for one, record in world.records.items() if record.erasure}
+    assert run.erased
     assert run.wrong_exits == []
     assert run.samples[-1].worker.processes == 1 + 2 + 2  # fork server, resource tracker, slots
     assert 0 < run.samples[-1].parent.pss < run.samples[-1].worker.pss

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote_plus
 
 from safelight import keys
 from tests.support.faults.proxy import Answer, Call
+from tests.support.faults.remains import is_of_erasure
 
 T = TypeVar("T", int, float)
 
@@ -70,7 +71,7 @@ class Witness:
             for message in json.loads(answer.body).get("Messages", ()):
                 self._receive(call.caller, message)
         elif call.operation == "Publish":
-            self._publish(json.loads(parse_qs(call.body.decode())["Message"][0])["subject"])
+            self._publish(json.loads(parse_qs(call.body.decode())["Message"][0]))
 
     def _receive(self, worker: str, message: Mapping[str, Any]) -> None:
         for image_id in _images(message):
@@ -80,8 +81,12 @@ class Witness:
             else:
                 self._sent.pop(image_id, None)
 
-    def _publish(self, image_id: str) -> None:
+    def _publish(self, event: Mapping[str, Any]) -> None:
+        image_id = event["subject"]
         self._holders.pop(image_id, None)
+        if is_of_erasure(event):
+            self._sent.pop(image_id, None)
+            self._killed.pop(image_id, None)
         if image_id in self._sent:
             self.undisturbed[image_id] = time.time() - self._sent.pop(image_id)
         if image_id in self._killed:
@@ -89,10 +94,10 @@ class Witness:
 
 
 def _images(message: Mapping[str, Any]) -> list[str]:
-    """List the image ids in a message in S3's own form."""
+    """List the image ids in a message in S3's own form. Others are of no picture."""
     owners = [
         keys.read_source_key(unquote_plus(record["s3"]["object"]["key"]))
-        for record in json.loads(message["Body"])["Records"]
+        for record in json.loads(message["Body"]).get("Records", ())
     ]
     return [owner[1] for owner in owners if owner]
 
