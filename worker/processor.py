@@ -171,14 +171,18 @@ class Processor:
     async def identify(self, upload: Upload) -> tuple[Upload, Record | None]:
         """Find the image of an upload; return the upload and the image's record, if it has one.
 
-        An upload whose key contains the id of another key's image is adopted. A tombstone, which
-        may not know its key any more, is not adopted: the image would come back under another id.
+        An upload whose key contains the id of another key's image is adopted. One that meets a
+        tombstone, which may not know its key any more, is adopted only if it was adopted before
+        the erasure: an erased image would come back under another id.
         """
         current = await self._records.get(upload.image_id)
-        if current is None or current.original_key == upload.key or _is_erased(current):
+        if current is None or current.original_key == upload.key:
             return upload, current
-        upload = upload.adopted(self._ids)
-        return upload, await self._records.get(upload.image_id)
+        adopted = upload.adopted(self._ids)
+        other = await self._records.get(adopted.image_id)
+        if _is_erased(current) and (other is None or other.original_key != upload.key):
+            return upload, current
+        return adopted, other
 
     async def _work_out(self, upload: Upload, current: Record | None) -> Commit | None:
         """Make the variants, or reject the source, and commit the result.

@@ -253,6 +253,23 @@ async def test_a_late_upload_of_an_erased_image_is_not_adopted_under_another_id(
 
 
 @pytest.mark.parametrize("key", [KEY, "(erased)"])
+async def test_an_adopted_image_can_be_replaced_after_the_image_of_the_id_in_its_key_is_erased(
+    house: House, key: str
+) -> None:
+    foreign = keys.source_key(user_id="key:mallory", image_id=IMAGE)
+    adopted = IDS.of_object(bucket=BUCKET, key=foreign)
+    house.records.records[IMAGE] = pending()
+    await house.process(house.upload(key=foreign))
+    tombstone = pending().model_copy(update={"status": Status.ERASED, "original_key": key})
+    house.records.records[IMAGE] = tombstone
+    event = house.upload(b"B", sequencer="02", key=foreign)
+    assert await house.process(event) is Progress.PUBLISHED
+    assert house.records.records[adopted].version_id == event["s3"]["object"]["versionId"]
+    assert house.records.records[IMAGE] == tombstone
+    assert house.erasures() == []
+
+
+@pytest.mark.parametrize("key", [KEY, "(erased)"])
 async def test_an_image_that_is_erased_while_it_renders_is_erased_again(
     house: House, key: str
 ) -> None:
