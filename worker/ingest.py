@@ -87,6 +87,10 @@ class Ingests:
             ).following(current)
             progress = max(progress, await self._processor.settle(upload, current))
             if progress is Progress.NONE and current is not None and current.upload_token:
+                _, now = await self._processor.identify(upload)
+                if now is not None and now.status is Status.ERASED:
+                    self._observer.ingested(ingest, "superseded")
+                    return Progress.NONE
                 raise TooEarly(f"the latest version of {ingest.key} does not count")
             if await self._sources.current_version(ingest.key) == version:
                 settled = progress is not Progress.NONE

@@ -6,9 +6,9 @@ import pytest
 
 from safelight.aws.objects import ObjectVersion
 from safelight.errors import Reason, Rejection, TooEarly, Unavailable
-from safelight.queued import DeleteVersion, Ingest
+from safelight.queued import DeleteVersion, EraseImage, Ingest
 from safelight.record import Record, Status
-from tests.unit.worker.house import IMAGE, KEY, House
+from tests.unit.worker.house import IMAGE, KEY, NOW, House
 from worker.verdict import Progress
 
 INGEST = Ingest(key=KEY).to_json()
@@ -228,6 +228,28 @@ async def test_an_ingest_waits_until_a_version_that_hides_an_upload_is_deleted(
     del house.objects.sources[KEY][1]
     assert await house.render(INGEST) is Progress.PUBLISHED
     assert (house.record.version_id, house.record.settled_token) == ("v1", "T2")
+
+
+@pytest.mark.parametrize("step", ["put", "put_tag"])
+async def test_an_ingest_of_an_upload_ends_if_its_image_is_erased_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Before the commit or after it."""
+    waiting(house, "T1", tags=("sea",))
+    house.upload(b"new", token="T1")
+    edge = house.objects if step == "put" else house.records
+    take = getattr(edge, step)
+
+    async def erased_first(*arguments: Any, **more: Any) -> Any:
+        erased = {"status": Status.ERASED, "original_key": "(erased)", "tags": ()}
+        house.records.records[IMAGE] = house.record.model_copy(update=erased)
+        return await take(*arguments, **more)
+
+    monkeypatch.setattr(edge, step, erased_first)
+    assert await house.render(INGEST) is Progress.NONE
+    assert house.record.status is Status.ERASED
+    assert house.ingests("superseded") == 1
+    assert house.erasures() == [EraseImage(image_id=IMAGE, key=KEY, by="worker", at=NOW)]
 
 
 async def test_an_ingest_of_a_settled_upload_ends_although_a_later_version_hides_it(
