@@ -2,7 +2,8 @@
 
 Messages of the role `cleanup` are sent to CleanupQueue, all others to RendersQueue, because only S3
 may send to UploadsQueue. An S3 event becomes an ingest of its key: the worker looks up the object
-in S3, so a forged event does no harm.
+in S3, so a forged event does no harm. An erasure that was in another queue stays: programs that may
+send there may have forged it.
 
 Safe to repeat and to stop at any moment: a message that arrives twice is settled once.
 """
@@ -27,7 +28,7 @@ from safelight.aws.queue import BATCH_SIZE, Message, Queue
 from safelight.aws.session import connect
 from safelight.aws.settings import AwsSettings
 from safelight.errors import Unreadable
-from safelight.queued import OfCleanup, OfRenders, ingest_of, read_ours
+from safelight.queued import EraseImage, EraseUser, OfCleanup, OfRenders, ingest_of, read_ours
 from worker.envelopes import parsed
 from worker.events import is_event, source_keys
 
@@ -37,6 +38,12 @@ ALL = "all"
 """The word that chooses letters of every reason."""
 NO_CLEANUP = "it belongs to the role cleanup, and SAFELIGHT_CLEANUP_QUEUE_URL is not set"
 """Why a letter stays if no setting names its queue."""
+WRONG_QUEUE = "wrong_queue"
+"""The reason of letters whose message was in a queue of another role."""
+MAY_BE_FORGED = (
+    "an erasure in the wrong queue may be forged; ask for the erasure again with safelight erase"
+)
+"""Why such an erasure stays: programs that may send to that queue need not be allowed to erase."""
 
 
 class RedriveSettings(AwsSettings):
@@ -67,8 +74,13 @@ class Targets:
     cleanup: Target | None
     """None if no setting names CleanupQueue: its letters stay."""
 
-    def of(self, message: OfRenders | OfCleanup) -> Target:
-        """Return the queue of the role that processes a message. Raises `Unreadable` without it."""
+    def of(self, message: OfRenders | OfCleanup, *, reason: str) -> Target:
+        """Return the queue of the role that processes a message.
+
+        Raises `Unreadable` without it, and for an erasure that may be forged.
+        """
+        if isinstance(message, EraseImage | EraseUser) and reason == WRONG_QUEUE:
+            raise Unreadable(MAY_BE_FORGED)
         if not isinstance(message, OfCleanup):
             return self.renders
         if self.cleanup is None:
@@ -185,7 +197,7 @@ class Return:
                         faults.append(fault)
             else:
                 ours = read_ours(document)
-                target = targets.of(ours)
+                target = targets.of(ours, reason=reason_of(letter))
                 bodies.append(ours.to_json())
         except Unreadable as fault:
             faults.append(fault)

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from ops.local.account import Principal
 from ops.local.completions import Completions
 from ops.local.system import LocalSystem
-from safelight.queued import Ingest
+from ops.redrive import MAY_BE_FORGED
+from safelight.queued import EraseImage, Ingest
 from tests.acceptance.conftest import uploads_worker
 from tests.support import pictures
 from tests.support.events import s3_event
@@ -63,10 +64,10 @@ async def letters(system: LocalSystem, number: int) -> list[tuple[str, str]]:
     ]
 
 
-async def redrive(system: LocalSystem, reason: str) -> None:
-    """Send dead letters back as an operator, who has only OperatorPolicy."""
+async def redrive(system: LocalSystem, *words: str, exit_code: int = 0) -> str:
+    """Send dead letters back as an operator, who has only OperatorPolicy; return the output."""
     command = await asyncio.create_subprocess_exec(
-        SAFELIGHT, "redrive", reason,
+        SAFELIGHT, "redrive", *words,
         env={
             "PATH": os.environ["PATH"],
             **system.stack.operator.environment(system.emulator.endpoint_url),
@@ -74,12 +75,14 @@ async def redrive(system: LocalSystem, reason: str) -> None:
             "SAFELIGHT_ASSETS_BUCKET": system.stack.assets_bucket,
             "SAFELIGHT_TABLE": system.stack.table,
             "SAFELIGHT_RENDERS_QUEUE_URL": system.stack.renders_queue_url,
+            "SAFELIGHT_CLEANUP_QUEUE_URL": system.stack.cleanup_queue_url,
             "SAFELIGHT_DEAD_LETTER_QUEUE_URL": system.stack.dead_letter_queue_url,
         },
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await command.communicate()
-    assert command.returncode == 0, output.decode()
+    assert command.returncode == exit_code, output.decode()
+    return output.decode()
 
 
 async def until_empty(system: LocalSystem, *urls: str) -> None:
@@ -135,6 +138,27 @@ async def test_an_event_that_delivery_forges_changes_no_record_and_freezes_no_im
     async with asyncio.timeout(30):
         while (await record_of(system, image_id))["width"] == record["width"]:
             await asyncio.sleep(0.05)
+
+
+async def test_an_erasure_that_delivery_forges_is_not_sent_back_to_the_queue_of_erasures(
+    system: LocalSystem, alice: Person
+) -> None:
+    ticket = await alice.ask(CAT)
+    await alice.send(ticket, CAT)
+    image_id = ticket["imageId"]
+    await alice.settled(image_id)
+    record = await record_of(system, image_id)
+    forged = EraseImage(image_id=image_id, key=ticket["key"], by="operator", at=1).to_json()
+    stack = system.stack
+    assert "Denied" in await send(system, stack.delivery, stack.cleanup_queue_url, forged)
+    assert await send(system, stack.delivery, stack.renders_queue_url, forged) == "sent"
+    assert await letters(system, 1) == [("wrong_queue", forged)]
+    assert MAY_BE_FORGED in await redrive(system, "wrong_queue", exit_code=1)
+    assert await letters(system, 1) == [("wrong_queue", forged)]
+    await until_empty(system, stack.cleanup_queue_url)
+    assert await record_of(system, image_id) == record
+    (letter,) = json.loads((await redrive(system, "--show", "--json")).rpartition("]")[0] + "]")
+    await redrive(system, "--delete", letter["id"])
 
 
 async def test_a_message_that_is_no_event_is_a_dead_letter_at_once_with_its_reason(

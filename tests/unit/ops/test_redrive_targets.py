@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from ops.redrive import Return, Targets
+from ops.redrive import MAY_BE_FORGED, Return, Targets
 from safelight.aws.queue import Message
 from safelight.presets import Preset
 from safelight.queued import (
@@ -37,10 +37,11 @@ RENDERS, CLEANUP = FakeDeadLetters(), FakeDeadLetters()
 TARGETS = Targets(renders=RENDERS, cleanup=CLEANUP)
 
 
-def returned(body: str, targets: Targets = TARGETS) -> Return:
+def returned(body: str, targets: Targets = TARGETS, **attributes: str) -> Return:
     letter = Message(
-        message_id="1", receipt="1", body=body, receive_count=1, sent_at=0, received_at=0
-    )
+        message_id="1", receipt="1", body=body, attributes=attributes, receive_count=1, sent_at=0,
+        received_at=0,
+    )  # fmt: skip
     return Return.of(letter, targets, bucket=BUCKET)
 
 
@@ -54,6 +55,15 @@ def test_a_message_of_renders_goes_to_their_queue(message: Queued) -> None:
 def test_a_message_of_cleanup_goes_to_its_queue(message: Queued) -> None:
     sent = returned(message.to_json())
     assert (sent.bodies, sent.target, sent.fault) == ((message.to_json(),), CLEANUP, None)
+
+
+@pytest.mark.parametrize("message", OF_CLEANUP, ids=lambda message: message.type)
+def test_an_erasure_from_a_wrong_queue_stays_because_it_may_be_forged(message: Queued) -> None:
+    sent = returned(message.to_json(), reason="wrong_queue")
+    if isinstance(message, EraseImage | EraseUser):
+        assert (sent.bodies, sent.fault) == ((), MAY_BE_FORGED)
+    else:
+        assert (sent.bodies, sent.target) == ((message.to_json(),), CLEANUP)
 
 
 def test_every_message_of_cleanup_is_tried() -> None:
