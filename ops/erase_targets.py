@@ -115,10 +115,9 @@ async def erased_before(
     }
     sources: defaultdict[str, list[str | None]] = defaultdict(list)
     async for key, _ in inventory.keys_below(keys.UPLOADS_PREFIX):
-        read = keys.read_source_key(key)
-        image_id = read[1] if read else ids.of_object(bucket=bucket, key=key)
-        if image_id in entries:
-            sources[image_id].append(key)
+        for image_id in ids.of_source(bucket=bucket, key=key):
+            if image_id in entries:
+                sources[image_id].append(key)
     for image_id in sorted(entries):
         record = await records.get(image_id)
         if record and await _is_new(record, documents):

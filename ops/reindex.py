@@ -12,7 +12,6 @@ from typing import Protocol
 
 from ops.exit_codes import ExitCode
 from ops.operator import connected
-from safelight import keys
 from safelight.aws.settings import AwsSettings
 from safelight.days import day_of
 from safelight.image_ids import IdSettings, ImageIds
@@ -138,7 +137,8 @@ class Reindex:
 
     async def _reindex(self, sources: Sequence[str]) -> None:
         self.counts.sources += len(sources)
-        ids = {image_id for key in sources for image_id in self._ids_of(key)}
+        bucket = self._bucket
+        ids = {one for key in sources for one in self._ids.of_source(bucket=bucket, key=key)}
         read = await self._indexing.read(sorted(ids))
         settled = [one for one in read.values() if one.status in _INDEXED]
         self.counts.images += len(settled)
@@ -147,12 +147,6 @@ class Reindex:
         entries = [entry for record in settled for entry in entries_of(record)]
         for start in range(0, len(entries), ENTRIES_AT_ONCE):
             await self._put_entries(entries[start : start + ENTRIES_AT_ONCE])
-
-    def _ids_of(self, key: str) -> tuple[str, ...]:
-        """Return the ids that the image of a source may have: of its key, and of its adoption."""
-        uploaded = keys.read_source_key(key)
-        adopted = self._ids.of_object(bucket=self._bucket, key=key)
-        return (uploaded[1], adopted) if uploaded else (adopted,)
 
     async def _put_day(self, record: Record) -> None:
         if record.completed_at is None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator
 from ulid import ULID
 
+from safelight import keys
 from safelight.secret_length import check_length
 from safelight.settings import Settings
 
@@ -34,6 +35,12 @@ class ImageIds:
     def of_object(self, *, bucket: str, key: str) -> str:
         """Return the image id of an object that was stored without the upload API."""
         return self._derived("object", bucket, key)
+
+    def of_source(self, *, bucket: str, key: str) -> tuple[str, ...]:
+        """Return the ids that the image of a source may have: of its key, and of its adoption."""
+        uploaded = keys.read_source_key(key)
+        adopted = self.of_object(bucket=bucket, key=key)
+        return (uploaded[1], adopted) if uploaded else (adopted,)
 
     def _derived(self, *words: str) -> str:
         text = "\n".join(quote(word, safe="") for word in words)

@@ -247,10 +247,20 @@ async def test_a_restored_source_of_a_complete_tombstone_is_found_by_its_key(ben
         user_id=ADOPTED, image_id=IDS.of_object(bucket=BUCKET, key=adopted_key)
     )
     bench.objects.upload(adopted_key, b"restored")
-    for one in (image, adopted):
+    other = bench.store()
+    under_other = keys.source_key(user_id="key:mallory", image_id=other.image_id)
+    adopted_too = bench.tombstone(
+        user_id=ADOPTED, image_id=IDS.of_object(bucket=BUCKET, key=under_other)
+    )
+    bench.objects.upload(under_other, b"restored")
+    for one in (image, adopted, adopted_too):
         await bench.enter(one.image_id, requested_at=5)
     found = {target.image_id: target.key for target in await bench.again()}
-    assert found == {image.image_id: key, adopted.image_id: adopted_key}
+    assert found == {
+        image.image_id: key,
+        adopted.image_id: adopted_key,
+        adopted_too.image_id: under_other,
+    }
 
 
 async def test_an_image_that_was_uploaded_after_the_erasure_stays(bench: Bench) -> None:
