@@ -69,6 +69,8 @@ class Erasure(StoredModel):
     """None until the first listing."""
     late_objects: int = 0
     """Objects that appeared after the others were deleted."""
+    kept_assets: int = 0
+    """Assets that S3 refused to delete when it was last tried."""
     confirmed_at: int | None = None
     """When a listing last found nothing."""
     caches: Caches = "tag"

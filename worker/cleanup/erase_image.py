@@ -132,13 +132,12 @@ class ImageErasures:
         self, message: EraseImage, tombstone: Record, erasure: Erasure, remains: Remains
     ) -> Record:
         """Write what there is to delete, in the ledger and the tombstone, before it is deleted."""
-        late = erasure.found is not None
-        if not late:
+        late = steps.late(erasure, remains)
+        if erasure.found is None:
             await ledger.enter(self._ledger, tombstone, requested_at=erasure.requested_at)
             erasure = erasure.model_copy(update={"caches": message.caches})
         written = await self._write(tombstone, steps.begun(tombstone, erasure, remains))
-        if late:
-            self._metrics.late_objects.inc(remains.number)
+        self._metrics.late_objects.inc(late)
         return written
 
     async def _remove(
@@ -147,7 +146,7 @@ class ImageErasures:
         try:
             await self._remover.delete(remains, tombstone)
         except Refused as error:
-            return await self._hold(message, tombstone, erasure, error)
+            return await self._hold(message, tombstone, erasure, remains, error)
         await self._topic.publish(ErasureEvent.erased(tombstone))
         at, pause_ms = self._ms(), self._pauses.before_invalidation_ms
         progress = steps.removed(erasure, at=at, pause_ms=pause_ms)
@@ -157,24 +156,31 @@ class ImageErasures:
         return self._report("removed", Progress.PUBLISHED)
 
     async def _hold(
-        self, message: EraseImage, tombstone: Record, erasure: Erasure, error: Refused
+        self,
+        message: EraseImage,
+        tombstone: Record,
+        erasure: Erasure,
+        remains: Remains,
+        error: Refused,
     ) -> Progress:
         """Invalidate caches once, after the pause, although S3 keeps an object.
 
-        The assets are gone, and copies must not be served for as long as an object is locked.
+        The assets are gone, and copies must not be served for as long as an object is locked. Late
+        assets begin the pause and the invalidation again.
         """
+        kept = await self._remover.kept_assets(remains, tombstone)
         at, pause_ms = self._ms(), self._pauses.before_invalidation_ms
-        if erasure.invalidation is not None or not self._caches.may_have(erasure):
-            return await self._retry(message, tombstone, "not_deleted", error)
-        if not erasure.due_at:
-            erasure = steps.paused(erasure, at=at, pause_ms=pause_ms)
-        elif at >= erasure.due_at:
-            try:
-                started = await self._caches.invalidate(tombstone.image_id, erasure)
-            except (Unavailable, Misconfigured, Refused) as refusal:
-                return await self._retry(message, tombstone, "not_invalidated", refusal)
-            erasure = steps.held(erasure, *started)
-        wait_ms = erasure.due_at - at if at < erasure.due_at else None
+        erasure = steps.held(erasure, at=at, pause_ms=pause_ms, kept_assets=kept)
+        wait_ms = None
+        if erasure.invalidation is None and self._caches.may_have(erasure):
+            if at < erasure.due_at:
+                wait_ms = erasure.due_at - at
+            else:
+                try:
+                    started = await self._caches.invalidate(tombstone.image_id, erasure)
+                except (Unavailable, Misconfigured, Refused) as refusal:
+                    return await self._retry(message, tombstone, "not_invalidated", refusal)
+                erasure = steps.invalidated_while_held(erasure, *started)
         changed = tombstone.model_copy(update={"erasure": erasure})
         return await self._retry(message, changed, "not_deleted", error, wait_ms=wait_ms)
 

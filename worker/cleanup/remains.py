@@ -136,6 +136,11 @@ class Remover:
         if refusals:
             raise refusals[0]
 
+    async def kept_assets(self, remains: Remains, tombstone: Record) -> int:
+        """Return how many of these assets are still there."""
+        listed = {one.key for one in await self._inventory.assets(tombstone.image_id)}
+        return sum(one.key in listed for one in remains.assets)
+
     async def _delete_versions(self, key: str, versions: Sequence[SourceVersion]) -> None:
         await self._deletions.versions(key, [one.version_id for one in versions])
         markers = sum(one.size_bytes is None for one in versions)

@@ -3,6 +3,8 @@
 requested --objects deleted--> removed --caches invalidated--> invalidated --> complete
     ^                             |                                 |             |
     +-----------------------------+--- a listing found an object ---+-------------+
+
+While S3 keeps an object, the erasure is held: it stays `requested`, with a time in `due_at`.
 """
 
 import math
@@ -24,9 +26,19 @@ def progress_of(tombstone: Record) -> Erasure:
 
 def must_begin(erasure: Erasure, remains: Remains) -> bool:
     """Return whether there is something to delete that was not counted yet."""
-    if erasure.found is None:
-        return True
-    return erasure.state != "requested" and remains.number > 0
+    return erasure.found is None or late(erasure, remains) > 0
+
+
+def late(erasure: Erasure, remains: Remains) -> int:
+    """Return the number of objects that appeared after the others were deleted.
+
+    While S3 keeps an object, only assets are counted: the versions that it keeps are listed too.
+    """
+    if erasure.state != "requested":
+        return remains.number
+    if not erasure.due_at:
+        return 0
+    return max(0, len(remains.assets) - erasure.kept_assets)
 
 
 def begun(tombstone: Record, erasure: Erasure, remains: Remains) -> Erasure:
@@ -36,7 +48,7 @@ def begun(tombstone: Record, erasure: Erasure, remains: Remains) -> Erasure:
     return erasure.model_copy(
         update={
             "state": "requested",
-            "late_objects": erasure.late_objects + remains.number,
+            "late_objects": erasure.late_objects + late(erasure, remains),
             "due_at": 0,
             "confirmed_at": None,
             "invalidation": None,
@@ -88,7 +100,14 @@ def invalidated(
     )
 
 
-def held(erasure: Erasure, distribution: str, invalidation: str) -> Erasure:
+def held(erasure: Erasure, *, at: int, pause_ms: int, kept_assets: int) -> Erasure:
+    """Return the progress while S3 keeps objects: caches are invalidated after a pause, once."""
+    if not erasure.due_at:
+        erasure = paused(erasure, at=at, pause_ms=pause_ms)
+    return erasure.model_copy(update={"kept_assets": kept_assets})
+
+
+def invalidated_while_held(erasure: Erasure, distribution: str, invalidation: str) -> Erasure:
     """Return the progress after an invalidation while S3 keeps an object."""
     return erasure.model_copy(
         update={

@@ -345,6 +345,55 @@ async def test_an_object_that_s3_keeps_keeps_no_variants_and_no_copies_in_caches
     assert len(vault.cdn.invalidated) == 2
 
 
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(1, [DUE + 20_000]), (2, [DUE, DUE + 920_000])],
+    ids=["before the invalidation", "after it"],
+)
+async def test_a_late_asset_is_invalidated_although_s3_keeps_an_object(
+    vault: Vault, steps: int, expected: list[int]
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 20
+    await vault.erase()
+    for _ in range(steps - 1):
+        await vault.step()
+    vault.put_asset("late")
+    for _ in range(3):
+        await vault.step()
+    assert (vault.state, vault.objects.assets) == ("requested", {})
+    assert list(vault.cdn.invalidated) == [f"{IMAGE}-{due}" for due in expected]
+    assert Receipt.of(vault.tombstone).to_document()["assets"]["lateObjects"] == 1
+    assert vault.value("erased_late_objects_total") == 1
+
+
+async def test_a_late_asset_of_a_cancelled_upload_that_s3_keeps_is_invalidated() -> None:
+    vault = Vault(PENDING)
+    vault.objects.upload(KEY, b"uploaded")
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 20
+    await vault.erase()
+    await vault.step()
+    assert vault.now == START + 900
+    assert vault.cdn.invalidated == {}
+    vault.put_asset("late")
+    for _ in range(2):
+        await vault.step()
+    assert list(vault.cdn.invalidated.values()) == [f"#img-{IMAGE}"]
+
+
+async def test_assets_that_s3_keeps_are_not_late_and_are_invalidated_once(vault: Vault) -> None:
+    vault.deletions.fail_next["assets"] = [Refused("s3", "denied")] * 20
+    await vault.erase()
+    for _ in range(4):
+        await vault.step()
+    assert vault.now == START + 20 + 3 * 900
+    assert list(vault.cdn.invalidated) == [f"{IMAGE}-{DUE}"]
+    vault.put_asset("late")
+    for _ in range(2):
+        await vault.step()
+    assert len(vault.cdn.invalidated) == 2
+    assert vault.value("erased_late_objects_total") == 1
+
+
 async def test_an_invalidation_that_is_refused_while_s3_keeps_an_object_is_tried_again(
     vault: Vault,
 ) -> None:
