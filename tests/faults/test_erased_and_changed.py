@@ -19,7 +19,7 @@ CHANGE = (200, 409, 410)
 """The answers to a change: done, overtaken by another one, or the image is erased."""
 REPLACEMENT = (201, 409, 410)
 KEPT = 0.1
-"""The share of images that are changed and not erased."""
+"""The share of images that are changed and not erased, beside the first image."""
 
 
 async def in_turn(schedules: list[Callable[[], Awaitable[None]]]) -> None:
@@ -107,8 +107,9 @@ class Changed:
     clients: list[Person]
     """The same user at two processes of the API."""
     draw: Random
+    erased: bool
+    """Whether they erase it."""
     image_id: str = ""
-    erased: bool = False
 
     async def run(self) -> None:
         """Complete an image; then do everything to it in a random order."""
@@ -116,7 +117,6 @@ class Changed:
         self.image_id = source.image_id
         await self.cleaning.rig.injector.notify(source)
         await self.clients[0].settled(self.image_id)
-        self.erased = self.draw.random() >= KEPT
         acts = [self._retag, self._retag, self._rename, self._replace]
         acts += [self._erase] * 2 * self.erased
         async with asyncio.TaskGroup() as group:
@@ -158,7 +158,10 @@ async def test_row_57_images_that_are_erased_twice_and_changed_at_once_leave_not
     clients = [await cleaning.rig.alice() for _ in range(2)]
     await asyncio.gather(*(cleaning.start(role) for role in ("uploads", "cleanup") * 2))
     draws = [Random(cleaning.rig.random.random()) for _ in range(DRAWS)]
-    schedules = [Changed(cleaning, clients, draw) for draw in draws]
+    schedules = [
+        Changed(cleaning, clients, draw, erased=number > 0 and draw.random() >= KEPT)
+        for number, draw in enumerate(draws)
+    ]
     await in_turn([schedule.run for schedule in schedules])
     world = await cleaning.cleaned(seconds=240)
     erased = {one for one, record in world.records.items() if record.erasure is not None}
