@@ -69,9 +69,18 @@ def test_an_unfinished_erasure_is_found(changes: dict[str, Any]) -> None:
         {"events": EVENTS[:1]},
         {"events": EVENTS[1:]},
         {"events": ({**EVENTS[0], "id": f"{IMAGE}:erased:2"}, EVENTS[1])},
+        {"events": (*EVENTS, {**EVENTS[0], "id": f"{IMAGE}:erased:2"})},
+        {"earlier": frozenset({f"{IMAGE}:erased:0"})},
         {"events": (*EVENTS, {**EVENTS[1], "data": {"imageId": IMAGE}})},
     ],
-    ids=["ledger", "receipt", "erased", "of another tombstone", "two contents"],
+    ids=["ledger", "receipt", "erased", "another id", "two ids", "no earlier id", "two contents"],
 )
 def test_a_missing_ledger_entry_and_wrong_events_are_found(changes: dict[str, Any]) -> None:
     assert len(found(tombstone(), **changes)) == 1
+
+
+def test_an_image_that_a_backup_brought_back_has_the_event_of_each_erasure() -> None:
+    earlier = f"{IMAGE}:erased:0"
+    events = (*EVENTS, {**EVENTS[0], "id": earlier})
+    others = "01KAJ0000000000000000000BB:erased:0"
+    assert found(tombstone(), events=events, earlier=frozenset({earlier, others})) == []

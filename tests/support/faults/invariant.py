@@ -64,8 +64,12 @@ def faults_of(
     *,
     rejected: Mapping[str, str] | None = None,
     dead_letters: int = 0,
+    earlier: AbstractSet[str] = frozenset(),
 ) -> list[str]:
-    """List the faults. `rejected` has the images that must be rejected, with their reasons."""
+    """List the faults. `rejected` has the images that must be rejected, with their reasons.
+
+    `earlier` is that of `remains_of`.
+    """
     faults = []
     if world.queued or world.in_flight:
         faults.append(f"the queue holds {world.queued} messages and {world.in_flight} in flight")
@@ -88,6 +92,7 @@ def faults_of(
         stored=[*world.assets, *world.sources, *world.entries],
         ledger=world.ledger,
         events=world.erasures,
+        earlier=earlier,
     )
     return faults + _of_completions(world) + _of_sequences(world) + _of_tags(world)
 

@@ -21,10 +21,12 @@ def remains_of(
     stored: Iterable[str],
     ledger: AbstractSet[str],
     events: Sequence[Mapping[str, Any]],
+    earlier: AbstractSet[str] = frozenset(),
 ) -> list[str]:
     """List what remains of erased images, beside tombstone, receipt and ledger entry.
 
-    `stored` has the keys of sources, assets and tag entries; `events` those of erasures.
+    `stored` has the keys of sources, assets and tag entries; `events` those of erasures. `earlier`
+    has the ids of `safelight.image.erased` from before a backup brought an erased image back.
     """
     erased = {one.image_id: one for one in records.values() if one.status is Status.ERASED}
     faults = [
@@ -36,7 +38,7 @@ def remains_of(
         faults += _of_receipt(image_id, record)
         if f"erasures/{image_id}.json" not in ledger:
             faults.append(f"{image_id} is not in the ledger")
-        faults += _of_erasure_events(image_id, record, events)
+        faults += _of_erasure_events(image_id, record, events, earlier)
     return faults
 
 
@@ -50,9 +52,12 @@ def _of_receipt(image_id: str, record: Record) -> list[str]:
 
 
 def _of_erasure_events(
-    image_id: str, record: Record, events: Sequence[Mapping[str, Any]]
+    image_id: str,
+    record: Record,
+    events: Sequence[Mapping[str, Any]],
+    earlier: AbstractSet[str],
 ) -> list[str]:
-    """Check that both events came, for this tombstone and with its last receipt."""
+    """Check that both events came, the first with one id and the second with the last receipt."""
     ids: dict[str, set[str]] = defaultdict(set)
     receipts: dict[str, Mapping[str, Any]] = {}
     for event in events:
@@ -60,9 +65,11 @@ def _of_erasure_events(
             ids[event["type"]].add(event["id"])
             if receipts.setdefault(event["id"], event["data"]) != event["data"]:
                 return [f"{event['id']} was published with two contents"]
+    expected = {f"{image_id}:erased:{record.erased_at}"}
+    expected |= {one for one in earlier if one.startswith(f"{image_id}:")}
     completed_at = record.erasure.completed_at if record.erasure else None
     faults = []
-    if f"{image_id}:erased:{record.erased_at}" not in ids["safelight.image.erased"]:
+    if ids["safelight.image.erased"] != expected:
         faults.append(f"{image_id} was published as erased with {ids}")
     if f"{image_id}:erasure:{completed_at}" not in ids["safelight.erasure.completed"]:
         faults.append(f"the last receipt of {image_id} was not published: {ids}")

@@ -228,14 +228,10 @@ class Rig:
                 return letters
             letters += answer["Messages"]
 
-    async def check(
-        self, *, rejected: Mapping[str, str] | None = None, dead_letters: int = 0
-    ) -> World:
-        """Assert the invariant; return the state that was checked."""
+    async def check(self, **expected: Any) -> World:
+        """Assert the invariant with what `faults_of` expects; return the state that was checked."""
         world = await self.world()
-        faults = faults_of(
-            world, self.injector.notified, rejected=rejected, dead_letters=dead_letters
-        )
+        faults = faults_of(world, self.injector.notified, **expected)
         assert not faults, "\n".join(faults)
         return world
 
