@@ -309,19 +309,23 @@ class ApiSettings(PagesSettings, DeliverySettings, AwsSettings, IdSettings, Rete
 
     @field_validator("api_keys")
     @classmethod
-    def _lets_users_sign_in(cls, keys: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        pages = PAGES in info.data.get("api_roles", ()) and info.data.get("oidc_issuer")
-        if pages and keys is None and not info.data.get("oidc_client_id", True):
-            raise ValueError(
-                "the role pages needs a way to sign in: set SAFELIGHT_OIDC_CLIENT_ID, or API keys"
-            )
+    def _readable_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None and not ApiKeys.read(keys.get_secret_value()).keys:
+            raise ValueError("names no key; leave it unset to have none")
         return keys
 
     @field_validator("api_keys")
     @classmethod
-    def _readable_keys(cls, keys: SecretStr | None) -> SecretStr | None:
-        if keys is not None and not ApiKeys.read(keys.get_secret_value()).keys:
-            raise ValueError("names no key; leave it unset to have none")
+    def _lets_users_sign_in(cls, keys: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        known = ApiKeys.read(keys.get_secret_value() if keys else "").keys
+        authenticated = keys is not None or info.data.get("oidc_issuer")
+        pages = PAGES in info.data.get("api_roles", ()) and authenticated
+        by_key = any(not key.names_users for key in known)
+        if pages and not by_key and not info.data.get("oidc_client_id", True):
+            raise ValueError(
+                "the role pages needs a way to sign in: set SAFELIGHT_OIDC_CLIENT_ID, or an API "
+                "key without `:users`"
+            )
         return keys
 
     @field_validator("host")

@@ -29,6 +29,7 @@ def test_pages_without_authentication_are_served_on_loopback_only(
 
 KEYS = {"SAFELIGHT_API_KEYS": f"alice:{'0' * 64}"}
 SESSION_KEYS = {"SAFELIGHT_SESSION_KEYS": "5e" * 32}
+SHOP = {"SAFELIGHT_API_KEYS": f"shop:{'1' * 64}:users"}
 PAGES_URL = {"SAFELIGHT_PAGES_URL": "https://pictures.example"}
 CLIENT = {"SAFELIGHT_OIDC_CLIENT_ID": "pages"}
 
@@ -39,6 +40,8 @@ CLIENT = {"SAFELIGHT_OIDC_CLIENT_ID": "pages"}
         (KEYS, "API_KEYS: needs SAFELIGHT_SESSION_KEYS too"),
         (ISSUER | CLIENT | PAGES_URL, "OIDC_ISSUER: needs SAFELIGHT_SESSION_KEYS too"),
         (ISSUER | SESSION_KEYS, "API_KEYS: the role pages needs a way to sign in"),
+        (SHOP | SESSION_KEYS, "API_KEYS: the role pages needs a way to sign in"),
+        (ISSUER | SHOP | SESSION_KEYS, "API_KEYS: the role pages needs a way to sign in"),
         (ISSUER | SESSION_KEYS | CLIENT, "OIDC_CLIENT_ID: needs SAFELIGHT_PAGES_URL too"),
         (KEYS | SESSION_KEYS | CLIENT | PAGES_URL, "CLIENT_ID: needs SAFELIGHT_OIDC_ISSUER too"),
         (
@@ -61,6 +64,8 @@ def test_pages_with_authentication_need_a_way_to_sign_in(
         KEYS | SESSION_KEYS,
         ISSUER | SESSION_KEYS | CLIENT | PAGES_URL,
         ISSUER | SESSION_KEYS | KEYS,
+        ISSUER | SESSION_KEYS | SHOP | CLIENT | PAGES_URL,
+        SESSION_KEYS | {"SAFELIGHT_API_KEYS": ",".join([*SHOP.values(), *KEYS.values()])},
         KEYS | SESSION_KEYS | PAGES_URL | {"SAFELIGHT_HOST": "192.0.2.1"},
     ],
 )
