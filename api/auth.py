@@ -93,9 +93,10 @@ class Authentication:
         """Return the request's only credential in a header, a bearer token or an API key."""
         credentials = _credentials(request)
         if not credentials:
+            cookie = ", nor the cookie of a session that holds" if self.sessions else ""
             raise Refusal(
                 Problem.UNAUTHENTICATED,
-                "The request carries neither an Authorization nor an X-Api-Key header.",
+                f"The request carries neither an Authorization nor an X-Api-Key header{cookie}.",
                 headers={"WWW-Authenticate": CHALLENGE},
                 sign_in=self.sessions.methods if self.sessions else (),
             )
