@@ -160,7 +160,8 @@ async def make_authentication(
         )
         yield authentication, None
         return
-    async with aiohttp.ClientSession() as session:
+    # All users share the client, and a cookie of the issuer could be that of one of them.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         issuer = Issuer(
             session,
             issuer=settings.oidc_issuer,

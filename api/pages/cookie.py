@@ -53,7 +53,7 @@ class SealedCookie:
             self._name_in(request),
             self._seal.seal({**document, **ends}, purpose=self._name),
             max_age=self._seconds,
-            secure=self._is_secure(request),
+            secure=self.is_secure(request),
             path="/",
             httponly=True,
             samesite="Lax",
@@ -63,16 +63,16 @@ class SealedCookie:
         """Let an answer remove the cookie."""
         response.del_cookie(
             self._name_in(request),
-            secure=self._is_secure(request),
+            secure=self.is_secure(request),
             path="/",
             httponly=True,
             samesite="Lax",
         )
 
     def _name_in(self, request: web.Request) -> str:
-        return f"{SECURE}{self._name}" if self._is_secure(request) else self._name
+        return f"{SECURE}{self._name}" if self.is_secure(request) else self._name
 
-    def _is_secure(self, request: web.Request) -> bool:
+    def is_secure(self, request: web.Request) -> bool:
         """Return whether browsers reach the pages over TLS."""
         if self._pages_url is not None:
             return self._pages_url.startswith("https:")

@@ -18,7 +18,13 @@ from aiohttp import web
 from api.jwks import Issuer, SigningKeys
 from api.middlewares import note
 from api.pages.cookie import SealedCookie
-from api.pages.provider import MAX_ERROR_LENGTH, Provider, RefusedClient, RefusedCode
+from api.pages.provider import (
+    MAX_ERROR_LENGTH,
+    TEMPORARY_ERRORS,
+    Provider,
+    RefusedClient,
+    RefusedCode,
+)
 from api.pages.sessions import PageSessions
 from api.pages.sign_in import START, checked, failed, went
 from api.settings import ApiSettings
@@ -35,8 +41,7 @@ Fault = Literal["denied", "expired", "refused", "unavailable"]
 """Why a sign-in failed, as the page of sign-in says it."""
 _FAULTS: Mapping[str, Fault] = {
     "access_denied": "denied",
-    "server_error": "unavailable",
-    "temporarily_unavailable": "unavailable",
+    **dict.fromkeys(TEMPORARY_ERRORS, "unavailable"),
 }
 """The faults of errors with which an issuer sends a user back; any other is `refused`."""
 
@@ -141,7 +146,9 @@ class Login:
         """Check that a verified token is the id token of this sign-in."""
         if claims.get("token_use", "id") != "id":
             raise NotSignedIn("refused", "the token is no id token")
-        if claims.get("azp", self._client_id) != self._client_id:
+        audience = claims["aud"]
+        only = self._client_id if isinstance(audience, str) or len(audience) == 1 else None
+        if claims.get("azp", only) != self._client_id:  # it says for which of several audiences
             raise NotSignedIn("refused", "the token was issued to another client")
         if not _same(claims.get("nonce"), nonce):
             raise NotSignedIn("refused", "the token belongs to another sign-in")

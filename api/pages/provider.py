@@ -10,11 +10,21 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 
 from api.jwks import COOL_DOWN_SECONDS, LIFETIME_SECONDS, Issuer, read_object
+from api.problems import Refusal
+from api.quotas import Quotas
 from safelight.errors import Unavailable
 
 EXCHANGE_SECONDS = 10
 """How long the issuer may take to answer with tokens."""
+EXCHANGES_AT_ONCE = 8
+"""How many codes are exchanged at once. The HTTP client has 100 connections for all its calls."""
+EXCHANGES_PER_MINUTE = 300
+"""How many codes one process exchanges in a minute. Any client can send invented ones."""
 SCOPE = "openid email"
+TEMPORARY_ERRORS = frozenset({"server_error", "temporarily_unavailable"})
+"""The errors of an issuer after which a new attempt may succeed."""
+TEMPORARY_STATUSES = frozenset({408, 429})
+"""The statuses below 500 after which a new attempt may succeed."""
 MAX_ERROR_LENGTH = 100
 """How much of an issuer's error is logged, in characters."""
 
@@ -39,6 +49,7 @@ class Provider:
         client_secret: str | None,
         redirect_uri: str,
         exchange_seconds: float = EXCHANGE_SECONDS,
+        exchanges_per_minute: int = EXCHANGES_PER_MINUTE,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """The issuer knows the pages as a client, and sends users back to `redirect_uri`."""
@@ -48,6 +59,8 @@ class Provider:
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
         self._exchange_seconds = exchange_seconds
+        self._exchanges = asyncio.Semaphore(EXCHANGES_AT_ONCE)
+        self._quotas = Quotas(exchanges_per_minute, policy="exchanges", now=now)
         self._now = now
         self._configuration: Mapping[str, Any] = {}
         self._fetched_at = self._tried_at = float("-inf")
@@ -75,8 +88,19 @@ class Provider:
         """Exchange a code for the id token of its user; it is not verified yet.
 
         Raises `RefusedCode`, `RefusedClient`, and `Unavailable` for an issuer that does not answer
-        as it should. A code can be used once, so nothing is tried again.
+        as it should, or at once for too many exchanges. A code can be used once, so nothing is
+        tried again.
         """
+        if self._exchanges.locked():
+            raise Unavailable("oidc", "too many codes are being exchanged")
+        try:
+            self._quotas.take("all", detail="too many codes were exchanged within a minute")
+        except Refusal as error:
+            raise Unavailable("oidc", error.detail) from error
+        async with self._exchanges:
+            return await self._exchange(code, verifier=verifier)
+
+    async def _exchange(self, code: str, *, verifier: str) -> str:
         endpoint = await self._endpoint("token_endpoint")
         try:
             async with (
@@ -98,8 +122,9 @@ class Provider:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             cause = str(error) or type(error).__name__
             raise Unavailable("oidc", f"it sent no tokens: {cause}") from error
-        if 400 <= answer.status < 500:
-            why = str(document.get("error"))[:MAX_ERROR_LENGTH]
+        why = str(document.get("error"))[:MAX_ERROR_LENGTH]
+        temporary = answer.status in TEMPORARY_STATUSES or why in TEMPORARY_ERRORS
+        if 400 <= answer.status < 500 and not temporary:
             refused = RefusedCode if why == "invalid_grant" else RefusedClient
             raise refused(f"the issuer answered {answer.status} {why}")
         token = document.get("id_token")

@@ -97,8 +97,10 @@ class PageSessions:
         return self._begin(request, response, user_id, _name_of(claims), self._of_issuer or "")
 
     def end(self, request: web.Request, response: web.Response) -> None:
-        """End the session of a browser."""
+        """End the session of a browser. Over TLS it forgets the pages and pictures that it kept."""
         self._cookie.clear(request, response)
+        if self._cookie.is_secure(request):
+            response.headers["Clear-Site-Data"] = '"cache"'
 
     def _begin(
         self, request: web.Request, response: web.Response, user_id: str, name: str, voucher: str

@@ -14,9 +14,10 @@ from api.problems import Problem, Refusal
 START = "/ui/"
 SIGN_IN = "/ui/sign-in"
 
-_TO = re.compile(r"(?!.*//)/ui/[!-\[\]-~]{0,2000}")
-"""A path of a page, with its query: visible ASCII without a backslash and without `//`. So it never
-names another server, whatever a browser makes of it. It fits into a cookie."""
+_TO = re.compile(r"(?!.*//)/ui/[!#-\[\]-~]{0,2000}")
+"""A path of a page, with its query: visible ASCII without `//`, a backslash and a quotation mark.
+So it never names another server, whatever a browser makes of it. JSON escapes none of it, so its
+sealed form fits into a cookie of 4096 bytes."""
 
 
 class SignIn:

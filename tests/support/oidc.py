@@ -139,6 +139,8 @@ class OidcProvider:
             await asyncio.Event().wait()
         if self.token_answer is not None:
             return self.token_answer
+        if request.cookies:
+            return self._violated("a cookie")
         form = {name: str(value) for name, value in (await request.post()).items()}
         if not self._is_client(request, form):
             return self._violated("invalid_client", status=401)
@@ -152,7 +154,10 @@ class OidcProvider:
             or not hmac.compare_digest(challenge, grant.challenge)
         ):
             return self._violated("invalid_grant")
-        return web.json_response({"token_type": "Bearer", "id_token": self.id_token(grant.nonce)})
+        tokens = {"token_type": "Bearer", "id_token": self.id_token(grant.nonce)}
+        answer = web.json_response(tokens)
+        answer.set_cookie("sticky", grant.nonce)  # as load balancers do
+        return answer
 
     def id_token(self, nonce: str) -> str:
         """Return an id token of the subject."""

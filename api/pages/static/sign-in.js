@@ -7,7 +7,7 @@ import { t } from './words.js';
 const FAULTS = new Set(['key', 'users', 'denied', 'unavailable', 'expired', 'refused']);
 const OF_THE_KEY = new Set(['key', 'users']);
 /** Paths of pages. The server checks them too, in api/pages/sign_in.py. */
-const TO = /^(?!.*\/\/)\/ui\/[!-[\]-~]{0,2000}$/;
+const TO = /^(?!.*\/\/)\/ui\/[!#-[\]-~]{0,2000}$/;
 
 const query = new URLSearchParams(location.search);
 const to = TO.test(query.get('to') ?? '') ? query.get('to') : '/ui/';

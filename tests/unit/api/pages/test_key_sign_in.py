@@ -2,6 +2,7 @@
 
 import time
 from http.cookies import Morsel
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -87,7 +88,7 @@ async def test_another_key_begins_none(keyed: Api, key: str) -> None:
 
 async def test_a_key_that_may_name_users_begins_none(start: Start) -> None:
     shop = f"shop:{digest_of('sl_shop')}"
-    site = await start(api_roles=ROLES, session_keys=SESSION_KEY, api_keys=f"{shop}:users")
+    site = await start(api_roles=ROLES, session_keys=SESSION_KEY, api_keys=f"{shop}:users,{ALICES}")
     assert error_of(await sign_in(site, "sl_shop")) == "users"
     before = await start(api_roles=ROLES, session_keys=SESSION_KEY, api_keys=shop)
     cookie = cookie_of(await sign_in(before, "sl_shop"))
@@ -99,7 +100,7 @@ async def test_a_key_that_may_name_users_begins_none(start: Start) -> None:
     [
         "", "/", "//evil.example", "https://evil.example", "/ui", "/ui//evil.example",
         "/ui/\\evil.example", "/\\evil.example", "/ui/\n", "/ui/a\r\nSet-Cookie: a=b", "/ui/\t",
-        "/ui/ä", " /ui/", "/ui/ a", "/ui/?to=//evil.example", "javascript:alert(1)",
+        "/ui/ä", '/ui/"', " /ui/", "/ui/ a", "/ui/?to=//evil.example", "javascript:alert(1)",
         "/ui/..//x", "/v1/session",
     ],
 )  # fmt: skip
@@ -255,6 +256,18 @@ async def test_session_keys_are_replaced_without_an_end_of_sessions(start: Start
     assert (await session(both, Cookie=sent))[0].status == 200
 
 
+async def test_a_rollout_of_session_keys_signs_no_one_out(start: Start) -> None:
+    """In each step processes before it and after it answer one user in turn."""
+    old, new = SESSION_KEY, "7a" * 32
+    steps = [old, f"{old},{new}", f"{new},{old}"]  # then the old one is removed after 8 hours
+    sites = [await start(api_roles=ROLES, session_keys=keys) for keys in steps]
+    for before, after in pairwise(sites):
+        for begins, reads in ((before, after), (after, before)):
+            cookie = cookie_of(await sign_in(begins, KEYS["alice"]))
+            sent = f"{cookie.key}={cookie.value}"
+            assert (await session(reads, Cookie=sent))[0].status == 200
+
+
 async def test_signing_out_removes_the_cookie(start: Start) -> None:
     for pages_url in (None, PAGES_URL):
         site = await start(api_roles=ROLES, session_keys=SESSION_KEY, pages_url=pages_url)
@@ -264,6 +277,8 @@ async def test_signing_out_removes_the_cookie(start: Start) -> None:
         cookie = cookie_of(answer)
         assert (cookie.key, cookie.value, cookie["max-age"], cookie["path"]) == (name, "", "0", "/")
         assert bool(cookie["secure"]) is (pages_url is not None)
+        forgotten = '"cache"' if pages_url else None
+        assert answer.headers.get("Clear-Site-Data") == forgotten
         assert (await session(site))[0].status == 401
 
 
@@ -271,8 +286,10 @@ async def test_a_refused_session_lists_the_ways_to_sign_in(keyed: Api, api: Api)
     answer, problem = await session(keyed)
     assert (answer.status, problem["type"]) == (401, "/problems/unauthenticated")
     assert problem["signIn"] == ["key"]
+    assert "cookie of a session" in problem["detail"]
     _, problem = await api.ask("GET", "/v1/images/x")
     assert "signIn" not in problem
+    assert "cookie" not in problem["detail"]
 
 
 @pytest.mark.parametrize(

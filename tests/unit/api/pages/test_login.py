@@ -1,12 +1,13 @@
 """Users sign in at the issuer by the code flow, and no one can be signed in as another."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 import pytest
@@ -17,7 +18,7 @@ from aiohttp import web
 from api.__main__ import make_authentication
 from api.jwks import Issuer
 from api.pages.login import PENDING_SECONDS
-from api.pages.provider import Provider
+from api.pages.provider import EXCHANGES_AT_ONCE, Provider, RefusedCode
 from safelight.errors import Unavailable
 from safelight.serving import is_safe_url
 from tests.support.oidc import OidcProvider, serving
@@ -254,6 +255,8 @@ async def test_an_answer_that_names_another_issuer_sends_no_code(visitor: Visito
         {"aud": "safelight"},
         {"aud": ["other"]},
         {"azp": "other"},
+        {"aud": ["pages", "other"]},
+        {"aud": ["pages", "other"], "azp": "other"},
         {"iss": "https://evil.example"},
         {"exp": 1},
         {"sub": "zoë"},
@@ -268,6 +271,31 @@ async def test_a_token_of_another_sign_in_is_refused(
     back = await visitor.allow(await visitor.begin())
     assert fault(await visitor.get(back)) == "refused"
     assert "userId" not in await visitor.session()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": ["pages"]}, {"azp": "pages"}, {"aud": ["pages", "other"], "azp": "pages"}],
+)
+async def test_a_token_for_several_audiences_names_the_pages_as_its_client(
+    visitor: Visitor, claims: dict[str, Any]
+) -> None:
+    visitor.provider.claims = claims
+    await visitor.get(await visitor.allow(await visitor.begin()))
+    assert (await visitor.session())["userId"] == "oidc:carol"
+
+
+async def test_no_cookie_of_the_issuer_goes_with_the_code_of_another_user(
+    start: Start, oidc: OidcProvider
+) -> None:
+    oidc.url = oidc.url.replace("127.0.0.1", "localhost")  # addresses have no cookies in aiohttp
+    async with AsyncExitStack() as stack:
+        visitor = await started(stack, start, oidc)
+        for subject in ("carol", "dave"):
+            oidc.subject = subject
+            visitor.forget()
+            await visitor.get(await visitor.allow(await visitor.begin()))
+            assert (await visitor.session())["userId"] == f"oidc:{subject}"
 
 
 @pytest.mark.parametrize(
@@ -316,6 +344,20 @@ async def test_a_sign_in_leads_to_no_other_server(visitor: Visitor, to: str) -> 
     assert answer.headers["Location"] == "/ui/"
 
 
+@pytest.mark.parametrize(
+    ("to", "kept"),
+    [("/ui/" + "~" * 2000, True), ("/ui/" + "~" * 2001, False), ("/ui/" + '"' * 2000, False)],
+)
+async def test_the_longest_way_back_fits_into_a_cookie(
+    visitor: Visitor, to: str, kept: bool
+) -> None:
+    answer = await visitor.get(f"/ui/login?{urlencode({'to': to})}")
+    cookie = cookie_of(answer)
+    assert len(f"__Host-{cookie.key}={cookie.value}") <= 4096
+    back = await visitor.get(await visitor.allow(answer.headers["Location"]))
+    assert back.headers["Location"] == (to if kept else "/ui/")
+
+
 async def test_the_host_of_a_request_decides_nothing(visitor: Visitor) -> None:
     answer = await visitor.get("/ui/login", Host="evil.example")
     assert "evil" not in answer.headers["Location"]
@@ -347,6 +389,9 @@ async def test_an_issuer_that_is_away_is_reported(visitor: Visitor) -> None:
     "answer",
     [
         web.Response(status=500, text="{}"),
+        web.Response(status=408, text="{}"),
+        web.Response(status=429, text='{"error": "invalid_request"}'),
+        web.Response(status=400, text='{"error": "temporarily_unavailable"}'),
         web.Response(status=302, headers={"Location": "https://evil.example"}),
         web.Response(status=200, text="<html>"),
         web.Response(status=200, text="[]"),
@@ -367,18 +412,58 @@ async def test_an_answer_that_holds_no_token_is_reported(
 
 async def test_an_issuer_that_never_sends_tokens_is_given_up(oidc: OidcProvider) -> None:
     oidc.hanging = True
+    async with exchanging(oidc, exchange_seconds=0.05) as waiting:
+        with pytest.raises(Unavailable, match="it sent no tokens: TimeoutError"):
+            await waiting.id_token("code", verifier="v")
+
+
+@asynccontextmanager
+async def exchanging(oidc: OidcProvider, **changes: Any) -> AsyncIterator[Provider]:
+    """Exchange codes at the provider itself, for the block."""
     async with aiohttp.ClientSession() as http:
         issuer = Issuer(http, issuer=oidc.url, jwks_url=None, acceptable=is_safe_url)
-        waiting = Provider(
+        yield Provider(
             http,
             issuer,
             client_id="pages",
             client_secret=None,
             redirect_uri=PAGES_URL,
-            exchange_seconds=0.05,
+            **changes,
         )
-        with pytest.raises(Unavailable, match="it sent no tokens: TimeoutError"):
-            await waiting.id_token("code", verifier="v")
+
+
+async def test_an_issuer_that_hangs_holds_few_connections(oidc: OidcProvider) -> None:
+    """Any client can send invented codes with one pending cookie."""
+    oidc.hanging = True
+    async with exchanging(oidc) as waiting:
+        await waiting.authorization_url(state="s", nonce="n", challenge="c")  # knows the issuer
+        codes = [
+            asyncio.create_task(waiting.id_token(f"code-{number}", verifier="v"))
+            for number in range(EXCHANGES_AT_ONCE)
+        ]
+        await asyncio.sleep(0)  # each begins
+        with pytest.raises(Unavailable, match="too many codes are being exchanged"):
+            await waiting.id_token("one-more", verifier="v")
+        for code in codes:
+            code.cancel()
+        await asyncio.gather(*codes, return_exceptions=True)
+        oidc.hanging = False
+        with pytest.raises(RefusedCode):
+            await waiting.id_token("one-more", verifier="v")
+
+
+async def test_the_codes_of_a_minute_are_limited(oidc: OidcProvider) -> None:
+    clock = 0.0
+    async with exchanging(oidc, exchanges_per_minute=2, now=lambda: clock) as limited:
+        for _ in range(2):
+            with pytest.raises(RefusedCode):
+                await limited.id_token("invented", verifier="v")
+        with pytest.raises(Unavailable, match="too many codes were exchanged within a minute"):
+            await limited.id_token("invented", verifier="v")
+        clock += 30
+        with pytest.raises(RefusedCode):
+            await limited.id_token("invented", verifier="v")
+    assert oidc.violations == ["invalid_grant"] * 3
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint"])
