@@ -189,6 +189,27 @@ async def test_signing_out_ends_the_session_in_all_tabs(site: Site) -> None:
         await expect(page.get_by_text("Your session has ended.")).to_be_visible()
 
 
+async def test_other_tabs_show_that_the_user_has_signed_out(site: Site) -> None:
+    async with visit(site.browser, site.url, allowed=REFUSED) as page:
+        await sign_in(page)
+        await signed_in_as(page, "alice")
+        other = await page.context.new_page()
+        await other.goto(site.url)
+        await other.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+
+
+async def test_back_shows_no_page_of_a_user_who_has_signed_out(site: Site) -> None:
+    """Browsers keep whole pages for Back, and show them with this event."""
+    shown = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    async with visit(site.browser, site.url, allowed=REFUSED) as page:
+        await sign_in(page)
+        await signed_in_as(page, "alice")
+        await end_session(page.context)
+        await page.evaluate(shown)
+        await expect(page).to_have_url(re.compile(r"/ui/sign-in\?to=%2Fui%2F$"))
+
+
 async def test_the_image_of_another_user_is_not_found(site: Site) -> None:
     body = {"filename": "bobs.jpg", "contentType": "image/jpeg", "size": len(CAT)}
     headers = {"X-Api-Key": KEYS["bob"]}

@@ -1,8 +1,6 @@
-// The session of a page. When it ends, calls wait until the user has signed in again, in any tab.
+// The session of a page. When it ends, calls wait until the user has signed in again.
 
 import { signal } from './vendor/preact.js';
-
-const SIGN_IN = '/ui/sign-in';
 
 /** Whether the session has ended while the page is open. */
 export const ended = signal(false);
@@ -11,21 +9,33 @@ const channel = new BroadcastChannel('session');
 let user = null;
 let waiting = null;
 
-/** Remember whose page this is. Pages of the same user whose session had ended continue. */
+/** Remember whose page this is. Other pages of the user continue. */
 export function begin(userId) {
     user = userId;
     channel.postMessage(userId);
 }
 
+export const end = () => channel.postMessage(null);
+
 channel.onmessage = ({ data }) => {
-    if (user !== null && data !== user) {
-        location.reload(); // another user has signed in: what this page shows and sends is not theirs
-        return;
+    if (data === null) {
+        ended.value = user !== null;
+    } else if (user !== null && data !== user) {
+        location.reload(); // what this page shows and sends is not theirs
+    } else {
+        ended.value = false;
+        waiting?.resolve();
+        waiting = null;
     }
-    ended.value = false;
-    waiting?.resolve();
-    waiting = null;
 };
+
+// Back may show a page from before a sign-out.
+addEventListener('pageshow', ({ persisted }) => {
+    if (persisted) {
+        document.body.hidden = true;
+        location.reload();
+    }
+});
 
 /** Whether the page has begun, so that a refused call means that the session has ended. */
 export const hasBegun = () => user !== null;
@@ -44,5 +54,5 @@ export function renewed(abort) {
 
 /** Return the address of the sign-in that leads back here. */
 export function signInUrl() {
-    return `${SIGN_IN}?to=${encodeURIComponent(location.pathname + location.search)}`;
+    return `/ui/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`;
 }

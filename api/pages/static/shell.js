@@ -2,7 +2,7 @@
 
 import { call, Problem } from './api.js';
 import { helpShown, KeyHelp, listenToKeys } from './keys.js';
-import { begin, ended, signInUrl } from './session.js';
+import { begin, end, ended, signInUrl } from './session.js';
 import { html, render, signal } from './vendor/preact.js';
 import { t } from './words.js';
 
@@ -112,6 +112,7 @@ export async function start({ path, title, Content }) {
         session = (await call('/v1/session')).json;
     } catch (error) {
         if (error instanceof Problem && error.status === 401) {
+            end();
             location.replace(signInUrl());
             return;
         }
