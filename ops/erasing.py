@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from ops.erase_targets import Documents, Holdings, Inventory, Records, Target, h
 from ops.folders import Unusable
 from ops.tables import counted
 from safelight import keys
-from safelight.erasures import By, Caches, Receipt
+from safelight.erasures import By, Caches, Erasure, Receipt
 from safelight.queued import DeleteAssets, EraseImage, EraseUser
 from safelight.user_erasures import UserErasure, counts_key
 from worker.cleanup.erase_user import MOST_TAGS
@@ -69,7 +69,7 @@ class Erasing:
         if self._how.dry_run:
             await self._sum_up(found)
             return
-        sent: list[str] = []
+        before: dict[str, Erasure | None] = {}
         async for target in found:
             message = EraseImage(
                 image_id=target.image_id,
@@ -78,12 +78,12 @@ class Erasing:
                 at=_now(),
                 caches=self._how.caches,
             )
+            before[target.image_id] = await self._erasure_of(target.image_id)
             await self._queue.send(message.to_json())
-            sent.append(target.image_id)
             self._say({"imageId": target.image_id, "state": "requested"})
-        print(f"Requested the erasure of {counted(len(sent), 'image')}.", file=sys.stderr)
+        print(f"Requested the erasure of {counted(len(before), 'image')}.", file=sys.stderr)
         if self._how.wait:
-            await self._wait_for(sent)
+            await self._wait_for(before)
 
     async def erase_user(self, user_id: str) -> None:
         """Send the message that erases all images of a user, if the operator confirms it."""
@@ -133,14 +133,25 @@ class Erasing:
         if not typer.confirm(question, err=True):
             raise Unusable("Nothing was erased.")
 
-    async def _wait_for(self, image_ids: Sequence[str]) -> None:
-        """Wait until each erasure is complete, and print its receipt."""
-        left = dict.fromkeys(image_ids)
+    async def _erasure_of(self, image_id: str) -> Erasure | None:
+        """Return the progress before the message, if the erasure will be waited for."""
+        record = await self._records.get(image_id) if self._how.wait else None
+        return record.erasure if record else None
+
+    async def _wait_for(self, before: Mapping[str, Erasure | None]) -> None:
+        """Wait until each erasure has progressed and is complete, and print its receipt.
+
+        Every message is a step of the tombstone, so an earlier receipt is not taken for its own.
+        The clocks of this machine and of cleanup need not agree.
+        """
+        left = dict(before)
         with Console(stderr=True).status("") as status:
             while left:
                 for image_id in tuple(left):
                     record = await self._records.get(image_id)
-                    if record and record.erasure and record.erasure.state == "complete":
+                    if record is None or record.erasure in (None, left[image_id]):
+                        continue
+                    if record.erasure and record.erasure.state == "complete":
                         del left[image_id]
                         self._say(Receipt.of(record).to_document())
                 status.update(progress_of_images(len(left), self._how.caches))

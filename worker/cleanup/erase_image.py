@@ -119,6 +119,8 @@ class ImageErasures:
         if erasure.state == "requested":
             return await self._remove(message, tombstone, erasure, remains)
         if erasure.state == "complete":
+            # `safelight erase --wait` sees by this that the message was processed.
+            await self._write(tombstone, erasure, expires_at=tombstone.expires_at)
             await self._topic.publish(ErasureEvent.completed(tombstone))
             return Progress.PUBLISHED
         if at < erasure.due_at:

@@ -177,15 +177,18 @@ async def test_waiting_ends_with_the_receipts(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = [bench.tombstone(), bench.tombstone()]
+    # Of each image: before the message; not seen by cleanup; progressing; and the new receipt.
+    states = [("complete", 1), ("complete", 1), ("removed", 2), ("complete", 4)]
     get, asked = bench.records.get, []
 
     async def slowly(image_id: str) -> Record | None:
-        asked.append(image_id)
         record = await get(image_id)
-        if record is None or record.erasure is None or asked.count(image_id) > 2:
-            return record
-        under_way = record.erasure.model_copy(update={"state": "removed"})
-        return record.model_copy(update={"erasure": under_way})
+        assert record is not None
+        assert record.erasure is not None
+        state, step = states[asked.count(image_id)]
+        asked.append(image_id)
+        erasure = record.erasure.model_copy(update={"state": state, "step": step})
+        return record.model_copy(update={"erasure": erasure})
 
     bench.records.get = slowly  # type: ignore[method-assign]
     ids = [one.image_id for one in images]
@@ -194,7 +197,19 @@ async def test_waiting_ends_with_the_receipts(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["state"] for line in lines] == ["requested"] * 2 + ["complete"] * 2
     assert lines[2]["notCovered"]
-    assert asked == ids * 3
+    assert asked == ids * 4
+
+
+async def test_an_image_with_two_sources_counts_once(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = bench.tombstone()
+    found = listed(
+        *(Target(image_id=image.image_id, key=key) for key in ("uploads/a", "uploads/b"))
+    )
+    await bench.erasing().erase_images(found, by="operator")
+    assert len(bench.messages) == 2
+    assert "the erasure of 1 image." in capsys.readouterr().err
 
 
 async def test_waiting_for_a_user_ends_with_the_counts(

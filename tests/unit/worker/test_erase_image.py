@@ -179,6 +179,23 @@ async def test_a_late_upload_after_the_end_is_deleted_by_the_key_in_the_message(
     assert len(set(vault.published(DONE))) == 2
 
 
+async def test_a_message_after_the_end_that_finds_nothing_is_a_step_and_keeps_the_receipt(
+    vault: Vault,
+) -> None:
+    await vault.erase()
+    await vault.run()
+    before = vault.tombstone
+    vault.now += 60
+    assert await vault.erase() is Progress.PUBLISHED
+    after = vault.tombstone
+    assert before.erasure
+    assert after.erasure
+    assert after.erasure.step == before.erasure.step + 1
+    assert after.erasure.tried_at == before.erasure.tried_at + 60_000
+    assert after.expires_at == before.expires_at
+    assert Receipt.of(after) == Receipt.of(before)
+
+
 async def test_nothing_is_deleted_at_a_key_of_another_image(vault: Vault) -> None:
     other = KEY[:-1] + "0"
     vault.objects.upload(other, b"of another image")
