@@ -1,7 +1,8 @@
 // Shows a result beside its reference: with a slider over both, side by side, or alone.
 
-import { bytes } from './format.js';
+import { bytes, percent } from './format.js';
 import { html, signal, useLayoutEffect, useRef } from './vendor/preact.js';
+import './words-parts.js';
 import { t } from './words.js';
 
 const VIEWS = [['slider', 'play.slider'], ['beside', 'play.beside'], ['result', 'play.result']];
@@ -24,7 +25,7 @@ function Choice({ legend, name, choices, value }) {
         ${choices.map(
             ([one, word]) => html`<label class="button">
                 <input type="radio" class="unseen" name=${name} checked=${value.value === one} onChange=${() => (value.value = one)} />
-                ${t(word, { n: 100 * Number(one) })}
+                ${t(word, { percent: percent(100 * Number(one)) })}
             </label>`,
         )}
     </fieldset>`;
@@ -72,7 +73,7 @@ function Frame({ result, below, alt, title }) {
 }
 
 function Slider() {
-    const text = t('play.cut', { n: cut.value });
+    const text = t('play.cut', { percent: percent(cut.value) });
     return html`<input
             type="range"
             min="0"

@@ -1,34 +1,29 @@
 // Chooses the picture of the playground: one of the last ones, or one whose file name begins as typed.
 
-import { call } from './api.js';
-import { halves } from './format.js';
+import { Name } from './name.js';
+import { newest } from './newest.js';
+import { presets, take, thumbnailOf } from './presets.js';
 import { change, tried } from './tried.js';
 import { html, useEffect, useState } from './vendor/preact.js';
 import './words-parts.js';
 import { t } from './words.js';
 
 const MOST = 30;
+const PIXELS = 150;
 const QUIET_MILLISECONDS = 250;
 
-/** List completed pictures, the newest first. */
-async function listed(start, signal) {
-    const query = new URLSearchParams({ status: 'completed', limit: `${MOST}` });
-    if (start) {
-        query.set('filename', start);
-    }
-    return (await call(`/v1/images?${query}`, { signal })).json.images;
-}
-
-export function PicturePicker() {
+/** `known` are the presets of the server, once they are there. */
+export function PicturePicker({ presets: known }) {
     const [start, setStart] = useState('');
     const [found, setFound] = useState({ images: [], state: 'play.searching' });
+    useEffect(() => known && take(known), [known]);
     useEffect(() => {
         const ended = new AbortController();
         const timer = setTimeout(
             async () => {
                 try {
-                    const images = await listed(start, ended.signal);
-                    setFound({ images, state: start ? 'play.noneFound' : 'play.noneYet' });
+                    const { images, next } = await newest({ limit: MOST, ...(start && { filename: start }) }, ended.signal);
+                    setFound({ images, next, state: next ? 'play.noneSoFar' : start ? 'play.noneFound' : 'play.noneYet' });
                 } catch (problem) {
                     if (!ended.signal.aborted) {
                         setFound({ images: [], problem });
@@ -42,7 +37,7 @@ export function PicturePicker() {
             ended.abort();
         };
     }, [start]);
-    const { images, state, problem } = found;
+    const { images, next, state, problem } = found;
     return html`<label class="field">
             ${t('play.search')}
             <input type="search" value=${start} onInput=${(event) => setStart(event.target.value)} />
@@ -51,22 +46,22 @@ export function PicturePicker() {
         ${!problem && !images.length && html`<p class="quiet">${t(state)} <a href="/ui/">${t('play.upload')}</a></p>`}
         <ul class="strip">
             ${images.map((one) => html`<${Cell} key=${one.imageId} image=${one} />`)}
-        </ul>`;
+        </ul>
+        ${next && images.length > 0 && html`<p class="quiet">${t('play.more', { n: images.length })}</p>`}`;
 }
 
 function Cell({ image: { imageId, filename, thumbnails } }) {
-    const [first, last] = halves(filename ?? imageId);
     const choose = (event) => {
         if (!event.ctrlKey && !event.metaKey && !event.shiftKey) {
             event.preventDefault();
             change({ image: imageId });
         }
     };
-    const url = Object.values(thumbnails ?? {})[0];
+    const url = presets.value && thumbnailOf({ thumbnails }, PIXELS * devicePixelRatio);
     return html`<li>
-        <a href=${`?image=${imageId}`} aria-current=${tried.value.image === imageId} title=${filename} translate=${false} onClick=${choose}>
+        <a href=${`?image=${imageId}`} aria-current=${tried.value.image === imageId} onClick=${choose}>
             <span class="thumb">${url && html`<img src=${url} alt="" loading="lazy" />`}</span>
-            <span class="name"><span>${first}</span><span>${last}</span></span>
+            <${Name} name=${filename ?? imageId} />
         </a>
     </li>`;
 }

@@ -3,6 +3,7 @@
 
 import { useStyle } from './compare.js';
 import { CheckField, ChoiceField, NumberField } from './fields.js';
+import { percent } from './format.js';
 import { write } from './options.js';
 import { small } from './preview.js';
 import { html, useEffect, useState } from './vendor/preact.js';
@@ -87,7 +88,7 @@ export function FocalPlace({ image, options: { words }, fault, put }) {
             focal &&
             html`${!FIT_CROPS.includes(fit) && html`<p class="quiet">${t('play.focalHint')}</p>`}
                 <${Plan} image=${image} words=${{ trim, turn, crop }} drag=${(_, to, held) => set(...to, held)}>
-                    <${Mark} kind="point" at=${{ x: across, y: down }} label=${t('play.focalMark', { across: Math.round(100 * across), down: Math.round(100 * down) })} keys=${keys} />
+                    <${Mark} kind="point" at=${{ x: across, y: down }} label=${t('play.focalMark', { across: percent(100 * across), down: percent(100 * down) })} keys=${keys} />
                 </${Plan}>
                 <div class="pair">
                     <${NumberField} label=${t('play.across')} value=${across} least="0" step="any" put=${(value) => put({ focal: `${value || 0}:${down}` })} />

@@ -1,21 +1,22 @@
 // The playground: options or a preset for one of the user's pictures, with a preview and URLs.
 
 import { call } from './api.js';
-import { Compare, Views } from './compare.js';
-import { bytes, percent } from './format.js';
 import { bind } from './keys.js';
 import { lazy } from './lazy.js';
+import { newest } from './newest.js';
 import { show, view } from './preview.js';
-import { say, start } from './shell.js';
+import { start } from './shell.js';
 import { before, begin, settled, swap, tried } from './tried.js';
 import { html, useEffect, useState } from './vendor/preact.js';
 import './words-playground.js';
 import { t } from './words.js';
 
-const FORMATS = { avif: 'AVIF', jpeg: 'JPEG', png: 'PNG', webp: 'WebP' };
+const Compare = lazy(() => import('./compare.js'), 'Compare');
 const Form = lazy(() => import('./form.js'), 'Form');
+const Measured = lazy(() => import('./measured.js'), 'Measured');
 const PicturePicker = lazy(() => import('./picture-picker.js'), 'PicturePicker');
 const Urls = lazy(() => import('./urls.js'), 'Urls');
+const Views = lazy(() => import('./compare.js'), 'Views');
 
 function Playground() {
     const [vocabulary, setVocabulary] = useState(null);
@@ -26,8 +27,8 @@ function Playground() {
         bind('x', 'play.swapKey', swap);
         call('/v1/presets').then(({ json }) => setVocabulary(json), setVocabulary);
         if (!image) {
-            call('/v1/images?status=completed&limit=1').then(
-                ({ json: { images } }) => (images.length && !tried.value.image ? begin(images[0].imageId) : setChoosing(true)),
+            newest({ limit: 1 }).then(
+                ({ images }) => (images.length && !tried.value.image ? begin(images[0].imageId) : setChoosing(true)),
                 () => setChoosing(true),
             );
         }
@@ -50,7 +51,7 @@ function Playground() {
     }
     return html`<details class="picker" open=${choosing} onToggle=${({ target }) => setChoosing(target.open)}>
             <summary class="button">${picture?.filename ? t('play.change', { name: picture.filename }) : t('play.choosePicture')}</summary>
-            ${choosing && html`<${PicturePicker} />`}
+            ${choosing && html`<${PicturePicker} presets=${vocabulary?.presets} />`}
         </details>
         ${vocabulary && image && html`<${Bench} vocabulary=${vocabulary} picture=${picture} image=${image} />`}`;
 }
@@ -85,7 +86,7 @@ function Preview({ picture, image }) {
         ${busy && html`<p class="quiet">${seconds ? t('play.waiting', { n: seconds }) : t('play.rendering')}</p>`}
         ${problem && html`<p role="alert" class="bad">${reasonOf(problem)}</p>`}
         ${reference?.problem && html`<p class="quiet">${t('play.noReference', { reason: reference.problem.message })}</p>`}
-        ${result && html`<${Facts} result=${result} picture=${picture} />`}`;
+        ${result && html`<${Measured} result=${result} picture=${picture} />`}`;
 }
 
 function reasonOf(problem) {
@@ -96,26 +97,6 @@ function reasonOf(problem) {
     const word = problem.status === 501 ? 'play.off' : 'play.failed';
     const fault = problem.document?.errors?.[0];
     return t(word, { reason: fault?.option ? t('play.wrong', { option: fault.option, detail: fault.detail }) : problem.message });
-}
-
-function Facts({ result: { size, type, width, height, seconds, timing }, picture }) {
-    const format = FORMATS[type.replace('image/', '')] ?? type;
-    const facts = t('play.facts', { size: bytes(size), format, width, height, seconds: Math.round(100 * seconds) / 100 });
-    useEffect(() => say(facts), [facts]);
-    const smaller = picture ? 100 * (1 - size / picture.originalSize) : 0;
-    return html`<p class="facts">
-            ${facts}
-            ${picture?.originalSize && html` · ${t(smaller > 0 ? 'play.smaller' : 'play.source', { size: bytes(picture.originalSize), percent: percent(smaller, 1) })}`}
-        </p>
-        ${timing && html`<p class="quiet">${stages(timing)}</p>`}`;
-}
-
-/** Write a Server-Timing header for people, such as `rendered: lookup 12 ms, render 294 ms`. */
-function stages(timing) {
-    const parts = timing.split(',').map((one) => one.trim().split(';'));
-    const how = /desc="?([^"]*)/.exec(timing)?.[1] ?? '';
-    const times = parts.flatMap(([name, said = '']) => (said.startsWith('dur=') ? [t('play.stage', { name, n: Math.round(Number(said.slice(4))) })] : []));
-    return t('play.timing', { how, stages: times.join(', ') });
 }
 
 start({ path: '/ui/playground', title: 'play.title', Content: Playground });

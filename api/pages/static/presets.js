@@ -11,11 +11,15 @@ function withSide(preset) {
     return { ...preset, side: box ? Math.max(Number(box[1]), Number(box[2])) : 0 };
 }
 
+/** Take over the presets that the server lists. */
+export function take(listed) {
+    presets.value = new Map(listed.map((one) => [one.name, withSide(one)]));
+}
+
 /** Ask for the presets. Without an answer there are none, and thumbnails are the first that there are. */
 export async function loadPresets() {
     try {
-        const { json } = await call('/v1/presets');
-        presets.value = new Map(json.presets.map((one) => [one.name, withSide(one)]));
+        take((await call('/v1/presets')).json.presets);
     } catch {
         presets.value = new Map();
     }

@@ -1,6 +1,7 @@
 // Renders what is tried, and a reference to compare it with. Nothing of it is stored by the server.
 
 import { call, Problem } from './api.js';
+import { patiently } from './patience.js';
 import { signal } from './vendor/preact.js';
 
 /** What browsers of today send for pictures, so that delivery chooses the format as for them. */
@@ -8,7 +9,6 @@ const ACCEPT = 'image/avif,image/webp,image/png,image/*,*/*;q=0.8';
 const MOST_LOSSLESS_PIXELS = 2_000_000;
 const LOSSY = /^(_$|format=|quality=|max-bytes=)/;
 const KEPT = 8;
-const SECONDS_OF_A_LIMIT = 5;
 
 /**
  * The state of the preview. `urls` are the answers by dialect, and `seconds` how long it waits for
@@ -21,6 +21,8 @@ let running = new AbortController();
 function update(parts) {
     view.value = { ...view.value, ...parts };
 }
+
+const waits = (seconds) => update({ seconds });
 
 /** Show what is tried: options, or one of the presets. The preview before is given up. */
 export async function show(tried, presets) {
@@ -43,7 +45,7 @@ export async function show(tried, presets) {
         if (known(key)) {
             found(known(key)); // at once, before the server answers
         }
-        issued = await patiently(() => sign(bodyOf(tried), ended), ended);
+        issued = await patiently(() => sign(bodyOf(tried), ended), ended, waits);
         update({ urls: issued.urls, options: issued.options });
         const lossless = found(known(key) ?? (await rendered(issued.preview ?? issued.urls.preset, key, ended)));
         update({ reference: lossless ? await referenceOf(tried.image, lossless, ended) : null, busy: false });
@@ -95,14 +97,14 @@ async function referenceOf(image, options, ended) {
 export async function small(image, options, ended) {
     const key = keyOf(image, options);
     const body = { imageId: image, options, preview: true };
-    return known(key) ?? rendered((await patiently(() => sign(body, ended), ended)).preview, key, ended);
+    return known(key) ?? rendered((await patiently(() => sign(body, ended), ended, waits)).preview, key, ended);
 }
 
 async function rendered({ url, off, refused }, key, ended) {
     if (!url) {
         throw new Problem(501, { detail: off ?? refused });
     }
-    const { blob, seconds, timing } = await patiently(() => got(new URL(url, location.href), ended), ended);
+    const { blob, seconds, timing } = await patiently(() => got(new URL(url, location.href), ended), ended, waits);
     const element = new Image();
     element.src = URL.createObjectURL(blob);
     await element.decode();
@@ -132,23 +134,4 @@ async function got(url, ended) {
     const blob = await answer.blob();
     const seconds = (performance.now() - started) / 1000;
     return { blob, seconds, timing: answer.headers.get('Server-Timing') ?? '' };
-}
-
-/** Try again when the server says so: too many requests, or a picture that is not there yet. */
-async function patiently(act, ended) {
-    for (;;) {
-        try {
-            return await act();
-        } catch (error) {
-            const waits = error.status === 429 || (error.retryAfter && [202, 503].includes(error.status));
-            if (ended.aborted || !waits) {
-                throw error;
-            }
-            const seconds = error.retryAfter || SECONDS_OF_A_LIMIT;
-            update({ seconds });
-            await new Promise((wake) => setTimeout(wake, 1000 * seconds));
-            ended.throwIfAborted();
-            update({ seconds: 0 });
-        }
-    }
 }
