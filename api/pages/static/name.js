@@ -5,5 +5,5 @@ import { html } from './vendor/preact.js';
 
 export function Name({ name }) {
     const [start, end] = halves(name);
-    return html`<span class="name" title=${name} translate=${false}><span>${start}</span><span>${end}</span></span>`;
+    return html`<span class="name" dir="auto" title=${name} translate=${false}><span>${start}</span><span>${end}</span></span>`;
 }

@@ -51,6 +51,8 @@ const WORDS = {
 };
 
 const ACCENTED = { a: 'á', e: 'é', i: 'í', o: 'ó', u: 'ú', A: 'Á', E: 'É', I: 'Í', O: 'Ó', U: 'Ú' };
+/** Letters and marks that turn the direction of a text, such as those of an Arabic file name. */
+const TURNS = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const pseudo = new URLSearchParams(location.search).get('words') === 'pseudo';
 const plurals = new Intl.PluralRules('en');
 const numbers = new Intl.NumberFormat('en');
@@ -62,7 +64,8 @@ export function define(words) {
 
 /**
  * Return a text by its key, with values in place of `{name}`. A text with plural forms is chosen by
- * the value `n`. Numbers are written with separators. Throws an error for an unknown key.
+ * the value `n`. Numbers are written with separators, and a value that is written from right to left
+ * is isolated. Throws an error for an unknown key.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  */
@@ -74,10 +77,13 @@ export function t(key, values = {}) {
     const text = typeof found === 'string' ? found : found[plurals.select(Number(values.n))];
     const filled = (pseudo ? marked(text) : text).replace(/\{([A-Za-zÀ-ÿ]+)\}/g, (_, name) => {
         const value = values[name];
-        return typeof value === 'number' ? numbers.format(value) : String(value);
+        return typeof value === 'number' ? numbers.format(value) : isolated(String(value));
     });
     return pseudo ? `⟦${filled}⟧` : filled;
 }
+
+/** Keep the direction of a value from the text around it. */
+const isolated = (value) => (TURNS.test(value) ? `\u2068${value}\u2069` : value);
 
 /** Accent the letters of a text, but not the names of its values. */
 function marked(text) {
