@@ -33,7 +33,7 @@ function Shot({ image: { status, placeholder, ...image }, name }) {
     const set = (change) => () => setState((state) => ({ ...state, ...change }));
     return html`<span class="shot" data-status=${status} ref=${box}>
         ${painted && !loaded && html`<canvas aria-hidden="true" ref=${(canvas) => canvas && paint(canvas, placeholder)} />`}
-        ${url && !broken && html`<img src=${url} alt=${name} translate=${false} loading="lazy" onLoad=${set({ loaded: true })} onError=${set({ broken: true })} />`}
+        ${url && broken !== url && html`<img src=${url} alt=${name} translate=${false} loading="lazy" onLoad=${set({ loaded: true })} onError=${set({ broken: url })} />`}
         ${status !== 'completed' && html`<span class="word ${status}">${t(`status.${status}`)}</span>`}
     </span>`;
 }
