@@ -13,11 +13,12 @@ const listeners = new Set();
 const awaited = new Map();
 let stream = null;
 let streaming = false;
+let begun = false;
 let timer = 0;
 
 /**
  * Call a function with every changed image, as `GET /v1/images` lists it, and with null when changes
- * may have been missed. Returns a function that ends this.
+ * may have been missed, because the stream has begun again. Returns a function that ends this.
  */
 export function listen(listener) {
     listeners.add(listener);
@@ -52,7 +53,12 @@ function connect() {
         }
         schedule(SECONDS_BETWEEN_ASKING);
     });
-    stream.addEventListener('start', () => listeners.forEach((each) => each(null)));
+    stream.addEventListener('start', () => {
+        if (begun) {
+            listeners.forEach((each) => each(null));
+        }
+        begun = true;
+    });
     stream.addEventListener('image', (event) => {
         const image = JSON.parse(event.data);
         listeners.forEach((each) => each(image));
@@ -69,6 +75,7 @@ function rest() {
     stream?.close();
     stream = null;
     streaming = false;
+    begun = false;
     clearTimeout(timer);
     timer = 0;
 }

@@ -10,12 +10,15 @@ import { say } from './shell.js';
 import { html, useEffect } from './vendor/preact.js';
 import { t } from './words.js';
 
+/** The phases of a list whose pictures, or that there are none, can be announced. */
+const READ = ['more', 'end'];
+
 async function show(listing, values, kept) {
     await listing.begin(values, kept?.shown);
     const n = listing.images.value.length;
     if (kept) {
         requestAnimationFrame(() => scrollToTop(kept.top));
-    } else if (listing.phase.value !== 'loading') {
+    } else if (READ.includes(listing.phase.value)) {
         say(n ? t('said.shown', { n }) : t('said.none'));
     }
 }
@@ -31,8 +34,15 @@ export function Gallery({ session, listing }) {
         }
     }, [search]);
     useEffect(() => {
-        keepPlace(() => ({ shown: listing.images.value.length, top: topOf() }));
-        return listen((image) => image && listing.change(image, isAtTop()));
+        const place = () => ({ shown: listing.images.value.length, top: topOf() });
+        keepPlace(place);
+        return listen((image) => {
+            if (image) {
+                listing.change(image, isAtTop());
+            } else if (listing.phase.value !== 'none') {
+                show(listing, listing.values, place());
+            }
+        });
     }, []);
     return html`<${Grid} listing=${listing} place=${search}>
         <${FilterForm} session=${session} />

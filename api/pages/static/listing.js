@@ -70,6 +70,9 @@ export class Listing {
             this.phase.value = 'paused';
         } catch (error) {
             if (error.name !== 'AbortError') {
+                if (!this.begun) {
+                    this.images.value = []; // they are of other values, or out of date
+                }
                 this.problem.value = error;
                 this.phase.value = 'failed';
             }
