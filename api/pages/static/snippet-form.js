@@ -1,5 +1,6 @@
 // Chooses a snippet, shows and copies it.
 
+import { isPrivate } from './addresses.js';
 import { Copy } from './copy.js';
 import { KINDS, snippetOf } from './snippet.js';
 import { html, useEffect, useState } from './vendor/preact.js';
@@ -17,7 +18,8 @@ export function Snippet({ image, session, shown }) {
             (error) => set({ reason: error.message }),
         );
         return () => aborting.abort();
-    }, [kind, preset, image]);
+    }, [kind, preset, image.imageId, image.filename]);
+    const expires = isPrivate(preset) || (kind === 'srcset' && Object.keys(image.variants).some(isPrivate));
     return html`<section aria-labelledby="snippet-title" class="snippet">
         <h3 id="snippet-title">${t('snippet.title')}</h3>
         <fieldset class="bar">
@@ -30,5 +32,6 @@ export function Snippet({ image, session, shown }) {
         </fieldset>
         ${reason && html`<p class="bad" role="alert">${t('snippet.none', { reason })}</p>`}
         ${text && html`<pre translate=${false} tabindex="0" role="region" aria-label=${t('snippet.title')}><code>${text}</code></pre>`}
+        ${text && expires && html`<p class="quiet">${t('detail.expires')}</p>`}
     </section>`;
 }

@@ -12,6 +12,7 @@ const COLUMNS = ['format', 'size', 'bytes', 'share', 'quality', 'score', 'url'];
 export const mediaTypeName = (mediaType) => formatName(mediaType.replace(/^image\/|\+xml$/g, ''));
 
 export function Variants({ image, addresses }) {
+    const expires = Object.values(addresses ?? {}).some((one) => one.expires);
     const failed = Object.entries(image.failedVariants ?? {});
     return html`<section aria-labelledby="variants-title">
         <h3 id="variants-title">${t('detail.variants')}</h3>
@@ -30,6 +31,7 @@ export function Variants({ image, addresses }) {
                 </tbody>
             </table>
         </div>
+        ${expires && html`<p class="quiet">${t('detail.expires')}</p>`}
     </section>`;
 }
 

@@ -48,6 +48,7 @@ define({
     'detail.open': 'Open',
     'detail.openUrl': 'Open {name}',
     'detail.noUrl': 'none: {reason}',
+    'detail.expires': 'URLs of private presets expire in an hour.',
     'detail.failed': 'Failed: {reason}',
 
     'snippet.title': 'HTML for your page',
