@@ -67,7 +67,7 @@ export function PictureDialog({ session, listing }) {
     return html`<dialog ref=${dialog} class="sheet" aria-labelledby="picture-title" onKeyDown=${turn} onCancel=${close} onClose=${close}>
         <${Ended} />
         <article class="detail">
-            <${Picture} imageId=${imageId} session=${session} head=${head} left=${(gone) => listing.remove(gone)} />
+            <${Picture} imageId=${imageId} known=${listing.neighbour(imageId, 0)?.filename} session=${session} head=${head} left=${(gone) => listing.remove(gone)} />
         </article>
         <${Said} look="unseen" />
     </dialog>`;

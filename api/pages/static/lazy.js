@@ -24,7 +24,8 @@ export function lazy(load, name) {
 /** Call a function when the browser has nothing else to do. */
 export const whenIdle = globalThis.requestIdleCallback ?? setTimeout;
 
-/** A new version of the server has other files. */
+/** A new version of the server has other files, and without a connection there are none. */
 function Gone() {
-    return html`<p role="alert" class="bad">${t('site.gone')} <button type="button" onClick=${() => location.reload()}>${t('site.again')}</button></p>`;
+    const see = (element) => element?.scrollIntoView({ block: 'nearest' });
+    return html`<p role="alert" class="bad" ref=${see}>${t('site.gone')} <button type="button" onClick=${() => location.reload()}>${t('site.again')}</button></p>`;
 }

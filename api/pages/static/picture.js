@@ -43,8 +43,8 @@ function refusedBy(error) {
     }
 }
 
-/** `head` returns the heading for a name; `left` is called with an image that was erased. */
-export function Picture({ imageId, session, head, left }) {
+/** `known` is the name until the picture is loaded. `head` returns the heading for a name; `left` is called with an image that was erased. */
+export function Picture({ imageId, known, session, head, left }) {
     const [state, setState] = useState({});
     useEffect(() => {
         const aborting = new AbortController();
@@ -53,7 +53,7 @@ export function Picture({ imageId, session, head, left }) {
         return () => aborting.abort();
     }, [imageId]);
     const { image, erased, receiptUrl, reason } = state;
-    const name = image?.filename ?? state.name ?? imageId;
+    const name = image?.filename ?? state.name ?? known ?? imageId;
     useEffect(() => {
         const before = document.title;
         document.title = t('detail.title', { name });
