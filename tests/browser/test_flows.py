@@ -49,5 +49,5 @@ async def test_a_user_signs_in_uploads_a_picture_and_erases_it() -> None:
         await page.get_by_role("button", name="Erase…").click()
         await page.get_by_role("button", name="Erase", exact=True).click()
         receipt = page.locator(".receipt")
-        await expect(receipt).to_contain_text("Complete: a last look found nothing.")
+        await expect(receipt).to_contain_text("Complete: a final check found nothing.")
         await expect(receipt).to_contain_text("1 version")

@@ -163,8 +163,8 @@ async def test_filters_are_in_the_address_and_survive_a_reload_and_back(library:
         await page.get_by_label("File name begins with").fill("filter-cat")
         await page.get_by_label("File name begins with").press("Enter")
         await expect(cells(page)).to_have_count(1)
-        await page.get_by_label("Least width (pixels)").fill("452")
-        await page.get_by_label("Least width (pixels)").blur()
+        await page.get_by_label("Minimum width (pixels)").fill("452")
+        await page.get_by_label("Minimum width (pixels)").blur()
         await expect(page.get_by_text("No picture matches the filters.")).to_be_visible()
         assert not await accessibility_faults(page)
         await page.get_by_role("button", name="Clear the filters").first.click()
@@ -591,7 +591,7 @@ async def test_urls_of_presets_that_are_not_public_are_signed_by_the_api(library
 @pytest.mark.parametrize("image_id", ["01M7YB1NC8XE9XQ3H3PCRZFKK6", "nonsense", "%2e%2e%3f"])
 async def test_an_unknown_picture_is_a_clear_text(library: Library, image_id: str) -> None:
     async with visit(library.browser, library.url(f"pictures/{image_id}"), allowed=REFUSED) as page:
-        await expect(alert(page)).to_have_text("You have no picture of this id.")
+        await expect(alert(page)).to_have_text("You have no picture with this ID.")
         await page.get_by_role("link", name="All pictures").click()
         await expect(page.get_by_role("heading", name="Library")).to_be_visible()
 
@@ -611,7 +611,7 @@ async def test_snippets_show_the_picture_on_other_pages(library: Library) -> Non
         f'  <img src="{delivery}/large/{image_id}.jpg" {common}\n'
         "</picture>"
     )
-    widths = {"small": 150, "medium": 300, "compressed": 451, "large": 451}
+    widths = {"small": 150, "medium": 300, "large": 451}
     srcset = ", ".join(f"{delivery}/{name}/{image_id} {n}w" for name, n in widths.items())
     async with visit(
         library.browser,
@@ -718,7 +718,7 @@ async def test_erasing_shows_a_receipt_and_the_urls_are_dead(library: Library) -
         await expect(erase).to_be_focused()
         await erase.click()
         await asks.get_by_role("button", name="Erase", exact=True).click()
-        await expect(page.get_by_text("Complete: a last look found nothing.")).to_be_visible()
+        await expect(page.get_by_text("Complete: a final check found nothing.")).to_be_visible()
         await expect(dialog(page, "erased.jpg")).to_be_visible()
         await expect(page.get_by_text("1 version, 41.5 kB")).to_be_visible()
         await expect(page.get_by_text(re.compile(r"^\d objects, [\d.]+ kB$"))).to_be_visible()

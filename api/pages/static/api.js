@@ -1,6 +1,7 @@
 // Calls the API of the server that the page comes from.
 
 import { hasBegun, renewed } from './session.js';
+import { t } from './words.js';
 
 /** An answer of the API that is a problem (RFC 9457), or no answer at all (status 0). */
 export class Problem extends Error {
@@ -10,7 +11,7 @@ export class Problem extends Error {
      * @param {number} retryAfter seconds, 0 if the answer names none
      */
     constructor(status, document = {}, retryAfter = 0) {
-        super(document.errors?.[0]?.detail ?? document.detail ?? document.title ?? `${status}`);
+        super(document.errors?.[0]?.detail ?? document.detail ?? document.title ?? (status ? `${status}` : t('site.unreachable')));
         this.status = status;
         this.document = document;
         this.retryAfter = retryAfter;
@@ -43,11 +44,26 @@ export async function call(path, { method = 'GET', body, headers = {}, signal, w
         answer = await send(path, request);
     }
     const isJson = /[/+]json\b/.test(answer.headers.get('Content-Type') ?? '');
-    const json = isJson ? await answer.json().catch(() => ({})) : {};
+    const json = isJson ? await read(answer) : {};
     if (!answer.ok) {
         throw new Problem(answer.status, json, Number(answer.headers.get('Retry-After') ?? 0));
     }
     return { json, answer };
+}
+
+/** Return the JSON of an answer. What a refusal says may be unreadable: its status is enough. */
+async function read(answer) {
+    try {
+        return await answer.json();
+    } catch (error) {
+        if (error.name === 'AbortError') {
+            throw error;
+        }
+        if (answer.ok) {
+            throw new Problem(0);
+        }
+        return {};
+    }
 }
 
 async function send(path, request) {

@@ -39,9 +39,13 @@ export function PictureDialog({ session, listing }) {
             history.back();
         }
     };
+    const isAtEnd = () => ['end', 'none'].includes(listing.phase.value);
     const go = async (places) => {
-        if (places > 0 && !now.after && listing.phase.value === 'more') {
+        if (places > 0 && !now.after && !isAtEnd()) {
             await listing.load();
+            if (route.value.imageId !== imageId) {
+                return;
+            }
             now.after = listing.neighbour(imageId, 1);
         }
         const next = places < 0 ? now.before : now.after;
@@ -60,16 +64,16 @@ export function PictureDialog({ session, listing }) {
     };
     const head = (name) => html`<div class="bar">
         <${Turn} text="detail.previous" sign="‹" go=${() => go(-1)} ends=${!now.before} />
-        <${Turn} text="detail.next" sign="›" go=${() => go(1)} ends=${!now.after && listing.phase.value === 'end'} />
+        <${Turn} text="detail.next" sign="›" go=${() => go(1)} ends=${!now.after && isAtEnd()} />
         <h2 id="picture-title" tabindex="-1" autofocus translate=${false}>${name}</h2>
         <${Turn} text="detail.close" sign="×" go=${close} />
     </div>`;
     return html`<dialog ref=${dialog} class="sheet" aria-labelledby="picture-title" onKeyDown=${turn} onCancel=${close} onClose=${close}>
         <${Ended} />
         <article class="detail">
-            <${Picture} imageId=${imageId} known=${listing.neighbour(imageId, 0)?.filename} session=${session} head=${head} left=${(gone) => listing.remove(gone)} />
+            <${Picture} imageId=${imageId} known=${listing.neighbour(imageId, 0)?.filename} session=${session} head=${head} edited=${(changed) => listing.update(changed)} left=${(gone) => listing.remove(gone)} />
         </article>
-        <${Said} look="unseen" />
+        <${Said} />
     </dialog>`;
 }
 

@@ -19,11 +19,10 @@ async function send(image, change) {
         const alone = now.tags.length === expected.size && now.tags.every((tag) => expected.has(tag));
         return { now, note: alone ? '' : t('detail.othersChanged') };
     } catch (error) {
-        if (error.status !== CHANGED) {
-            return { now: image, note: t('detail.notChanged', { reason: error.message }) };
-        }
-        const { json: now } = await call(path);
-        return { now, note: t('detail.changedMeanwhile') };
+        const read = error.status === CHANGED && (await call(path).catch(() => null));
+        return read
+            ? { now: read.json, note: t('detail.changedMeanwhile') }
+            : { now: image, note: t('detail.notChanged', { reason: error.message }) };
     }
 }
 
@@ -31,12 +30,20 @@ export function Tags({ image, changed }) {
     const [text, setText] = useState('');
     const [note, setNote] = useState('');
     const input = useRef(null);
-    const edit = async (change) => {
-        const { now, note: said } = await send(image, change);
-        setNote(said);
-        changed(now);
-        input.current?.focus();
-        return now;
+    const latest = useRef(image);
+    const queue = useRef(Promise.resolve());
+    latest.current = image;
+    const edit = (change) => {
+        // One after the other: what a change leads to is known once the one before it is answered.
+        queue.current = queue.current.then(async () => {
+            const { now, note: said } = await send(latest.current, change);
+            latest.current = now;
+            setNote(said);
+            changed(now);
+            input.current?.focus();
+            return now;
+        });
+        return queue.current;
     };
     const add = async (event) => {
         event.preventDefault();

@@ -2,6 +2,7 @@
 
 import { call } from './api.js';
 import { bytes } from './format.js';
+import { ended } from './session.js';
 import { Ended } from './shell.js';
 import { html, useEffect, useRef, useState } from './vendor/preact.js';
 import { t } from './words.js';
@@ -18,22 +19,42 @@ function goes({ status, originalSize, variants }) {
     ];
 }
 
-/** `erased` gets the path of the receipt; `kept` is called when the image stays. */
+/**
+ * `erased` gets the path of the receipt; `kept` is called when the dialog closes. A request that is
+ * sent cannot be taken back, but one that waits for a new session is given up with the dialog.
+ */
 export function EraseDialog({ image, name, erased, kept }) {
     const dialog = useRef(null);
+    const waiting = useRef(null);
     const [{ busy, reason }, setState] = useState({});
-    useEffect(() => dialog.current.showModal(), []);
+    const isSent = busy && !(ended.value && waiting.current);
+    const giveUp = () => ended.peek() && waiting.current?.abort();
+    useEffect(() => {
+        dialog.current.showModal();
+        return giveUp;
+    }, []);
     const erase = async () => {
+        const aborting = new AbortController();
+        const { signal } = aborting;
+        waiting.current = null;
         setState({ busy: true });
         try {
-            const { json } = await call(`/v1/images/${image.imageId}`, { method: 'DELETE' });
-            dialog.current.close();
+            const waits = () => (waiting.current = aborting);
+            const { json } = await call(`/v1/images/${image.imageId}`, { method: 'DELETE', signal, waits });
+            dialog.current?.close();
             erased(json.receiptUrl);
         } catch (error) {
-            setState({ reason: error.message });
+            if (!signal.aborted) {
+                setState({ reason: error.message });
+            }
         }
     };
-    return html`<dialog ref=${dialog} aria-labelledby="erase-title" onClose=${kept}>
+    const cancel = (event) => isSent && event.preventDefault();
+    const close = () => {
+        giveUp();
+        kept();
+    };
+    return html`<dialog ref=${dialog} aria-labelledby="erase-title" onCancel=${cancel} onClose=${close}>
         <${Ended} />
         <h2 id="erase-title">${t('erase.title', { name })}</h2>
         <p>${t('erase.goes')}</p>
@@ -41,7 +62,7 @@ export function EraseDialog({ image, name, erased, kept }) {
         <p>${t('erase.noUndo')}</p>
         ${reason && html`<p role="alert" class="bad">${t('erase.failed', { reason })}</p>`}
         <div class="acts">
-            <button autofocus onClick=${() => dialog.current.close()}>${t('erase.keep')}</button>
+            <button autofocus disabled=${isSent} onClick=${() => dialog.current.close()}>${t('erase.keep')}</button>
             <button class="danger" disabled=${busy} onClick=${erase}>${t('erase.erase')}</button>
         </div>
     </dialog>`;

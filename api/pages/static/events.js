@@ -29,13 +29,27 @@ export function listen(listener) {
     };
 }
 
-/** Return a promise of an image once it is completed or rejected. Throws a `Problem` if it is gone. */
-export function settled(imageId) {
-    const found = awaited.get(imageId) ?? { ...Promise.withResolvers() };
+/**
+ * Return a promise of an image once it is completed or rejected. Throws a `Problem` if it is gone.
+ * The signal ends the waiting, without an answer.
+ */
+export function settled(imageId, signal) {
+    const found = awaited.get(imageId) ?? { ...Promise.withResolvers(), waiters: 0 };
     awaited.set(imageId, found);
+    found.waiters += 1;
+    signal?.addEventListener('abort', () => leave(imageId, found), { once: true });
     connect();
     schedule(SECONDS_BETWEEN_ASKING);
     return found.promise;
+}
+
+/** Ask no more for an image when the last that waits for it leaves. */
+function leave(imageId, found) {
+    found.waiters -= 1;
+    if (!found.waiters && awaited.get(imageId) === found) {
+        awaited.delete(imageId);
+        rest();
+    }
 }
 
 function connect() {

@@ -1,6 +1,6 @@
 // The form of the filters. Each change is an entry of the browser's history, so Back undoes it.
 
-import { faultsOf, isSet, isWhole, searchOf, STATUS_CHOICES, valuesOf } from './filters.js';
+import { faultsOf, isSet, isWhole, searchOf, STATUS_CHOICES, tagsOf, valuesOf } from './filters.js';
 import { formatName } from './format.js';
 import { bind } from './keys.js';
 import { route, search } from './route.js';
@@ -10,13 +10,16 @@ import { t } from './words.js';
 const FURTHER = ['tags', 'status', 'format', 'from', 'to', 'width', 'height'];
 const name = createRef();
 
+export const focusSearch = () => name.current?.focus();
+
 export function FilterForm({ session }) {
     const present = route.value.search;
     const [values, setValues] = useState(valuesOf(present));
     const faults = faultsOf(valuesOf(present), session);
     useEffect(() => setValues(valuesOf(present)), [present]);
-    useEffect(() => bind('/', 'keys.search', () => name.current.focus()), []);
-    const apply = (changed) => {
+    useEffect(() => bind('/', 'keys.search', focusSearch), []);
+    const apply = ({ tags, ...others }) => {
+        const changed = { ...others, tags: typeof tags === 'string' ? tagsOf(tags) : tags };
         setValues(changed);
         if (isWhole(changed.from) && isWhole(changed.to)) {
             search(searchOf(changed, location.search));
@@ -24,7 +27,7 @@ export function FilterForm({ session }) {
     };
     const field = (key) => ({
         id: `filter-${key}`,
-        value: values[key],
+        value: [values[key]].flat().join(', '),
         'aria-invalid': key in faults,
         onInput: (event) => setValues({ ...values, [key]: event.target.value }),
         onChange: (event) => apply({ ...values, [key]: event.target.value }),
@@ -35,9 +38,9 @@ export function FilterForm({ session }) {
     };
     const clear = () => {
         apply(valuesOf(''));
-        name.current.focus();
+        focusSearch();
     };
-    const used = FURTHER.some((key) => valuesOf(present)[key]);
+    const used = FURTHER.some((key) => valuesOf(present)[key].length);
     return html`<form role="search" class="filters" onSubmit=${submit} aria-label=${t('filter.title')}>
         <div class="bar">
             <label class="narrow">${t('filter.name')}<input type="search" ref=${name} ...${field('name')} /></label>

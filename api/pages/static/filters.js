@@ -17,10 +17,10 @@ export function tagsOf(text) {
     return [...new Set(text.split(',').map((tag) => tag.trim()).filter(Boolean))];
 }
 
-/** Return the values of all fields of a query; an absent one is an empty text. */
+/** Return the values of all fields of a query; an absent one is empty. A tag may have a comma. */
 export function valuesOf(search) {
     const query = new URLSearchParams(search);
-    const values = { tags: query.getAll('tag').join(', ') };
+    const values = { tags: [...new Set(query.getAll('tag').filter(Boolean))] };
     for (const name of ['name', 'status', 'from', 'to', 'width', 'height', 'format']) {
         values[name] = query.get(name) ?? '';
     }
@@ -31,7 +31,7 @@ export function valuesOf(search) {
 export function searchOf(values, search) {
     const query = new URLSearchParams(search);
     query.delete('tag');
-    tagsOf(values.tags).forEach((tag) => query.append('tag', tag));
+    values.tags.forEach((tag) => query.append('tag', tag));
     for (const [name, value] of Object.entries(values)) {
         if (name !== 'tags') {
             value ? query.set(name, value) : query.delete(name);
@@ -40,7 +40,7 @@ export function searchOf(values, search) {
     return query.size ? `?${query}` : '';
 }
 
-export const isSet = (values) => Object.values(values).some(Boolean);
+export const isSet = (values) => Object.values(values).some((value) => value.length);
 
 /** Whether a date was typed so far that it can be meant. */
 export const isWhole = (date) => !date || Number(date.slice(0, 4)) >= FIRST_YEAR;
@@ -60,7 +60,7 @@ function endOf(date) {
 /** Return the fault of each field whose value cannot be used, in words. */
 export function faultsOf(values, session) {
     const faults = {};
-    const tags = tagsOf(values.tags);
+    const { tags } = values;
     const long = tags.find((tag) => [...tag].length > session.limits.tagCharacters);
     if (tags.length > MOST_TAGS) {
         faults.tags = t('filter.tooManyTags', { n: MOST_TAGS });
@@ -93,7 +93,7 @@ export function faultsOf(values, session) {
 export function apiQuery(values) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     const put = (name, value) => value && query.append(name, value);
-    tagsOf(values.tags).forEach((tag) => put('tag', tag));
+    values.tags.forEach((tag) => put('tag', tag));
     put('status', values.status);
     put('filename', values.name);
     put('mediaType', values.format && mediaTypeOf(values.format));
@@ -108,7 +108,7 @@ export function apiQuery(values) {
 export function matches(values, image) {
     const at = new Date(image.uploadedAt);
     return (
-        tagsOf(values.tags).every((tag) => image.tags.includes(tag)) &&
+        values.tags.every((tag) => image.tags.includes(tag)) &&
         (!values.status || image.status === values.status) &&
         (image.filename ?? '').startsWith(values.name) &&
         (!values.format || image.mediaType === mediaTypeOf(values.format)) &&

@@ -1,7 +1,7 @@
 // The grid of pictures by months, with what is shown when there are none, or when there may be more.
 
-import { Problem } from './api.js';
 import { Cell } from './cell.js';
+import { focusSearch } from './filter-form.js';
 import { isSet } from './filters.js';
 import { day, month } from './format.js';
 import { bind } from './keys.js';
@@ -9,6 +9,7 @@ import { search } from './route.js';
 import { createRef, html, useEffect, useRef } from './vendor/preact.js';
 import { t } from './words.js';
 
+const LABELS = { more: 'grid.more', paused: 'grid.continue', failed: 'site.again' };
 const AHEAD = { rootMargin: '100% 0px' };
 const heading = createRef();
 const grid = createRef();
@@ -84,50 +85,71 @@ function Fresh({ listing }) {
 function Foot({ listing }) {
     const shown = listing.images.value.length;
     switch (listing.phase.value) {
-        case 'failed':
-            return html`<p role="alert" class="bad">${t('grid.failed', { reason: reasonOf(listing.problem.value) })}</p>
-                <p><button onClick=${() => listing.load()}>${t('site.again')}</button></p>`;
         case 'end':
             return shown ? null : html`<${Nothing} filtered=${isSet(listing.values)} />`;
         case 'none':
             return null;
-        case 'more':
-            return html`<${More} listing=${listing} shown=${shown} />`;
         default:
-            return html`<${Searching} listing=${listing} />`;
+            return html`<${More} listing=${listing} shown=${shown} />`;
     }
 }
 
-function reasonOf(error) {
-    return error instanceof Problem && error.status ? error.message : t('site.unreachable');
-}
-
 function Nothing({ filtered }) {
+    const clear = () => {
+        search('');
+        focusSearch();
+    };
     return html`<p class="nothing quiet">${t(filtered ? 'grid.noMatch' : 'grid.empty')}</p>
-        ${filtered && html`<p><button onClick=${() => search('')}>${t('filter.clear')}</button></p>`}`;
+        ${filtered && html`<p><button onClick=${clear}>${t('filter.clear')}</button></p>`}`;
 }
 
-/** The next page is loaded one screen before it is reached. The button does the same for keyboards. */
+/**
+ * The next page is loaded one screen before it is reached. The button does the same for keyboards, and
+ * keeps the focus while it loads; at the end of the list, the first new picture gets it.
+ */
 function More({ listing, shown }) {
     const button = useRef(null);
+    const kept = useRef({ label: '', shown: 0 });
+    const phase = listing.phase.value;
+    const loads = phase === 'loading';
+    kept.current.label = LABELS[phase] ?? kept.current.label;
     useEffect(() => {
+        if (phase !== 'more') {
+            return undefined;
+        }
         const observer = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && listing.load(), AHEAD);
         observer.observe(button.current);
         return () => observer.disconnect();
-    }, [shown]);
-    return html`<p><button ref=${button} onClick=${() => listing.load()}>${t('grid.more')}</button></p>`;
+    }, [shown, phase]);
+    useEffect(() => () => {
+        if (button.current && button.current === document.activeElement) {
+            const images = listing.images.value;
+            const next = images[kept.current.shown] ?? images.at(-1);
+            setTimeout(() => focusCell(next?.imageId ?? ''));
+        }
+    }, []);
+    const load = () => {
+        kept.current.shown = shown;
+        listing.load();
+    };
+    const stop = () => {
+        listing.stop();
+        setTimeout(() => button.current?.focus());
+    };
+    const { label } = kept.current;
+    return html`${phase === 'failed' && html`<p role="alert" class="bad">${t('grid.failed', { reason: listing.problem.value.message })}</p>`}
+        <div class="bar">
+            ${(loads || phase === 'paused') && html`<p class="quiet">${progressOf(listing)}</p>`}
+            ${label && html`<button ref=${button} aria-disabled=${loads} onClick=${() => loads || load()}>${t(label)}</button>`}
+            ${loads && listing.searchedTo.value && html`<button onClick=${stop}>${t('grid.stop')}</button>`}
+        </div>`;
 }
 
-function Searching({ listing }) {
-    const paused = listing.phase.value === 'paused';
-    const to = listing.searchedTo.value;
-    const text = to ? t('grid.searchedTo', { day: day(to) }) : t(paused ? 'grid.stopped' : 'grid.loading');
-    return html`<div class="bar">
-        <p class="quiet">${text}</p>
-        ${paused
-            ? html`<button onClick=${() => listing.load()}>${t('grid.continue')}</button>`
-            : to && html`<button onClick=${() => listing.stop()}>${t('grid.stop')}</button>`}
-    </div>`;
+function progressOf({ phase, searchedTo }) {
+    if (searchedTo.value) {
+        return t('grid.searchedTo', { day: day(searchedTo.value) });
+    }
+    return t(phase.value === 'paused' ? 'grid.stopped' : 'grid.loading');
 }
 
 /** Move the focus among the cells. Returns whether it did. */

@@ -69,7 +69,7 @@ export class Listing {
             }
             this.phase.value = 'paused';
         } catch (error) {
-            if (error.name !== 'AbortError') {
+            if (!aborted.aborted) {
                 if (!this.begun) {
                     this.images.value = []; // they are of other values, or out of date
                 }
@@ -132,6 +132,13 @@ export class Listing {
             if (list.value.some((one) => one.imageId === imageId)) {
                 list.value = list.value.filter((one) => one.imageId !== imageId);
             }
+        }
+    }
+
+    /** Take over the name and the tags of an image that was changed here. */
+    update({ imageId, filename, tags }) {
+        for (const list of [this.images, this.fresh]) {
+            list.value = list.value.map((one) => (one.imageId === imageId ? { ...one, filename, tags } : one));
         }
     }
 

@@ -23,7 +23,7 @@ async function load(imageId, signal, show) {
         const { json: image } = await call(`/v1/images/${encodeURIComponent(imageId)}`, { signal });
         show({ image });
         if (image.status === 'pending') {
-            show({ image: await settled(imageId) });
+            show({ image: await settled(imageId, signal) });
         }
     } catch (error) {
         if (error instanceof Problem) {
@@ -39,36 +39,54 @@ function refusedBy(error) {
         case UNKNOWN:
             return { reason: t('detail.unknown') };
         default:
-            return { reason: t('detail.notLoaded', { reason: error.status ? error.message : t('site.unreachable') }) };
+            return { reason: t('detail.notLoaded', { reason: error.message }), passes: error.passes };
     }
 }
 
-/** `known` is the name until the picture is loaded. `head` returns the heading for a name; `left` is called with an image that was erased. */
-export function Picture({ imageId, known, session, head, left }) {
+/** In a dialog, focus the heading if what had the focus is gone: keys would not reach the dialog. */
+function keepFocus() {
+    if (document.activeElement === document.body) {
+        document.getElementById('picture-title')?.focus();
+    }
+}
+
+/**
+ * `known` is the name until the picture is loaded. `head` returns the heading for a name. `edited` is called with an image that was changed here, and
+ * `left` with the id of one that was erased.
+ */
+export function Picture({ imageId, known, session, head, edited, left }) {
     const [state, setState] = useState({});
+    const [tries, setTries] = useState(0);
     useEffect(() => {
         const aborting = new AbortController();
         setState({});
         load(imageId, aborting.signal, (loaded) => aborting.signal.aborted || setState(loaded));
         return () => aborting.abort();
-    }, [imageId]);
-    const { image, erased, receiptUrl, reason } = state;
+    }, [imageId, tries]);
+    useEffect(keepFocus, [state]);
+    const { image, erased, receiptUrl, reason, passes } = state;
     const name = image?.filename ?? state.name ?? known ?? imageId;
     useEffect(() => {
         const before = document.title;
         document.title = t('detail.title', { name });
         return () => (document.title = before);
     }, [name]);
+    const put = (id, next) => setState((now) => (now.image?.imageId === id ? next : now)); // another may be shown by now
+    const changed = (now) => {
+        put(now.imageId, { image: now });
+        edited?.(now);
+    };
     const gone = (url) => {
-        setState({ erased: true, receiptUrl: url, name });
-        left?.(imageId);
+        put(image.imageId, { erased: true, receiptUrl: url, name });
+        left?.(image.imageId);
     };
     return html`${head(name)}
         ${reason && html`<p role="alert">${reason}</p>`}
+        ${passes && html`<p><button onClick=${() => setTries(tries + 1)}>${t('site.again')}</button></p>`}
         ${erased && html`<p>${t('detail.erased')}</p>`}
         ${receiptUrl && html`<${Receipt} url=${receiptUrl} />`}
         ${!image && !erased && !reason && html`<p class="quiet">${t('grid.loading')}</p>`}
-        ${image && presets.value && html`<${Loaded} key=${imageId} image=${image} name=${name} session=${session} changed=${(now) => setState({ image: now })} gone=${gone} />`}`;
+        ${image && presets.value && html`<${Loaded} key=${image.imageId} image=${image} name=${name} session=${session} changed=${changed} gone=${gone} />`}`;
 }
 
 function Loaded({ image, name, session, changed, gone }) {

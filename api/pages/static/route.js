@@ -39,9 +39,9 @@ export function step(imageId) {
     go('replaceState', history.state, pathOf(imageId));
 }
 
-/** Show the grid with another query, such as `?tag=cats`. */
+/** Show the grid with a query, such as `?tag=cats`. */
 export function search(query) {
-    if (query !== location.search) {
+    if (gridPath(query) !== location.pathname + location.search) {
         go('pushState', null, gridPath(query));
     }
 }

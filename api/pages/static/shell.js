@@ -32,9 +32,12 @@ export function say(sentence) {
     }, 1000 * SECONDS_BETWEEN_SENTENCES);
 }
 
-/** What was said last. A dialog has one of its own: the rest of the page is silent beside it. */
-export function Said({ look = 'said quiet' }) {
-    return html`<p role="status" class=${look}>${said}</p>`;
+/**
+ * What was said last, for screen readers alone: it is soon out of date. A dialog has one of its own,
+ * because the rest of the page is silent beside it.
+ */
+export function Said() {
+    return html`<p role="status" class="unseen">${said}</p>`;
 }
 
 function Header({ session, path }) {
@@ -116,8 +119,7 @@ export async function start({ path, title, Content }) {
             location.replace(signInUrl());
             return;
         }
-        const reason = error instanceof Problem && error.status ? error.message : t('site.unreachable');
-        render(html`<${Failed} reason=${reason} />`, document.body);
+        render(html`<${Failed} reason=${error.message} />`, document.body);
         return;
     }
     begin(session.userId);

@@ -69,8 +69,7 @@ async function start() {
             render(html`<${SignIn} methods=${error.document.signIn ?? []} />`, document.body);
             return;
         }
-        const reason = error instanceof Problem && error.status ? error.message : t('site.unreachable');
-        render(html`<${Failed} reason=${reason} />`, document.body);
+        render(html`<${Failed} reason=${error.message} />`, document.body);
         return;
     }
     location.replace(to); // signed in already

@@ -23,11 +23,17 @@ function common(image, { width, height }) {
     return { width, height, alt: image.filename ?? '', style: colour && `background-color: ${colour}` };
 }
 
-/** List the variants of the same shape as one: others would show another part of the picture. */
-function sameShape(variants, { width, height }) {
+/**
+ * List variants of the same shape as one, the narrowest first: others would show another part of the
+ * picture. A `srcset` has each width once, the one's width by itself.
+ */
+function sameShape(variants, preset) {
+    const { width, height } = variants[preset];
     const shape = width / height;
     const alike = Object.entries(variants).filter(([, one]) => Math.abs(one.width / one.height / shape - 1) < SAME_SHAPE);
-    return alike.sort(([, one], [, other]) => one.width - other.width);
+    alike.sort(([, one], [, other]) => one.width - other.width);
+    const names = new Map(alike.map(([name, one]) => [one.width, name]));
+    return [...names.set(width, preset)];
 }
 
 /**
@@ -47,8 +53,8 @@ export async function snippetOf(kind, image, preset, session, signal) {
         return urlOf(preset);
     }
     if (kind === 'srcset') {
-        const sizes = sameShape(image.variants, variant);
-        const set = await Promise.all(sizes.map(async ([name, { width }]) => `${await urlOf(name)} ${width}w`));
+        const sizes = sameShape(image.variants, preset);
+        const set = await Promise.all(sizes.map(async ([width, name]) => `${await urlOf(name)} ${width}w`));
         const source = { src: await urlOf(preset), srcset: set.join(', '), sizes: `${variant.width}px` };
         return `<img${attributes({ ...source, ...common(image, variant) })}>`;
     }

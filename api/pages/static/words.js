@@ -6,10 +6,10 @@ const WORDS = {
     'site.skip': 'Skip to the content',
     'site.pages': 'Pages',
     'site.anonymous': 'No sign-in: this server answers only this machine',
-    'site.failed': 'The server does not answer: {reason}',
+    'site.failed': 'The page cannot be shown: {reason}',
     'site.again': 'Try again',
-    'site.unreachable': 'it cannot be reached',
-    'site.gone': 'The page is of an older version of the server.',
+    'site.unreachable': 'the server cannot be reached',
+    'site.gone': 'This page belongs to an older version of the server.',
 
     'signin.title': 'Sign in',
     'signin.oidc': 'Sign in with your account',
