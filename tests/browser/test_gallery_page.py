@@ -284,6 +284,7 @@ async def test_a_keyboard_asks_for_more_and_moves_in_the_grid(library: Library) 
         await expect(cells(page)).to_have_count(60)
         await page.get_by_role("button", name="Show more").press("Enter")
         await expect(cells(page)).to_have_count(120)
+        await expect(page.get_by_role("button", name="Show more")).to_be_focused()
         await page.keyboard.press("/")
         await expect(page.get_by_label("File name begins with")).to_be_focused()
         await cells(page).first.focus()
@@ -447,6 +448,12 @@ async def test_a_picture_opens_over_the_grid_and_arrows_follow_the_filtered_list
         await page.keyboard.press("ArrowLeft")  # there is none before
         await page.keyboard.press("ArrowRight")
         await expect(dialog(page, "over-1.jpg")).to_be_visible()
+        await page.get_by_role("button", name="Copy the URL of small").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(dialog(page, "over-0.jpg")).to_be_visible()
+        await expect(page.locator("#picture-title")).to_be_focused()
+        await page.keyboard.press("ArrowLeft")
+        await expect(dialog(page, "over-1.jpg")).to_be_visible()
         await page.get_by_role("button", name="Next picture").click()
         await expect(dialog(page, "over-0.jpg")).to_be_visible()
         await page.keyboard.press("ArrowRight")  # there is none behind
@@ -472,8 +479,11 @@ async def test_the_arrows_go_on_to_the_next_page(library: Library) -> None:
     _, listed = await library.call("GET", "/v1/images?filename=paged-")
     images = {one["imageId"]: one for one in listed["images"]}
 
+    held = asyncio.Event()
+
     async def one_each(route: Route) -> None:
         if "cursor" in route.request.url:
+            await held.wait()
             await route.fulfill(json={"images": [images[first]]})
         else:
             await route.fulfill(json={"images": [images[second]], "next": "more"})
@@ -483,6 +493,17 @@ async def test_the_arrows_go_on_to_the_next_page(library: Library) -> None:
                                    "unobserve() {} disconnect() {} };")  # fmt: skip
         await page.route("**/v1/images?*", one_each)
         await page.goto(library.url())
+        await cell(page, "paged-2.jpg").click()
+        await expect(dialog(page, "paged-2.jpg")).to_be_visible()
+        async with page.expect_request("**/v1/images?*cursor*"):
+            await page.keyboard.press("ArrowRight")
+        await page.go_back()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        held.set()
+        await expect(cells(page)).to_have_count(2)
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        assert page.url == library.url()
+        await page.reload()
         await cell(page, "paged-2.jpg").click()
         await expect(dialog(page, "paged-2.jpg")).to_be_visible()
         await page.keyboard.press("ArrowRight")
@@ -670,6 +691,52 @@ async def test_tags_and_the_name_are_changed_beside_other_editors(library: Libra
     assert (image["filename"], image["tags"]) == ("renamed.jpg", ["theirs", "mine", "mine too"])
 
 
+async def test_changes_are_sent_one_after_the_other_and_reach_the_grid(library: Library) -> None:
+    image_id = await library.add("queued.jpg", tags=["one", "two", "three"])
+    await library.add("queued-other.jpg")
+    held = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        if route.request.method == "PATCH":
+            await held.wait()
+        await route.continue_()
+
+    async with visit(library.browser, "about:blank", allowed=CUT) as page:
+        await page.route("**/v1/events", lambda route: route.abort())
+        await page.route(f"**/v1/images/{image_id}", slow)
+        await page.goto(library.url("?name=queued"))
+        await cell(page, "queued.jpg").click()
+        await page.get_by_role("button", name="Remove the tag one").click()
+        await page.get_by_role("button", name="Remove the tag two").click()
+        held.set()
+        await expect(page.locator(".tag a")).to_have_text(["three"])
+        await expect(page.get_by_text("Another client changed")).to_have_count(0)
+        held.clear()
+        await page.get_by_role("button", name="Rename").click()
+        await page.keyboard.type("queued-late.jpg")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Previous picture").click()
+        await expect(dialog(page, "queued-other.jpg")).to_be_visible()
+        async with page.expect_response(lambda one: one.request.method == "PATCH"):
+            held.set()
+        await expect(page.locator("#picture-title")).to_have_text("queued-other.jpg")
+        await page.keyboard.press("Escape")
+        await expect(cell(page, "queued-late.jpg")).to_be_visible()
+
+
+async def test_a_tag_of_the_present_filter_closes_the_picture_and_may_have_a_comma(
+    library: Library,
+) -> None:
+    await library.add("comma.jpg", tags=["sun, sea"])
+    async with visit(library.browser, library.url("?tag=sun%2C+sea")) as page:
+        await cell(page, "comma.jpg").click()
+        await page.get_by_role("link", name="sun, sea", exact=True).click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.get_by_label("Status").select_option("completed")
+        assert page.url == library.url("?tag=sun%2C+sea&status=completed")
+        await expect(cell(page, "comma.jpg")).to_be_visible()
+
+
 async def test_a_change_that_lost_to_others_shows_the_picture_as_it_is(library: Library) -> None:
     image_id = await library.add("lost.jpg", tags=["before"])
 
@@ -739,9 +806,11 @@ async def test_erasing_shows_a_receipt_and_the_urls_are_dead(library: Library) -
 
 async def test_a_session_that_ends_is_noticed_in_the_dialog_too(library: Library) -> None:
     image_id = await library.add("session.jpg")
+    sent: list[str] = []
 
     async def refuse(route: Route) -> None:
         if route.request.method == "DELETE":
+            sent.append(route.request.url)
             await route.fulfill(status=401, json={"title": "Authentication is required"})
         else:
             await route.continue_()
@@ -756,6 +825,57 @@ async def test_a_session_that_ends_is_noticed_in_the_dialog_too(library: Library
         await asks.get_by_role("link", name="Sign in again").focus()
         await expect(asks.get_by_role("link", name="Sign in again")).to_be_focused()
         assert not await accessibility_faults(page)
+        await asks.get_by_role("button", name="Keep it").click()
+        await expect(asks).to_have_count(0)
+        _, session = await library.call("GET", "/v1/session")
+        signed_in = "(user) => new BroadcastChannel('session').postMessage(user)"
+        await page.evaluate(signed_in, session["userId"])
+        await expect(page.get_by_text("Your session has ended.")).to_have_count(0)
+        await page.evaluate("fetch('/v1/session').then(() => null)")  # after what was sent before
+    assert len(sent) == 1
+
+
+async def test_an_erasure_that_is_sent_is_not_given_up(library: Library) -> None:
+    image_id = await library.add("sent-erasure.jpg")
+    held = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        if route.request.method == "DELETE":
+            await held.wait()
+        await route.continue_()
+
+    async with visit(library.browser, library.url("?name=sent-erasure"), allowed=REFUSED) as page:
+        await page.route(f"**/v1/images/{image_id}", slow)
+        await cell(page, "sent-erasure.jpg").click()
+        await page.get_by_role("button", name="Erase…").click()
+        asks = dialog(page, "Erase sent-erasure.jpg?")
+        await asks.get_by_role("button", name="Erase", exact=True).click()
+        await expect(asks.get_by_role("button", name="Keep it")).to_be_disabled()
+        await page.keyboard.press("Escape")
+        await expect(asks).to_be_visible()
+        held.set()
+        await expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
+        await expect(page.locator("#picture-title")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(cells(page)).to_have_count(0)
+
+
+async def test_a_picture_that_cannot_be_read_now_can_be_tried_again(library: Library) -> None:
+    image_id = await library.add("again.jpg", tags=["kept"])
+    page_url = library.url(f"pictures/{image_id}")
+    async with visit(library.browser, "about:blank", allowed=f"{REFUSED}|{CUT}") as page:
+        await page.route(f"**/v1/images/{image_id}", lambda route: route.abort())
+        await page.goto(page_url)
+        reason = "The picture cannot be loaded: the server cannot be reached"
+        await expect(alert(page)).to_have_text(reason)
+        assert not await accessibility_faults(page)
+        await page.unroute(f"**/v1/images/{image_id}")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.get_by_role("row", name="small")).to_be_visible()
+        await page.context.set_offline(True)
+        await page.get_by_role("button", name="Remove the tag kept").click()
+        note = "Not changed: the server cannot be reached"
+        await expect(page.get_by_text(note)).to_be_visible()
 
 
 async def test_a_picture_is_kept_if_its_erasure_is_refused(library: Library) -> None:

@@ -51,25 +51,25 @@ export async function call(path, { method = 'GET', body, headers = {}, signal, w
     return { json, answer };
 }
 
-/** Return the JSON of an answer. What a refusal says may be unreadable: its status is enough. */
+/** Return the JSON of an answer. That of a refusal may be unreadable: its status is enough. */
 async function read(answer) {
     try {
         return await answer.json();
     } catch (error) {
-        if (error.name === 'AbortError') {
-            throw error;
-        }
-        if (answer.ok) {
-            throw new Problem(0);
+        if (answer.ok || isAbort(error)) {
+            throw failureOf(error);
         }
         return {};
     }
 }
 
+const isAbort = (error) => error.name === 'AbortError';
+const failureOf = (error) => (isAbort(error) ? error : new Problem(0));
+
 async function send(path, request) {
     try {
         return await fetch(path, request);
     } catch (error) {
-        throw error.name === 'AbortError' ? error : new Problem(0);
+        throw failureOf(error);
     }
 }

@@ -2,6 +2,7 @@
 
 import { call, Problem } from './api.js';
 import { html, render, useEffect, useRef } from './vendor/preact.js';
+import './words-sign-in.js';
 import { t } from './words.js';
 
 const FAULTS = new Set(['key', 'users', 'denied', 'unavailable', 'expired', 'refused']);

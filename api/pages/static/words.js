@@ -11,24 +11,11 @@ const WORDS = {
     'site.unreachable': 'the server cannot be reached',
     'site.gone': 'This page belongs to an older version of the server.',
 
-    'signin.title': 'Sign in',
-    'signin.oidc': 'Sign in with your account',
-    'signin.or': 'or',
-    'signin.key': 'API key',
-    'signin.keyHint': 'It begins with sl_. The operator of this server gives out keys.',
-    'signin.submit': 'Sign in',
     'signin.out': 'Sign out',
     'signin.as': 'Signed in as',
     'signin.ended': 'Your session has ended. This page waits until you have signed in again in a new tab.',
     'signin.again': 'Sign in again',
     'signin.waiting': 'Waiting: sign in again',
-
-    'denied.key': 'This key is not known here.',
-    'denied.users': 'This key is for a server that acts for many users. Sign in with a key of your own.',
-    'denied.denied': 'You or the account service refused the sign-in.',
-    'denied.unavailable': 'The account service does not answer. Try again in a minute.',
-    'denied.expired': 'The sign-in took too long, or was begun in another browser. Try again.',
-    'denied.refused': 'The account service sent something that this server does not accept. Ask its operator.',
 
     'pictures.title': 'Pictures',
 
