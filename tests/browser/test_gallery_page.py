@@ -448,7 +448,7 @@ async def test_a_picture_opens_over_the_grid_and_arrows_follow_the_filtered_list
         await page.keyboard.press("ArrowLeft")  # there is none before
         await page.keyboard.press("ArrowRight")
         await expect(dialog(page, "over-1.jpg")).to_be_visible()
-        await page.get_by_role("button", name="Copy the URL of small").focus()
+        await page.get_by_role("button", name="Copy the SHA-256").focus()
         await page.keyboard.press("ArrowRight")
         await expect(dialog(page, "over-0.jpg")).to_be_visible()
         await expect(page.locator("#picture-title")).to_be_focused()
