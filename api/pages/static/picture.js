@@ -51,8 +51,8 @@ function keepFocus() {
 }
 
 /**
- * `known` is the name until the picture is loaded. `head` returns the heading for a name. `edited` is called with an image that was changed here, and
- * `left` with the id of one that was erased.
+ * `known` is the name until the picture is loaded. `head` returns the heading for a name. `edited` is
+ * called with an image that was changed here, and `left` with the id of one that was erased.
  */
 export function Picture({ imageId, known, session, head, edited, left }) {
     const [state, setState] = useState({});
