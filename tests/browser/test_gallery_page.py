@@ -247,6 +247,104 @@ async def many(library: Library) -> None:
 
 
 @pytest.mark.usefixtures("many")
+async def test_a_stream_that_begins_again_lists_again(library: Library) -> None:
+    found = await library.image(await library.add("again.jpg"))
+    listed = [{**found, "imageId": "0" * 26, "filename": "before.jpg"}]
+    streams = 0
+    gone = asyncio.Event()
+
+    async def stream(route: Route) -> None:
+        nonlocal streams
+        streams += 1
+        if streams > 1:
+            await gone.wait()
+        if streams > 2:
+            return  # it stays open
+        headers = {"Content-Type": "text/event-stream"}
+        await route.fulfill(headers=headers, body="retry: 100\nevent: start\ndata: {}\n\n")
+
+    async with visit(library.browser, "about:blank", allowed=CUT) as page:
+        await page.route("**/v1/events", stream)
+        await page.route("**/v1/images?*", lambda route: route.fulfill(json={"images": listed}))
+        await page.goto(library.url())
+        await expect(cell(page, "before.jpg")).to_be_visible()
+        listed[:] = [{**found, "filename": "missed.jpg"}]
+        gone.set()
+        await expect(cell(page, "missed.jpg")).to_be_visible()
+        await expect(cells(page)).to_have_count(1)
+
+
+async def test_a_first_list_that_fails_is_not_said_to_be_empty(library: Library) -> None:
+    await library.add("first-list.jpg")
+    fails = False
+
+    async def listed(route: Route) -> None:
+        if fails:
+            await route.fulfill(status=503, json={"title": "The table does not answer"})
+        else:
+            await route.continue_()
+
+    async with visit(library.browser, "about:blank", allowed=REFUSED) as page:
+        await page.route("**/v1/images?*", listed)
+        await page.goto(library.url("?name=first-list"))
+        await expect(page.get_by_role("status")).to_have_text("1 picture shown")
+        fails = True
+        await page.get_by_label("File name begins with").fill("other")
+        await page.get_by_label("File name begins with").press("Enter")
+        await expect(alert(page)).to_contain_text("The table does not answer")
+        await expect(cells(page)).to_have_count(0)
+        await expect(page.get_by_text("No pictures found")).to_have_count(0)
+
+
+async def test_a_thumbnail_with_a_new_url_is_tried_again(library: Library) -> None:
+    image_id = await library.add("broken.jpg")
+    _, listed = await library.call("GET", "/v1/images?filename=broken")
+    (found,) = listed["images"]
+    thumbnails = found["thumbnails"]
+    broken = {name: f"{url}?broken" for name, url in thumbnails.items()}
+    streams = 0
+    failed = asyncio.Event()
+
+    async def stream(route: Route) -> None:
+        nonlocal streams
+        streams += 1
+        if streams > 1:
+            return  # it stays open
+        await failed.wait()
+        event = f"event: start\ndata: {{}}\n\nevent: image\ndata: {json.dumps(found)}\n\n"
+        await route.fulfill(headers={"Content-Type": "text/event-stream"}, body=event)
+
+    async with visit(library.browser, "about:blank", allowed=CUT) as page:
+        await page.route(re.compile(r"\?broken$"), lambda route: route.abort())
+        await page.route("**/v1/events", stream)
+        page_of_one = {"images": [{**found, "thumbnails": broken}]}
+        await page.route("**/v1/images?*", lambda route: route.fulfill(json=page_of_one))
+        await page.goto(library.url())
+        await expect(page.locator(f"[data-image='{image_id}'] canvas")).to_be_visible()
+        await expect(cell(page, "broken.jpg").locator("img")).to_have_count(0)
+        failed.set()
+        await expect(cell(page, "broken.jpg").locator("img")).to_be_visible()
+
+
+async def test_a_name_from_right_to_left_keeps_its_direction(library: Library) -> None:
+    name = "\u0635\u0648\u0631\u0629 1.jpg"
+    await library.add(name, tags=["arabic"])
+    async with visit(library.browser, library.url("?tag=arabic")) as page:
+        await expect(cells(page)).to_have_accessible_name(f"\u2068{name}\u2069")
+        await expect(cells(page).locator(".name")).to_have_css("direction", "rtl")
+
+
+async def test_a_part_that_cannot_be_loaded_is_said_in_sight(library: Library) -> None:
+    async with visit(library.browser, "about:blank", allowed=CUT) as page:
+        await page.route("**/detail.js", lambda route: route.abort())
+        small: Any = {"width": 400, "height": 300}
+        await page.set_viewport_size(small)
+        await library.add("part.jpg")
+        await page.goto(library.url("?name=part"))
+        await cell(page, "part.jpg").click()
+        await expect(page.get_by_role("button", name="Try again")).to_be_in_viewport()
+
+
 async def test_pages_are_loaded_as_they_are_needed_and_back_keeps_the_place(
     library: Library,
 ) -> None:
@@ -588,6 +686,10 @@ async def test_urls_of_presets_that_are_not_public_are_signed_by_the_api(library
     async def sign(route: Route) -> None:
         body = route.request.post_data_json
         asked.append(body)
+        if len(asked) == 1:
+            limit = {"Retry-After": "1"}
+            await route.fulfill(status=429, headers=limit, json={"title": "Too many URLs"})
+            return
         url = f"{library.system.public_url}/signed/{body['preset']}.{body.get('format')}"
         answer = {"off": "there is no key"} if body["preset"] == "medium" else {"url": url}
         await route.fulfill(json={"urls": {"preset": answer}})
@@ -606,6 +708,10 @@ async def test_urls_of_presets_that_are_not_public_are_signed_by_the_api(library
         await page.get_by_role("combobox", name="Variant").select_option("medium")
         await expect(alert(page)).to_have_text("There is no URL for this: there is no key")
         assert not await accessibility_faults(page)
+        expires = page.get_by_text("URLs of private presets expire in an hour.")
+        await expect(expires).to_have_count(1)  # below the table
+        await page.get_by_role("combobox", name="Variant").select_option("small")
+        await expect(expires).to_have_count(2)
     assert {one["preset"] for one in asked if "expiresIn" in one} == {"small"}
 
 

@@ -167,6 +167,53 @@ async def test_the_newest_picture_is_tried_first_and_others_are_found_by_name(si
         await expect(page.get_by_text("cat-451px.jpg: choose another")).to_be_visible()
 
 
+async def test_a_picture_behind_empty_pages_is_found(site: Site) -> None:
+    found = await Client(site.http, site.system.api_url).image(site.cat)
+    asked: list[str] = []
+
+    async def listed(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        asked.append(query.get("cursor", [""])[0])
+        urls = {name: found["variants"][name]["url"] for name in ("compressed", "small")}
+        cat = {**found, "thumbnails": urls}
+        if "filename" in query:
+            answer: Any = {"images": [], "next": "more"}
+        elif asked[-1] == "2":
+            answer = {"images": [cat], "next": "3"}
+        else:
+            answer = {"images": [], "next": str(len(asked))}
+        await route.fulfill(json=answer)
+
+    async with visit(site.browser, "about:blank") as page:
+        await page.route("**/v1/images?*", listed)
+        await page.goto(site.url())
+        await expect(facts(page)).to_be_visible()
+        assert asked == ["", "1", "2"]
+        assert tried(page)["image"] == site.cat
+        asked.clear()
+        await page.get_by_text("choose another").click()
+        await expect(page.locator(".strip img")).to_have_attribute("src", re.compile("/small/"))
+        await expect(page.get_by_text("The newest 1 are shown.")).to_be_visible()
+        asked.clear()
+        await page.get_by_label("File name begins with").fill("rare")
+        await expect(page.get_by_text("No picture was found among the newest.")).to_be_visible()
+        assert len(asked) == 10
+
+
+async def test_forced_colours_show_what_is_chosen(site: Site) -> None:
+    forced: Any = {"forced_colors": "active"}
+    async with visit(site.browser, site.url(image=site.cat, o="box=54x54"), **forced) as page:
+        await rendered(page, "54 x 36")
+        chosen = page.locator(".choice label").filter(has_text="Slider")
+        other = page.locator(".choice label").filter(has_text="Side by side")
+        here = page.get_by_role("link", name="Playground", exact=True)
+        there = page.get_by_role("link", name="Pictures", exact=True)
+        background = "(one) => getComputedStyle(one).backgroundColor"
+        border = "(one) => getComputedStyle(one).borderBottomColor"
+        assert await chosen.evaluate(background) != await other.evaluate(background)
+        assert await here.evaluate(border) != await there.evaluate(border)
+
+
 async def test_the_slider_is_moved_by_keys_and_views_change(site: Site) -> None:
     async with visit(site.browser, site.url(image=site.cat, o="box=200x200")) as page:
         await rendered(page, "200 x 133")
