@@ -496,6 +496,39 @@ async def test_a_list_that_is_no_longer_wanted_is_aborted(library: Library) -> N
         await expect(cell(page, "wanted.jpg")).to_be_visible()
 
 
+_SLOW_BODY = """
+const real = fetch;
+globalThis.fetch = (url, request) => {
+    if (!String(url).includes('tag=slow')) {
+        return real(url, request);
+    }
+    const { signal } = request;
+    const start = (body) => signal.addEventListener('abort', () => body.error(signal.reason));
+    const headers = { 'Content-Type': 'application/json' };
+    return Promise.resolve(new Response(new ReadableStream({ start }), { headers }));
+};"""
+
+
+async def test_a_list_that_is_aborted_within_its_body_is_no_failure(library: Library) -> None:
+    held = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        await held.wait()
+        await route.fulfill(json={"images": []})
+
+    async with visit(library.browser, "about:blank") as page:
+        await page.add_init_script(_SLOW_BODY)
+        await page.route("**/v1/images?*", slow)
+        await page.goto(library.url("?tag=slow"))
+        async with page.expect_request("**/v1/images?*"):
+            await page.get_by_role("button", name="Clear the filters").click()
+        await page.evaluate("new Promise(requestAnimationFrame).then(() => null)")
+        await expect(page.locator(".gallery [role=alert]")).to_have_count(0)
+        await expect(page.locator("[aria-busy=true]")).to_have_count(1)
+        held.set()
+        await expect(page.get_by_text("There are no pictures yet.")).to_be_visible()
+
+
 async def test_an_empty_library_says_how_to_begin(library: Library) -> None:
     async with visit(library.browser, "about:blank") as page:
         await page.route("**/v1/images?*", lambda route: route.fulfill(json={"images": []}))
@@ -663,6 +696,25 @@ async def test_a_rejected_and_a_waiting_picture_say_why_they_have_no_variants(
         await expect(page.get_by_text("The upload has not arrived yet")).to_be_visible()
         await library.send(ticket, CAT)
         await expect(page.get_by_role("row", name="small")).to_be_visible()
+
+
+async def test_a_waiting_picture_that_is_closed_is_asked_for_no_more(library: Library) -> None:
+    image_id = (await library.announce("unwatched.jpg"))["imageId"]
+    asked: list[str] = []
+    async with visit(library.browser, "about:blank", allowed=REFUSED) as page:
+        await page.route("**/v1/events", lambda route: route.fulfill(status=429, json={}))
+        page.on("request", lambda one: asked.append(one.url) if image_id in one.url else None)
+        await page.goto(library.url("?name=unwatched"))
+        async with page.expect_request(f"**/v1/images/{image_id}"):
+            await cell(page, "unwatched.jpg, in progress").click()
+        async with page.expect_request(f"**/v1/images/{image_id}"):
+            await expect(page.get_by_text("The upload has not arrived yet")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        for _ in range(3):  # with each check of the stream, awaited images are asked for
+            async with page.expect_request("**/v1/session"):
+                asked.clear()
+        assert not asked
 
 
 async def test_a_variant_that_failed_shows_why(library: Library) -> None:
