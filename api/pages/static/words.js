@@ -9,7 +9,7 @@ const WORDS = {
     'site.failed': 'The page cannot be shown: {reason}',
     'site.again': 'Try again',
     'site.unreachable': 'the server cannot be reached',
-    'site.gone': 'This page belongs to an older version of the server.',
+    'site.gone': 'A part of this page cannot be loaded: the server has a newer version, or it cannot be reached.',
 
     'signin.out': 'Sign out',
     'signin.as': 'Signed in as',
