@@ -209,7 +209,15 @@ class Rig:
         return self.received
 
     async def some_completions(self) -> Sequence[Mapping[str, Any]]:
-        """Wait a moment for completions; return at most ten."""
+        """Wait a moment for completions; return at most ten. Cancelled, it loses none."""
+        receiving = asyncio.ensure_future(self._receive())
+        try:
+            return await asyncio.shield(receiving)
+        except asyncio.CancelledError:
+            await receiving
+            raise
+
+    async def _receive(self) -> Sequence[Mapping[str, Any]]:
         came = await self._completions.receive()
         self.received += came
         return came
