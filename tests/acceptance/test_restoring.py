@@ -110,8 +110,8 @@ async def test_lost_records_are_restored_and_what_was_erased_since_is_erased_aga
     await delete(system, lost, f"{lost}\x1fsea", erased, f"{erased}\x1fsea", under_way)
     assert (await alice.image(lost))[0] == 404
 
-    told = await desk.run(copy, who=root)
-    assert " records were copied, " in told
+    shown = await desk.run(copy, who=root)
+    assert " records were copied, " in shown
     assert (await alice.image(lost))[1]["tags"] == ["sea"]
     assert "settledToken" not in await item(system, lost)
     assert (await alice.image(present))[1]["filename"] == "changed.jpg"
@@ -119,10 +119,10 @@ async def test_lost_records_are_restored_and_what_was_erased_since_is_erased_aga
         assert (await alice.image(image_id))[0] == 200  # the backup brought it back
 
     *listing, deletion = again.splitlines()
-    told = await desk.run("\n".join(listing), who=system.stack.operator)
+    shown = await desk.run("\n".join(listing), who=system.stack.operator)
     await desk.run(deletion, who=root)
-    assert erased in told
-    assert lost not in told
+    assert erased in shown
+    assert lost not in shown
     for image_id in (erased, under_way, tombstone):
         assert (await alice.image(image_id))[0] == 410
         assert await objects(system, image_id) == []

@@ -518,7 +518,7 @@ async def test_a_list_that_is_aborted_within_its_body_is_no_failure(library: Lib
 
     async with visit(library.browser, "about:blank", allowed=CUT) as page:
         await page.add_init_script(_SLOW_BODY)
-        await page.route("**/v1/events", lambda route: route.abort())  # it tells of other tests
+        await page.route("**/v1/events", lambda route: route.abort())  # changes of other tests
         await page.route("**/v1/images?*", slow)
         await page.goto(library.url("?tag=slow"))
         async with page.expect_request("**/v1/images?*"):
@@ -532,7 +532,7 @@ async def test_a_list_that_is_aborted_within_its_body_is_no_failure(library: Lib
 
 async def test_an_empty_library_says_how_to_begin(library: Library) -> None:
     async with visit(library.browser, "about:blank", allowed=CUT) as page:
-        await page.route("**/v1/events", lambda route: route.abort())  # it tells of other tests
+        await page.route("**/v1/events", lambda route: route.abort())  # changes of other tests
         await page.route("**/v1/images?*", lambda route: route.fulfill(json={"images": []}))
         await page.goto(library.url())
         await expect(page.get_by_text("There are no pictures yet.")).to_be_visible()
