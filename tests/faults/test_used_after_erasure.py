@@ -36,7 +36,7 @@ class Image:
 
 
 @dataclass
-class House:
+class Client:
     """The programs, and the ways to use what was issued before an erasure."""
 
     cleaning: Cleaning
@@ -110,12 +110,12 @@ class House:
                     assert answer.status == 410, url
 
 
-USES: dict[str, Callable[[House, Image], Awaitable[None]]] = {
-    "form": House.ticket,
-    "URL": House.ticket,
-    "lost event": House.unannounced,
-    "demand": House.demand,
-    "dead letters": House.letters_of,
+USES: dict[str, Callable[[Client, Image], Awaitable[None]]] = {
+    "form": Client.ticket,
+    "URL": Client.ticket,
+    "lost event": Client.unannounced,
+    "demand": Client.demand,
+    "dead letters": Client.letters_of,
 }
 
 
@@ -125,15 +125,15 @@ async def test_row_55_what_is_used_after_an_erasure_brings_nothing_back(
     cleaning: Cleaning, state: str
 ) -> None:
     await asyncio.gather(*(cleaning.start(role) for role in ("uploads", "renders", "cleanup")))
-    house = House(cleaning, await cleaning.rig.alice())
+    client = Client(cleaning, await cleaning.rig.alice())
     delivery = await (await cleaning.rig.delivery()).listening()
 
     async def use(name: str) -> None:
-        image = await house.image("PUT" if name == "URL" else "POST")
+        image = await client.image("PUT" if name == "URL" else "POST")
         await cleaning.erase(image.source)
-        await cleaning.until_state(house.alice, image.source.image_id, state, "complete")
-        await USES[name](house, image)
-        await house.request_all(image, delivery)
+        await cleaning.until_state(client.alice, image.source.image_id, state, "complete")
+        await USES[name](client, image)
+        await client.request_all(image, delivery)
 
     await asyncio.gather(*map(use, USES))
     await cleaning.rig.safelight("redrive", "unexplained", "--rate", "100")
@@ -185,9 +185,9 @@ class Backup:
 async def test_row_55_what_a_backup_brings_back_is_erased_again(cleaning: Cleaning) -> None:
     """Of three images: the whole of one, the objects of one, the record of one."""
     await asyncio.gather(*(cleaning.start(role) for role in ("uploads", "renders", "cleanup")))
-    house = House(cleaning, await cleaning.rig.alice())
+    client = Client(cleaning, await cleaning.rig.alice())
     delivery = await (await cleaning.rig.delivery()).listening()
-    images = [await house.image() for _ in range(3)]
+    images = [await client.image() for _ in range(3)]
     backups = [await Backup.of(cleaning.rig, image) for image in images]
     for image in images:
         await cleaning.erase(image.source)
@@ -197,11 +197,11 @@ async def test_row_55_what_a_backup_brings_back_is_erased_again(cleaning: Cleani
     assert (len(whole.items), len(whole.objects)) == (3, 5)
     for backup in (whole, replace(objects, items=[]), replace(record, objects=[])):
         await backup.restore(cleaning.rig)
-    again = await house.image()
-    assert (await house.alice.image(images[0].source.image_id))[0] == 200
+    again = await client.image()
+    assert (await client.alice.image(images[0].source.image_id))[0] == 200
     await cleaning.rig.safelight("erase", "--again", "--since", "2026-01-01")
     await cleaning.cleaned(earlier=earlier)
     for image in images:
-        await house.request_all(image, delivery)
+        await client.request_all(image, delivery)
     world = await cleaning.cleaned(earlier=earlier)
     assert world.records[again.source.image_id].erasure is None
