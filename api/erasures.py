@@ -44,7 +44,7 @@ class RequestedErasure(Document):
     image_id: str
     state: State = Field(
         description="`requested`; `removed`: nothing is stored; `invalidated`: caches have no "
-        "copy; `complete`: a last look found nothing."
+        "copy; `complete`: a final check found nothing."
     )
     receipt_url: str = Field(description="The path of the receipt on this API.")
 

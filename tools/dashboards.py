@@ -354,7 +354,7 @@ ERASING = Dashboard(
         Panel("Steps, a second", "short", rate_by("safelight_erasures_total", "outcome")),
         Panel(
             "Time since the request, p95", "s", quantile_by("safelight_erasure_seconds", "to"),
-            "Complete: after the last look, about 16 minutes.",
+            "Complete: after the final check, about 16 minutes.",
         ),
         Panel("Deleted, a second", "short", rate_by("safelight_erased_objects_total", "kind")),
         Panel(

@@ -112,7 +112,7 @@ WAYS = {"ingests": ("renders", ingests), "demands": ("renders", demands),
         ("demands", "requested"),
         ("demands", "complete"),
         ("requests", "requested"),
-        ("requests", "invalidated"),  # delivery has no message: the last look finds what it stored
+        ("requests", "invalidated"),  # delivery has no message: the final check finds its object
     ],
 )
 async def test_row_52_an_erasure_before_any_call_of_a_render_leaves_nothing(

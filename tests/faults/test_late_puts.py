@@ -14,7 +14,7 @@ from tests.support.faults.ward import CAT, Ward, demand_of
 
 AT_ONCE = 4
 LAST_LOOK_SECONDS = "9"
-"""Longer than a lease and the steps before it, so that all objects come before the last look."""
+"""Longer than a lease and the steps before it, so that all objects come before the final check."""
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ class CleanupSettings(QueueSettings, AwsSettings, IdSettings):
         default=LONGEST_DELAY_SECONDS,
         gt=0,
         le=LONGEST_DELAY_SECONDS,
-        description="Seconds after the invalidation until the last look for objects of the image: "
-        "longer than any request to delivery takes. A step that S3 or CloudFront refused is tried "
-        "again after the same time.",
+        description="Seconds after the invalidation until the final check for objects of the "
+        "image: longer than any request to delivery takes. A step that S3 or CloudFront refused is "
+        "tried again after the same time.",
     )

@@ -119,7 +119,7 @@ def invalidated_while_held(erasure: Erasure, distribution: str, invalidation: st
 
 
 def completed(erasure: Erasure, *, at: int) -> Erasure:
-    """Return the progress after the last look found nothing."""
+    """Return the progress after the final check found nothing."""
     invalidated_at = at if erasure.invalidation else None
     return erasure.model_copy(
         update={
