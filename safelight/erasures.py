@@ -65,6 +65,8 @@ class Erasure(StoredModel):
     """When the next step may be taken."""
     tried_at: int = 0
     """When a step was last tried: an erasure whose message was lost is not tried any more."""
+    retries: int = 0
+    """How often a refused step was sent to be tried again. Messages of earlier retries end."""
     found: Found | None = None
     """None until the first listing."""
     late_objects: int = 0
@@ -82,6 +84,11 @@ class Erasure(StoredModel):
     invalidated_at: int | None = None
     """When the last invalidation was seen to be complete."""
     completed_at: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether S3 refused to delete an object, for example because it is locked."""
+        return self.state == "requested" and self.due_at > 0
 
     def is_stuck(self, *, at: int) -> bool:
         """Return whether its message was lost. `at` is now, in milliseconds since 1970."""

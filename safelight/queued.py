@@ -88,6 +88,8 @@ class EraseImage(Queued):
     at: int = Field(ge=0)
     """When the erasure was requested, in milliseconds since 1970."""
     caches: Caches = "tag"
+    retry: int | None = Field(default=None, ge=1)
+    """Which retry of a refused step it is. `Erasure.retries` has the number of the last one."""
 
 
 class EraseUser(Queued):

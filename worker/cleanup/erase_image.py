@@ -76,6 +76,8 @@ class ImageErasures:
             tombstone = await self._tombstone(message)
             if tombstone is None:
                 return self._report("refused")
+            if steps.is_retried(tombstone, key=message.key, retry=message.retry):
+                return Progress.NONE
             try:
                 return await self._step(message, tombstone, steps.progress_of(tombstone))
             except _Overtaken:
@@ -242,10 +244,16 @@ class ImageErasures:
         *,
         wait_ms: int | None = None,
     ) -> Progress:
-        """Keep the state, and try again later: the erasure ends once an operator has acted."""
+        """Keep the state, and try again later: the erasure ends once an operator has acted.
+
+        The retry is sent before it is written. So an earlier one may end: a later one was sent.
+        """
         bind_contextvars(detail=str(error))
-        await self._write(tombstone, steps.progress_of(tombstone))
-        await self._send_on(message, wait_ms or self._pauses.before_last_look_ms)
+        erasure = steps.progress_of(tombstone)
+        retries = erasure.retries + 1
+        later = message.model_copy(update={"retry": retries})
+        await self._send_on(later, wait_ms or self._pauses.before_last_look_ms)
+        await self._write(tombstone, erasure.model_copy(update={"retries": retries}))
         return self._report(outcome)
 
     def _report(self, outcome: str, progress: Progress = Progress.NONE) -> Progress:

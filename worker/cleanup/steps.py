@@ -29,6 +29,15 @@ def must_begin(erasure: Erasure, remains: Remains) -> bool:
     return erasure.found is None or late(erasure, remains) > 0
 
 
+def is_retried(tombstone: Record, *, key: str | None, retry: int | None) -> bool:
+    """Return whether a later retry of a refused step was sent, so that this one may end.
+
+    A retry that names a source which the tombstone does not name goes on: no other looks for it.
+    """
+    known = key in (None, tombstone.original_key)
+    return known and retry is not None and retry < progress_of(tombstone).retries
+
+
 def late(erasure: Erasure, remains: Remains) -> int:
     """Return the number of objects that appeared after the others were deleted.
 

@@ -422,6 +422,45 @@ async def test_an_invalidation_that_is_refused_while_s3_keeps_an_object_is_tried
     assert (vault.state, list(vault.cdn.invalidated.values())) == ("requested", ["/*"])
 
 
+@pytest.mark.parametrize("caches", ["tag", "flush"])
+async def test_messages_that_meet_a_locked_object_are_retried_by_one_message(
+    vault: Vault, caches: str
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 100
+    for _ in range(10):
+        await vault.erase(caches=caches)
+        vault.now += 1
+    await vault.run_until(START + 7200)
+    tried = len(vault.sent)
+    await vault.run_until(START + 10_800)
+    assert len(vault.sent) - tried <= 4
+    vault.deletions.fail_next.clear()
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+
+
+@pytest.mark.parametrize(("edge", "operation"), [("queue", "send"), ("tombstones", "advance")])
+@pytest.mark.parametrize("after", [1, 2, 3])
+async def test_a_retry_that_failed_halfway_goes_on(
+    vault: Vault, edge: str, operation: str, after: int
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 8
+    getattr(vault, edge).fail_next[operation] = [None] * after + [Unavailable("aws", "down")]
+    await vault.deliver(asked().to_json())
+    assert (vault.empty, vault.state) == (True, "complete")
+
+
+async def test_a_retry_that_names_another_source_is_not_ended_by_others(vault: Vault) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 6
+    other = keys.source_key(user_id="key:bob", image_id=IMAGE)
+    vault.objects.upload(other, b"late")
+    await vault.erase(key=other)
+    for _ in range(2):
+        await vault.erase()
+    await vault.run()
+    assert (vault.empty, vault.state) == (True, "complete")
+
+
 @pytest.mark.parametrize("kind", ["versions", "assets"])
 async def test_a_refused_step_comes_back_after_a_quarter_of_an_hour(
     vault: Vault, kind: str

@@ -169,6 +169,12 @@ class Vault:
                 return
         raise AssertionError(f"more than {most} messages")
 
+    async def run_until(self, end: float) -> None:
+        """Process the messages that are due until then, in seconds since 1970."""
+        while self._waiting and self._waiting[0][0] < end:
+            await self.step()
+        self.now = end
+
     async def deliver(self, body: str, *, most: int = 200) -> None:
         """Process a message and all that follow. One that fails comes back after a second."""
         heapq.heappush(self._waiting, (self.now, next(self._numbers), body))
