@@ -1455,11 +1455,11 @@ def test_a_task_gets_the_secret_of_image_ids_as_a_secret(kind):
 def test_only_the_execution_role_reads_the_secret_of_image_ids(name):
     template = Resolved(name, DataStack="stack-data")
     reading = [
-        (role, statement["Action"], statement["Resource"])
+        (role, statement["Action"], words(statement["Resource"]))
         for role, statement in templates.statements(template.resources)
         if any(word.startswith("secretsmanager:") for word in words(statement["Action"]))
     ]
-    assert reading == [("ExecutionRole", "secretsmanager:GetSecretValue", SECRET_ARN)]
+    assert reading == [("ExecutionRole", "secretsmanager:GetSecretValue", [SECRET_ARN])]
 
 
 @pytest.mark.parametrize("name", ["web", "edge"])
