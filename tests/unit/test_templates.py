@@ -891,7 +891,9 @@ def test_cloudfronts_names_are_of_one_region():
     """They are unique in an account, so stacks with the same name can exist in two regions."""
     asked = json.dumps(Resolved("edge", **WHOLE["edge"]).resources)
     names = set(re.findall(r'"Name": "(stack-[^"]+)"', asked))
-    assert names == {f"stack-{of}-eu-central-1" for of in ("accept", "assets", "pictures")}
+    assert names == {
+        f"stack-{of}-eu-central-1" for of in ("accept", "assets", "options", "pictures")
+    }
 
 
 def test_nothing_but_accept_and_known_words_is_in_a_pictures_key():
