@@ -762,10 +762,10 @@ def test_tasks_may_have_faces_looked_for_only_if_the_parameter_says_so(name, fac
         ("Worker", "rekognition"),
         ("Renders", "rekognition"),
         ("Delivery", "rekognition"),
-        ("Api", None),
+        ("Api", "rekognition"),  # it refuses to sign for faces where nobody looks for them
     ],
 )
-def test_a_task_that_renders_is_told_how_faces_are_found(kind, told):
+def test_a_task_that_renders_or_signs_is_told_how_faces_are_found(kind, told):
     template = Resolved(TEMPLATE_OF[kind], Faces="rekognition")
     (container, *_) = template.properties(f"{kind}Task")["ContainerDefinitions"]
     environment = {one["Name"]: one["Value"] for one in container["Environment"]}
