@@ -88,10 +88,11 @@ async def test_the_ecs_guide_word_for_word_makes_an_installation_that_pages_can_
         desk,
         subscribe,
         "echo ==== the installation",
-        "for name in CorsOrigins SigningKeysSecretArn ApiKeysSecretArn DeliveryUrl Image; do",
+        "for name in CorsOrigins {Signing,Options,Api}KeysSecretArn DeliveryUrl Image; do",
         '  echo "$name=$(parameter $STACK-web $name)"; done',
         'echo "workers=$(parameter $STACK-workers Image)"',
         'echo "keys=$(keys signing-keys)"',
+        'echo "options=$(keys options-keys)"',
         'echo "api=$(keys api-keys)"',
         'echo "table=$SAFELIGHT_TABLE"',
         "safelight redrive --json",
@@ -100,11 +101,13 @@ async def test_the_ecs_guide_word_for_word_makes_an_installation_that_pages_can_
     facts = dict(line.split("=", 1) for line in lines if "=" in line)
     assert facts["CorsOrigins"] == "https://app.example.com"
     assert facts["SigningKeysSecretArn"].startswith("arn:aws:secretsmanager:")
+    assert facts["OptionsKeysSecretArn"].startswith("arn:aws:secretsmanager:")
     assert facts["ApiKeysSecretArn"].startswith("arn:aws:secretsmanager:")
     assert facts["DeliveryUrl"].startswith("https://")
     assert facts["Image"].endswith(f"@{DIGEST}")
     assert facts["workers"] == facts["Image"]
     assert re.fullmatch(r"second:[0-9a-f]{64}", facts["keys"])
+    assert re.fullmatch(r"first:[0-9a-f]{64}", facts["options"])
     assert re.fullmatch(r"backend:[0-9a-f]{64},shop:[0-9a-f]{64}", facts["api"])
     assert facts["table"].startswith("safelight")
     assert lines[-1] == "[]"

@@ -48,6 +48,11 @@ WHOLE = {
         "OidcIssuer": "https://issuer", "OidcAudience": "safelight", "CorsOrigins": "https://app",
         "ApiKeysSecretArn": "arn:aws:secretsmanager:::secret:keys", "DeliveryUrl": "https://cdn",
         "SigningKeysSecretArn": "arn:aws:secretsmanager:::secret:s",
+        "OptionsKeysSecretArn": "arn:aws:secretsmanager:::secret:options",
+        "ThumborKeysSecretArn": "arn:aws:secretsmanager:::secret:thumbor",
+        "ImgproxyKeysSecretArn": "arn:aws:secretsmanager:::secret:imgproxy",
+        "AwsHandlerKeysSecretArn": "arn:aws:secretsmanager:::secret:handler",
+        "ImgixKeysSecretArn": "arn:aws:secretsmanager:::secret:imgix",
         "CloudFrontPrefixListId": "pl-1", "OriginSecret": "b" * 32,
         "PreviousOriginSecret": "a" * 32, "AccessLogsBucket": "logs",
         "WebAclArn": "arn:aws:wafv2:eu-central-1:1:regional/webacl/acl", "Faces": "rekognition",
@@ -838,7 +843,7 @@ def test_ecs_reads_the_keys_for_the_web_programs_only():
         }
 
     ids = "<import <DataStack>-IdSecretArn>"
-    keys = {WHOLE["web"][f"{kind}KeysSecretArn"] for kind in ("Api", "Signing")}
+    keys = {arn for name, arn in WHOLE["web"].items() if name.endswith("KeysSecretArn")}
     pages = {"<SessionKeys>", WHOLE["web"]["OidcClientSecretArn"]}
     assert secrets("web") == {ids, *keys, *pages}
     assert secrets("workers") == secrets("cleanup") == {ids}
