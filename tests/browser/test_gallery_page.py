@@ -691,7 +691,7 @@ async def test_a_rejected_and_a_waiting_picture_say_why_they_have_no_variants(
     rejected = await library.add("why.jpg", b"hello")
     ticket = await library.announce("later.jpg", size=len(CAT))
     async with visit(library.browser, library.url(f"pictures/{rejected}")) as page:
-        reason = "Rejected: the bytes are of no format that is read here"
+        reason = "Rejected: the file is not in a supported format"
         await expect(page.get_by_text(reason)).to_be_visible()
         await expect(page.get_by_role("table")).to_have_count(0)
         await page.goto(library.url(f"pictures/{ticket['imageId']}"))
@@ -913,7 +913,7 @@ async def test_a_change_that_lost_to_others_shows_the_picture_as_it_is(library: 
         await page.get_by_label("New tags").fill("mine")
         await page.keyboard.press("Enter")
         await expect(page.locator(".tag a")).to_have_text(["theirs"])
-        await expect(page.get_by_text("Nothing was changed")).to_be_visible()
+        await expect(page.get_by_text("Your change was not saved")).to_be_visible()
         await expect(page.get_by_label("New tags")).to_have_value("mine")
 
 
@@ -1015,7 +1015,7 @@ async def test_an_erasure_that_is_sent_is_not_given_up(library: Library) -> None
         await expect(asks).to_be_visible()
         held.set()
         await expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
-        await expect(page.locator("#picture-title")).to_be_focused()
+        await expect(page.get_by_text("This picture was erased.")).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(cells(page)).to_have_count(0)
 
@@ -1030,8 +1030,9 @@ async def test_a_picture_that_cannot_be_read_now_can_be_tried_again(library: Lib
         await expect(alert(page)).to_have_text(reason)
         assert not await accessibility_faults(page)
         await page.unroute(f"**/v1/images/{image_id}")
-        await page.get_by_role("button", name="Try again").click()
+        await page.get_by_role("button", name="Try again").press("Enter")
         await expect(page.get_by_role("row", name="small")).to_be_visible()
+        await expect(page.get_by_role("heading", name="again.jpg")).to_be_focused()
         await page.context.set_offline(True)
         await page.get_by_role("button", name="Remove the tag kept").click()
         note = "Not changed: the server cannot be reached"
@@ -1086,6 +1087,22 @@ async def test_a_keyboard_uploads_opens_copies_and_erases(library: Library) -> N
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await expect(cells(page)).to_have_count(0)
         await expect(page.get_by_role("heading", name="Library")).to_be_focused()
+
+
+async def test_after_an_erasure_the_focus_is_on_what_was_done(library: Library) -> None:
+    image_id = await library.add("focus.jpg")
+    async with visit(library.browser, library.url(f"pictures/{image_id}")) as page:
+        await expect(page.get_by_role("button", name="Erase…")).to_be_visible()
+        assert await page.evaluate("document.activeElement === document.body")
+        await tab_to(page, page.get_by_role("button", name="Erase…"))
+        await page.keyboard.press("Enter")
+        await tab_to(page, page.get_by_role("button", name="Erase", exact=True))
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("This picture was erased.")).to_be_focused()
+        await expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
+        assert not await accessibility_faults(page)
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Copy the receipt as JSON")).to_be_focused()
 
 
 async def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:

@@ -14,7 +14,7 @@ const WITH_ARROWS = 'input, select, textarea, .wide, pre';
 export function PicturePage({ session }) {
     return html`<p><a href=${gridPath()}>${t('detail.back')}</a></p>
         <article class="detail">
-            <${Picture} imageId=${route.value.imageId} session=${session} head=${(name) => html`<h2 translate=${false}>${name}</h2>`} />
+            <${Picture} imageId=${route.value.imageId} session=${session} head=${(name) => html`<h2 id="picture-title" tabindex="-1" translate=${false}>${name}</h2>`} />
         </article>`;
 }
 

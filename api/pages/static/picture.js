@@ -43,12 +43,14 @@ function refusedBy(error) {
     }
 }
 
-/** In a dialog, focus the heading if what had the focus is gone: keys would not reach the dialog. */
-function keepFocus() {
-    if (document.activeElement === document.body) {
-        document.getElementById('picture-title')?.focus();
+/** Focus the heading if what had the focus is gone, in a dialog or after the reader `acted`. */
+function keepFocus(acted) {
+    if (document.activeElement === document.body && (acted || document.querySelector('dialog[open]'))) {
+        document.getElementById('picture-title').focus();
     }
 }
+
+const focus = (element) => element?.focus();
 
 /**
  * `known` is the name until the picture is loaded. `head` returns the heading for a name. `edited` is
@@ -63,8 +65,8 @@ export function Picture({ imageId, known, session, head, edited, left }) {
         load(imageId, aborting.signal, (loaded) => aborting.signal.aborted || setState(loaded));
         return () => aborting.abort();
     }, [imageId, tries]);
-    useEffect(keepFocus, [state]);
-    const { image, erased, receiptUrl, reason, passes } = state;
+    useEffect(() => keepFocus(tries > 0), [state]);
+    const { image, erased, here, receiptUrl, reason, passes } = state;
     const name = image?.filename ?? state.name ?? known ?? imageId;
     useEffect(() => {
         const before = document.title;
@@ -77,13 +79,13 @@ export function Picture({ imageId, known, session, head, edited, left }) {
         edited?.(now);
     };
     const gone = (url) => {
-        put(image.imageId, { erased: true, receiptUrl: url, name });
+        put(image.imageId, { erased: true, here: true, receiptUrl: url, name });
         left?.(image.imageId);
     };
     return html`${head(name)}
         ${reason && html`<p role="alert">${reason}</p>`}
         ${passes && html`<p><button onClick=${() => setTries(tries + 1)}>${t('site.again')}</button></p>`}
-        ${erased && html`<p>${t('detail.erased')}</p>`}
+        ${erased && html`<p tabindex="-1" ref=${here && focus}>${t('detail.erased')}</p>`}
         ${receiptUrl && html`<${Receipt} url=${receiptUrl} />`}
         ${!image && !erased && !reason && html`<p class="quiet">${t('grid.loading')}</p>`}
         ${image && presets.value && html`<${Loaded} key=${image.imageId} image=${image} name=${name} session=${session} changed=${changed} gone=${gone} />`}`;
