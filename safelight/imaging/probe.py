@@ -96,7 +96,7 @@ def _recognise(path: Path, limits: Limits) -> Format:
     with path.open("rb") as file:
         format = recognise(file.read(HEADER_BYTES), accept_svg=limits.accept_svg)
     if format is None:
-        raise Rejection(Reason.UNSUPPORTED, "the bytes are of no format that is read here")
+        raise Rejection(Reason.UNSUPPORTED, "the file is not in a supported format")
     return format
 
 

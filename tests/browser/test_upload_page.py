@@ -140,7 +140,7 @@ async def test_eight_files_have_every_outcome(site: Site) -> None:
         "Blüte 花 №1 #7%20?.jpg": DONE,
         "noext": DONE,
         "IMG_0001.HEIC": DONE,
-        "notes.jpg": "Rejected: the bytes are of no format that is read here",
+        "notes.jpg": "Rejected: the file is not in a supported format",
         "empty.jpg": "Rejected: the file has no bytes",
         "truncated.jpg": "Rejected: the jpeg file ends before its data does",
         "page.html": "Not sent: text/html is not the type of a picture",

@@ -93,7 +93,7 @@ async def test_the_example_uploads_files_and_says_what_became_of_them(
         for line in (
             "cat-451px.jpg: completed",
             "astronaut-800px.jpg: completed",
-            "notes.jpg: rejected: the bytes are of no format that is read here",
+            "notes.jpg: rejected: the file is not in a supported format",
         ):
             await expect(page.get_by_text(line, exact=True)).to_be_visible()
 

@@ -6,6 +6,7 @@ const TAIL = 9;
 const FORMATS = { jpeg: 'JPEG', webp: 'WebP' };
 const MONTH = new Intl.DateTimeFormat('en', { month: 'long', year: 'numeric' });
 const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'long', year: 'numeric' });
+const CHARACTERS = new Intl.Segmenter('en');
 const MOMENT = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
 
 /** Return the name of a format for people, such as `WebP`. */
@@ -44,7 +45,7 @@ export function percent(share, digits = 0) {
  * apart. Characters that a person sees as one are never split.
  */
 export function halves(name) {
-    const characters = Array.from(new Intl.Segmenter('en').segment(name), (one) => one.segment);
+    const characters = Array.from(CHARACTERS.segment(name), (one) => one.segment);
     const at = Math.max(0, characters.length - TAIL);
     return [characters.slice(0, at).join(''), characters.slice(at).join('')];
 }

@@ -99,8 +99,10 @@ function Nothing({ filtered }) {
         search('');
         focusSearch();
     };
-    return html`<p class="nothing quiet">${t(filtered ? 'grid.noMatch' : 'grid.empty')}</p>
-        ${filtered && html`<p><button onClick=${clear}>${t('filter.clear')}</button></p>`}`;
+    return html`<div class="nothing">
+        <p class="quiet">${t(filtered ? 'grid.noMatch' : 'grid.empty')}</p>
+        ${filtered && html`<button onClick=${clear}>${t('filter.clear')}</button>`}
+    </div>`;
 }
 
 /**

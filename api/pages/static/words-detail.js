@@ -33,7 +33,7 @@ define({
     'detail.newTags': 'New tags',
     'detail.addTags': 'Add',
     'detail.othersChanged': 'Another client changed the tags too. All tags are shown.',
-    'detail.changedMeanwhile': 'Another client changed the picture meanwhile. Nothing was changed; this is how it is now.',
+    'detail.changedMeanwhile': 'Another client changed the picture meanwhile. Your change was not saved; this is how it is now.',
     'detail.notChanged': 'Not changed: {reason}',
     'detail.variants': 'Variants',
     'detail.variant': 'Variant',

@@ -21,7 +21,7 @@ define({
     'list.rejected': { one: '{n} rejected', other: '{n} rejected' },
     'list.failed': { one: '{n} not sent', other: '{n} not sent' },
     'list.and': '{first}, {second}',
-    'list.again': 'Send failed again',
+    'list.again': 'Send failed files again',
     'list.hide': 'Hide finished',
 
     'row.waiting': 'Waiting',
@@ -51,7 +51,7 @@ define({
     'filter.name': 'File name begins with',
     'filter.more': 'More filters',
     'filter.tags': 'Tags',
-    'filter.tagsHint': 'all of them, with commas',
+    'filter.tagsHint': 'beach, cats',
     'filter.status': 'Status',
     'filter.format': 'Format',
     'filter.from': 'From',
