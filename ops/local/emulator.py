@@ -81,6 +81,7 @@ class Emulator:
                 "BIND_HOST": "127.0.0.1",
                 "GATEWAY_PORT": str(port),
                 "MINISTACK_HOST": "127.0.0.1",
+                "STATE_DIR": str(self._directory / "emulator"),  # the signing keys of Cognito
                 "TMPDIR": str(self._directory),
             },
             log=self._directory / "emulator.log",

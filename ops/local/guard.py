@@ -103,6 +103,7 @@ async def _refuse(send: Send, status: int, words: str) -> None:
 def main() -> None:
     """Serve ministack, guarded, until SIGTERM."""
     os.environ["AUTH"] = "true"  # ministack then checks every signature and policy
+    os.environ["IOT_MTLS_ENABLED"] = "0"  # else it also listens on port 8883 of all interfaces
     # Imported here, because ministack reads its settings while it is imported.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415

@@ -49,6 +49,12 @@ async def test_a_name_of_loopback_is_answered(http: aiohttp.ClientSession, host:
         assert answer.status == 200
 
 
+async def test_no_other_port_is_open(http: aiohttp.ClientSession) -> None:
+    """ministack would serve devices on all interfaces, beside the guard."""
+    async with http.get(HEALTH) as answer:
+        assert (await answer.json())["iot_mtls"] == "disabled"
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
