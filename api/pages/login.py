@@ -126,7 +126,9 @@ class Login:
             raise NotSignedIn("refused", "the answer is of another issuer")
         if "error" in request.query:
             error = request.query["error"][:MAX_ERROR_LENGTH]
-            raise NotSignedIn(_FAULTS.get(error, "refused"), f"the issuer answered {error!r}")
+            why = request.query.get("error_description", "")[:MAX_ERROR_LENGTH]
+            fault = _FAULTS.get(error, "refused")
+            raise NotSignedIn(fault, f"the issuer answered {error!r}: {why!r}")
         code = _one(request, "code")
         if not code:
             raise NotSignedIn("refused", "the answer has no code")

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 import pytest
 import stamina
+import structlog
 import time_machine
 from aiohttp import web
 
@@ -187,6 +188,17 @@ async def test_an_error_of_the_issuer_has_words(
     state = parse_qs(urlsplit(await visitor.begin()).query)["state"][0]
     answer = await visitor.get(f"/ui/callback?error={error}&state={state}")
     assert fault(answer) == expected
+
+
+async def test_the_log_has_the_description_of_an_error(visitor: Visitor) -> None:
+    """Cognito answers `invalid_request` for most faults of a client."""
+    state = parse_qs(urlsplit(await visitor.begin()).query)["state"][0]
+    error = f"error=invalid_request&error_description=invalid_scope{'%0A' * 200}"
+    with structlog.testing.capture_logs() as events:
+        await visitor.get(f"/ui/callback?{error}&state={state}")
+    (line,) = [event for event in events if "sign_in_failed" in event]
+    assert line["error"].startswith("the issuer answered 'invalid_request': 'invalid_scope\\n")
+    assert len(line["error"]) < 300
 
 
 # Attacks
