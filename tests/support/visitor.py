@@ -60,12 +60,12 @@ _LITERAL_TEXTS = """() => {
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Run a browser for the block. Nothing is downloaded: it is Debian's."""
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """Run a browser for the block, with more flags. Nothing is downloaded: it is Debian's."""
     expect.set_options(timeout=1000 * SECONDS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=f"/usr/bin/{PROGRAM}", args=list(FLAGS)
+            executable_path=f"/usr/bin/{PROGRAM}", args=[*FLAGS, *flags]
         )
         try:
             yield browser
