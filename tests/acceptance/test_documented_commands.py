@@ -24,6 +24,7 @@ BY_PAGE = {
     "docs/guide/completions.md": "test_ecs_guide",
     "docs/guide/erasing.md": "test_erasing_by_clients",
     "docs/guide/moving/": "test_moving_pages",
+    "docs/guide/pages.md": "test_cognito",
     "examples/gallery/README.md": "test_example",
 }
 """Pages whose commands another test runs: a test, or the file of tests about the page."""
