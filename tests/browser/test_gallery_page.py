@@ -444,6 +444,38 @@ async def test_empty_pages_are_skipped_and_the_reader_knows_how_far(library: Lib
         assert len(asked) == 12
 
 
+async def test_a_page_with_thousands_of_pictures_loads_more_only_on_request(
+    library: Library,
+) -> None:
+    asked: list[Route] = []
+
+    async def thousand(route: Route) -> None:
+        asked.append(route)
+        found = [
+            {
+                "imageId": f"{len(asked):013}{number:013}", "status": "rejected", "tags": [],
+                "uploadedAt": "2026-03-01T12:00:00Z", "filename": f"{number}.jpg",
+            }
+            for number in range(1000)
+        ]  # fmt: skip
+        await route.fulfill(json={"images": found, "next": str(len(asked))})
+
+    async with visit(library.browser, "about:blank") as page:
+        await page.route("**/v1/images?*", thousand)
+        await page.goto(library.url())
+        more = page.get_by_role("button", name="Show more")
+        for number in range(1, 6):
+            await expect(cells(page)).to_have_count(1000 * number)
+            await more.scroll_into_view_if_needed()
+        said = page.get_by_text("5,000 pictures are shown. Filters find older ones faster.")
+        await expect(said).to_be_visible()
+        await asyncio.sleep(1)
+        assert len(asked) == 5
+        await more.click()
+        await expect(cells(page)).to_have_count(6000)
+        assert len(asked) == 6
+
+
 async def test_a_search_can_be_stopped_and_a_failed_one_repeated(library: Library) -> None:
     held = asyncio.Event()
     asked: list[Route] = []

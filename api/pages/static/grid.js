@@ -11,6 +11,7 @@ import { t } from './words.js';
 
 const LABELS = { more: 'grid.more', paused: 'grid.continue', failed: 'site.again' };
 const AHEAD = { rootMargin: '100% 0px' };
+const MANY = 5000;
 const heading = createRef();
 const grid = createRef();
 const cells = new WeakMap();
@@ -106,17 +107,19 @@ function Nothing({ filtered }) {
 }
 
 /**
- * The next page is loaded one screen before it is reached. The button does the same for keyboards, and
- * keeps the focus while it loads; at the end of the list, the first new picture gets it.
+ * The next page is loaded one screen before it is reached, unless so many pictures are shown that the
+ * page is slow. The button does the same for keyboards, and keeps the focus while it loads; at the end
+ * of the list, the first new picture gets it.
  */
 function More({ listing, shown }) {
     const button = useRef(null);
     const kept = useRef({ label: '', shown: 0 });
     const phase = listing.phase.value;
     const loads = phase === 'loading';
+    const waits = phase === 'more' && shown >= MANY;
     kept.current.label = LABELS[phase] ?? kept.current.label;
     useEffect(() => {
-        if (phase !== 'more') {
+        if (phase !== 'more' || waits) {
             return undefined;
         }
         const observer = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && listing.load(), AHEAD);
@@ -141,17 +144,17 @@ function More({ listing, shown }) {
     const { label } = kept.current;
     return html`${phase === 'failed' && html`<p role="alert" class="bad">${t('grid.failed', { reason: listing.problem.value.message })}</p>`}
         <div class="bar">
-            ${(loads || phase === 'paused') && html`<p class="quiet">${progressOf(listing)}</p>`}
+            ${(loads || waits || phase === 'paused') && html`<p class="quiet">${progressOf(listing)}</p>`}
             ${label && html`<button ref=${button} aria-disabled=${loads} onClick=${() => loads || load()}>${t(label)}</button>`}
             ${loads && listing.searchedTo.value && html`<button onClick=${stop}>${t('grid.stop')}</button>`}
         </div>`;
 }
 
-function progressOf({ phase, searchedTo }) {
-    if (searchedTo.value) {
+function progressOf({ phase, searchedTo, images }) {
+    if (searchedTo.value && phase.value !== 'more') {
         return t('grid.searchedTo', { day: day(searchedTo.value) });
     }
-    return t(phase.value === 'paused' ? 'grid.stopped' : 'grid.loading');
+    return t({ paused: 'grid.stopped', more: 'grid.many' }[phase.value] ?? 'grid.loading', { n: images.value.length });
 }
 
 /** Move the focus among the cells. Returns whether it did. */

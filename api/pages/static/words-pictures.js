@@ -75,6 +75,7 @@ define({
     'grid.loading': 'Loading',
     'grid.searchedTo': 'Searched back to {day}',
     'grid.stopped': 'The search was stopped',
+    'grid.many': '{n} pictures are shown. Filters find older ones faster.',
     'grid.continue': 'Continue',
     'grid.stop': 'Stop',
     'grid.empty': 'There are no pictures yet. Choose files above, or drop them on this page.',
