@@ -18,8 +18,9 @@ export function FilterForm({ session }) {
     const faults = faultsOf(valuesOf(present), session);
     useEffect(() => setValues(valuesOf(present)), [present]);
     useEffect(() => bind('/', 'keys.search', focusSearch), []);
-    const apply = ({ tags, ...others }) => {
-        const changed = { ...others, tags: typeof tags === 'string' ? tagsOf(tags) : tags };
+    const apply = (entered) => {
+        const { tags } = entered;
+        const changed = { ...entered, tags: typeof tags === 'string' ? tagsOf(tags) : tags };
         setValues(changed);
         if (isWhole(changed.from) && isWhole(changed.to)) {
             search(searchOf(changed, location.search));

@@ -7,7 +7,7 @@ const SECONDS_OF_A_LIMIT = 5;
  * gets the seconds until then, and 0 at their end. Throws the errors of `act`, and the `AbortError` of
  * `ended`.
  */
-export async function patiently(act, ended, waits = () => {}) {
+export async function patiently(act, ended, waits = (/** @type {number} */ _seconds) => {}) {
     for (;;) {
         try {
             return await act();
