@@ -22,6 +22,7 @@ from worker.cleanup.erase_user import MOST_TAGS
 
 FLUSHED = "; all caches are flushed together with other erasures, up to 10 minutes later"
 """Why an erasure that flushes takes longer than one that invalidates by tag."""
+HELD = "S3 refuses to delete objects of"
 RUNBOOK = "see docs/operate/runbooks/erasure-refused.md"
 """Where an operator reads what to do about an object that S3 keeps."""
 POLL_SECONDS = 2
@@ -146,10 +147,9 @@ class Erasing:
         Every message is a step of the tombstone, so an earlier receipt is not taken for its own.
         The clocks of this machine and of cleanup need not agree.
         """
-        left = dict(before)
+        left, held, seen = dict(before), set[str](), 0
         with Console(stderr=True).status("") as status:
             while left:
-                held = 0
                 for image_id in tuple(left):
                     record = await self._records.get(image_id)
                     if record is None or record.erasure in (None, left[image_id]):
@@ -157,9 +157,12 @@ class Erasing:
                     if record.erasure and record.erasure.state == "complete":
                         del left[image_id]
                         self._say(Receipt.of(record).to_document())
-                    elif record.erasure:
-                        held += record.erasure.is_held
-                status.update(progress_of_images(len(left), held, self._how.caches))
+                    elif record.erasure and record.erasure.is_held:
+                        held.add(image_id)
+                if len(held) > seen:
+                    seen = len(held)
+                    print(f"{HELD} {counted(seen, 'image')}: {RUNBOOK}", file=sys.stderr)
+                status.update(progress_of_images(len(left), self._how.caches))
                 await asyncio.sleep(self._how.poll_seconds if left else 0)
 
     async def _wait_for_user(self, erasure_id: str) -> None:
@@ -184,11 +187,9 @@ class Erasing:
         print("  ".join(f"{name} {value}" for name, value in plain), flush=True)
 
 
-def progress_of_images(left: int, held: int, caches: Caches) -> str:
+def progress_of_images(left: int, caches: Caches) -> str:
     """Return the line that is shown while erasures are waited for."""
-    kept = f"; S3 refuses to delete objects of {held} of them: {RUNBOOK}" if held else ""
-    flushed = FLUSHED if caches == "flush" else ""
-    return f"{counted(left, 'erasure')} not complete yet{kept}{flushed}"
+    return f"{counted(left, 'erasure')} not complete yet{FLUSHED if caches == 'flush' else ''}"
 
 
 def progress_of_user(counts: UserErasure) -> str:

@@ -65,8 +65,8 @@ class Erasure(StoredModel):
     """When the next step may be taken."""
     tried_at: int = 0
     """When a step was last tried: an erasure whose message was lost is not tried any more."""
-    retries: int = 0
-    """How often a refused step was sent to be tried again. Messages of earlier retries end."""
+    retries: dict[str, int] = Field(default_factory=dict)
+    """How often a refused step was sent to be tried again, by digests of the sources' keys."""
     found: Found | None = None
     """None until the first listing."""
     late_objects: int = 0

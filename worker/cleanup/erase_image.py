@@ -76,8 +76,8 @@ class ImageErasures:
             tombstone = await self._tombstone(message)
             if tombstone is None:
                 return self._report("refused")
-            if steps.is_retried(tombstone, key=message.key, retry=message.retry):
-                return Progress.NONE
+            if steps.is_retried(tombstone, key=message.key, retry=message.retry, at=self._ms()):
+                return self._report("superseded")
             try:
                 return await self._step(message, tombstone, steps.progress_of(tombstone))
             except _Overtaken:
@@ -249,11 +249,10 @@ class ImageErasures:
         The retry is sent before it is written. So an earlier one may end: a later one was sent.
         """
         bind_contextvars(detail=str(error))
-        erasure = steps.progress_of(tombstone)
-        retries = erasure.retries + 1
-        later = message.model_copy(update={"retry": retries})
+        number, erasure = steps.next_retry(tombstone, message.key)
+        later = message.model_copy(update={"retry": number})
         await self._send_on(later, wait_ms or self._pauses.before_last_look_ms)
-        await self._write(tombstone, erasure.model_copy(update={"retries": retries}))
+        await self._write(tombstone, erasure)
         return self._report(outcome)
 
     def _report(self, outcome: str, progress: Progress = Progress.NONE) -> Progress:

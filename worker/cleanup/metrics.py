@@ -6,7 +6,7 @@ from safelight.erasures import Erasure
 from worker.consumer_metrics import ConsumerMetrics
 
 OUTCOMES = (
-    "removed", "invalidated", "complete", "refused", "not_deleted", "not_invalidated",
+    "removed", "invalidated", "complete", "superseded", "refused", "not_deleted", "not_invalidated",
 )  # fmt: skip
 """What may come of a step of an erasure."""
 KINDS = ("version", "delete_marker", "asset", "tag")

@@ -7,6 +7,7 @@ requested --objects deleted--> removed --caches invalidated--> invalidated --> c
 While S3 keeps an object, the erasure is held: it stays `requested`, with a time in `due_at`.
 """
 
+import hashlib
 import math
 
 from safelight.erasures import Erasure
@@ -29,13 +30,28 @@ def must_begin(erasure: Erasure, remains: Remains) -> bool:
     return erasure.found is None or late(erasure, remains) > 0
 
 
-def is_retried(tombstone: Record, *, key: str | None, retry: int | None) -> bool:
-    """Return whether a later retry of a refused step was sent, so that this one may end.
+def is_retried(tombstone: Record, *, key: str | None, retry: int | None, at: int) -> bool:
+    """Return whether a later retry for the same source was sent, so that this one may end.
 
-    A retry that names a source which the tombstone does not name goes on: no other looks for it.
+    It goes on if the later one was lost.
     """
-    known = key in (None, tombstone.original_key)
-    return known and retry is not None and retry < progress_of(tombstone).retries
+    erasure = progress_of(tombstone)
+    last = erasure.retries.get(_digest(tombstone, key), 0)
+    return retry is not None and retry < last and not erasure.is_stuck(at=at)
+
+
+def next_retry(tombstone: Record, key: str | None) -> tuple[int, Erasure]:
+    """Return the number of the next retry for a source, and the progress that has it."""
+    erasure = progress_of(tombstone)
+    digest = _digest(tombstone, key)
+    number = erasure.retries.get(digest, 0) + 1
+    changed = erasure.model_copy(update={"retries": {**erasure.retries, digest: number}})
+    return number, changed
+
+
+def _digest(tombstone: Record, key: str | None) -> str:
+    """Return what tells the sources of an image apart, and does not say whose they are."""
+    return hashlib.sha256((key or tombstone.original_key).encode()).hexdigest()[:8]
 
 
 def late(erasure: Erasure, remains: Remains) -> int:
@@ -136,5 +152,6 @@ def completed(erasure: Erasure, *, at: int) -> Erasure:
             "confirmed_at": at,
             "invalidated_at": invalidated_at,
             "completed_at": at,
+            "retries": {},
         }
     )

@@ -422,18 +422,30 @@ async def test_an_invalidation_that_is_refused_while_s3_keeps_an_object_is_tried
     assert (vault.state, list(vault.cdn.invalidated.values())) == ("requested", ["/*"])
 
 
+OTHER = keys.source_key(user_id="key:bob", image_id=IMAGE)
+
+
+@pytest.mark.parametrize("when", ["at once", "after the end", "without a record"])
 @pytest.mark.parametrize("caches", ["tag", "flush"])
-async def test_messages_that_meet_a_locked_object_are_retried_by_one_message(
-    vault: Vault, caches: str
+@pytest.mark.parametrize(("sources", "most"), [([KEY], 4), ([OTHER], 4), ([KEY, OTHER], 8)])
+async def test_messages_that_meet_a_locked_object_are_retried_by_one_for_each_source(
+    when: str, caches: str, sources: list[str], most: int
 ) -> None:
-    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 100
-    for _ in range(10):
-        await vault.erase(caches=caches)
+    vault = Vault(None if when == "without a record" else COMPLETED)
+    if when == "after the end":
+        await vault.erase()
+        await vault.run()
+    for key in sources:
+        vault.objects.upload(key, b"late")
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 1000
+    for number in range(10):
+        await vault.erase(caches=caches, key=sources[number % len(sources)], by="operator")
         vault.now += 1
-    await vault.run_until(START + 7200)
+    began = vault.now
+    await vault.run_until(began + 7200)
     tried = len(vault.sent)
-    await vault.run_until(START + 10_800)
-    assert len(vault.sent) - tried <= 4
+    await vault.run_until(began + 10_800)
+    assert len(vault.sent) - tried <= most
     vault.deletions.fail_next.clear()
     await vault.run()
     assert (vault.empty, vault.state) == (True, "complete")
@@ -452,13 +464,27 @@ async def test_a_retry_that_failed_halfway_goes_on(
 
 async def test_a_retry_that_names_another_source_is_not_ended_by_others(vault: Vault) -> None:
     vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 6
-    other = keys.source_key(user_id="key:bob", image_id=IMAGE)
-    vault.objects.upload(other, b"late")
-    await vault.erase(key=other)
+    vault.objects.upload(OTHER, b"late")
+    await vault.erase(key=OTHER)
     for _ in range(2):
         await vault.erase()
     await vault.run()
     assert (vault.empty, vault.state) == (True, "complete")
+
+
+async def test_a_letter_with_an_earlier_retry_goes_on_if_the_later_one_was_lost(
+    vault: Vault,
+) -> None:
+    vault.deletions.fail_next["versions"] = [Refused("s3", "locked")] * 3
+    await vault.erase()
+    letter = vault.sent[-1]
+    await vault.erase()
+    vault.lose()
+    vault.now += 10 * 24 * 3600
+    await vault.deliver(letter)
+    assert (vault.empty, vault.state) == (True, "complete")
+    assert vault.tombstone.erasure
+    assert not vault.tombstone.erasure.retries
 
 
 @pytest.mark.parametrize("kind", ["versions", "assets"])

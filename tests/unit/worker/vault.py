@@ -169,6 +169,10 @@ class Vault:
                 return
         raise AssertionError(f"more than {most} messages")
 
+    def lose(self) -> None:
+        """Lose the messages that wait."""
+        self._waiting.clear()
+
     async def run_until(self, end: float) -> None:
         """Process the messages that are due until then, in seconds since 1970."""
         while self._waiting and self._waiting[0][0] < end:
