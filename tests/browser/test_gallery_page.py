@@ -156,7 +156,7 @@ async def test_filters_are_in_the_address_and_survive_a_reload_and_back(library:
         await page.reload()
         await expect(cells(page)).to_have_count(1)
         await expect(page.get_by_label("Status")).to_have_value("completed")
-        await expect(page.get_by_label("Tags", exact=True)).to_have_value("filtered")
+        await expect(page.get_by_label("All of these tags")).to_have_value("filtered")
         await page.go_back()
         await expect(cells(page)).to_have_count(2)
         await expect(page.get_by_label("Status")).to_have_value("")
@@ -521,8 +521,8 @@ async def test_a_list_that_is_no_longer_wanted_is_aborted(library: Library) -> N
         await page.get_by_label("File name begins with").fill("wanted")
         async with page.expect_event("requestfailed") as failed:
             await page.get_by_label("File name begins with").press("Enter")
-            await page.get_by_label("Tags", exact=True).fill("")
-            await page.get_by_label("Tags", exact=True).blur()
+            await page.get_by_label("All of these tags").fill("")
+            await page.get_by_label("All of these tags").blur()
         assert "tag=slow" in (await failed.value).url
         held.set()
         await expect(cell(page, "wanted.jpg")).to_be_visible()

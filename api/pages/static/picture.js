@@ -43,9 +43,10 @@ function refusedBy(error) {
     }
 }
 
-/** Focus the heading if what had the focus is gone, in a dialog or after the reader `acted`. */
-function keepFocus(acted) {
-    if (document.activeElement === document.body && (acted || document.querySelector('dialog[open]'))) {
+/** Focus the heading, once, if what had the focus is gone: in a dialog, or after the reader `tried` again. */
+function keepFocus(tried) {
+    if (document.activeElement === document.body && (tried.current || document.querySelector('dialog[open]'))) {
+        tried.current = false;
         document.getElementById('picture-title').focus();
     }
 }
@@ -59,13 +60,18 @@ const focus = (element) => element?.focus();
 export function Picture({ imageId, known, session, head, edited, left }) {
     const [state, setState] = useState({});
     const [tries, setTries] = useState(0);
+    const tried = useRef(false);
     useEffect(() => {
         const aborting = new AbortController();
         setState({});
         load(imageId, aborting.signal, (loaded) => aborting.signal.aborted || setState(loaded));
         return () => aborting.abort();
     }, [imageId, tries]);
-    useEffect(() => keepFocus(tries > 0), [state]);
+    useEffect(() => keepFocus(tried), [state]);
+    const again = () => {
+        tried.current = true;
+        setTries(tries + 1);
+    };
     const { image, erased, here, receiptUrl, reason, passes } = state;
     const name = image?.filename ?? state.name ?? known ?? imageId;
     useEffect(() => {
@@ -84,7 +90,7 @@ export function Picture({ imageId, known, session, head, edited, left }) {
     };
     return html`${head(name)}
         ${reason && html`<p role="alert">${reason}</p>`}
-        ${passes && html`<p><button onClick=${() => setTries(tries + 1)}>${t('site.again')}</button></p>`}
+        ${passes && html`<p><button onClick=${again}>${t('site.again')}</button></p>`}
         ${erased && html`<p tabindex="-1" ref=${here && focus}>${t('detail.erased')}</p>`}
         ${receiptUrl && html`<${Receipt} url=${receiptUrl} />`}
         ${!image && !erased && !reason && html`<p class="quiet">${t('grid.loading')}</p>`}
