@@ -52,7 +52,7 @@ def _inexpressible(dialect: Dialect, wanted: Options, meant: Options) -> Invalid
     if missing:
         what = f"cannot express {', '.join(missing)}"
     elif added:
-        what = f"cannot be without {', '.join(added)}"
+        what = f"adds {', '.join(added)}"
     else:
         what = "has another order of operations"
     option = next(iter((*missing, *added)), "operations").partition("=")[0]

@@ -107,7 +107,7 @@ async def test_a_key_opens_the_page_that_was_asked_for(site: Site) -> None:
 async def test_a_wrong_key_is_refused_in_words(site: Site) -> None:
     async with visit(site.browser, f"{site.url}?tag=cats", allowed=REFUSED) as page:
         await sign_in(page, "sl_wrong")
-        await expect(page.get_by_role("alert")).to_have_text("This key is not known here.")
+        await expect(page.get_by_role("alert")).to_have_text("This server does not know this key.")
         await expect(page.get_by_label("API key")).to_be_focused()
         await expect(page.get_by_label("API key")).to_have_attribute("aria-invalid", "true")
         await sign_in(page)

@@ -135,7 +135,7 @@ def test_so_many_of_1296_combinations_are_written_in_each_dialect(step, written_
     [
         ("imgix", "box=30x20,fit=outside", "fit", "cannot express fit=outside; it would mean"),
         ("imgproxy", "background=ff0000", "background", "cannot express background=ff0000"),
-        ("thumbor", "box=30x20,fit=cover", "enlarge", "cannot be without enlarge=yes"),
+        ("thumbor", "box=30x20,fit=cover", "enlarge", "adds enlarge=yes; it would mean"),
         ("imgproxy", "brightness=5,blur=2", "operations", "another order of operations"),
         ("thumbor", "trim=10,crop=10x10:north-west", "trim", "together with a crop"),
         ("imgix", "gravity=faces,box=3x2,fit=cover,max-bytes=9", "max-bytes", "would mean box=3x2"),
