@@ -426,6 +426,12 @@ ROUTES: tuple[Route, ...] = (
         quiet=True,
     ),
     Route(
+        path="/ui/{path}",
+        handler=lambda handlers: handlers.pages.unknown if handlers.pages else None,
+        operation=None,
+        public=True,
+    ),
+    Route(
         path="/{preset}/{image}",
         public=True,
         pictures=True,

@@ -57,6 +57,11 @@ def names_json(accept: str | None) -> bool:
     return _read(accept).get("application/json", 0.0) > 0
 
 
+def names_html(accept: str | None) -> bool:
+    """Return whether the client names HTML, as browsers do for pages."""
+    return _read(accept).get("text/html", 0.0) > 0
+
+
 def hinted(preset: Preset, headers: Mapping[str, str]) -> Wish:
     """Return the preset's wish, its box scaled in steps by the client hints if it allows them.
 

@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from api.delivery.negotiation import accept_of, names_html
+from api.middlewares import note
 from api.pages.static import StaticFiles
+from api.problems import Problem, Refusal
 from safelight.aws.presign import PresignedGet, PresignedPost
 
 _CONFINED: Mapping[str, str] = {
@@ -44,6 +47,7 @@ class Pages:
         self._presigner = presigner
         self._delivery = origin_of(delivery_url) if delivery_url else None
         self._files = files or StaticFiles()
+        self._unknown = self._files.page("unknown")
         self.static = self._files.get
         """Answers with a file that a page loads."""
 
@@ -57,6 +61,15 @@ class Pages:
             return file.answer(request, headers)
 
         return get
+
+    async def unknown(self, request: web.Request) -> web.StreamResponse:
+        """Answer 404 for a path that has no page: a page for browsers, a problem for others."""
+        if not names_html(accept_of(request)):
+            raise Refusal(Problem.UNKNOWN_PATH, Problem.UNKNOWN_PATH.remedy)
+        note(request, problem=Problem.UNKNOWN_PATH.slug)
+        policy = await self._policy(fetches_pictures=False)
+        headers = {**_CONFINED, "Content-Security-Policy": policy}
+        return self._unknown.answer(request, headers, status=404)
 
     async def start(self, _: web.Request) -> web.StreamResponse:
         """Redirect from `/ui` to the page of pictures."""

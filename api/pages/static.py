@@ -43,18 +43,23 @@ class StaticFile:
     gzipped: bytes
     tag: str
 
-    def answer(self, request: web.Request, headers: Mapping[str, str]) -> web.Response:
-        """Answer with the file, compressed if the client accepts that; 304 if it has the file."""
+    def answer(
+        self, request: web.Request, headers: Mapping[str, str], *, status: int = 200
+    ) -> web.Response:
+        """Answer with the file, compressed if the client accepts that.
+
+        A client that has the file gets 304 in place of 200; other statuses stay.
+        """
         headers = {**headers, "Vary": "Accept-Encoding"}
         known = {etag.value for etag in request.if_none_match or ()}
-        if not known.isdisjoint((self.tag, "*")):
+        if status == 200 and not known.isdisjoint((self.tag, "*")):
             answer = web.Response(status=304, headers=headers)
         elif _accepts_gzip(request):
             headers |= {"Content-Type": self.media_type, "Content-Encoding": "gzip"}
-            answer = web.Response(body=self.gzipped, headers=headers)
+            answer = web.Response(status=status, body=self.gzipped, headers=headers)
         else:
             headers |= {"Content-Type": self.media_type}
-            answer = web.Response(body=self.body, headers=headers)
+            answer = web.Response(status=status, body=self.body, headers=headers)
         # Two encodings are two representations, so they share a weak tag only.
         answer.etag = ETag(self.tag, is_weak=True)
         return answer

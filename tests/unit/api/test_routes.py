@@ -51,6 +51,7 @@ PAGES = {
     ("GET", "/ui/pictures/{imageId}"),
     ("GET", "/ui/playground"),
     ("GET", "/ui/static/{build}/{path}"),
+    ("GET", "/ui/{path}"),
 }
 SHARED = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{problem}"}
 PREFIXES = tuple(dialect.PREFIX for dialect in DIALECTS.values())

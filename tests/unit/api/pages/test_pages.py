@@ -86,6 +86,28 @@ async def test_a_page_that_the_browser_has_is_confirmed(site: Api) -> None:
     assert again.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/ui/pcitures", "/ui/pictures/", "/ui/a/b", "/ui/sign-in"])
+async def test_a_browser_at_an_unknown_path_gets_a_page_that_leads_to_the_pictures(
+    site: Api, path: str
+) -> None:
+    page, _ = await site.ask("GET", "/ui/")
+    for headers in (BROWSER, {**BROWSER, "If-None-Match": "*"}):
+        answer, body = await site.ask("GET", path, headers=headers)
+        assert (answer.status, answer.content_type) == (404, "text/html")
+        assert "/ui/" in Links(body.decode()).found
+        policy = page.headers["Content-Security-Policy"]
+        assert answer.headers["Content-Security-Policy"] == policy
+
+
+@pytest.mark.parametrize("accepted", ["*/*", "application/json", "image/*, text/html;q=0"])
+async def test_another_client_at_an_unknown_path_gets_a_problem(site: Api, accepted: str) -> None:
+    answer, problem = await site.ask("GET", "/ui/pcitures", headers={"Accept": accepted})
+    assert (answer.status, problem["type"]) == (404, "/problems/unknown_path")
+
+
 class Links(HTMLParser):
     """The addresses that a page loads."""
 
