@@ -50,7 +50,7 @@ def next_retry(tombstone: Record, key: str | None) -> tuple[int, Erasure]:
 
 
 def _digest(tombstone: Record, key: str | None) -> str:
-    """Return what tells the sources of an image apart, and does not say whose they are."""
+    """Return a short name of a source that does not say whose it is."""
     return hashlib.sha256((key or tombstone.original_key).encode()).hexdigest()[:8]
 
 
