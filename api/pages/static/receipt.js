@@ -1,4 +1,4 @@
-// The receipt of an erased image, followed until the erasure is complete.
+// The receipt of an erased image, until it is complete.
 
 import { call } from './api.js';
 import { Copy } from './copy.js';
@@ -8,7 +8,7 @@ import { t } from './words.js';
 
 const SECONDS = [1, 2, 4, 8, 15];
 
-/** Ask for a receipt until it is complete or no longer wanted; `show` gets each. */
+/** Ask for a receipt until it is complete or aborted; `show` gets each. */
 async function follow(url, signal, show) {
     for (let asked = 0; ; asked += 1) {
         let pause = SECONDS[Math.min(asked, SECONDS.length - 1)];

@@ -14,12 +14,9 @@ define({
     'upload.tagTooLong': 'A tag has at most {n} characters: {tag}',
 
     'list.title': 'Uploads',
-    'list.finished': {
-        one: '{finished} of {n} finished',
-        other: '{finished} of {n} finished',
-    },
-    'list.rejected': { one: '{n} rejected', other: '{n} rejected' },
-    'list.failed': { one: '{n} not sent', other: '{n} not sent' },
+    'list.finished': '{finished} of {n} finished',
+    'list.rejected': '{n} rejected',
+    'list.failed': '{n} not sent',
     'list.and': '{first}, {second}',
     'list.again': 'Send failed files again',
     'list.hide': 'Hide finished',
