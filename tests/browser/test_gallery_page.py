@@ -345,11 +345,17 @@ async def test_a_part_that_cannot_be_loaded_is_said_in_sight(library: Library) -
         await expect(page.get_by_role("button", name="Try again")).to_be_in_viewport()
 
 
+@pytest.mark.usefixtures("many")
+@pytest.mark.parametrize("width", [1280, 1010, 620])
 async def test_pages_are_loaded_as_they_are_needed_and_back_keeps_the_place(
-    library: Library,
+    library: Library, width: int
 ) -> None:
     asked: list[str] = []
-    async with visit(library.browser, library.url("?name=many-")) as page:
+    viewport = {"width": width, "height": 800}
+    allowed = REFUSED  # openapi.json has no icon
+    async with visit(
+        library.browser, library.url("?name=many-"), viewport=viewport, allowed=allowed
+    ) as page:
         page.on("request", lambda one: asked.append(one.url) if "/v1/images?" in one.url else None)
         await expect(cell(page, "many-129.jpg, in progress")).to_be_visible()
         await cell(page, "many-080.jpg, in progress").scroll_into_view_if_needed()

@@ -3,7 +3,7 @@
 import { listen } from './events.js';
 import { FilterForm } from './filter-form.js';
 import { faultsOf, valuesOf } from './filters.js';
-import { Grid, isAtTop, scrollToTop, topOf } from './grid.js';
+import { Grid, isAtTop, placeInGrid, scrollToPlace } from './grid.js';
 import { keepPlace, keptPlace } from './place.js';
 import { route } from './route.js';
 import { say } from './shell.js';
@@ -17,7 +17,7 @@ async function show(listing, values, kept) {
     await listing.begin(values, kept?.shown);
     const n = listing.images.value.length;
     if (kept) {
-        requestAnimationFrame(() => scrollToTop(kept.top));
+        scrollToPlace(kept);
     } else if (READ.includes(listing.phase.value)) {
         say(n ? t('said.shown', { n }) : t('said.none'));
     }
@@ -34,7 +34,7 @@ export function Gallery({ session, listing }) {
         }
     }, [search]);
     useEffect(() => {
-        const place = () => ({ shown: listing.images.value.length, top: topOf() });
+        const place = () => ({ shown: listing.images.value.length, ...placeInGrid() });
         keepPlace(place);
         return listen((image) => {
             if (image) {

@@ -28,18 +28,32 @@ function cellOf(image, place) {
 }
 
 /** Where the heading of the grid is, in pixels below the top of the window. */
-export const topOf = () => heading.current?.getBoundingClientRect().top ?? 0;
+const topOf = () => heading.current?.getBoundingClientRect().top ?? 0;
 
 /** Whether the reader sees the heading of the grid, or what is above it. */
 export const isAtTop = () => topOf() >= 0;
 
-/** Scroll, so that the heading is where it was. */
-export const scrollToTop = (top) => scrollBy({ top: topOf() - top, behavior: 'instant' });
+const itemOf = (imageId) => grid.current?.querySelector(`[data-image="${CSS.escape(imageId)}"]`)?.closest('li');
+
+/** Where the reader is: which image is the first in view, and where it is, or else the heading. */
+export function placeInGrid() {
+    const items = isAtTop() ? [] : (grid.current?.querySelectorAll('.cells > li') ?? []);
+    const first = [...items].find((item) => item.getBoundingClientRect().bottom > 0);
+    return { imageId: first?.querySelector('.cell').dataset.image ?? '', top: first?.getBoundingClientRect().top ?? topOf() };
+}
+
+/** Scroll to a place. Cells that come into view get their heights only when they are drawn. */
+export function scrollToPlace({ imageId, top }, frames = 3) {
+    requestAnimationFrame(() => {
+        const now = itemOf(imageId)?.getBoundingClientRect().top ?? topOf();
+        scrollBy({ top: now - top, behavior: 'instant' });
+        frames > 1 && scrollToPlace({ imageId, top }, frames - 1);
+    });
+}
 
 /** Move the focus to the cell of an image, or to the heading if it is gone. */
 export function focusCell(imageId) {
-    const cell = grid.current?.querySelector(`[data-image="${CSS.escape(imageId)}"]`);
-    (cell ?? heading.current)?.focus();
+    (itemOf(imageId)?.querySelector('.cell') ?? heading.current)?.focus();
 }
 
 function monthsOf(images) {

@@ -3,14 +3,14 @@
 const STORED = 'place';
 const RETURNS = new Set(['back_forward', 'reload']);
 
-/** Keep how many images are shown and where their heading is, as `now` returns them. */
+/** Keep how many images are shown, and the place in them, as `now` returns it. */
 export function keepPlace(now) {
     addEventListener('pagehide', () => {
         sessionStorage.setItem(STORED, JSON.stringify({ href: location.href, ...now() }));
     });
 }
 
-/** Return what was kept for this address: `shown` and `top`. Null for a new visit. */
+/** Return what was kept for this address: `shown` and the place. Null for a new visit. */
 export function keptPlace() {
     const kept = JSON.parse(sessionStorage.getItem(STORED));
     const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
