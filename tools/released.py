@@ -126,7 +126,7 @@ OURS: dict[str, Queued] = {
     "ingest": Ingest(key=KEY),
     "demand": Demand(image_id=IMAGE_ID, revision="v1", preset=PRESET),
     "erase-image": EraseImage(
-        image_id=IMAGE_ID, key=KEY, by="owner", at=1_790_000_002_000, caches="flush"
+        image_id=IMAGE_ID, key=KEY, by="owner", at=1_790_000_002_000, caches="flush", retry=1
     ),
     "erase-user": EraseUser(
         erasure_id=IMAGE_ID, user_id="key:alice", before=1_790_000_002_000, by="admin"

@@ -102,7 +102,7 @@ async def distribute(account: Account, port: int, *, page: str) -> str:
         await cloudfront.publish_function(Name=function["Name"], IfMatch=answer["ETag"])
         metadata = answer["FunctionSummary"]["FunctionMetadata"]
         made["<Accept.FunctionMetadata.FunctionARN>"] = metadata["FunctionARN"]
-        for name in ("PicturesPolicy", "AssetsPolicy"):
+        for name in ("PicturesPolicy", "OptionsPolicy", "AssetsPolicy"):
             config = as_the_api_has_it(template.properties(name)["CachePolicyConfig"])
             policy = await cloudfront.create_cache_policy(CachePolicyConfig=config)
             made[f"<{name}>"] = policy["CachePolicy"]["Id"]

@@ -64,7 +64,7 @@ def test_it_tells_programs_what_became_of_each_file(desk: Path) -> None:
     assert first["peakBytes"] > 10_000_000
     assert first["seconds"] > 0
     assert (words["status"], words["reason"], words["variants"]) == ("rejected", "unsupported", {})
-    assert "words.jpg: rejected unsupported: the bytes are of no format" in result.stderr
+    assert "words.jpg: rejected unsupported: the file is not in a supported format" in result.stderr
     assert second["width"] == 50
     for told in (first, second):
         for preset, variant in told["variants"].items():
