@@ -22,9 +22,8 @@ from worker.cleanup.erase_user import MOST_TAGS
 
 FLUSHED = "; all caches are flushed together with other erasures, up to 10 minutes later"
 """Why an erasure that flushes takes longer than one that invalidates by tag."""
-HELD = "S3 refuses to delete objects of"
-RUNBOOK = "see docs/operate/runbooks/erasure-refused.md"
-"""Where an operator reads what to do about an object that S3 keeps."""
+HELD = "{}: S3 refuses to delete an object, see docs/operate/runbooks/erasure-refused.md"
+"""What is printed, once for each image, if S3 keeps an object of it."""
 POLL_SECONDS = 2
 """The time between two looks at an erasure that is waited for."""
 
@@ -147,7 +146,7 @@ class Erasing:
         Every message is a step of the tombstone, so an earlier receipt is not taken for its own.
         The clocks of this machine and of cleanup need not agree.
         """
-        left, held, seen = dict(before), set[str](), 0
+        left, held = dict(before), set[str]()
         with Console(stderr=True).status("") as status:
             while left:
                 for image_id in tuple(left):
@@ -157,11 +156,9 @@ class Erasing:
                     if record.erasure and record.erasure.state == "complete":
                         del left[image_id]
                         self._say(Receipt.of(record).to_document())
-                    elif record.erasure and record.erasure.is_held:
+                    elif record.erasure and record.erasure.is_held and image_id not in held:
                         held.add(image_id)
-                if len(held) > seen:
-                    seen = len(held)
-                    print(f"{HELD} {counted(seen, 'image')}: {RUNBOOK}", file=sys.stderr)
+                        print(HELD.format(image_id), file=sys.stderr)
                 status.update(progress_of_images(len(left), self._how.caches))
                 await asyncio.sleep(self._how.poll_seconds if left else 0)
 

@@ -61,7 +61,7 @@ def late(erasure: Erasure, remains: Remains) -> int:
     """
     if erasure.state != "requested":
         return remains.number
-    if not erasure.due_at:
+    if not erasure.is_held:
         return 0
     return max(0, len(remains.assets) - erasure.kept_assets)
 
