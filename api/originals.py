@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from aiohttp import web
 from pydantic import Field
 
-from api.delivery.negotiation import accept_of, names_json
+from api.delivery.negotiation import accept_of, names
 from api.dispositions import disposition
 from api.middlewares import note
 from api.problems import Document, Problem, Refusal, json_answer
@@ -63,7 +63,7 @@ class Originals:
         note(request, image_id=record.image_id, image_status=record.status)
         if not record.status.settled:
             raise Refusal(Problem.NOT_ARRIVED, "The source has not arrived, or is being processed.")
-        as_json = names_json(accept_of(request))
+        as_json = names(accept_of(request), "application/json")
         signed = await self._presigner.get_source(
             key=record.original_key,
             content_disposition=disposition("attachment", record.filename or record.image_id),

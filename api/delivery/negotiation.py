@@ -52,14 +52,9 @@ def wants_picture(accept: str | None, destination: str | None) -> bool:
     return destination == "image" or (destination is None and named)
 
 
-def names_json(accept: str | None) -> bool:
-    """Return whether the client names JSON; one that accepts everything does not."""
-    return _read(accept).get("application/json", 0.0) > 0
-
-
-def names_html(accept: str | None) -> bool:
-    """Return whether the client names HTML, as browsers do for pages."""
-    return _read(accept).get("text/html", 0.0) > 0
+def names(accept: str | None, media_type: str) -> bool:
+    """Return whether the client names this media type; one that accepts everything does not."""
+    return _read(accept).get(media_type, 0.0) > 0
 
 
 def hinted(preset: Preset, headers: Mapping[str, str]) -> Wish:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.delivery.negotiation import accept_of, names_html
+from api.delivery.negotiation import accept_of, names
 from api.middlewares import note
 from api.pages.static import StaticFiles
 from api.problems import Problem, Refusal
@@ -56,27 +56,24 @@ class Pages:
         file = self._files.page(name)
 
         async def get(request: web.Request) -> web.StreamResponse:
-            policy = await self._policy(fetches_pictures=fetches_pictures)
-            headers = {**_CONFINED, "Content-Security-Policy": policy}
-            return file.answer(request, headers)
+            return file.answer(request, await self._headers(fetches_pictures=fetches_pictures))
 
         return get
 
     async def unknown(self, request: web.Request) -> web.StreamResponse:
         """Answer 404 for a path that has no page: a page for browsers, a problem for others."""
-        if not names_html(accept_of(request)):
+        if not names(accept_of(request), "text/html"):
             raise Refusal(Problem.UNKNOWN_PATH, Problem.UNKNOWN_PATH.remedy)
         note(request, problem=Problem.UNKNOWN_PATH.slug)
-        policy = await self._policy(fetches_pictures=False)
-        headers = {**_CONFINED, "Content-Security-Policy": policy}
+        headers = await self._headers(fetches_pictures=False)
         return self._unknown.answer(request, headers, status=404)
 
     async def start(self, _: web.Request) -> web.StreamResponse:
         """Redirect from `/ui` to the page of pictures."""
         return web.Response(status=308, headers={"Location": "/ui/"})
 
-    async def _policy(self, *, fetches_pictures: bool) -> str:
-        """Write the content security policy, with the origins that pages upload to and show."""
+    async def _headers(self, *, fetches_pictures: bool) -> dict[str, str]:
+        """Write the headers of a page, with the origins that pages upload to and show."""
         # Signing calls no service. It alone knows the addresses, such as those of a bucket.
         posted = await self._presigner.post(
             key="uploads/policy",
@@ -93,12 +90,13 @@ class Pages:
         connect = f"'self' {origin_of(posted.url)}"
         if fetches_pictures:
             connect += f" {pictures}"
-        return (
+        policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; "
             f"img-src 'self' blob: {pictures}; connect-src {connect}; form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'; "
             "require-trusted-types-for 'script'; trusted-types 'none'"
         )
+        return {**_CONFINED, "Content-Security-Policy": policy}
 
 
 def origin_of(url: str) -> str:
