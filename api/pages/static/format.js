@@ -41,8 +41,8 @@ export function percent(share, digits = 0) {
 }
 
 /**
- * Split a name, so that narrow pages can leave out its middle: the end tells names of one camera
- * apart. Graphemes are never split.
+ * Split a name, so that narrow pages can leave out its middle: names of one camera differ at
+ * the end. Graphemes are never split.
  */
 export function halves(name) {
     const characters = Array.from(CHARACTERS.segment(name), (one) => one.segment);
